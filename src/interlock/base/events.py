@@ -1,0 +1,86 @@
+"""What a part says about its events: their types, and the derived rows that an append writes with them.
+
+What it does: declares `EventType` and the rows that its pure `index` function may return: `IndexRow` (a key that
+correctness needs), `Wake`, `Hold` and `Rest` (what happens to the stream's activation).
+
+What it does not do: it encodes nothing and writes nothing; the journal does.
+
+Rules: a record is a frozen Struct with members in alphabetical order and no float in its types, so that a plain
+encoder gives canonical bytes; free JSON inside it is `msgspec.Raw` of canonical bytes; an `index` function returns at
+most three rows an event, and one more for each wait or timer that it opens or closes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from msgspec import Struct
+
+
+class Claim(Struct, frozen=True):
+    """An owner's right to drive a stream: `epoch` is the fence, `expires_ms` when it lapses."""
+
+    stream: str
+    kind: str
+    owner: str
+    epoch: int
+    expires_ms: int
+
+
+class IndexRow(Struct, frozen=True):
+    """Put `value` at `(index, key)`, or delete it where `value` is None; `fresh` refuses an existing key."""
+
+    index: str
+    key: str
+    value: bytes | None
+    fresh: bool = False
+
+
+class Wake(Struct, frozen=True):
+    """Make the activation of `stream` due no later than `due_ms`."""
+
+    stream: str
+    kind: str
+    due_ms: int
+
+
+class Hold(Struct, frozen=True):
+    """Record that a claim on a stream is held."""
+
+    claim: Claim
+
+
+class Rest(Struct, frozen=True):
+    """The stream has ended: its activation goes."""
+
+    stream: str
+
+
+Row = IndexRow | Wake | Hold | Rest
+
+
+class Place(Struct, frozen=True):
+    """Where an event stands: what an `index` function and a view may use beside the record."""
+
+    stream: str
+    seq: int
+    at_ms: int
+    actor: str
+    correlation: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """One version of one type of event.
+
+    `name` is the envelope's `type`, `<part>.<name>`; `erasable` gives its data a salt; `upcast` turns the bytes of this old version into
+    today's record; `index` derives rows, pure.
+    """
+
+    name: str
+    version: int
+    record: type[Struct]
+    erasable: bool = False
+    upcast: Callable[[bytes], Struct] | None = None
+    index: Callable[[Place, Struct], Sequence[Row]] | None = None

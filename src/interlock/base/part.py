@@ -1,0 +1,163 @@
+"""A package's registration: the records of which `PART` is made.
+
+What it does: declares `Part` and the records that a package lists in it, so that nobody imports a neighbour in order
+to register. What it does not do: it holds no registry; `app.py` adds parts and checks that names are unique.
+
+Rules: everything here is an immutable record; handlers are plain functions; a part names only what it owns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol, TypeVar
+
+from msgspec import Struct
+
+from interlock.base.errors import ErrorCode, InterlockError
+from interlock.base.events import EventType, Place
+from interlock.base.principal import Principal
+
+Service = TypeVar("Service")
+
+
+class Services(Protocol):
+    """The running application, seen by a handler: one instance for each kind of service."""
+
+    def get(self, kind: type[Service]) -> Service:
+        """The instance of `kind`; a missing one is a fault of the program (`KeyError`)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """What a command's handler gets beside its input."""
+
+    principal: Principal
+    services: Services
+    command_id: str | None = None
+
+
+class Effect(StrEnum):
+    """What a command does to the world: a query `reads`."""
+
+    READS = "reads"
+    CHANGES = "changes"
+    STARTS = "starts"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One verb of the catalogue; every surface is generated from these.
+
+    `noun` is empty for verbs about the machine itself, which have no route (`machine`). `positional` names the input
+    members that a command line takes by place. `example` is one complete command line. `exit_code` derives the exit
+    code from an output where it is not 0 (verbs that drive). `hidden` verbs are not listed for people.
+    """
+
+    noun: str
+    verb: str
+    input: type[Struct]
+    output: type[Struct]
+    handler: Callable[[CallContext, Any], Awaitable[Struct]]
+    summary: str
+    example: str
+    permission: str
+    effect: Effect
+    idempotent: bool = True
+    machine: bool = False
+    positional: tuple[str, ...] = ()
+    exit_code: Callable[[Any], int] | None = None
+
+    @property
+    def name(self) -> str:
+        """`<noun>.<verb>`, or the verb alone."""
+        return f"{self.noun}.{self.verb}" if self.noun else self.verb
+
+
+@dataclass(frozen=True, slots=True)
+class DecideContext:
+    """All that reaches a `decide` beside states and command."""
+
+    now_ms: int
+    principal: Principal
+    entropy: bytes
+    settings_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A `decide` that says no; `record` holds events to append all the same (an audit entry)."""
+
+    error: InterlockError
+    record: Mapping[str, Sequence[Struct]] | None = None
+
+
+Decision = Mapping[str, Sequence[Struct]] | Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Decider:
+    """A life cycle: pure functions from (states, command) to events and from (state, event) to state.
+
+    `streams(command)` names every stream that it touches; `initial(stream)` is the state of an empty one;
+    `result(states, command)` computes the answer from the states after the events, and again from the recorded ones
+    when a command is repeated.
+    """
+
+    name: str
+    streams: Callable[[Any], Sequence[str]]
+    initial: Callable[[str], Any]
+    decide: Callable[[Mapping[str, Any], Any, DecideContext], Decision]
+    evolve: Callable[[Any, Struct, Place], Any]
+    result: Callable[[Mapping[str, Any], Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A table for people: a fold per key over the feed.
+
+    `key(place, event)` says which row an event touches (None: none); `evolve(row, place, event)` gives the new row
+    (None deletes); `order(row)` is the sort key of listings (an integer, newest highest); `terms(row)` are the fields
+    that can be filtered on. Another `version` rebuilds the table beside the old one.
+    """
+
+    name: str
+    version: int
+    row: type[Struct]
+    key: Callable[[Place, Struct], str | None]
+    evolve: Callable[[Any, Place, Struct], Any]
+    order: Callable[[Any], int]
+    terms: Callable[[Any], Mapping[str, str]]
+    types: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsSection:
+    """One section of `interlock.toml`: a frozen record whose members have defaults, bounds and a description."""
+
+    name: str
+    record: type[Struct]
+
+
+@dataclass(frozen=True, slots=True)
+class TransportFactory:
+    """A way out: the namespace group it serves (longest prefix wins) and how to make one for an attempt."""
+
+    namespace: str
+    make: Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Everything that a package adds to the application."""
+
+    name: str
+    events: tuple[EventType, ...] = ()
+    deciders: tuple[Decider, ...] = ()
+    views: tuple[View, ...] = ()
+    commands: tuple[Command, ...] = ()
+    transports: tuple[TransportFactory, ...] = ()
+    settings: tuple[SettingsSection, ...] = ()
+    errors: tuple[ErrorCode, ...] = ()

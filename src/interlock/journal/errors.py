@@ -1,0 +1,93 @@
+"""Error codes of the journal and its stores."""
+
+from interlock.base.errors import Category, ErrorCode
+
+HEAD_MOVED = ErrorCode(
+    "head_moved", Category.CONFLICT, "Another writer appended first: read the stream again and decide anew.", retryable=True
+)
+PARTITION_MIXED = ErrorCode(
+    "partition_mixed", Category.INVALID, "Append to streams of one partition; reach another through an inbox."
+)
+INDEX_KEY_TAKEN = ErrorCode("index_key_taken", Category.CONFLICT, "Read what holds the key, then decide anew.")
+COMMAND_ID_CONFLICT = ErrorCode(
+    "command_id_conflict", Category.CONFLICT, "This command id was used with other content: use a new id."
+)
+QUEUE_FULL = ErrorCode("queue_full", Category.OVERLOADED, "Wait retry_after_ms, then ask again.", retryable=True)
+CONTENTION = ErrorCode(
+    "contention", Category.OVERLOADED, "Other writers kept moving this stream: ask again shortly.", retryable=True
+)
+OUTCOME_UNKNOWN = ErrorCode(
+    "outcome_unknown",
+    Category.STORAGE,
+    "A commit failed, so nobody knows whether it is durable: open the store again and read the head back.",
+)
+DISK_FULL = ErrorCode(
+    "disk_full", Category.STORAGE, "Nothing was written. Free disk space, then try again.", retryable=True
+)
+STORE_CLOSED = ErrorCode("store_closed", Category.STORAGE, "The store has closed: open it again.")
+STORE_NOT_FOUND = ErrorCode("store_not_found", Category.NOT_FOUND, "Name an existing store with --store.")
+STORE_FOREIGN = ErrorCode("store_foreign", Category.CORRUPT, "This file is not an Interlock store: name another.")
+STORE_FROM_FUTURE = ErrorCode(
+    "store_from_future", Category.CORRUPT, "A newer version wrote this store: open it with that version."
+)
+STORE_CORRUPT = ErrorCode(
+    "store_corrupt", Category.CORRUPT, "Run `interlock doctor` on it, and restore a backup if damage is named."
+)
+STORE_BUSY = ErrorCode("store_busy", Category.STORAGE, "Another process holds the store: try again.", retryable=True)
+STORE_UNWRITABLE = ErrorCode(
+    "store_unwritable", Category.STORAGE, "Check the path, its folder and their permissions."
+)
+MIGRATION_CHANGED = ErrorCode(
+    "migration_changed", Category.CORRUPT, "An applied migration differs from this version's: install the matching one."
+)
+EVENT_CORRUPT = ErrorCode("event_corrupt", Category.CORRUPT, "Stored events are damaged: restore a backup.")
+EVENT_TYPE_UNKNOWN = ErrorCode(
+    "event_type_unknown", Category.CORRUPT, "A part that wrote this event is missing or newer: add it or upgrade."
+)
+EVENT_TOO_LARGE = ErrorCode("event_too_large", Category.INVALID, "Store large content as an artifact and name it.")
+FEED_HOLE = ErrorCode("feed_hole", Category.CORRUPT, "The feed misses a position: restore a backup.")
+ARTIFACT_NOT_FOUND = ErrorCode(
+    "artifact_not_found", Category.NOT_FOUND, "An artifact that is named does not exist here: restore a backup."
+)
+ARTIFACT_CORRUPT = ErrorCode(
+    "artifact_corrupt", Category.CORRUPT, "Stored bytes differ from their digest: restore a backup."
+)
+ARTIFACT_ID_MISMATCH = ErrorCode(
+    "artifact_id_mismatch", Category.INVALID, "Give the SHA-256 of the bytes as the id."
+)
+CURSOR_INVALID = ErrorCode("cursor_invalid", Category.INVALID, "Use a cursor exactly as it was given out.")
+CURSOR_FOREIGN = ErrorCode("cursor_foreign", Category.INVALID, "This cursor is of another store: start anew.")
+CURSOR_EXPIRED = ErrorCode("cursor_expired", Category.CONFLICT, "Events before it were pruned: start anew.")
+VIEW_BEHIND = ErrorCode(
+    "view_behind", Category.UNAVAILABLE, "The table has not caught up yet: ask again.", retryable=True
+)
+
+ERRORS = (
+    HEAD_MOVED,
+    PARTITION_MIXED,
+    INDEX_KEY_TAKEN,
+    COMMAND_ID_CONFLICT,
+    QUEUE_FULL,
+    CONTENTION,
+    OUTCOME_UNKNOWN,
+    DISK_FULL,
+    STORE_CLOSED,
+    STORE_NOT_FOUND,
+    STORE_FOREIGN,
+    STORE_FROM_FUTURE,
+    STORE_CORRUPT,
+    STORE_BUSY,
+    STORE_UNWRITABLE,
+    MIGRATION_CHANGED,
+    EVENT_CORRUPT,
+    EVENT_TYPE_UNKNOWN,
+    EVENT_TOO_LARGE,
+    FEED_HOLE,
+    ARTIFACT_NOT_FOUND,
+    ARTIFACT_CORRUPT,
+    ARTIFACT_ID_MISMATCH,
+    CURSOR_INVALID,
+    CURSOR_FOREIGN,
+    CURSOR_EXPIRED,
+    VIEW_BEHIND,
+)
