@@ -102,8 +102,8 @@ class Decider:
     """A life cycle: pure functions from (states, command) to events and from (state, event) to state.
 
     `streams(command)` names every stream that it touches; `initial(stream)` is the state of an empty one;
-    `result(states, command)` computes the answer from the states after the events, and again from the recorded ones
-    when a command is repeated.
+    `result(events, command)` computes the answer from the events that carry the command id and nothing else, so that
+    a repeated command gets its first result.
     """
 
     name: str
@@ -111,7 +111,7 @@ class Decider:
     initial: Callable[[str], Any]
     decide: Callable[[Mapping[str, Any], Any, DecideContext], Decision]
     evolve: Callable[[Any, Struct, Place], Any]
-    result: Callable[[Mapping[str, Any], Any], Any]
+    result: Callable[[Mapping[str, Sequence[Struct]], Any], Any]
 
 
 @dataclass(frozen=True, slots=True)

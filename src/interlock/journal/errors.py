@@ -9,6 +9,7 @@ PARTITION_MIXED = ErrorCode(
     "partition_mixed", Category.INVALID, "Append to streams of one partition; reach another through an inbox."
 )
 INDEX_KEY_TAKEN = ErrorCode("index_key_taken", Category.CONFLICT, "Read what holds the key, then decide anew.")
+CLAIM_LOST = ErrorCode("claim_lost", Category.CONFLICT, "Another owner has claimed it since: stop, and watch.")
 COMMAND_ID_CONFLICT = ErrorCode(
     "command_id_conflict", Category.CONFLICT, "This command id was used with other content: use a new id."
 )
@@ -66,6 +67,7 @@ ERRORS = (
     HEAD_MOVED,
     PARTITION_MIXED,
     INDEX_KEY_TAKEN,
+    CLAIM_LOST,
     COMMAND_ID_CONFLICT,
     QUEUE_FULL,
     CONTENTION,

@@ -31,7 +31,8 @@ EMPTY = Head()
 class StoredEvent(Struct, frozen=True):
     """One event as kept: exact envelope bytes, exact data bytes (None once erased), salt, and place in the feed.
 
-    `position` is 0 until it is stored. `stream`, `seq` and `digest` repeat what the envelope says, for the store.
+    `position` is 0 until it is stored. `stream`, `seq` and `digest` repeat what the envelope says, for the store; a
+    reader computes the digest anew and trusts none of them.
     """
 
     stream: str
@@ -104,6 +105,14 @@ class EventLog(Protocol):
         """Position of the partition's last event; 0 when it has none."""
         ...
 
+    async def streams(self, partition: str, after: str, limit: int) -> list[tuple[str, Head]]:
+        """Streams of a partition whose id is greater than `after`, in order, at most `limit`, with their heads."""
+        ...
+
+    async def partitions(self) -> list[str]:
+        """Every partition that has an event, in order."""
+        ...
+
 
 class Artifacts(Protocol):
     """Immutable bytes named by their SHA-256."""
@@ -136,6 +145,10 @@ class Index(Protocol):
         self, partition: str, index: str, prefix: str, after: str, limit: int
     ) -> list[tuple[str, bytes]]:
         """Rows whose key starts with `prefix` and is greater than `after`, in key order, at most `limit`."""
+        ...
+
+    async def names(self, partition: str) -> list[str]:
+        """Every index that has a row in the partition, in order."""
         ...
 
 

@@ -39,7 +39,7 @@ class StreamName(Struct, frozen=True):
 def stream_id(tenant_name: str, kind: str, identity: str, *, inbox: bool = False) -> str:
     """The id of a stream. Raises `id_invalid` for the tenant, `stream_invalid` for the rest."""
     tenant(tenant_name)
-    if _KIND.match(kind) is None or identity == "":
+    if _KIND.match(kind) is None or identity in {"", ".", ".."}:
         raise STREAM_INVALID.error("a stream needs a kind that is a segment and an id", kind=shown(kind))
     try:
         encoded = quote(identity, safe="")

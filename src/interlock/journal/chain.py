@@ -1,0 +1,184 @@
+"""Envelopes and the hash chain: how an event becomes bytes, and how bytes are believed.
+
+What it does: seals records into envelopes that each name the digest of the one before, and checks stored events
+against that chain while reading them. What it does not do: it reads and writes no store, and knows no event type
+beyond asking the catalogue to encode or decode it.
+
+Rules (decision 0001, section 3, for ever): the digest is SHA-256 of a domain line and the exact envelope bytes; the
+data digest is SHA-256 of salt and exact data bytes; what was stored is verified as it was read and never re-encoded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from interlock.base.bounds import EVENT_DATA_BYTES_MAX
+from interlock.base.events import Place, Row
+from interlock.journal.catalogue import EventCatalogue
+from interlock.journal.errors import EVENT_CORRUPT, EVENT_TOO_LARGE
+from interlock.journal.ports import EMPTY, Head, StoredEvent, StreamAppend
+from interlock.journal.streams import tenant_of
+
+FORMAT = 1
+DOMAIN = b"interlock/event/1\n"
+SALT_BYTES = 16
+
+
+class Envelope(Struct, frozen=True, forbid_unknown_fields=True):
+    """The hashed head of an event; members in the order in which they are written."""
+
+    actor: str
+    at_ms: int
+    causation: str | None
+    command_digest: str | None
+    command_id: str | None
+    correlation: str | None
+    data_digest: str
+    format: int
+    prev: str | None
+    seq: int
+    stream: str
+    type: str
+    version: int
+
+
+class Recorded(Struct, frozen=True):
+    """An event that was read and verified; `record` is None where its data was erased."""
+
+    envelope: Envelope
+    record: Struct | None
+    digest: str
+    position: int
+
+    @property
+    def place(self) -> Place:
+        """What index functions, folds and views may use beside the record."""
+        e = self.envelope
+        return Place(e.stream, e.seq, e.at_ms, e.actor, e.correlation)
+
+
+class Authorship(Struct, frozen=True):
+    """Who appends, for what, and under which command; the same for all events of one append."""
+
+    actor: str
+    correlation: str | None = None
+    causation: str | None = None
+    command_id: str | None = None
+    command_digest: str | None = None
+    salt_key: bytes = b""
+
+
+class Sealed(Struct, frozen=True):
+    """New events of one stream, ready to append, with the derived rows that go with them."""
+
+    append: StreamAppend
+    rows: list[Row]
+
+
+_encode_envelope = msgspec.json.Encoder().encode
+_decode_envelope = msgspec.json.Decoder(Envelope).decode
+
+
+def event_digest(envelope: bytes) -> str:
+    """The digest of an event: its name in the chain."""
+    return hashlib.sha256(DOMAIN + envelope).hexdigest()
+
+
+def _salt(key: bytes, stream: str, seq: int) -> bytes:
+    return hmac.digest(key, f"{stream}#{seq}".encode(), "sha256")[:SALT_BYTES]
+
+
+def seal(
+    catalogue: EventCatalogue,
+    stream: str,
+    head: Head,
+    records: Iterable[Struct],
+    at_ms: int,
+    author: Authorship,
+) -> Sealed:
+    """Chain `records` onto `head`.
+
+    `at_ms` must not be less than that of the event at `head` (the caller knows it). Erasable data is salted with a
+    value derived from `author.salt_key`, which must then be 32 bytes of fresh entropy.
+
+    Raises: `event_too_large`, `json_surrogate` (Invalid); `event_type_unknown` for a record of no part.
+    """
+    events: list[StoredEvent] = []
+    rows: list[Row] = []
+    seq, prev = head.seq, head.digest or None
+    for record in records:
+        seq += 1
+        kind, data = catalogue.encode(record)
+        if len(data) > EVENT_DATA_BYTES_MAX:
+            raise EVENT_TOO_LARGE.error(f"{kind.name} has more than {EVENT_DATA_BYTES_MAX} bytes", type=kind.name)
+        salt = _salt(author.salt_key, stream, seq) if kind.erasable else b""
+        envelope = _encode_envelope(
+            Envelope(
+                author.actor,
+                at_ms,
+                author.causation,
+                author.command_digest,
+                author.command_id,
+                author.correlation,
+                hashlib.sha256(salt + data).hexdigest(),
+                FORMAT,
+                prev,
+                seq,
+                stream,
+                kind.name,
+                kind.version,
+            )
+        )
+        prev = event_digest(envelope)
+        events.append(StoredEvent(stream, seq, prev, envelope, data, salt))
+        if kind.index is not None:
+            rows.extend(kind.index(Place(stream, seq, at_ms, author.actor, author.correlation), record))
+    return Sealed(StreamAppend(stream, tenant_of(stream), head, events, Head(seq, prev or "")), rows)
+
+
+class ChainReader:
+    """Believes the events of one stream, in order, from a head that is known to be good (by default the start).
+
+    Raises `event_corrupt` at the first event that is not the one that was written there, and `event_type_unknown`
+    for a type or version that no part explains. Nothing after a fault is given out.
+    """
+
+    def __init__(self, catalogue: EventCatalogue, stream: str, head: Head = EMPTY) -> None:
+        self._catalogue = catalogue
+        self._stream = stream
+        self.head = head
+        self.at_ms = 0
+
+    def take(self, stored: Sequence[StoredEvent]) -> list[Recorded]:
+        """Verify the next events and decode them."""
+        return [self._next(event) for event in stored]
+
+    def _next(self, event: StoredEvent) -> Recorded:
+        digest = event_digest(event.envelope)
+        try:
+            envelope = _decode_envelope(event.envelope)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            raise self._fault(event, "the envelope cannot be read") from None
+        seq = self.head.seq + 1
+        if (envelope.stream, envelope.seq, event.seq) != (self._stream, seq, seq):
+            raise self._fault(event, "it stands in the wrong place")
+        if envelope.format != FORMAT or envelope.prev != (self.head.digest or None):
+            raise self._fault(event, "it does not follow the event before it")
+        if envelope.at_ms < self.at_ms:
+            raise self._fault(event, "its time runs backwards")
+        record = None
+        if event.data is not None:
+            if hashlib.sha256(event.salt + event.data).hexdigest() != envelope.data_digest:
+                raise self._fault(event, "its data differs from its digest")
+            record = self._catalogue.decode(envelope.type, envelope.version, event.data)
+        self.head, self.at_ms = Head(seq, digest), envelope.at_ms
+        return Recorded(envelope, record, digest, event.position)
+
+    def _fault(self, event: StoredEvent, why: str) -> Exception:
+        place = f"{self._stream}#{event.seq}"
+        return EVENT_CORRUPT.error(f"event {place} is damaged: {why}", stream=self._stream, seq=event.seq, why=why)

@@ -1,0 +1,25 @@
+"""The journal's registration, with the error codes of what stands below it."""
+
+from __future__ import annotations
+
+from interlock.base import canonical, ids, secret_scan, secrets, sealed
+from interlock.base.part import Part, SettingsSection
+from interlock.journal.catalogue import EVENT_TYPE_UNSOUND
+from interlock.journal.errors import ERRORS
+from interlock.journal.runner import RunnerSettings
+from interlock.journal.streams import STREAM_INVALID
+
+PART = Part(
+    name="journal",
+    settings=(SettingsSection("runner", RunnerSettings),),
+    errors=(
+        *ids.ERRORS,
+        *canonical.ERRORS,
+        *secrets.ERRORS,
+        *secret_scan.ERRORS,
+        *sealed.ERRORS,
+        *ERRORS,
+        STREAM_INVALID,
+        EVENT_TYPE_UNSOUND,
+    ),
+)

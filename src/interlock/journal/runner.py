@@ -1,0 +1,216 @@
+"""The one runner of deciders: command in, events appended, answer out.
+
+What it does: takes the queues of the streams that a command names, loads their states, calls the pure `decide`,
+appends once and atomically at the heads that were read, and decides anew when another process moved one.
+What it does not do: it knows no command by name, and it never retries what `decide` refused.
+
+The procedure:
+ 1. take the queues of the named streams, in sorted order
+ 2. find the command id: the first result comes back, other content is a conflict
+ 3. load the states, or catch cached ones up to the heads as they are now
+ 4. decide; a refusal may still record events, which carry no command id
+ 5. append with the expected heads; on a conflict go to 2, a bounded number of times
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from interlock.base.canonical import canonical, digest
+from interlock.base.errors import Conflict
+from interlock.base.events import IndexRow, Place, Row
+from interlock.base.ids import command_id as checked_command_id
+from interlock.base.part import DecideContext, Decider, Refusal
+from interlock.base.principal import Principal
+from interlock.journal.chain import Authorship, seal
+from interlock.journal.errors import COMMAND_ID_CONFLICT, CONTENTION, HEAD_MOVED, INDEX_KEY_TAKEN
+from interlock.journal.journal import Fold, Journal, Loaded
+from interlock.journal.ports import Append, StreamAppend
+from interlock.journal.queues import QueueStatistics, StreamQueues
+from interlock.journal.streams import tenant_of
+
+COMMAND_INDEX = "command"
+_COMMAND_DOMAIN = b"interlock/command/1\n"
+
+
+class RunnerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Bounds of the runner."""
+
+    queue_per_stream_max: Annotated[int, Meta(ge=1, le=100_000, description="Commands waiting on one stream.")] = 256
+    queue_total_max: Annotated[int, Meta(ge=1, le=1_000_000, description="Commands waiting in the process.")] = 10_000
+    queue_wait_ms_max: Annotated[int, Meta(ge=1, le=600_000, description="Longest wait in a queue, ms.")] = 30_000
+    decisions_max: Annotated[int, Meta(ge=1, le=1000, description="Decisions tried for one command.")] = 20
+    cached_states_max: Annotated[int, Meta(ge=0, le=1_000_000, description="States kept in memory.")] = 1024
+
+
+class CommandRow(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the index keeps of a command: its digest, and per stream the first and last sequence number."""
+
+    digest: str
+    places: tuple[tuple[str, int, int], ...]
+
+
+def command_digest(name: str, command: Struct) -> str:
+    """The digest that tells one command's content from another's; members at their default are left out."""
+    members = msgspec.to_builtins(command)
+    defaults = {
+        field.encode_name: field.default
+        for field in msgspec.structs.fields(command)
+        if field.default is not msgspec.NODEFAULT
+    }
+    given = {
+        key: value for key, value in members.items() if key not in defaults or value != msgspec.to_builtins(defaults[key])
+    }
+    return digest(_COMMAND_DOMAIN + canonical({"command": name, "input": given}))
+
+
+class Runner:
+    """Executes commands against deciders on one journal."""
+
+    def __init__(self, journal: Journal, settings: RunnerSettings, settings_digest: str) -> None:
+        self._journal = journal
+        self._settings = settings
+        self._settings_digest = settings_digest
+        self._states: OrderedDict[tuple[str, str], Loaded[Any]] = OrderedDict()
+        self._queues = StreamQueues(
+            per_stream_max=settings.queue_per_stream_max,
+            total_max=settings.queue_total_max,
+            wait_ms_max=settings.queue_wait_ms_max,
+        )
+
+    def statistics(self) -> QueueStatistics:
+        """Figures of the queues."""
+        return self._queues.statistics()
+
+    async def execute(
+        self, decider: Decider, command: Struct, principal: Principal, command_id: str | None = None
+    ) -> Any:
+        """Run one command to its durable result.
+
+        Raises: what `decide` refuses with; `command_id_conflict`; `queue_full`; `contention`; storage errors.
+        Side effects: at most one append.
+        """
+        streams = sorted(set(decider.streams(command)))
+        author = Authorship(actor=principal.id)
+        if command_id is not None:
+            author = msgspec.structs.replace(
+                author,
+                command_id=checked_command_id(command_id),
+                command_digest=command_digest(decider.name, command),
+            )
+        entropy = self._journal.entropy.random_bytes(32)
+        async with self._queues.hold(streams):
+            for _ in range(self._settings.decisions_max):
+                try:
+                    return await self._attempt(decider, command, principal, author, streams, entropy)
+                except Conflict as conflict:
+                    if conflict.kind not in (HEAD_MOVED, INDEX_KEY_TAKEN):
+                        raise
+        raise CONTENTION.error("other writers kept moving these streams", retry_after_ms=50)
+
+    async def _attempt(
+        self,
+        decider: Decider,
+        command: Struct,
+        principal: Principal,
+        author: Authorship,
+        streams: Sequence[str],
+        entropy: bytes,
+    ) -> Any:
+        first = await self._first_result(decider, command, author, tenant_of(streams[0]))
+        if first is not None:
+            return decider.result(first, command)
+        loaded = await self._load(decider, streams)
+        now_ms = self._journal.now_ms(max(state.at_ms for state in loaded.values()))
+        context = DecideContext(now_ms, principal, entropy, self._settings_digest)
+        decision = decider.decide({s: state.state for s, state in loaded.items()}, command, context)
+        if isinstance(decision, Refusal):
+            if decision.record:
+                anonymous = msgspec.structs.replace(author, command_id=None, command_digest=None)
+                await self._append(decider, loaded, decision.record, now_ms, anonymous)
+            raise decision.error
+        await self._append(decider, loaded, decision, now_ms, author)
+        return decider.result(decision, command)
+
+    async def _first_result(
+        self, decider: Decider, command: Struct, author: Authorship, partition: str
+    ) -> Mapping[str, Sequence[Struct]] | None:
+        if author.command_id is None:
+            return None
+        [row] = await self._journal.store.index.get(partition, COMMAND_INDEX, [author.command_id])
+        if row is None:
+            return None
+        known = msgspec.json.decode(row, type=CommandRow)
+        if known.digest != author.command_digest:
+            raise COMMAND_ID_CONFLICT.error("this command id was used with other content")
+        return {
+            stream: await self._journal.records(stream, first, last, author.command_id)
+            for stream, first, last in known.places
+        }
+
+    async def _append(
+        self,
+        decider: Decider,
+        loaded: Mapping[str, Loaded[Any]],
+        events: Mapping[str, Sequence[Struct]],
+        now_ms: int,
+        author: Authorship,
+    ) -> None:
+        appends: list[StreamAppend] = []
+        rows: list[Row] = []
+        author = msgspec.structs.replace(author, salt_key=self._journal.entropy.random_bytes(32))
+        for stream in sorted(events):
+            if events[stream]:
+                sealed = seal(self._journal.catalogue, stream, loaded[stream].head, events[stream], now_ms, author)
+                appends.append(sealed.append)
+                rows.extend(sealed.rows)
+        if not appends:
+            return
+        if author.command_id is not None and author.command_digest is not None:
+            places = tuple((a.stream, a.expected.seq + 1, a.head.seq) for a in appends)
+            value = msgspec.json.encode(CommandRow(author.command_digest, places))
+            rows.append(IndexRow(COMMAND_INDEX, author.command_id, value, fresh=True))
+        await self._journal.commit(Append(appends, rows))
+        for append in appends:
+            self._advance(decider, append, loaded[append.stream], events[append.stream], now_ms, author.actor)
+
+    async def _load(self, decider: Decider, streams: Sequence[str]) -> dict[str, Loaded[Any]]:
+        """The states of the streams as they are now: cached ones are caught up, so only new events are read."""
+        fold = Fold(decider.name, 1, decider.initial, decider.evolve)
+        heads = await self._journal.store.events.heads(streams)
+        loaded = {}
+        for stream, head in zip(streams, heads, strict=True):
+            state = self._states.pop((decider.name, stream), None)
+            if state is None:
+                state = await self._journal.load(fold, stream)
+            elif state.head != head:
+                state = await self._journal.catch_up(fold, stream, state)
+            self._keep((decider.name, stream), state)
+            loaded[stream] = state
+        return loaded
+
+    def _advance(
+        self,
+        decider: Decider,
+        append: StreamAppend,
+        loaded: Loaded[Any],
+        records: Sequence[Struct],
+        now_ms: int,
+        actor: str,
+    ) -> None:
+        """Evolve the cached state over what was just appended, so that the next command reads nothing."""
+        state = loaded.state
+        for seq, record in enumerate(records, append.expected.seq + 1):
+            state = decider.evolve(state, record, Place(append.stream, seq, now_ms, actor, None))
+        self._keep((decider.name, append.stream), Loaded(state, append.head, now_ms))
+
+    def _keep(self, key: tuple[str, str], loaded: Loaded[Any]) -> None:
+        self._states[key] = loaded
+        self._states.move_to_end(key)
+        while len(self._states) > self._settings.cached_states_max:
+            self._states.popitem(last=False)
