@@ -1,0 +1,98 @@
+"""One attempt at a state: what its handler is given, and the recorder it writes with.
+
+What it does: makes context, IO and recorder when they are first used, and closes them with the attempt.
+What it does not do: it appends no kernel event; the loop does.
+
+Rules: domain events belong to the attempt that is open; each emit is one append; a dropped event is validated all the
+same, so a profile never changes success or failure (P5); after the attempt its tools refuse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from interlock.base.canonical import Json, canonical
+from interlock.base.ids import artifact_id, fact_key
+from interlock.base.secret_scan import refuse_secrets
+from interlock.engine import events as e
+from interlock.engine.context import Context
+from interlock.engine.errors import ATTEMPT_CLOSED, EVENT_NAME_INVALID
+from interlock.engine.plan import StateNode
+from interlock.engine.session import Session
+from interlock.journal.ports import Blob
+
+RESERVED_NAMES = frozenset(
+    {"fact_recorded", "artifact_written", "op_boundary", "child_run_spawned", "child_run_completed"}
+)
+
+
+class DomainEvent(Struct, frozen=True):
+    """What a handler puts on record: a stable name, a JSON payload, or the artifact that holds a large one."""
+
+    name: str
+    payload: Any = None
+    payload_ref: str | None = None
+
+
+class Attempt:
+    """The scope between StateEntered and its terminal event. `in_doubt` names an effect of unknown outcome."""
+
+    __slots__ = ("closed", "context", "in_doubt", "node", "number", "ordinals", "session")
+
+    def __init__(self, session: Session, node: StateNode, number: int) -> None:
+        self.session = session
+        self.node = node
+        self.number = number
+        self.context = Context(session.context)
+        self.closed = False
+        self.in_doubt: str | None = None
+        self.ordinals = 0
+
+    async def record(self, records: Sequence[Struct], blobs: Sequence[Blob] = ()) -> None:
+        """Append within this attempt. Raises: `attempt_closed`."""
+        if self.closed:
+            raise ATTEMPT_CLOSED.error(f"the attempt at {self.node.id} has ended")
+        await self.session.record(records, blobs)
+
+
+class Recorder:
+    """Puts domain events on record (seed 001, `recorder`)."""
+
+    __slots__ = ("_attempt",)
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+
+    async def emit(self, name: str, payload: Json = None, payload_ref: str | None = None) -> None:
+        """Record one event, durable when this returns."""
+        await self.emit_many([DomainEvent(name, payload, payload_ref)])
+
+    async def emit_many(self, events: Sequence[DomainEvent]) -> None:
+        """Record several in order, all or none. Raises: `event_name_invalid`, `json_…`, `secrets_detected`."""
+        records = [_checked(event) for event in events]
+        if self._attempt.session.config.event_profile != "Minimal":
+            await self._attempt.record(records)
+
+    async def artifact(self, kind: str, content: bytes, meta: Json = None) -> str:
+        """Store bytes as an artifact and record that they were written; return the artifact's id."""
+        raw = canonical(meta)
+        refuse_secrets(raw, "artifact meta")
+        session = self._attempt.session
+        stored = await session.store(kind, content)
+        if session.config.event_profile != "Minimal":
+            await self._attempt.record([e.ArtifactWritten(stored, kind, msgspec.Raw(raw))])
+        return stored
+
+
+def _checked(event: DomainEvent) -> e.DomainEmitted:
+    if event.name in RESERVED_NAMES or event.name.startswith("interlock."):
+        raise EVENT_NAME_INVALID.error(f"the event name {event.name} is reserved", name=event.name)
+    payload = canonical(event.payload)
+    refuse_secrets(fact_key(event.name).encode(), "event name")
+    refuse_secrets(payload, f"payload of {event.name}")
+    reference = None if event.payload_ref is None else artifact_id(event.payload_ref)
+    return e.DomainEmitted(event.name, msgspec.Raw(payload), reference)

@@ -1,0 +1,301 @@
+"""The verbs about runs: records of input and output, and thin handlers over `Runs`.
+
+What it does: gives every surface the same commands. What it does not do: no presentation, no decision.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from interlock.base import ids
+from interlock.base.bounds import PAGE_ITEMS_MAX
+from interlock.base.part import CallContext, Command, Effect
+from interlock.engine import events as e
+from interlock.engine.config import RunConfig
+from interlock.engine.errors import RESOLVE_INVALID, RUN_NOT_FOUND
+from interlock.engine.meta import APPLY_SIDE_EFFECT
+from interlock.engine.reports import Reason, RunReport, RunResult
+from interlock.engine.runs import Runs
+from interlock.engine.sources import load_plan
+from interlock.engine.views import RunRow
+from interlock.journal.journal import Journal
+from interlock.journal.streams import stream_id
+from interlock.journal.views import Views
+
+RunArgument = Annotated[str, Meta(description="The run's id, a UUID.")]
+EXIT_WAITING = 8
+
+
+class StartInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to start."""
+
+    plan: Annotated[str, Meta(description="The plan, as MODULE:PLAN or path/to/file.py:PLAN.")]
+    input: Annotated[Raw | None, Meta(description="The run's input, a JSON object.")] = None
+    run_id: Annotated[str | None, Meta(description="An id of your own; the same id and input attach.")] = None
+    detach: Annotated[bool, Meta(description="Return once the start is durable; drive it with `run resume`.")] = False
+    dry_run: Annotated[bool, Meta(description="Skip every state that applies side effects.")] = False
+
+
+class RunInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which run."""
+
+    run: RunArgument
+
+
+class ResumeInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which run to drive on."""
+
+    run: RunArgument
+    plan: Annotated[str | None, Meta(description="Where its plan is, if it moved: MODULE:PLAN.")] = None
+    steal: Annotated[bool, Meta(description="Take the run over from an owner that still lives.")] = False
+
+
+class ListInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which runs to list, newest first."""
+
+    op: Annotated[str | None, Meta(description="Only runs of this operation.")] = None
+    state: Annotated[
+        str | None, Meta(description="Only runs in this state: running, parked, completed, failed, cancelled.")
+    ] = None
+    limit: Annotated[int, Meta(ge=1, le=PAGE_ITEMS_MAX, description="Rows in a page.")] = 50
+    cursor: Annotated[str | None, Meta(description="Where the page before ended.")] = None
+
+
+class RunList(Struct, frozen=True):
+    """A page of runs."""
+
+    items: list[RunRow]
+    next: str | None
+
+
+class EventsInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which events of a run."""
+
+    run: RunArgument
+    after: Annotated[int, Meta(ge=0, description="Events with a greater sequence number.")] = 0
+    limit: Annotated[int, Meta(ge=1, le=PAGE_ITEMS_MAX, description="Events in a page.")] = 200
+
+
+class RunEvent(Struct, frozen=True):
+    """One event of a run; `data` is its record, null once erased."""
+
+    seq: int
+    at_ms: int
+    type: str
+    actor: str
+    digest: str
+    data: Any
+
+
+class RunEvents(Struct, frozen=True):
+    """A page of a run's events; `next` continues it."""
+
+    items: list[RunEvent]
+    next: int | None
+
+
+class ResolveInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to do about a parked step: exactly one of adopt, retry, abandon."""
+
+    run: RunArgument
+    step: Annotated[str, Meta(description="The parked step, as `run why` names it.")]
+    reason: Annotated[str, Meta(min_length=1, max_length=2000, description="Why; recorded with your name.")]
+    adopt: Annotated[Raw | None, Meta(description="The effect did happen, and this JSON is its result.")] = None
+    retry: Annotated[bool, Meta(description="The effect did not happen: try it again.")] = False
+    abandon: Annotated[bool, Meta(description="Give up: the run fails.")] = False
+
+
+class Resolved(Struct, frozen=True):
+    """The decision is in the run's inbox; `run resume` goes on with it."""
+
+    run_id: str
+    step: str
+    action: str
+
+
+class WhyReport(Struct, frozen=True):
+    """Why a run is not moving: what is missing, and who can supply it. Empty when nothing is."""
+
+    run_id: str
+    reasons: list[Reason]
+
+
+async def _start(ctx: CallContext, given: StartInput) -> RunResult:
+    config = RunConfig(skip_tags=(APPLY_SIDE_EFFECT,)) if given.dry_run else RunConfig()
+    return await ctx.services.get(Runs).start(
+        load_plan(given.plan),
+        None if given.input is None else msgspec.json.decode(given.input),
+        run_id=given.run_id,
+        config=config,
+        source=given.plan,
+        detach=given.detach,
+        tenant=ctx.principal.tenant,
+    )
+
+
+async def _resume(ctx: CallContext, given: ResumeInput) -> RunResult:
+    plan = None if given.plan is None else load_plan(given.plan)
+    return await ctx.services.get(Runs).resume(given.run, plan=plan, steal=given.steal, tenant=ctx.principal.tenant)
+
+
+async def _status(ctx: CallContext, given: RunInput) -> RunReport:
+    return await ctx.services.get(Runs).report(given.run, tenant=ctx.principal.tenant)
+
+
+async def _why(ctx: CallContext, given: RunInput) -> WhyReport:
+    reasons = await ctx.services.get(Runs).why(given.run, tenant=ctx.principal.tenant)
+    return WhyReport(given.run, reasons)
+
+
+async def _list(ctx: CallContext, given: ListInput) -> RunList:
+    wanted = {"op_id": given.op, "state": given.state}
+    terms = {name: value for name, value in wanted.items() if value is not None}
+    views = ctx.services.get(Views)
+    page = await views.query(ctx.principal.tenant, "runs", terms, given.cursor, given.limit)
+    return RunList(page.items, page.next)
+
+
+async def _events(ctx: CallContext, given: EventsInput) -> RunEvents:
+    journal = ctx.services.get(Journal)
+    stream = stream_id(ctx.principal.tenant, e.RUN, ids.run_id(given.run))
+    page = (await journal.tail(stream, given.after))[: given.limit]
+    if not page and given.after == 0:
+        raise RUN_NOT_FOUND.error("there is no such run", run_id=given.run)
+    items = [
+        RunEvent(
+            event.envelope.seq,
+            event.envelope.at_ms,
+            event.envelope.type,
+            event.envelope.actor,
+            event.digest,
+            None if event.record is None else event.record,
+        )
+        for event in page
+    ]
+    return RunEvents(items, items[-1].seq if len(items) == given.limit else None)
+
+
+async def _resolve(ctx: CallContext, given: ResolveInput) -> Resolved:
+    chosen = [
+        action
+        for action, wanted in (
+            (e.Resolution.ADOPT, given.adopt is not None),
+            (e.Resolution.RETRY, given.retry),
+            (e.Resolution.ABANDON, given.abandon),
+        )
+        if wanted
+    ]
+    if len(chosen) != 1:
+        raise RESOLVE_INVALID.error("choose exactly one of adopt, retry and abandon")
+    adopt = None if given.adopt is None else msgspec.json.decode(given.adopt)
+    await ctx.services.get(Runs).resolve(
+        given.run,
+        given.step,
+        chosen[0],
+        given.reason,
+        adopt=adopt,
+        principal=ctx.principal,
+        command_id=ctx.command_id,
+    )
+    return Resolved(given.run, given.step, chosen[0].value)
+
+
+def outcome_code(result: RunResult | RunReport) -> int:
+    """Exit code of a verb that drives: 0 completed or started detached, 1 failed or cancelled, 8 waiting."""
+    if result.phase == "running":
+        return 0 if result.waiting is not None and result.waiting.kind == "queued" else EXIT_WAITING
+    return 0 if result.phase == "completed" else 1
+
+
+_RUN = "01890a5d-ac96-774b-bcce-b302099a8057"
+
+COMMANDS = (
+    Command(
+        "run",
+        "start",
+        StartInput,
+        RunResult,
+        _start,
+        "Start a run and drive it until it ends or waits.",
+        "interlock run start examples.hello:plan --input '{\"name\": \"Ada\"}'",
+        "run.start",
+        Effect.STARTS,
+        positional=("plan",),
+        exit_code=outcome_code,
+    ),
+    Command(
+        "run",
+        "status",
+        RunInput,
+        RunReport,
+        _status,
+        "Show a run: its phase, its steps, and what it waits for.",
+        f"interlock run status {_RUN}",
+        "run.read",
+        Effect.READS,
+        positional=("run",),
+    ),
+    Command(
+        "run",
+        "list",
+        ListInput,
+        RunList,
+        _list,
+        "List runs, newest first.",
+        "interlock run list --state parked",
+        "run.read",
+        Effect.READS,
+    ),
+    Command(
+        "run",
+        "events",
+        EventsInput,
+        RunEvents,
+        _events,
+        "Show the recorded events of a run.",
+        f"interlock run events {_RUN} --after 10",
+        "run.read",
+        Effect.READS,
+        positional=("run",),
+    ),
+    Command(
+        "run",
+        "resume",
+        ResumeInput,
+        RunResult,
+        _resume,
+        "Drive an interrupted run on, or watch it while another process does.",
+        f"interlock run resume {_RUN}",
+        "run.start",
+        Effect.STARTS,
+        positional=("run",),
+        exit_code=outcome_code,
+    ),
+    Command(
+        "run",
+        "resolve",
+        ResolveInput,
+        Resolved,
+        _resolve,
+        "Decide a parked step: adopt a result, retry or abandon.",
+        f"interlock run resolve {_RUN} publish --retry --reason 'the channel has no such file'",
+        "run.resolve",
+        Effect.CHANGES,
+        positional=("run", "step"),
+    ),
+    Command(
+        "run",
+        "why",
+        RunInput,
+        WhyReport,
+        _why,
+        "Say why a run is not moving, and who or what can release it.",
+        f"interlock run why {_RUN}",
+        "run.read",
+        Effect.READS,
+        positional=("run",),
+    ),
+)

@@ -1,0 +1,149 @@
+"""The data a run carries from state to state: a persistent map, and an overlay for each attempt.
+
+What it does: `RunContext` is the checkpointed context, loaded node by node; `Context` is what a handler reads and
+writes. What it does not do: it writes no event; the loop stores an overlay only when the attempt succeeds.
+
+Rules: values are kept as canonical bytes and decoded anew on each read, so a handler that changes what it read changes
+nothing else (P21); a snapshot is the root of the map, so its id depends on content alone; no secret enters; an
+overlay of a failed attempt is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+import orjson
+
+from interlock.base.canonical import Json, canonical
+from interlock.base.errors import InterlockError
+from interlock.base.ids import context_key
+from interlock.base.merkle_map import ArtifactRef, MerkleMap
+from interlock.base.secret_scan import refuse_secrets
+from interlock.engine.errors import (
+    CONTEXT_DESERIALIZE_FAILED,
+    CONTEXT_MISSING_KEY,
+    CONTEXT_SERIALIZE_FAILED,
+)
+from interlock.journal.ports import Artifacts, Blob
+
+SNAPSHOT_KIND = "ContextSnapshot"
+T = TypeVar("T")
+
+
+class RunContext:
+    """The context at a checkpoint. Immutable, but for nodes that are loaded when first needed."""
+
+    def __init__(self, content: MerkleMap, artifacts: Artifacts) -> None:
+        self._map = content
+        self._artifacts = artifacts
+
+    @property
+    def snapshot_id(self) -> str:
+        """The artifact id of the map's root."""
+        return self._map.root_id
+
+    async def value(self, key: str) -> bytes | None:
+        """Canonical bytes of a value, or None. Raises: `artifact_not_found`, `artifact_corrupt`."""
+        await self._load_path(key)
+        found = self._map.get_raw(key)
+        if isinstance(found, ArtifactRef):
+            [content] = await self._artifacts.get([found.id])
+            return content
+        return found
+
+    async def updated(self, writes: Mapping[str, bytes | None]) -> tuple[RunContext, list[Blob]]:
+        """The context after `writes` (None deletes), and the artifacts that it adds."""
+        if not writes:
+            return self, []
+        for key in writes:
+            await self._load_path(key)
+        content, blobs = self._map.update(writes)
+        return RunContext(content, self._artifacts), [Blob(i, SNAPSHOT_KIND, b) for i, b in blobs]
+
+    async def dump(self) -> dict[str, bytes]:
+        """Every key with its canonical bytes: costs the size of the context."""
+        while (missing := self._map.missing()) is not None:
+            await self._load(missing)
+        entries: dict[str, bytes] = {}
+        for key, found in self._map.items():
+            if isinstance(found, ArtifactRef):
+                [found] = await self._artifacts.get([found.id])
+            entries[key] = found
+        return entries
+
+    async def _load_path(self, key: str) -> None:
+        while (node := self._map.needed(key)) is not None:
+            await self._load(node)
+
+    async def _load(self, node: str) -> None:
+        [content] = await self._artifacts.get([node])
+        self._map = self._map.with_nodes({node: content})
+
+
+class Context:
+    """What a handler sees: the checkpoint under its own writes."""
+
+    __slots__ = ("_base", "writes")
+
+    def __init__(self, base: RunContext) -> None:
+        self._base = base
+        self.writes: dict[str, bytes | None] = {}
+
+    async def read(self, key: str) -> Json:
+        """A fresh copy of the value at `key`; None where there is none."""
+        raw = await self._raw(key)
+        return None if raw is None else orjson.loads(raw)
+
+    async def read_typed(self, key: str, kind: type[T]) -> T | None:
+        """The value at `key` as `kind`; None where there is none. Raises: `context_deserialize_failed`."""
+        raw = await self._raw(key)
+        if raw is None:
+            return None
+        try:
+            return msgspec.json.decode(raw, type=kind)
+        except msgspec.MsgspecError:
+            raise CONTEXT_DESERIALIZE_FAILED.error("a context value has another type", key=key) from None
+
+    async def require(self, key: str, kind: type[T]) -> T:
+        """As `read_typed`, but raises `context_missing_key` where there is no value."""
+        if await self._raw(key) is None:
+            raise CONTEXT_MISSING_KEY.error(f"the context has no {key}", key=key)
+        value = await self.read_typed(key, kind)
+        return value  # type: ignore[return-value]  # the value is there; None is a value of `kind`
+
+    def write(self, key: str, value: Any) -> None:
+        """Set `key` to a JSON value or a record that converts to one.
+
+        Raises: `id_invalid`, `context_serialize_failed`, `secrets_detected`.
+        """
+        self.writes[context_key(key)] = encoded(value, f"context value {key}")
+
+    def delete(self, key: str) -> None:
+        """Remove `key`; no error where it is absent."""
+        self.writes[context_key(key)] = None
+
+    async def dump(self) -> dict[str, Json]:
+        """All of the context as this attempt sees it: costs its whole size."""
+        entries: dict[str, bytes | None] = {**await self._base.dump(), **self.writes}
+        return {key: orjson.loads(raw) for key, raw in sorted(entries.items()) if raw is not None}
+
+    async def _raw(self, key: str) -> bytes | None:
+        if key in self.writes:
+            return self.writes[key]
+        return await self._base.value(key)
+
+
+def encoded(value: Any, what: str) -> bytes:
+    """Canonical bytes of a JSON value or record, scanned for secrets.
+
+    Raises: `context_serialize_failed` (without the value's text), `secrets_detected`.
+    """
+    try:
+        content = canonical(msgspec.to_builtins(value, str_keys=True))
+    except (InterlockError, TypeError, ValueError, RecursionError) as fault:
+        reason = fault.code if isinstance(fault, InterlockError) else type(fault).__name__
+        raise CONTEXT_SERIALIZE_FAILED.error(f"{what} is not JSON ({reason})", reason=reason) from None
+    refuse_secrets(content, what)
+    return content

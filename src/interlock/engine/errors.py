@@ -1,0 +1,186 @@
+"""Errors of runs: the contract's records inside events, and the engine's own codes.
+
+What it does: declares `ErrorInfo` and `StateError` as seed 001 fixes them (they are stored in events), and the codes
+that the engine raises. What it does not do: it decides no retry; `retryable` is data that `decide` reads.
+
+Rules: a stored message is safe to persist and to show; details of failures from handlers are dropped unless they come
+from our own error tree, whose details are safe by construction.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+from msgspec import Struct
+
+from interlock.base.canonical import canonical
+from interlock.base.errors import Category, ErrorCode, InterlockError
+from interlock.base.ids import ErrorCodeText, StateId
+
+
+class ErrorCategory(StrEnum):
+    """The contract's categories (seed 001, `errors`), in its spelling."""
+
+    PARSING_INPUT = "ParsingInput"
+    ON_CHAIN = "OnChain"
+    OFF_CHAIN = "OffChain"
+    RPC = "Rpc"
+    STORAGE = "Storage"
+    CONTEXT = "Context"
+    UNKNOWN = "Unknown"
+
+
+class ErrorInfo(Struct, frozen=True):
+    """What went wrong, safe to store and to show. `details` is canonical JSON or absent."""
+
+    category: ErrorCategory
+    code: ErrorCodeText
+    details: msgspec.Raw | None
+    message: str
+    retryable: bool
+
+
+class StateError(Struct, frozen=True):
+    """An `ErrorInfo` attributed to a state."""
+
+    info: ErrorInfo
+    state_id: StateId | None
+
+
+class StateFailure(Exception):  # noqa: N818 - a result that a handler gives, not a fault of the program
+    """Raise it in a handler to fail the attempt: `code`, safe `message`, and whether a retry may help."""
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        retryable: bool = False,
+        category: ErrorCategory = ErrorCategory.UNKNOWN,
+        details: dict[str, object] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.retryable = retryable
+        self.category = category
+        self.details = details
+
+
+_CONTRACT_CATEGORY = {
+    Category.INVALID: ErrorCategory.PARSING_INPUT,
+    Category.STORAGE: ErrorCategory.STORAGE,
+    Category.CORRUPT: ErrorCategory.STORAGE,
+    Category.UNAVAILABLE: ErrorCategory.OFF_CHAIN,
+    Category.OVERLOADED: ErrorCategory.OFF_CHAIN,
+}
+
+HANDLER_EXCEPTION = "handler_exception"
+ORPHAN_RECOVERED = "orphan_attempt_recovered"
+OUTCOME_UNKNOWN = "side_effect_outcome_unknown"
+UNCOUNTED = frozenset({ORPHAN_RECOVERED, OUTCOME_UNKNOWN})
+"""Codes of closures that spend no retry budget: how an attempt ended is not its own failure."""
+
+
+def error_info(fault: BaseException) -> ErrorInfo:
+    """The storable description of what a handler raised.
+
+    Our own errors keep code, message and details; a `StateFailure` keeps what its author wrote, with details as
+    canonical JSON; any other exception gives `handler_exception` and its class name alone, never its text.
+    """
+    if isinstance(fault, InterlockError):
+        category = _CONTRACT_CATEGORY.get(fault.category, ErrorCategory.UNKNOWN)
+        details = msgspec.Raw(canonical(fault.details)) if fault.details else None
+        return ErrorInfo(category, fault.code, details, fault.message, fault.retryable)
+    if isinstance(fault, StateFailure):
+        details = None if fault.details is None else msgspec.Raw(canonical(fault.details))
+        return ErrorInfo(fault.category, fault.code, details, fault.message, fault.retryable)
+    name = type(fault).__name__
+    return ErrorInfo(ErrorCategory.UNKNOWN, HANDLER_EXCEPTION, None, f"the handler raised {name}", retryable=False)
+
+
+def own_error(code: str, message: str, *, retryable: bool) -> ErrorInfo:
+    """An `ErrorInfo` that the engine writes on its own account."""
+    return ErrorInfo(ErrorCategory.UNKNOWN, code, None, message, retryable)
+
+
+PLAN_INVALID = ErrorCode("plan_invalid", Category.INVALID, "Correct the plan as the message says.")
+PLAN_NOT_FOUND = ErrorCode(
+    "plan_not_found", Category.NOT_FOUND, "Register the plan with the application, or name it as MODULE:PLAN."
+)
+PLAN_DRIFTED = ErrorCode(
+    "plan_drifted", Category.CONFLICT, "Resume with the plan that started the run, or start a new run."
+)
+RUN_NOT_FOUND = ErrorCode("run_not_found", Category.NOT_FOUND, "List the runs with `interlock run list`.")
+RUN_CONFLICT = ErrorCode(
+    "run_conflict", Category.CONFLICT, "This run id belongs to another manifest: choose a new id."
+)
+RUN_CORRUPT = ErrorCode("run_corrupt", Category.CORRUPT, "The run's history breaks a rule: run `interlock doctor`.")
+RUN_HELD = ErrorCode(
+    "run_held", Category.CONFLICT, "Another process drives this run: watch it, or take it over with --steal.", retryable=True
+)
+MANIFEST_MISMATCH = ErrorCode("manifest_mismatch", Category.INVALID, "Give the manifest whose digest you name.")
+RUN_CONFIG_UNSUPPORTED = ErrorCode(
+    "run_config_unsupported", Category.INVALID, "Use the values that the message names."
+)
+INPUT_INVALID = ErrorCode("run_input_invalid", Category.INVALID, "Give the input that the plan asks for.")
+CONTEXT_DESERIALIZE_FAILED = ErrorCode(
+    "context_deserialize_failed", Category.INVALID, "Read the value as the type that was written."
+)
+CONTEXT_SERIALIZE_FAILED = ErrorCode(
+    "context_serialize_failed", Category.INVALID, "Write JSON values, or records that convert to JSON."
+)
+CONTEXT_MISSING_KEY = ErrorCode(
+    "context_missing_key", Category.NOT_FOUND, "Give it as input, or let an earlier state write it."
+)
+MISSING_FACT_KEY = ErrorCode("missing_fact_key", Category.INVALID, "Give the call a fact key.")
+FACT_REQUEST_MISMATCH = ErrorCode(
+    "fact_request_mismatch", Category.CONFLICT, "A fact of this key answers another request: use a new key."
+)
+FACT_PAYLOAD_CONFLICT = ErrorCode(
+    "fact_payload_conflict", Category.CONFLICT, "A fact is recorded once: use a new key for a new value."
+)
+FACT_PAYLOAD_INVALID = ErrorCode("fact_payload_invalid", Category.CORRUPT, "The recorded fact has another kind.")
+EFFECT_UNDECLARED = ErrorCode(
+    "side_effects_undeclared", Category.REFUSED, "Declare side_effects on the state before it writes to the outside."
+)
+EFFECT_KEY_REUSED = ErrorCode(
+    "idempotency_key_reused", Category.CONFLICT, "Give each effect of a run an idempotency key of its own."
+)
+EFFECT_UNKNOWN = ErrorCode(
+    OUTCOME_UNKNOWN, Category.UNAVAILABLE, "Look at the outside system, then `interlock run resolve`.", retryable=True
+)
+ATTEMPT_CLOSED = ErrorCode("attempt_closed", Category.CONFLICT, "Use io and rec only while their state runs.")
+RESOLVE_INVALID = ErrorCode(
+    "resolve_invalid", Category.CONFLICT, "Resolve a step that is parked; `interlock run why` names it."
+)
+EVENT_NAME_INVALID = ErrorCode("event_name_invalid", Category.INVALID, "Name a domain event with a key of your own.")
+STATE_TIMEOUT = ErrorCode("state_timeout", Category.FAILED, "Give the state more time.", retryable=True)
+
+ERRORS = (
+    PLAN_INVALID,
+    PLAN_NOT_FOUND,
+    PLAN_DRIFTED,
+    RUN_NOT_FOUND,
+    RUN_CONFLICT,
+    RUN_CORRUPT,
+    RUN_HELD,
+    MANIFEST_MISMATCH,
+    RUN_CONFIG_UNSUPPORTED,
+    INPUT_INVALID,
+    CONTEXT_DESERIALIZE_FAILED,
+    CONTEXT_SERIALIZE_FAILED,
+    CONTEXT_MISSING_KEY,
+    MISSING_FACT_KEY,
+    FACT_REQUEST_MISMATCH,
+    FACT_PAYLOAD_CONFLICT,
+    FACT_PAYLOAD_INVALID,
+    EFFECT_UNDECLARED,
+    EFFECT_KEY_REUSED,
+    EFFECT_UNKNOWN,
+    ATTEMPT_CLOSED,
+    RESOLVE_INVALID,
+    EVENT_NAME_INVALID,
+    STATE_TIMEOUT,
+)

@@ -1,0 +1,246 @@
+"""Live IO: calls to the outside whose answers become facts.
+
+What it does: gives a handler `call`, `record_value`, `get_recorded_fact`, time and entropy (seed 001, `io`), records
+every keyed answer as a fact before handing it out, and makes an effect's intent durable before it is sent.
+What it does not do: it opens nothing itself (transports do) and it never falls back: a recorded fact is the answer.
+
+The procedure of a keyed call:
+ 1. a fact of that key answers at once, if it answers the same request; the transport is not touched
+ 2. an effect is refused unless its state declared side effects; its idempotency key is its own
+ 3. the intent (key, request digest) is appended, durable before the request is sent
+ 4. the transport sends; a failure that leaves the outcome open is in doubt unless a key lets it be repeated
+ 5. the answer is canonical, free of secrets, stored and bound to the key in one append, then returned
+Calls of one key in one attempt go in turn (single flight).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+
+import orjson
+from msgspec import Struct
+
+from interlock.base.canonical import Json, canonical, digest
+from interlock.base.errors import Category, InterlockError
+from interlock.base.ids import fact_key
+from interlock.base.secret_scan import refuse_secrets
+from interlock.engine import events as e
+from interlock.engine.attempt import Attempt
+from interlock.engine.errors import (
+    EFFECT_KEY_REUSED,
+    EFFECT_UNDECLARED,
+    EFFECT_UNKNOWN,
+    FACT_PAYLOAD_CONFLICT,
+    FACT_PAYLOAD_INVALID,
+    FACT_REQUEST_MISMATCH,
+    MISSING_FACT_KEY,
+)
+from interlock.engine.fold import Fact, Intent
+from interlock.engine.io.router import Router
+from interlock.engine.io.transports.port import Transport, TransportContext
+from interlock.engine.meta import SideEffectKind
+from interlock.journal.ports import Blob
+
+FACT_KIND = "FactPayload"
+RANDOM_BYTES_MAX = 65_536
+_ANSWERED = frozenset({Category.INVALID, Category.REFUSED, Category.NOT_FOUND, Category.CONFLICT, Category.FAILED})
+"""Categories of failures after which nothing is in doubt: the request was never sent, or it was answered."""
+
+
+class IoCall(Struct, frozen=True):
+    """A request to the outside: `namespace` picks the transport, `fact_key` records the answer."""
+
+    namespace: str
+    request: Any
+    fact_key: str | None = None
+    idempotency_key: str | None = None
+
+
+class IoResult(Struct, frozen=True):
+    """The answer, and the artifact that records it."""
+
+    response: Any
+    recorded_payload_id: str | None
+
+
+class LiveIo:
+    """The IO of one attempt."""
+
+    def __init__(self, attempt: Attempt, router: Router) -> None:
+        self._attempt = attempt
+        self._router = router
+        self._turns: dict[str, asyncio.Lock] = {}
+
+    async def call(self, call: IoCall) -> IoResult:
+        """Send a request, or give back the answer that a fact of its key records.
+
+        Raises: `missing_fact_key`, `fact_request_mismatch`, `side_effects_undeclared`, `idempotency_key_reused`,
+        `side_effect_outcome_unknown`, `io_unknown_namespace`, `secrets_detected`, and the transport's own errors.
+        """
+        request = canonical(call.request)
+        refuse_secrets(request, f"request of {call.namespace}")
+        if call.fact_key is None:
+            return await self._unrecorded(call)
+        key = fact_key(call.fact_key)
+        refuse_secrets(key.encode(), "fact key")
+        async with self._turns.setdefault(key, asyncio.Lock()):
+            return await self._recorded(call, key, digest(call.namespace.encode() + b"\n" + request))
+
+    async def record_value(self, key: str, value: Json) -> str:
+        """Bind a deterministic value to a fact key; return its artifact id.
+
+        Raises: `fact_payload_conflict` when the key is bound to another value.
+        """
+        key = fact_key(key)
+        async with self._turns.setdefault(key, asyncio.Lock()):
+            payload = canonical(value)
+            known = self._facts.get(key)
+            if known is None:
+                return await self._bind(key, "json", payload, None)
+            if known.payload_id != digest(payload):
+                raise FACT_PAYLOAD_CONFLICT.error(f"the fact {key} is bound to another value", key=key)
+            return known.payload_id
+
+    async def get_recorded_fact(self, key: str) -> str | None:
+        """Artifact id of the payload bound to `key`, or None."""
+        known = self._facts.get(fact_key(key))
+        return None if known is None else known.payload_id
+
+    async def now(self, name: str) -> int:
+        """The time in milliseconds, drawn once for this state and name: the same over attempts and processes."""
+        drawn = await self._drawn(f"time:{self._attempt.node.id}:{name}", "time", self._clock_bytes)
+        value: int = orjson.loads(drawn)
+        return value
+
+    async def random(self, name: str, count: int) -> bytes:
+        """`count` random bytes, drawn once for this state and name. Raises: `fact_payload_invalid` on another count."""
+        if not 0 < count <= RANDOM_BYTES_MAX:
+            raise FACT_PAYLOAD_INVALID.error(f"draw 1 to {RANDOM_BYTES_MAX} bytes", count=count)
+        entropy = self._attempt.session.journal.entropy
+        key = f"random:{self._attempt.node.id}:{name}"
+        drawn = await self._drawn(key, "bytes", lambda: entropy.random_bytes(count))
+        if len(drawn) != count:
+            raise FACT_PAYLOAD_INVALID.error(f"the fact {key} has {len(drawn)} bytes", key=key)
+        return drawn
+
+    async def now_millis(self) -> int:
+        """The contract's unnamed clock: named by its ordinal among unnamed draws of the attempt."""
+        return await self.now(self._ordinal())
+
+    async def random_bytes(self, count: int) -> bytes:
+        """The contract's unnamed entropy: named by its ordinal among unnamed draws of the attempt."""
+        return await self.random(self._ordinal(), count)
+
+    @property
+    def _facts(self) -> dict[str, Fact]:
+        return self._attempt.session.state.facts
+
+    def _clock_bytes(self) -> bytes:
+        return str(self._attempt.session.clock.now_ms()).encode()
+
+    def _ordinal(self) -> str:
+        self._attempt.ordinals += 1
+        return f"#{self._attempt.ordinals}"
+
+    async def _drawn(self, key: str, kind: str, draw: Any) -> bytes:
+        key = fact_key(key)
+        async with self._turns.setdefault(key, asyncio.Lock()):
+            known = self._facts.get(key)
+            if known is None:
+                payload: bytes = draw()
+                await self._bind(key, kind, payload, None)
+                return payload
+            if known.kind != kind:
+                raise FACT_PAYLOAD_INVALID.error(f"the fact {key} is of kind {known.kind}", key=key)
+            return await self._payload(known)
+
+    async def _payload(self, fact: Fact) -> bytes:
+        [content] = await self._attempt.session.journal.store.artifacts.get([fact.payload_id])
+        return content
+
+    async def _bind(self, key: str, kind: str, payload: bytes, request_digest: str | None) -> str:
+        if kind == "json":
+            refuse_secrets(payload, f"fact {key}")
+        blob = Blob(digest(payload), FACT_KIND, payload)
+        await self._attempt.record([e.FactRecorded(key, kind, blob.id, request_digest)], [blob])
+        return blob.id
+
+    async def _unrecorded(self, call: IoCall) -> IoResult:
+        transport = self._router.route(call.namespace)
+        if self._is_effect(transport, call):
+            raise MISSING_FACT_KEY.error(f"an effect through {call.namespace} needs a fact key")
+        response = await transport.call(call.request, self._transport_context(None))
+        return IoResult(response, None)
+
+    async def _recorded(self, call: IoCall, key: str, request_digest: str) -> IoResult:
+        known = self._facts.get(key)
+        if known is not None:
+            if known.request_digest != request_digest:
+                raise FACT_REQUEST_MISMATCH.error(f"the fact {key} answers another request", key=key)
+            return IoResult(orjson.loads(await self._payload(known)), known.payload_id)
+        transport = self._router.route(call.namespace)
+        if not self._is_effect(transport, call):
+            response = await transport.call(call.request, self._transport_context(None))
+        else:
+            response = await self._effect(transport, call, key, request_digest)
+        payload = canonical(response)
+        payload_id = await self._bind(key, "json", payload, request_digest)
+        self._attempt.in_doubt = None
+        return IoResult(orjson.loads(payload), payload_id)
+
+    def _is_effect(self, transport: Transport, call: IoCall) -> bool:
+        """Whether the call counts as a write; refuses one from a state whose author did not say so."""
+        if not transport.effectful(call.request):
+            return False
+        node = self._attempt.node
+        if not node.declared or node.meta.side_effects is SideEffectKind.PURE:
+            raise EFFECT_UNDECLARED.error(f"state {node.id} calls {call.namespace} without declaring side effects")
+        return node.meta.side_effects is SideEffectKind.APPLY_SIDE_EFFECT
+
+    async def _effect(self, transport: Transport, call: IoCall, key: str, request_digest: str) -> Json:
+        attempt = self._attempt
+        idempotency_key = call.idempotency_key or attempt.node.meta.idempotency
+        intents = attempt.session.state.intents
+        self._check_intents(intents, key, request_digest, idempotency_key)
+        await attempt.record(
+            [e.EffectIntended(key, idempotency_key, call.namespace, request_digest, attempt.node.id)]
+        )
+        if idempotency_key is None:
+            attempt.in_doubt = key
+        try:
+            return await transport.call(call.request, self._transport_context(idempotency_key))
+        except InterlockError as fault:
+            if fault.category in _ANSWERED:
+                attempt.in_doubt = None
+                await attempt.record([e.EffectSettled(fault.code, key)])
+                raise
+            if idempotency_key is not None:
+                raise
+            raise EFFECT_UNKNOWN.error(f"nobody knows whether the effect {key} happened", key=key) from fault
+
+    def _check_intents(
+        self, intents: dict[str, Intent], key: str, request_digest: str, idempotency_key: str | None
+    ) -> None:
+        known = intents.get(key)
+        if known is not None and known.request_digest != request_digest:
+            raise FACT_REQUEST_MISMATCH.error(f"the effect {key} was intended with another request", key=key)
+        if known is not None and known.idempotency_key is None:
+            raise EFFECT_UNKNOWN.error(f"the effect {key} may have happened already", key=key)
+        if idempotency_key is None:
+            return
+        for other, intent in intents.items():
+            if other != key and intent.idempotency_key == idempotency_key:
+                raise EFFECT_KEY_REUSED.error(f"the effects {other} and {key} share an idempotency key", key=key)
+
+    def _transport_context(self, idempotency_key: str | None) -> TransportContext:
+        attempt = self._attempt
+        return TransportContext(
+            run_id=attempt.session.run_id,
+            state_id=attempt.node.id,
+            attempt=attempt.number,
+            idempotency_key=idempotency_key,
+        )
+
+

@@ -1,0 +1,21 @@
+"""The engine's registration."""
+
+from __future__ import annotations
+
+from interlock.base.part import Part, SettingsSection
+from interlock.engine.commands import COMMANDS
+from interlock.engine.decide import EngineSettings
+from interlock.engine.errors import ERRORS
+from interlock.engine.events import EVENTS
+from interlock.engine.inbox import RESOLVE
+from interlock.engine.views import RUNS
+
+PART = Part(
+    name="engine",
+    events=EVENTS,
+    deciders=(RESOLVE,),
+    views=(RUNS,),
+    commands=COMMANDS,
+    settings=(SettingsSection("engine", EngineSettings),),
+    errors=ERRORS,
+)

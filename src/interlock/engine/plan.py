@@ -1,0 +1,191 @@
+"""Execution plans: states, edges, validation and the fingerprint (seed 001, `plan`).
+
+What it does: holds an immutable graph of states, refuses a malformed one before any run starts, and names the plan by
+a digest over ids, edges and metadata. What it does not do: it runs nothing and orders nothing by tags.
+
+Rules: an edge `from -> to` means that `from` completes before `to` starts; ids belong to the plan, not to the state; a
+cycle that is reported really is one, and the same one each time; execution order is the plan's own order of states
+wherever the edges leave a choice.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from interlock.base.canonical import canonical_digest
+from interlock.base.errors import InterlockError
+from interlock.base.ids import OpId, StateId, op_id, state_id
+from interlock.engine.config import RetryPolicy
+from interlock.engine.errors import PLAN_INVALID
+from interlock.engine.meta import SideEffectKind, SnapshotPolicy, StateMeta
+
+
+class StateOutcome(Struct, frozen=True):
+    """What a handler returns: a hint about snapshots."""
+
+    snapshot: SnapshotPolicy = SnapshotPolicy.ON_SUCCESS
+
+
+class State(Protocol):
+    """Behaviour of a state. It does not own its id: the plan assigns one, so one state may appear under several."""
+
+    def meta(self) -> StateMeta:
+        """Metadata for planning, replay and policy."""
+        ...
+
+    async def handle(self, ctx: Any, io: Any, rec: Any) -> StateOutcome | None:
+        """Do the work: read and write context, call the outside through `io`, record events through `rec`."""
+        ...
+
+
+class DependencyEdge(Struct, frozen=True):
+    """`before` must complete before `after` can run."""
+
+    before: StateId
+    after: StateId
+
+
+@dataclass(frozen=True)
+class StateNode:
+    """A state in its place: its id, and the retry policy and time limit that it has of its own.
+
+    `declared` says that its author stated `side_effects` rather than taking the default.
+    """
+
+    id: StateId
+    state: State
+    retry: RetryPolicy | None = None
+    timeout_ms: int | None = None
+    declared: bool = True
+    diagnostic: bool = False
+
+    @cached_property
+    def meta(self) -> StateMeta:
+        """The state's metadata, asked for once."""
+        return self.state.meta()
+
+
+@dataclass(frozen=True)
+class ExecutionPlan:
+    """A validated graph of states for one operation; frozen.
+
+    Building one raises `plan_invalid` with `reason` in its details: `empty_plan`, `duplicate_state_id`,
+    `missing_state_for_edge`, `circular_dependency` (with the cycle), `missing_idempotency_key`.
+    """
+
+    op_id: OpId
+    version: str
+    states: tuple[StateNode, ...]
+    edges: tuple[DependencyEdge, ...] = ()
+    order: tuple[int, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        op_id(self.op_id)
+        _check_states(self.states)
+        object.__setattr__(self, "order", _ordered(self.states, self.edges))
+
+    @cached_property
+    def index(self) -> dict[StateId, int]:
+        """Place of each state in `states`."""
+        return {node.id: place for place, node in enumerate(self.states)}
+
+    @cached_property
+    def successors(self) -> tuple[tuple[int, ...], ...]:
+        """For each state, the places of those that wait for it."""
+        return _successors(self.index, self.edges)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest over ids, edges, metadata and policies; another one means another plan."""
+        return canonical_digest(
+            {
+                "op_id": self.op_id,
+                "version": self.version,
+                "states": [
+                    [n.id, msgspec.to_builtins(n.meta), msgspec.to_builtins(n.retry), n.timeout_ms] for n in self.states
+                ],
+                "edges": sorted([e.before, e.after] for e in self.edges),
+            }
+        )
+
+
+def _invalid(reason: str, message: str, **details: str | list[str]) -> InterlockError:
+    return PLAN_INVALID.error(message, reason=reason, **details)
+
+
+def _check_states(states: Sequence[StateNode]) -> None:
+    if not states:
+        raise _invalid("empty_plan", "a plan needs at least one state")
+    seen: set[str] = set()
+    for node in states:
+        state_id(node.id)
+        if node.id in seen:
+            raise _invalid("duplicate_state_id", f"state {node.id} appears twice", state_id=node.id)
+        seen.add(node.id)
+        if node.timeout_ms is not None and node.timeout_ms <= 0:
+            raise _invalid("timeout_invalid", f"state {node.id} has a time limit that is not positive")
+        if node.meta.side_effects is SideEffectKind.PURE and node.meta.idempotency is not None:
+            raise _invalid("pure_with_key", f"state {node.id} is pure and has an idempotency key")
+
+
+def _successors(index: dict[StateId, int], edges: Sequence[DependencyEdge]) -> tuple[tuple[int, ...], ...]:
+    after: list[set[int]] = [set() for _ in index]
+    for edge in edges:
+        after[index[edge.before]].add(index[edge.after])
+    return tuple(tuple(sorted(places)) for places in after)
+
+
+def _ordered(states: Sequence[StateNode], edges: Sequence[DependencyEdge]) -> tuple[int, ...]:
+    """The first linear extension in plan order, or `plan_invalid`."""
+    index = {node.id: place for place, node in enumerate(states)}
+    for edge in edges:
+        for end in (edge.before, edge.after):
+            if end not in index:
+                raise _invalid("missing_state_for_edge", f"an edge names {end}, which is no state", missing=end)
+    after = _successors(index, edges)
+    waiting = [0] * len(states)
+    for places in after:
+        for place in places:
+            waiting[place] += 1
+    ready = [place for place, count in enumerate(waiting) if count == 0]
+    order: list[int] = []
+    while ready:
+        place = heapq.heappop(ready)
+        order.append(place)
+        for follower in after[place]:
+            waiting[follower] -= 1
+            if waiting[follower] == 0:
+                heapq.heappush(ready, follower)
+    if len(order) < len(states):
+        cycle = [states[place].id for place in _cycle(after, waiting)]
+        raise _invalid("circular_dependency", f"states wait for each other: {' -> '.join(cycle)}", cycle=cycle)
+    return tuple(order)
+
+
+def _cycle(after: Sequence[Sequence[int]], waiting: Sequence[int]) -> list[int]:
+    """The states of one cycle, each waiting for the one before it, beginning with its earliest in the plan.
+
+    Every state that still waits has a predecessor that still waits, so walking backwards must come round.
+    """
+    left = {place for place, count in enumerate(waiting) if count}
+    before: dict[int, int] = {}
+    for place in sorted(left, reverse=True):
+        for follower in after[place]:
+            if follower in left:
+                before[follower] = place
+    place, seen = min(left), dict[int, int]()
+    path: list[int] = []
+    while place not in seen:
+        seen[place] = len(path)
+        path.append(place)
+        place = before[place]
+    cycle = path[seen[place] :][::-1]
+    first = cycle.index(min(cycle))
+    return cycle[first:] + cycle[:first]

@@ -1,0 +1,367 @@
+"""Runs, as an application uses them: start, resume, watch, ask.
+
+What it does: claims a run, loads it, drives it through `loop`, waits out back-offs, and answers questions about runs.
+What it does not do: it decides no step (`decide`) and orders no I/O inside a run (`loop`).
+
+Rules: a run has one owner, whoever else asks watches and takes over when the claim ends; a known run id with the same
+manifest attaches, with another it is a conflict; nothing is written before plan, input and configuration are checked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from interlock.base import ids
+from interlock.base.canonical import canonical, digest
+from interlock.base.errors import Conflict, InterlockError
+from interlock.base.events import Claim
+from interlock.base.merkle_map import EMPTY_NODE, MerkleMap
+from interlock.base.principal import Principal
+from interlock.base.secret_scan import refuse_secrets
+from interlock.engine import events as e
+from interlock.engine.authoring import Plan
+from interlock.engine.config import (
+    BuildProvenance,
+    RunConfig,
+    RunManifest,
+    check_supported,
+    manifest_bytes,
+    read_manifest,
+)
+from interlock.engine.context import SNAPSHOT_KIND, RunContext, encoded
+from interlock.engine.decide import EngineSettings, Stop, check_history
+from interlock.engine.errors import INPUT_INVALID, RUN_CONFLICT, RUN_HELD, RUN_NOT_FOUND
+from interlock.engine.fold import RUN_FOLD, RunState
+from interlock.engine.inbox import RESOLVE, Resolve, consequences
+from interlock.engine.io.router import Router
+from interlock.engine.loop import drive
+from interlock.engine.ownership import ClaimKeeper
+from interlock.engine.plan import ExecutionPlan
+from interlock.engine.provenance import provenance
+from interlock.engine.reports import (
+    Reason,
+    RunReport,
+    RunResult,
+    reasons_of,
+    result_of,
+    steps_of,
+    waiting_of,
+)
+from interlock.engine.session import Session
+from interlock.engine.sources import Plans, absolute_source, source_folder
+from interlock.journal.journal import Journal, Loaded
+from interlock.journal.ports import EMPTY, Blob, Held
+from interlock.journal.runner import Runner
+from interlock.journal.streams import stream_id
+
+MANIFEST_KIND = "Manifest"
+CACHED_RUNS_MAX = 64
+
+
+@contextmanager
+def suppress_lost() -> Iterator[None]:
+    """Go on after the block when another owner has taken the run: then there is somebody to watch."""
+    try:
+        yield
+    except Conflict as fault:
+        if fault.kind is not RUN_HELD:
+            raise
+
+
+def _claimed(claim: Claim, epoch: int) -> e.OwnerClaimed:
+    return e.OwnerClaimed(claim.epoch, epoch, claim.expires_ms, claim.owner)
+
+
+def _input_members(given: Any, plan: ExecutionPlan) -> dict[str, bytes]:
+    """The members of a run's input as first context. Raises: `run_input_invalid`, `secrets_detected`."""
+    try:
+        members = {} if given is None else msgspec.to_builtins(given, str_keys=True)
+    except (TypeError, ValueError) as fault:
+        raise INPUT_INVALID.error(f"the input is not JSON ({type(fault).__name__})") from None
+    if not isinstance(members, dict):
+        raise INPUT_INVALID.error("the input is not an object with named members")
+    shadowed = sorted({node.id.split(".")[1] for node in plan.states}.intersection(members))
+    if shadowed:
+        raise INPUT_INVALID.error(f"the input has a member named like the state {shadowed[0]}", member=shadowed[0])
+    return {ids.context_key(key): encoded(value, f"input {key}") for key, value in members.items()}
+
+
+class Runs:
+    """The runs of one tenant on one journal. One instance serves a process."""
+
+    def __init__(
+        self, journal: Journal, runner: Runner, plans: Plans, router: Router, settings: EngineSettings
+    ) -> None:
+        self._journal = journal
+        self._runner = runner
+        self.plans = plans
+        self._router = router
+        self._settings = settings
+        self._keeper = ClaimKeeper(journal.store.activations, journal.clock, settings.claim_lease_ms)
+        self._seen: OrderedDict[str, Loaded[RunState]] = OrderedDict()
+        self._turns: dict[str, asyncio.Lock] = {}
+
+    async def close(self) -> None:
+        """Stop renewing claims; runs that are being driven lose them when they lapse."""
+        await self._keeper.close()
+
+    async def start(
+        self,
+        plan: Plan | ExecutionPlan,
+        input: Any = None,  # noqa: A002 - the field's own word
+        *,
+        run_id: str | None = None,
+        config: RunConfig | None = None,
+        source: str | None = None,
+        build: BuildProvenance | None = None,
+        detach: bool = False,
+        tenant: str = "default",
+    ) -> RunResult:
+        """Start a run and drive it until it ends or waits; a known id with the same manifest attaches.
+
+        `input` is a JSON object or a record: its members are the first context. `detach` returns once the start is
+        durable and leaves the driving to a later `resume`. Raises: `plan_invalid`, `run_input_invalid`,
+        `run_config_unsupported`, `secrets_detected`, `run_conflict`; storage errors.
+        """
+        execution = self.plans.add(plan)
+        config = config or RunConfig()
+        check_supported(config)
+        given = _input_members(input, execution)
+        if run_id is None:
+            run_id = ids.run_id_from_entropy(self._journal.entropy.random_bytes(16))
+        if build is None:
+            build = provenance(None if source is None else source_folder(source))
+        params = {} if input is None else msgspec.to_builtins(input, str_keys=True)
+        manifest = RunManifest(execution.op_id, execution.version, params, config, build)
+        content = manifest_bytes(manifest)
+        refuse_secrets(content, "manifest")
+        stream = stream_id(tenant, e.RUN, ids.run_id(run_id))
+        [head] = await self._journal.store.events.heads([stream])
+        if head == EMPTY:
+            session = await self._opened(stream, run_id, execution, config, given, content, source, owned=not detach)
+            with suppress_lost():
+                return await self._begin(session, detach=detach)
+        await self._check_same(stream, run_id, digest(content))
+        return await (self.result(run_id, tenant=tenant) if detach else self._drive_or_watch(stream, run_id))
+
+    async def resume(
+        self, run_id: str, *, plan: Plan | ExecutionPlan | None = None, steal: bool = False, tenant: str = "default"
+    ) -> RunResult:
+        """Drive an interrupted run until it ends or waits; while another owner drives it, watch.
+
+        Raises: `run_not_found`, `plan_not_found`, `plan_drifted`, `run_corrupt`; storage errors.
+        """
+        stream = stream_id(tenant, e.RUN, ids.run_id(run_id))
+        if plan is not None:
+            self.plans.add(plan)
+        return await self._drive_or_watch(stream, run_id, steal=steal)
+
+    async def resolve(
+        self,
+        run_id: str,
+        step: str,
+        action: e.Resolution,
+        reason: str,
+        *,
+        adopt: Any = None,
+        principal: Principal,
+        command_id: str | None = None,
+    ) -> None:
+        """Decide a parked effect: adopt a result, retry or abandon. The decision waits in the run's inbox.
+
+        Raises: `run_not_found`, `resolve_invalid`, `secrets_detected`, `command_id_conflict`.
+        """
+        payload_id = None
+        if action is e.Resolution.ADOPT:
+            payload = canonical(adopt)
+            refuse_secrets(payload, "adopted result")
+            blob = Blob(digest(payload), "FactPayload", payload)
+            [payload_id] = await self._journal.store.artifacts.put([blob])
+        stream = stream_id(principal.tenant, e.RUN, ids.run_id(run_id))
+        await self._runner.execute(RESOLVE, Resolve(stream, step, action, reason, payload_id), principal, command_id)
+
+    async def result(self, run_id: str, *, tenant: str = "default") -> RunResult:
+        """The contract's summary of a run as it stands. Raises: `run_not_found`."""
+        state, owner = await self._state(run_id, tenant)
+        return result_of(run_id, state, waiting_of(state, owner))
+
+    async def report(self, run_id: str, *, tenant: str = "default") -> RunReport:
+        """A run with its steps. Raises: `run_not_found`."""
+        state, owner = await self._state(run_id, tenant)
+        manifest = await self._manifest(state)
+        result = result_of(run_id, state, waiting_of(state, owner))
+        plan = self.plans.known(state.op_id, state.plan_version)
+        return RunReport(
+            run_id=run_id,
+            op_id=state.op_id,
+            phase=result.phase,
+            waiting=result.waiting,
+            final_snapshot_id=result.final_snapshot_id,
+            manifest_id=state.manifest_id,
+            started_ms=state.started_ms,
+            updated_ms=state.at_ms,
+            events=state.seq,
+            owner=None if owner is None else owner.owner,
+            input=manifest.input_params,
+            steps=steps_of(state, plan),
+        )
+
+    async def why(self, run_id: str, *, tenant: str = "default") -> list[Reason]:
+        """Why a run is not moving, or why it failed. Raises: `run_not_found`."""
+        state, owner = await self._state(run_id, tenant)
+        return reasons_of(run_id, state, waiting_of(state, owner), owner)
+
+    async def context(self, run_id: str, *, tenant: str = "default") -> dict[str, Any]:
+        """The context of a run at its checkpoint: costs its size. Raises: `run_not_found`."""
+        state, _ = await self._state(run_id, tenant)
+        values = await self._context(state.checkpoint).dump()
+        return {key: msgspec.json.decode(raw) for key, raw in values.items()}
+
+    async def output(self, run_id: str, step: str, *, tenant: str = "default") -> Any:
+        """What a step returned, or None. Raises: `run_not_found`."""
+        state, _ = await self._state(run_id, tenant)
+        raw = await self._context(state.checkpoint).value(step)
+        return None if raw is None else msgspec.json.decode(raw)
+
+    async def _opened(
+        self,
+        stream: str,
+        run_id: str,
+        plan: ExecutionPlan,
+        config: RunConfig,
+        given: Mapping[str, bytes],
+        manifest: bytes,
+        source: str | None,
+        *,
+        owned: bool,
+    ) -> Session:
+        """A session for a run that does not exist yet, with its opening folded; the first flush makes it exist."""
+        context, blobs = await RunContext(MerkleMap.empty(), self._journal.store.artifacts).updated(given)
+        if not given:
+            blobs = [Blob(context.snapshot_id, SNAPSHOT_KIND, EMPTY_NODE)]
+        blobs.append(Blob(digest(manifest), MANIFEST_KIND, manifest))
+        now_ms = self._journal.now_ms()
+        claim = Claim(stream, e.RUN, self._journal.store.owner, 1, now_ms + self._settings.claim_lease_ms)
+        loaded = Loaded(RUN_FOLD.initial(stream), EMPTY, 0)
+        session = Session(self._journal, loaded, plan, config, context, claim, self._settings, run_id)
+        opening: list[Struct] = [
+            e.RunStarted(context.snapshot_id, digest(manifest), plan.op_id),
+            e.PlanRecorded(plan.fingerprint, plan.version, None if source is None else absolute_source(source)),
+        ]
+        session.fold([*opening, _claimed(claim, 1)] if owned else opening, blobs)
+        return session
+
+    async def _begin(self, session: Session, *, detach: bool) -> RunResult:
+        if detach:
+            await session.flush()
+            return result_of(session.run_id, session.state, waiting_of(session.state, None))
+        with self._keeper.keep(session.claim):
+            return await self._drive(session)
+
+    async def _check_same(self, stream: str, run_id: str, manifest_id: str) -> None:
+        loaded = await self._journal.load(RUN_FOLD, stream)
+        if loaded.state.manifest_id != manifest_id:
+            raise RUN_CONFLICT.error("this run id belongs to a run with another manifest", run_id=run_id)
+
+    async def _drive_or_watch(self, stream: str, run_id: str, *, steal: bool = False) -> RunResult:
+        """Drive the run as soon as nobody else does; return when it has ended or waits."""
+        store, settings = self._journal.store, self._settings
+        seen = store.doorbell.seen()
+        while True:
+            loaded = await self._journal.load(RUN_FOLD, stream)
+            if not loaded.state.exists:
+                raise RUN_NOT_FOUND.error("there is no such run", run_id=run_id)
+            if loaded.state.status is not None:
+                return result_of(run_id, loaded.state, None)
+            now_ms = self._journal.now_ms()
+            claim = await store.activations.take(
+                stream, e.RUN, store.owner, now_ms, settings.claim_lease_ms, steal=steal
+            )
+            if isinstance(claim, Held):
+                seen = await store.doorbell.wait(seen, settings.watch_interval_ms)
+                continue
+            with suppress_lost(), self._keeper.keep(claim):
+                return await self._own(stream, run_id, claim)
+            steal = False
+
+    async def _own(self, stream: str, run_id: str, claim: Claim) -> RunResult:
+        """Take a claimed run from where its history stands, and drive it."""
+        try:
+            loaded = await self._journal.load(RUN_FOLD, stream)  # read after the claim, so that no wake is lost
+            state = loaded.state
+            manifest = await self._manifest(state)
+            plan = self.plans.find(state.op_id, state.plan_version, state.plan_source)
+            check_history(state, plan)
+            session = Session(
+                self._journal,
+                loaded,
+                plan,
+                manifest.run_config,
+                self._context(state.checkpoint),
+                claim,
+                self._settings,
+                run_id,
+            )
+            entries = await self._inbox(state)
+            session.fold([_claimed(claim, state.epoch + 1), *consequences(state, entries)])
+        except BaseException:
+            await self._journal.store.activations.release([claim], None)
+            raise
+        return await self._drive(session)
+
+    async def _drive(self, session: Session) -> RunResult:
+        """Drive a session to its end or to a wait that this process does not sit out."""
+        activations = self._journal.store.activations
+        try:
+            decision = await drive(session, self._router)
+        except BaseException:
+            # Let the next owner in at once; one that has taken the run already is not touched by this.
+            with suppress(InterlockError):
+                await asyncio.shield(activations.release([session.claim], self._journal.now_ms()))
+            raise
+        if not isinstance(decision, Stop):
+            return result_of(session.run_id, session.state, None)
+        await activations.release([session.claim], decision.until_ms)
+        waiting = waiting_of(session.state, None)
+        if decision.until_ms is None:
+            return result_of(session.run_id, session.state, waiting)
+        delay_ms = decision.until_ms - self._journal.now_ms()
+        if delay_ms > self._settings.backoff_held_ms_max:
+            return result_of(session.run_id, session.state, waiting)
+        await asyncio.sleep(max(delay_ms, 0) / 1000)
+        return await self._drive_or_watch(session.state.stream, session.run_id)
+
+    async def _inbox(self, state: RunState) -> list[tuple[Any, Struct]]:
+        page = await self._journal.tail(f"{state.stream}/inbox", state.inbox_seq)
+        return [(event.place, event.record) for event in page if event.record is not None]
+
+    async def _state(self, run_id: str, tenant: str) -> tuple[RunState, Claim | None]:
+        """A run's state as of now, from the cache and what came since."""
+        stream = stream_id(tenant, e.RUN, ids.run_id(run_id))
+        async with self._turns.setdefault(stream, asyncio.Lock()):
+            known = self._seen.pop(stream, None)
+            if known is None:
+                loaded = await self._journal.load(RUN_FOLD, stream)
+            else:
+                loaded = await self._journal.catch_up(RUN_FOLD, stream, known)
+            if not loaded.state.exists:
+                raise RUN_NOT_FOUND.error("there is no such run", run_id=run_id)
+            self._seen[stream] = loaded
+            while len(self._seen) > CACHED_RUNS_MAX:
+                self._turns.pop(self._seen.popitem(last=False)[0], None)
+        owner = await self._journal.store.activations.holder(stream, self._journal.now_ms())
+        return loaded.state, owner
+
+    async def _manifest(self, state: RunState) -> RunManifest:
+        [content] = await self._journal.store.artifacts.get([state.manifest_id])
+        return read_manifest(state.manifest_id, content)
+
+    def _context(self, snapshot_id: str) -> RunContext:
+        return RunContext(MerkleMap.load(snapshot_id), self._journal.store.artifacts)

@@ -1,0 +1,134 @@
+"""One owner driving one run: what it knows, and the only way it writes.
+
+What it does: keeps the folded state in step with what was appended, one append at a time, and a fold snapshot every
+so often. What it does not do: it decides nothing and calls no handler.
+
+Rules: nothing is true before its append is durable; a conflict means that another owner has the run, and poisons the
+session: no later append of it can succeed (ground rule G2). Appends of concurrent calls in one attempt go in turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from interlock.base.canonical import digest
+from interlock.base.clock import Clock
+from interlock.base.errors import InterlockError
+from interlock.base.events import Claim, IndexRow, Place
+from interlock.base.principal import ENGINE
+from interlock.engine.config import RunConfig
+from interlock.engine.context import RunContext
+from interlock.engine.decide import EngineSettings, completed_states
+from interlock.engine.errors import RUN_HELD
+from interlock.engine.fold import RUN_FOLD, RunState, evolve
+from interlock.engine.plan import ExecutionPlan
+from interlock.engine.schedule import ReadyStates
+from interlock.journal.chain import Authorship
+from interlock.journal.errors import CLAIM_LOST, HEAD_MOVED
+from interlock.journal.journal import Journal, Loaded, StreamWriter
+from interlock.journal.ports import Blob
+
+
+class Session:
+    """A run in the hands of its owner."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        loaded: Loaded[RunState],
+        plan: ExecutionPlan,
+        config: RunConfig,
+        context: RunContext,
+        claim: Claim,
+        settings: EngineSettings,
+        run_id: str,
+    ) -> None:
+        self.journal = journal
+        self.state = loaded.state
+        self.plan = plan
+        self.config = config
+        self.context = context
+        self.claim = claim
+        self.settings = settings
+        self.run_id = run_id
+        self.ready = ReadyStates(plan, completed_states(loaded.state))
+        author = Authorship(actor=ENGINE.id, correlation=run_id)
+        self._writer = StreamWriter(journal, loaded.state.stream, loaded.head, loaded.at_ms, author)
+        self._turn = asyncio.Lock()
+        self._lost: InterlockError | None = None
+        self._snapshot_seq = loaded.head.seq
+        self._folded: list[Struct] = []
+        self._blobs: list[Blob] = []
+        self._rows: list[IndexRow] = []
+        self._at_ms = loaded.at_ms
+
+    @property
+    def clock(self) -> Clock:
+        """The wall clock."""
+        return self.journal.clock
+
+    @property
+    def loaded(self) -> Loaded[RunState]:
+        """The state and its exact place, for whoever goes on later in this process. Only when nothing is pending."""
+        return Loaded(self.state, self._writer.head, self._writer.at_ms)
+
+    def fold(self, records: Sequence[Struct], blobs: Sequence[Blob] = ()) -> None:
+        """Evolve over records that the next `flush` appends. Nobody else sees them before; if it fails, nobody will."""
+        if not self._folded:
+            self._at_ms = self.journal.now_ms(self.state.at_ms)
+            self._keep_snapshot()
+        state, stream, run_id = self.state, self.state.stream, self.run_id
+        for seq, record in enumerate(records, state.seq + 1):
+            state = evolve(state, record, Place(stream, seq, self._at_ms, ENGINE.id, run_id))
+        self.state = state
+        self._folded.extend(records)
+        self._blobs.extend(blobs)
+
+    async def flush(self) -> None:
+        """Append what was folded, in one append. Raises: `run_held` once another owner has the run; storage errors."""
+        if not self._folded:
+            return
+        if self._lost is not None:
+            raise self._lost
+        records, blobs, rows = self._folded, self._blobs, self._rows
+        self._folded, self._blobs, self._rows = [], [], []
+        try:
+            await self._writer.append(records, self._at_ms, blobs, rows)
+        except BaseException as fault:
+            # Also when cancelled: whether it was appended is unknown here, so this session must not go on.
+            self._lost = self._translated(fault)
+            if isinstance(fault, InterlockError):
+                raise self._lost from fault
+            raise
+
+    async def record(self, records: Sequence[Struct], blobs: Sequence[Blob] = ()) -> None:
+        """Fold and append `records` with their artifacts, in turn with other calls. An empty list is nothing."""
+        async with self._turn:
+            if self._lost is not None:
+                raise self._lost
+            self.fold(records, blobs)
+            await self.flush()
+
+    async def store(self, kind: str, content: bytes) -> str:
+        """Make an artifact durable before the event that will name it; return its id."""
+        blob = Blob(digest(content), kind, content)
+        [stored] = await self.journal.store.artifacts.put([blob])
+        return stored
+
+    def _translated(self, fault: BaseException) -> InterlockError:
+        if isinstance(fault, InterlockError) and fault.kind not in (HEAD_MOVED, CLAIM_LOST):
+            return fault
+        return RUN_HELD.error("this owner no longer has the run", run_id=self.run_id)
+
+    def _keep_snapshot(self) -> None:
+        """Put a fold snapshot into the next append when enough events have come since the last one.
+
+        The distance grows with the number of states, so that writing snapshots stays a small part of the work.
+        """
+        behind = self.state.seq - self._snapshot_seq
+        if behind >= max(self.settings.fold_snapshot_events, len(self.state.steps) // 10):
+            self._snapshot_seq = self.state.seq
+            self._rows.append(self.journal.fold_row(RUN_FOLD, self.state.stream, self.loaded))

@@ -1,0 +1,112 @@
+"""Finding the plan of a run: registered by the application, or named as MODULE:PLAN.
+
+What it does: keeps plans by operation and version, and loads one from a module or a Python file that the local user
+names. What it does not do: it never guesses; what a run's history names is loaded only as a plan, and is accepted only
+with the fingerprint that the history records.
+
+Rule: importing a module runs its code, so a source is followed only where the caller acts for the user of this machine
+(docs/threats.md, T3).
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from interlock.base.errors import InterlockError
+from interlock.base.ids import shown
+from interlock.engine.authoring import Plan
+from interlock.engine.errors import PLAN_NOT_FOUND
+from interlock.engine.plan import ExecutionPlan
+
+_SOURCE = re.compile(r"\A(?P<where>[^:\x00]{1,4000}):(?P<name>[A-Za-z_][A-Za-z0-9_.]{0,200})\Z")
+
+
+class Plans:
+    """The plans that an application knows."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], ExecutionPlan] = {}
+
+    def add(self, plan: Plan | ExecutionPlan) -> ExecutionPlan:
+        """Register a plan under its operation and version; the latest wins. Raises: `plan_invalid`."""
+        built = plan.build() if isinstance(plan, Plan) else plan
+        self._known[built.op_id, built.version] = built
+        return built
+
+    def known(self, op_id: str, version: str) -> ExecutionPlan | None:
+        """The registered plan, if there is one."""
+        return self._known.get((op_id, version))
+
+    def find(self, op_id: str, version: str, source: str | None) -> ExecutionPlan:
+        """The plan of a run. Raises: `plan_not_found`."""
+        known = self._known.get((op_id, version))
+        if known is not None:
+            return known
+        if source is None:
+            raise PLAN_NOT_FOUND.error(f"no plan {op_id} version {version} is registered", op_id=op_id)
+        return self.add(load_plan(source))
+
+
+def absolute_source(source: str) -> str:
+    """The same source, with a file named by its whole path, so that it is found again from any folder."""
+    where, _, name = source.rpartition(":")
+    return f"{Path(where).resolve()}:{name}" if where.endswith(".py") else source
+
+
+def source_folder(source: str) -> str | None:
+    """The folder of the code that a source names, once it is loaded."""
+    where = source.rpartition(":")[0]
+    if where.endswith(".py"):
+        return str(Path(where).resolve().parent)
+    file = getattr(sys.modules.get(where), "__file__", None)
+    return None if file is None else str(Path(file).parent)
+
+
+def load_plan(source: str) -> ExecutionPlan:
+    """The plan that `MODULE:NAME` or `path/to/file.py:NAME` names. Side effect: imports that module.
+
+    Raises: `plan_not_found` if there is no such module or plan; `plan_invalid`.
+    """
+    match = _SOURCE.match(source)
+    if match is None:
+        raise PLAN_NOT_FOUND.error("name a plan as MODULE:PLAN or file.py:PLAN", source=shown(source))
+    where, name = match["where"], match["name"]
+    found: object = _module(where)
+    for attribute in name.split("."):
+        found = getattr(found, attribute, None)
+    if isinstance(found, Plan):
+        return found.build()
+    if isinstance(found, ExecutionPlan):
+        return found
+    raise PLAN_NOT_FOUND.error(f"{shown(where, 200)} has no plan named {name}", source=shown(source, 200))
+
+
+def _module(where: str) -> ModuleType:
+    try:
+        if where.endswith(".py"):
+            return _module_from_file(Path(where).resolve())
+        if str(Path.cwd()) not in sys.path:
+            sys.path.insert(0, str(Path.cwd()))
+        return importlib.import_module(where)
+    except InterlockError:
+        raise
+    except Exception as fault:
+        # The module's own code ran: name the kind of fault and chain it, but keep its text out of the message.
+        reason = type(fault).__name__
+        raise PLAN_NOT_FOUND.error(f"{shown(where, 200)} cannot be imported ({reason})", reason=reason) from fault
+
+
+def _module_from_file(path: Path) -> ModuleType:
+    name = f"_interlock_plan_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise PLAN_NOT_FOUND.error(f"there is no file {path.name}", file=path.name)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
