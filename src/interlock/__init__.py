@@ -1,3 +1,98 @@
-"""Interlock: governed, durable execution for operations that must not go wrong."""
+"""Interlock: governed, durable execution for operations that must not go wrong.
+
+The names below are the public Python API; each is loaded when it is first used, so that importing the package costs
+next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from interlock.app import App
+    from interlock.base.errors import InterlockError
+    from interlock.base.secrets import Secret, SecretRef
+    from interlock.engine.attempt import DomainEvent, Recorder
+    from interlock.engine.authoring import Plan
+    from interlock.engine.config import RetryPolicy, RunConfig
+    from interlock.engine.context import Context
+    from interlock.engine.errors import ErrorCategory, StateFailure
+    from interlock.engine.io.live import IoCall, IoResult
+    from interlock.engine.io.live import LiveIo as Io
+    from interlock.engine.meta import SideEffectKind, SnapshotPolicy, StateMeta
+    from interlock.engine.plan import DependencyEdge, ExecutionPlan, State, StateNode, StateOutcome
+    from interlock.engine.reports import RunReport, RunResult
+    from interlock.sync import open_sync
 
 __version__ = "0.1.0"
+
+_HOME = {
+    "App": "interlock.app",
+    "Context": "interlock.engine.context",
+    "DependencyEdge": "interlock.engine.plan",
+    "DomainEvent": "interlock.engine.attempt",
+    "ErrorCategory": "interlock.engine.errors",
+    "ExecutionPlan": "interlock.engine.plan",
+    "InterlockError": "interlock.base.errors",
+    "Io": "interlock.engine.io.live:LiveIo",
+    "IoCall": "interlock.engine.io.live",
+    "IoResult": "interlock.engine.io.live",
+    "Plan": "interlock.engine.authoring",
+    "Recorder": "interlock.engine.attempt",
+    "RetryPolicy": "interlock.engine.config",
+    "RunConfig": "interlock.engine.config",
+    "RunReport": "interlock.engine.reports",
+    "RunResult": "interlock.engine.reports",
+    "Secret": "interlock.base.secrets",
+    "SecretRef": "interlock.base.secrets",
+    "SideEffectKind": "interlock.engine.meta",
+    "SnapshotPolicy": "interlock.engine.meta",
+    "State": "interlock.engine.plan",
+    "StateFailure": "interlock.engine.errors",
+    "StateMeta": "interlock.engine.meta",
+    "StateNode": "interlock.engine.plan",
+    "StateOutcome": "interlock.engine.plan",
+    "open_sync": "interlock.sync",
+}
+
+__all__ = [
+    "App",
+    "Context",
+    "DependencyEdge",
+    "DomainEvent",
+    "ErrorCategory",
+    "ExecutionPlan",
+    "InterlockError",
+    "Io",
+    "IoCall",
+    "IoResult",
+    "Plan",
+    "Recorder",
+    "RetryPolicy",
+    "RunConfig",
+    "RunReport",
+    "RunResult",
+    "Secret",
+    "SecretRef",
+    "SideEffectKind",
+    "SnapshotPolicy",
+    "State",
+    "StateFailure",
+    "StateMeta",
+    "StateNode",
+    "StateOutcome",
+    "open_sync",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'interlock' has no attribute {name!r}")
+    module, _, attribute = home.partition(":")
+    return getattr(import_module(module), attribute or name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -90,7 +90,20 @@ class Plan:
         snapshot: SnapshotPolicy | str = ...,
     ) -> Callable[[Function], Function]: ...
 
-    def state(self, function: Any = None, /, *, name: str | None = None, **options: Any) -> Any:
+    def state(  # type: ignore[misc]  # mypy misses that the second signature leaves `function` out
+        self,
+        function: Any = None,
+        /,
+        *,
+        name: str | None = None,
+        after: Sequence[Callable[..., Any] | str] = (),
+        side_effects: SideEffectKind | str | None = None,
+        idempotency: str | None = None,
+        tags: Sequence[str] = (),
+        retry: RetryPolicy | None = None,
+        timeout_ms: int | None = None,
+        snapshot: SnapshotPolicy | str = SnapshotPolicy.ON_SUCCESS,
+    ) -> Any:
         """Add an asynchronous function as a state, as a decorator with or without options.
 
         `after` names states that must complete first, beside those that parameters name; `side_effects` must be
@@ -100,9 +113,24 @@ class Plan:
 
         def add(target: Function) -> Function:
             step = name or target.__name__
-            if not inspect.iscoroutinefunction(target):
+            is_asynchronous = inspect.iscoroutinefunction(target)
+            if not is_asynchronous:
                 raise PLAN_INVALID.error(f"state {step} is not an async function", reason="not_async")
-            self._add_function(step, target, **options)
+            effects = SideEffectKind(side_effects or SideEffectKind.READ_ONLY_IO)
+            implied = [APPLY_SIDE_EFFECT] if effects is SideEffectKind.APPLY_SIDE_EFFECT else []
+            meta = StateMeta(
+                tags=tuple(dict.fromkeys([*tags, *implied])), side_effects=effects, idempotency=idempotency
+            )
+            self.add(
+                step,
+                FunctionState(step, target, meta),
+                after=after,
+                retry=retry,
+                timeout_ms=timeout_ms,
+                declared=side_effects is not None,
+                snapshot=snapshot,
+            )
+            self._names[target] = step
             return target
 
         return add if function is None else add(function)
@@ -115,13 +143,17 @@ class Plan:
         after: Sequence[Callable[..., Any] | str] = (),
         retry: RetryPolicy | None = None,
         timeout_ms: int | None = None,
-        diagnostic: bool = False,
+        declared: bool = True,
+        snapshot: SnapshotPolicy | str = SnapshotPolicy.ON_SUCCESS,
     ) -> Plan:
-        """Add a `State` object under a name. Raises: `plan_invalid`."""
+        """Add a `State` object under a name; options as for `state`. Raises: `plan_invalid`."""
         state_id = f"{self.op_id}.{name}.main"
         if name in self._nodes:
-            raise PLAN_INVALID.error(f"state {state_id} appears twice", reason="duplicate_state_id", state_id=state_id)
-        self._nodes[name] = StateNode(state_id, state, retry, timeout_ms, diagnostic=diagnostic)
+            raise PLAN_INVALID.error(
+                f"state {state_id} appears twice", reason="duplicate_state_id", state_id=state_id
+            )
+        diagnostic = SnapshotPolicy(snapshot) is SnapshotPolicy.ALWAYS
+        self._nodes[name] = StateNode(state_id, state, retry, timeout_ms, declared, diagnostic)
         for before in after:
             self._edges.append(DependencyEdge(self._id_of(before), state_id))
         return self
@@ -130,35 +162,6 @@ class Plan:
         """The frozen, validated plan. Raises: `plan_invalid`, `id_invalid`."""
         edges = list(dict.fromkeys([*self._edges, *self._implied_edges()]))
         return ExecutionPlan(self.op_id, self.version, tuple(self._nodes.values()), tuple(edges))
-
-    def _add_function(
-        self,
-        name: str,
-        function: Callable[..., Awaitable[Any]],
-        *,
-        after: Sequence[Callable[..., Any] | str] = (),
-        side_effects: SideEffectKind | str | None = None,
-        idempotency: str | None = None,
-        tags: Sequence[str] = (),
-        retry: RetryPolicy | None = None,
-        timeout_ms: int | None = None,
-        snapshot: SnapshotPolicy | str = SnapshotPolicy.ON_SUCCESS,
-    ) -> None:
-        effects = SideEffectKind(side_effects or SideEffectKind.READ_ONLY_IO)
-        marks = dict.fromkeys([*tags, *([APPLY_SIDE_EFFECT] if effects is SideEffectKind.APPLY_SIDE_EFFECT else [])])
-        meta = StateMeta(tags=tuple(marks), side_effects=effects, idempotency=idempotency)
-        state = FunctionState(name, function, meta)
-        self.add(name, state, after=after, retry=retry, timeout_ms=timeout_ms)
-        node = self._nodes[name]
-        self._nodes[name] = StateNode(
-            node.id,
-            state,
-            retry,
-            timeout_ms,
-            declared=side_effects is not None,
-            diagnostic=SnapshotPolicy(snapshot) is SnapshotPolicy.ALWAYS,
-        )
-        self._names[function] = name
 
     def _implied_edges(self) -> list[DependencyEdge]:
         return [
@@ -172,5 +175,7 @@ class Plan:
     def _id_of(self, state: Callable[..., Any] | str) -> str:
         name = state if isinstance(state, str) else self._names.get(state)
         if name is None or name not in self._nodes:
-            raise PLAN_INVALID.error("`after` names a state that the plan does not have yet", reason="after_unknown")
+            raise PLAN_INVALID.error(
+                "`after` names a state that the plan does not have yet", reason="after_unknown"
+            )
         return self._nodes[name].id

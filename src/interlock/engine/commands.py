@@ -35,7 +35,9 @@ class StartInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     plan: Annotated[str, Meta(description="The plan, as MODULE:PLAN or path/to/file.py:PLAN.")]
     input: Annotated[Raw | None, Meta(description="The run's input, a JSON object.")] = None
     run_id: Annotated[str | None, Meta(description="An id of your own; the same id and input attach.")] = None
-    detach: Annotated[bool, Meta(description="Return once the start is durable; drive it with `run resume`.")] = False
+    detach: Annotated[
+        bool, Meta(description="Return once the start is durable; drive it with `run resume`.")
+    ] = False
     dry_run: Annotated[bool, Meta(description="Skip every state that applies side effects.")] = False
 
 
@@ -58,7 +60,8 @@ class ListInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     op: Annotated[str | None, Meta(description="Only runs of this operation.")] = None
     state: Annotated[
-        str | None, Meta(description="Only runs in this state: running, parked, completed, failed, cancelled.")
+        str | None,
+        Meta(description="Only runs in this state: running, parked, completed, failed, cancelled."),
     ] = None
     limit: Annotated[int, Meta(ge=1, le=PAGE_ITEMS_MAX, description="Rows in a page.")] = 50
     cursor: Annotated[str | None, Meta(description="Where the page before ended.")] = None
@@ -103,7 +106,9 @@ class ResolveInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     run: RunArgument
     step: Annotated[str, Meta(description="The parked step, as `run why` names it.")]
     reason: Annotated[str, Meta(min_length=1, max_length=2000, description="Why; recorded with your name.")]
-    adopt: Annotated[Raw | None, Meta(description="The effect did happen, and this JSON is its result.")] = None
+    adopt: Annotated[Raw | None, Meta(description="The effect did happen, and this JSON is its result.")] = (
+        None
+    )
     retry: Annotated[bool, Meta(description="The effect did not happen: try it again.")] = False
     abandon: Annotated[bool, Meta(description="Give up: the run fails.")] = False
 
@@ -138,15 +143,17 @@ async def _start(ctx: CallContext, given: StartInput) -> RunResult:
 
 async def _resume(ctx: CallContext, given: ResumeInput) -> RunResult:
     plan = None if given.plan is None else load_plan(given.plan)
-    return await ctx.services.get(Runs).resume(given.run, plan=plan, steal=given.steal, tenant=ctx.principal.tenant)
+    return await ctx.services.get(Runs).resume(
+        given.run, plan=plan, steal=given.steal, tenant=ctx.principal.tenant
+    )
 
 
 async def _status(ctx: CallContext, given: RunInput) -> RunReport:
-    return await ctx.services.get(Runs).report(given.run, tenant=ctx.principal.tenant)
+    return await ctx.services.get(Runs).read.report(given.run, tenant=ctx.principal.tenant)
 
 
 async def _why(ctx: CallContext, given: RunInput) -> WhyReport:
-    reasons = await ctx.services.get(Runs).why(given.run, tenant=ctx.principal.tenant)
+    reasons = await ctx.services.get(Runs).read.why(given.run, tenant=ctx.principal.tenant)
     return WhyReport(given.run, reasons)
 
 
@@ -220,7 +227,7 @@ COMMANDS = (
         RunResult,
         _start,
         "Start a run and drive it until it ends or waits.",
-        "interlock run start examples.hello:plan --input '{\"name\": \"Ada\"}'",
+        'interlock run start examples.hello:plan --input \'{"name": "Ada"}\'',
         "run.start",
         Effect.STARTS,
         positional=("plan",),

@@ -10,7 +10,7 @@ overlay of a failed attempt is dropped.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,7 +19,7 @@ import orjson
 from interlock.base.canonical import Json, canonical
 from interlock.base.errors import InterlockError
 from interlock.base.ids import context_key
-from interlock.base.merkle_map import ArtifactRef, MerkleMap
+from interlock.base.merkle_map import ArtifactRef, MerkleMap, NodeNeeded
 from interlock.base.secret_scan import refuse_secrets
 from interlock.engine.errors import (
     CONTEXT_DESERIALIZE_FAILED,
@@ -46,40 +46,32 @@ class RunContext:
 
     async def value(self, key: str) -> bytes | None:
         """Canonical bytes of a value, or None. Raises: `artifact_not_found`, `artifact_corrupt`."""
-        await self._load_path(key)
-        found = self._map.get_raw(key)
-        if isinstance(found, ArtifactRef):
-            [content] = await self._artifacts.get([found.id])
-            return content
-        return found
+        found = await self._loading(lambda: self._map.get(key))
+        return await self._fetched(found) if isinstance(found, ArtifactRef) else found
 
     async def updated(self, writes: Mapping[str, bytes | None]) -> tuple[RunContext, list[Blob]]:
         """The context after `writes` (None deletes), and the artifacts that it adds."""
         if not writes:
             return self, []
-        for key in writes:
-            await self._load_path(key)
-        content, blobs = self._map.update(writes)
+        content, blobs = await self._loading(lambda: self._map.update(writes))
         return RunContext(content, self._artifacts), [Blob(i, SNAPSHOT_KIND, b) for i, b in blobs]
 
     async def dump(self) -> dict[str, bytes]:
         """Every key with its canonical bytes: costs the size of the context."""
-        while (missing := self._map.missing()) is not None:
-            await self._load(missing)
-        entries: dict[str, bytes] = {}
-        for key, found in self._map.items():
-            if isinstance(found, ArtifactRef):
-                [found] = await self._artifacts.get([found.id])
-            entries[key] = found
-        return entries
+        entries = await self._loading(lambda: list(self._map.items()))
+        return {k: await self._fetched(v) if isinstance(v, ArtifactRef) else v for k, v in entries}
 
-    async def _load_path(self, key: str) -> None:
-        while (node := self._map.needed(key)) is not None:
-            await self._load(node)
+    async def _loading(self, operation: Callable[[], T]) -> T:
+        """Run an operation on the map, fetching each node that it turns out to need."""
+        while True:
+            try:
+                return operation()
+            except NodeNeeded as missing:
+                self._map.supply(missing.id, await self._fetched(ArtifactRef(missing.id)))
 
-    async def _load(self, node: str) -> None:
-        [content] = await self._artifacts.get([node])
-        self._map = self._map.with_nodes({node: content})
+    async def _fetched(self, reference: ArtifactRef) -> bytes:
+        [content] = await self._artifacts.get([reference.id])
+        return content
 
 
 class Context:

@@ -97,7 +97,9 @@ def error_info(fault: BaseException) -> ErrorInfo:
         details = None if fault.details is None else msgspec.Raw(canonical(fault.details))
         return ErrorInfo(fault.category, fault.code, details, fault.message, fault.retryable)
     name = type(fault).__name__
-    return ErrorInfo(ErrorCategory.UNKNOWN, HANDLER_EXCEPTION, None, f"the handler raised {name}", retryable=False)
+    return ErrorInfo(
+        ErrorCategory.UNKNOWN, HANDLER_EXCEPTION, None, f"the handler raised {name}", retryable=False
+    )
 
 
 def own_error(code: str, message: str, *, retryable: bool) -> ErrorInfo:
@@ -116,11 +118,18 @@ RUN_NOT_FOUND = ErrorCode("run_not_found", Category.NOT_FOUND, "List the runs wi
 RUN_CONFLICT = ErrorCode(
     "run_conflict", Category.CONFLICT, "This run id belongs to another manifest: choose a new id."
 )
-RUN_CORRUPT = ErrorCode("run_corrupt", Category.CORRUPT, "The run's history breaks a rule: run `interlock doctor`.")
-RUN_HELD = ErrorCode(
-    "run_held", Category.CONFLICT, "Another process drives this run: watch it, or take it over with --steal.", retryable=True
+RUN_CORRUPT = ErrorCode(
+    "run_corrupt", Category.CORRUPT, "The run's history breaks a rule: run `interlock doctor`."
 )
-MANIFEST_MISMATCH = ErrorCode("manifest_mismatch", Category.INVALID, "Give the manifest whose digest you name.")
+RUN_HELD = ErrorCode(
+    "run_held",
+    Category.CONFLICT,
+    "Another process drives this run: watch it, or take it over with --steal.",
+    retryable=True,
+)
+MANIFEST_MISMATCH = ErrorCode(
+    "manifest_mismatch", Category.INVALID, "Give the manifest whose digest you name."
+)
 RUN_CONFIG_UNSUPPORTED = ErrorCode(
     "run_config_unsupported", Category.INVALID, "Use the values that the message names."
 )
@@ -141,21 +150,30 @@ FACT_REQUEST_MISMATCH = ErrorCode(
 FACT_PAYLOAD_CONFLICT = ErrorCode(
     "fact_payload_conflict", Category.CONFLICT, "A fact is recorded once: use a new key for a new value."
 )
-FACT_PAYLOAD_INVALID = ErrorCode("fact_payload_invalid", Category.CORRUPT, "The recorded fact has another kind.")
+FACT_PAYLOAD_INVALID = ErrorCode(
+    "fact_payload_invalid", Category.CORRUPT, "The recorded fact has another kind."
+)
 EFFECT_UNDECLARED = ErrorCode(
-    "side_effects_undeclared", Category.REFUSED, "Declare side_effects on the state before it writes to the outside."
+    "side_effects_undeclared",
+    Category.REFUSED,
+    "Declare side_effects on the state before it writes to the outside.",
 )
 EFFECT_KEY_REUSED = ErrorCode(
     "idempotency_key_reused", Category.CONFLICT, "Give each effect of a run an idempotency key of its own."
 )
 EFFECT_UNKNOWN = ErrorCode(
-    OUTCOME_UNKNOWN, Category.UNAVAILABLE, "Look at the outside system, then `interlock run resolve`.", retryable=True
+    OUTCOME_UNKNOWN,
+    Category.UNAVAILABLE,
+    "Look at the outside system, then `interlock run resolve`.",
+    retryable=True,
 )
 ATTEMPT_CLOSED = ErrorCode("attempt_closed", Category.CONFLICT, "Use io and rec only while their state runs.")
 RESOLVE_INVALID = ErrorCode(
     "resolve_invalid", Category.CONFLICT, "Resolve a step that is parked; `interlock run why` names it."
 )
-EVENT_NAME_INVALID = ErrorCode("event_name_invalid", Category.INVALID, "Name a domain event with a key of your own.")
+EVENT_NAME_INVALID = ErrorCode(
+    "event_name_invalid", Category.INVALID, "Name a domain event with a key of your own."
+)
 STATE_TIMEOUT = ErrorCode("state_timeout", Category.FAILED, "Give the state more time.", retryable=True)
 
 ERRORS = (

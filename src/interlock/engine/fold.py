@@ -115,7 +115,10 @@ class RunState(Struct):
 
 def _corrupt(state: RunState, place: Place, why: str) -> InterlockError:
     return RUN_CORRUPT.error(
-        f"event {place.seq} of {place.stream} is impossible: {why}", stream=place.stream, seq=place.seq, why=why
+        f"event {place.seq} of {place.stream} is impossible: {why}",
+        stream=place.stream,
+        seq=place.seq,
+        why=why,
     )
 
 
@@ -142,7 +145,12 @@ def _entered(state: RunState, record: e.StateEntered, place: Place) -> None:
             raise _corrupt(state, place, f"{record.state_id} had completed")
         if record.attempt != step.attempts or record.base_snapshot_id != step.base:
             raise _corrupt(state, place, "a retry follows its predecessor and starts from the same base")
-        step.status, step.attempts, step.entered_ms, step.due_ms = StepStatus.RUNNING, step.attempts + 1, place.at_ms, 0
+        step.status, step.attempts, step.entered_ms, step.due_ms = (
+            StepStatus.RUNNING,
+            step.attempts + 1,
+            place.at_ms,
+            0,
+        )
     state.open_state = record.state_id
 
 
@@ -228,7 +236,10 @@ def _parked(state: RunState, record: e.RunParked, place: Place) -> None:
 
 
 def _resolved(state: RunState, record: e.EffectResolved, place: Place) -> None:
-    if state.parked is None or (state.parked.fact_key, state.parked.state_id) != (record.fact_key, record.state_id):
+    if state.parked is None or (state.parked.fact_key, state.parked.state_id) != (
+        record.fact_key,
+        record.state_id,
+    ):
         raise _corrupt(state, place, "nothing of that key is parked")
     state.parked = None
     state.steps[record.state_id].orphans = 0

@@ -14,7 +14,14 @@ from pathlib import Path
 
 from interlock.engine.config import BuildProvenance
 
-_LOCK_FILES = ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml", "requirements.lock", "requirements/lock.txt")
+_LOCK_FILES = (
+    "uv.lock",
+    "poetry.lock",
+    "pdm.lock",
+    "pylock.toml",
+    "requirements.lock",
+    "requirements/lock.txt",
+)
 _LOCK_BYTES_MAX = 16 * 1024 * 1024
 _PARENTS_MAX = 32
 

@@ -135,9 +135,20 @@ def reasons_of(run_id: str, state: RunState, waiting: Waiting | None, owner: Cla
         return [_parked_reason(run_id, name, state)]
     if waiting.kind == "backoff":
         text = f"{name} failed and is tried again later"
-        return [Reason("backoff", text, waiting.state_id, waiting.since_ms, waiting.until_ms, (f"interlock run resume {run_id}",))]
+        return [
+            Reason(
+                "backoff",
+                text,
+                waiting.state_id,
+                waiting.since_ms,
+                waiting.until_ms,
+                (f"interlock run resume {run_id}",),
+            )
+        ]
     text = "no process drives this run now"
-    return [Reason("queued", text, waiting.state_id, waiting.since_ms, None, (f"interlock run resume {run_id}",))]
+    return [
+        Reason("queued", text, waiting.state_id, waiting.since_ms, None, (f"interlock run resume {run_id}",))
+    ]
 
 
 def _parked_reason(run_id: str, name: str, state: RunState) -> Reason:

@@ -10,9 +10,8 @@ manifest attaches, with another it is a conflict; nothing is written before plan
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -33,7 +32,6 @@ from interlock.engine.config import (
     RunManifest,
     check_supported,
     manifest_bytes,
-    read_manifest,
 )
 from interlock.engine.context import SNAPSHOT_KIND, RunContext, encoded
 from interlock.engine.decide import EngineSettings, Stop, check_history
@@ -45,13 +43,10 @@ from interlock.engine.loop import drive
 from interlock.engine.ownership import ClaimKeeper
 from interlock.engine.plan import ExecutionPlan
 from interlock.engine.provenance import provenance
+from interlock.engine.reader import RunReader
 from interlock.engine.reports import (
-    Reason,
-    RunReport,
     RunResult,
-    reasons_of,
     result_of,
-    steps_of,
     waiting_of,
 )
 from interlock.engine.session import Session
@@ -62,17 +57,12 @@ from interlock.journal.runner import Runner
 from interlock.journal.streams import stream_id
 
 MANIFEST_KIND = "Manifest"
-CACHED_RUNS_MAX = 64
 
 
-@contextmanager
-def suppress_lost() -> Iterator[None]:
-    """Go on after the block when another owner has taken the run: then there is somebody to watch."""
-    try:
-        yield
-    except Conflict as fault:
-        if fault.kind is not RUN_HELD:
-            raise
+def _unless_lost(fault: Conflict) -> None:
+    """Raise `fault`, unless it says that another owner has taken the run: then there is somebody to watch."""
+    if fault.kind is not RUN_HELD:
+        raise fault
 
 
 def _claimed(claim: Claim, epoch: int) -> e.OwnerClaimed:
@@ -89,7 +79,9 @@ def _input_members(given: Any, plan: ExecutionPlan) -> dict[str, bytes]:
         raise INPUT_INVALID.error("the input is not an object with named members")
     shadowed = sorted({node.id.split(".")[1] for node in plan.states}.intersection(members))
     if shadowed:
-        raise INPUT_INVALID.error(f"the input has a member named like the state {shadowed[0]}", member=shadowed[0])
+        raise INPUT_INVALID.error(
+            f"the input has a member named like the state {shadowed[0]}", member=shadowed[0]
+        )
     return {ids.context_key(key): encoded(value, f"input {key}") for key, value in members.items()}
 
 
@@ -105,8 +97,7 @@ class Runs:
         self._router = router
         self._settings = settings
         self._keeper = ClaimKeeper(journal.store.activations, journal.clock, settings.claim_lease_ms)
-        self._seen: OrderedDict[str, Loaded[RunState]] = OrderedDict()
-        self._turns: dict[str, asyncio.Lock] = {}
+        self.read = RunReader(journal, plans)
 
     async def close(self) -> None:
         """Stop renewing claims; runs that are being driven lose them when they lapse."""
@@ -145,14 +136,25 @@ class Runs:
         stream = stream_id(tenant, e.RUN, ids.run_id(run_id))
         [head] = await self._journal.store.events.heads([stream])
         if head == EMPTY:
-            session = await self._opened(stream, run_id, execution, config, given, content, source, owned=not detach)
-            with suppress_lost():
+            session = await self._opened(
+                stream, run_id, execution, config, given, content, source, owned=not detach
+            )
+            try:
                 return await self._begin(session, detach=detach)
+            except Conflict as fault:
+                _unless_lost(fault)
         await self._check_same(stream, run_id, digest(content))
-        return await (self.result(run_id, tenant=tenant) if detach else self._drive_or_watch(stream, run_id))
+        return await (
+            self.read.result(run_id, tenant=tenant) if detach else self._drive_or_watch(stream, run_id)
+        )
 
     async def resume(
-        self, run_id: str, *, plan: Plan | ExecutionPlan | None = None, steal: bool = False, tenant: str = "default"
+        self,
+        run_id: str,
+        *,
+        plan: Plan | ExecutionPlan | None = None,
+        steal: bool = False,
+        tenant: str = "default",
     ) -> RunResult:
         """Drive an interrupted run until it ends or waits; while another owner drives it, watch.
 
@@ -185,50 +187,9 @@ class Runs:
             blob = Blob(digest(payload), "FactPayload", payload)
             [payload_id] = await self._journal.store.artifacts.put([blob])
         stream = stream_id(principal.tenant, e.RUN, ids.run_id(run_id))
-        await self._runner.execute(RESOLVE, Resolve(stream, step, action, reason, payload_id), principal, command_id)
-
-    async def result(self, run_id: str, *, tenant: str = "default") -> RunResult:
-        """The contract's summary of a run as it stands. Raises: `run_not_found`."""
-        state, owner = await self._state(run_id, tenant)
-        return result_of(run_id, state, waiting_of(state, owner))
-
-    async def report(self, run_id: str, *, tenant: str = "default") -> RunReport:
-        """A run with its steps. Raises: `run_not_found`."""
-        state, owner = await self._state(run_id, tenant)
-        manifest = await self._manifest(state)
-        result = result_of(run_id, state, waiting_of(state, owner))
-        plan = self.plans.known(state.op_id, state.plan_version)
-        return RunReport(
-            run_id=run_id,
-            op_id=state.op_id,
-            phase=result.phase,
-            waiting=result.waiting,
-            final_snapshot_id=result.final_snapshot_id,
-            manifest_id=state.manifest_id,
-            started_ms=state.started_ms,
-            updated_ms=state.at_ms,
-            events=state.seq,
-            owner=None if owner is None else owner.owner,
-            input=manifest.input_params,
-            steps=steps_of(state, plan),
+        await self._runner.execute(
+            RESOLVE, Resolve(stream, step, action, reason, payload_id), principal, command_id
         )
-
-    async def why(self, run_id: str, *, tenant: str = "default") -> list[Reason]:
-        """Why a run is not moving, or why it failed. Raises: `run_not_found`."""
-        state, owner = await self._state(run_id, tenant)
-        return reasons_of(run_id, state, waiting_of(state, owner), owner)
-
-    async def context(self, run_id: str, *, tenant: str = "default") -> dict[str, Any]:
-        """The context of a run at its checkpoint: costs its size. Raises: `run_not_found`."""
-        state, _ = await self._state(run_id, tenant)
-        values = await self._context(state.checkpoint).dump()
-        return {key: msgspec.json.decode(raw) for key, raw in values.items()}
-
-    async def output(self, run_id: str, step: str, *, tenant: str = "default") -> Any:
-        """What a step returned, or None. Raises: `run_not_found`."""
-        state, _ = await self._state(run_id, tenant)
-        raw = await self._context(state.checkpoint).value(step)
-        return None if raw is None else msgspec.json.decode(raw)
 
     async def _opened(
         self,
@@ -253,7 +214,9 @@ class Runs:
         session = Session(self._journal, loaded, plan, config, context, claim, self._settings, run_id)
         opening: list[Struct] = [
             e.RunStarted(context.snapshot_id, digest(manifest), plan.op_id),
-            e.PlanRecorded(plan.fingerprint, plan.version, None if source is None else absolute_source(source)),
+            e.PlanRecorded(
+                plan.fingerprint, plan.version, None if source is None else absolute_source(source)
+            ),
         ]
         session.fold([*opening, _claimed(claim, 1)] if owned else opening, blobs)
         return session
@@ -287,16 +250,21 @@ class Runs:
             if isinstance(claim, Held):
                 seen = await store.doorbell.wait(seen, settings.watch_interval_ms)
                 continue
-            with suppress_lost(), self._keeper.keep(claim):
-                return await self._own(stream, run_id, claim)
-            steal = False
+            try:
+                with self._keeper.keep(claim):
+                    return await self._own(stream, run_id, claim)
+            except Conflict as fault:
+                _unless_lost(fault)
+                steal = False
 
     async def _own(self, stream: str, run_id: str, claim: Claim) -> RunResult:
         """Take a claimed run from where its history stands, and drive it."""
         try:
-            loaded = await self._journal.load(RUN_FOLD, stream)  # read after the claim, so that no wake is lost
+            loaded = await self._journal.load(
+                RUN_FOLD, stream
+            )  # read after the claim, so that no wake is lost
             state = loaded.state
-            manifest = await self._manifest(state)
+            manifest = await self.read.manifest(state)
             plan = self.plans.find(state.op_id, state.plan_version, state.plan_source)
             check_history(state, plan)
             session = Session(
@@ -304,7 +272,7 @@ class Runs:
                 loaded,
                 plan,
                 manifest.run_config,
-                self._context(state.checkpoint),
+                self.read.context_at(state.checkpoint),
                 claim,
                 self._settings,
                 run_id,
@@ -341,27 +309,3 @@ class Runs:
     async def _inbox(self, state: RunState) -> list[tuple[Any, Struct]]:
         page = await self._journal.tail(f"{state.stream}/inbox", state.inbox_seq)
         return [(event.place, event.record) for event in page if event.record is not None]
-
-    async def _state(self, run_id: str, tenant: str) -> tuple[RunState, Claim | None]:
-        """A run's state as of now, from the cache and what came since."""
-        stream = stream_id(tenant, e.RUN, ids.run_id(run_id))
-        async with self._turns.setdefault(stream, asyncio.Lock()):
-            known = self._seen.pop(stream, None)
-            if known is None:
-                loaded = await self._journal.load(RUN_FOLD, stream)
-            else:
-                loaded = await self._journal.catch_up(RUN_FOLD, stream, known)
-            if not loaded.state.exists:
-                raise RUN_NOT_FOUND.error("there is no such run", run_id=run_id)
-            self._seen[stream] = loaded
-            while len(self._seen) > CACHED_RUNS_MAX:
-                self._turns.pop(self._seen.popitem(last=False)[0], None)
-        owner = await self._journal.store.activations.holder(stream, self._journal.now_ms())
-        return loaded.state, owner
-
-    async def _manifest(self, state: RunState) -> RunManifest:
-        [content] = await self._journal.store.artifacts.get([state.manifest_id])
-        return read_manifest(state.manifest_id, content)
-
-    def _context(self, snapshot_id: str) -> RunContext:
-        return RunContext(MerkleMap.load(snapshot_id), self._journal.store.artifacts)

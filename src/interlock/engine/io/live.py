@@ -18,7 +18,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-
 import orjson
 from msgspec import Struct
 
@@ -45,8 +44,6 @@ from interlock.journal.ports import Blob
 
 FACT_KIND = "FactPayload"
 RANDOM_BYTES_MAX = 65_536
-_ANSWERED = frozenset({Category.INVALID, Category.REFUSED, Category.NOT_FOUND, Category.CONFLICT, Category.FAILED})
-"""Categories of failures after which nothing is in doubt: the request was never sent, or it was answered."""
 
 
 class IoCall(Struct, frozen=True):
@@ -196,7 +193,9 @@ class LiveIo:
             return False
         node = self._attempt.node
         if not node.declared or node.meta.side_effects is SideEffectKind.PURE:
-            raise EFFECT_UNDECLARED.error(f"state {node.id} calls {call.namespace} without declaring side effects")
+            raise EFFECT_UNDECLARED.error(
+                f"state {node.id} calls {call.namespace} without declaring side effects"
+            )
         return node.meta.side_effects is SideEffectKind.APPLY_SIDE_EFFECT
 
     async def _effect(self, transport: Transport, call: IoCall, key: str, request_digest: str) -> Json:
@@ -212,7 +211,7 @@ class LiveIo:
         try:
             return await transport.call(call.request, self._transport_context(idempotency_key))
         except InterlockError as fault:
-            if fault.category in _ANSWERED:
+            if fault.category is not Category.UNAVAILABLE:  # the port's rule: then nothing is in doubt
                 attempt.in_doubt = None
                 await attempt.record([e.EffectSettled(fault.code, key)])
                 raise
@@ -232,7 +231,9 @@ class LiveIo:
             return
         for other, intent in intents.items():
             if other != key and intent.idempotency_key == idempotency_key:
-                raise EFFECT_KEY_REUSED.error(f"the effects {other} and {key} share an idempotency key", key=key)
+                raise EFFECT_KEY_REUSED.error(
+                    f"the effects {other} and {key} share an idempotency key", key=key
+                )
 
     def _transport_context(self, idempotency_key: str | None) -> TransportContext:
         attempt = self._attempt
@@ -241,6 +242,5 @@ class LiveIo:
             state_id=attempt.node.id,
             attempt=attempt.number,
             idempotency_key=idempotency_key,
+            local_plan=True,  # a plan written in Python is code of this machine's user
         )
-
-

@@ -1,0 +1,145 @@
+"""The application: adds the parts in order and wires them to one store.
+
+What it does: checks that names are unique over all parts, loads settings, opens the store, and gives out services,
+client and runs. What it does not do: it holds no rule of the product.
+
+Rule: everything that the product can do is in a part; nothing is registered anywhere else.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from interlock import settings as settings_loader
+from interlock.base.clock import Clock, Entropy, SystemClock, SystemEntropy
+from interlock.base.part import Part, SettingsSection
+from interlock.base.principal import Principal
+from interlock.engine.decide import EngineSettings
+from interlock.engine.io.router import Router
+from interlock.engine.part import PART as ENGINE
+from interlock.engine.runs import Runs
+from interlock.engine.sources import Plans
+from interlock.journal.catalogue import EventCatalogue
+from interlock.journal.journal import Journal
+from interlock.journal.part import PART as JOURNAL
+from interlock.journal.ports import Store
+from interlock.journal.runner import Runner, RunnerSettings
+from interlock.journal.views import Views
+from interlock.machine import PART as MACHINE
+from interlock.settings import Settings
+from interlock.surfaces.application import Application
+from interlock.surfaces.catalogue import Catalogue
+from interlock.surfaces.client import Client
+from interlock.surfaces.part import PART as SURFACES
+
+PARTS: tuple[Part, ...] = (JOURNAL, ENGINE, SURFACES, MACHINE)
+Service = TypeVar("Service")
+
+
+class App:
+    """Everything on one opened store. Use `App.open`; it closes what it opened."""
+
+    def __init__(
+        self, store: Store, parts: Sequence[Part], settings: Settings, clock: Clock, entropy: Entropy
+    ) -> None:
+        check_unique(parts)
+        self.store = store
+        self.settings = settings
+        self.catalogue = Catalogue(command for part in parts for command in part.commands)
+        events = EventCatalogue(kind for part in parts for kind in part.events)
+        self.journal = Journal(store, events, clock, entropy)
+        self.views = Views(self.journal, [view for part in parts for view in part.views])
+        self.runner = Runner(self.journal, settings.get(RunnerSettings), settings.digest)
+        self._router = Router([factory for part in parts for factory in part.transports], self)
+        self.runs = Runs(self.journal, self.runner, Plans(), self._router, settings.get(EngineSettings))
+        self._services: dict[type, object] = {
+            type(service): service
+            for service in (settings, self.catalogue, self.journal, self.views, self.runner, self.runs)
+        }
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        store: Store | Path | str = ":memory:",
+        *,
+        parts: Sequence[Part] = PARTS,
+        settings: Settings | None = None,
+        clock: Clock | None = None,
+        entropy: Entropy | None = None,
+        create: bool = True,
+    ) -> AsyncIterator[App]:
+        """Open the application on a store: a path, `:memory:`, or an opened store (which stays open)."""
+        settings = settings or settings_loader.load(sections_of(parts))
+        clock, entropy = clock or SystemClock(), entropy or SystemEntropy()
+        opened = await open_store(store, settings, create=create) if isinstance(store, (str, Path)) else store
+        app = cls(opened, parts, settings, clock, entropy)
+        try:
+            yield app
+        finally:
+            await app.close()
+            if opened is not store:
+                await opened.close()
+
+    async def close(self) -> None:
+        """Stop renewing claims and close transports; the store stays open."""
+        await self.runs.close()
+        await self._router.close()
+
+    def get(self, kind: type[Service]) -> Service:
+        """The service of a kind, for handlers (`Services`)."""
+        service = self._services[kind]
+        assert isinstance(service, kind)  # noqa: S101 - the table is keyed by type
+        return service
+
+    def client(self, principal: Principal) -> Client:
+        """A client that acts for `principal`."""
+        return Client(self.catalogue, principal, self)
+
+
+async def open_store(store: Path | str, settings: Settings, *, create: bool = True) -> Store:
+    """Open a store by its name: `:memory:`, or the path of an SQLite file."""
+    if str(store) == ":memory:":
+        from interlock.stores.memory.store import MemoryStore
+
+        return MemoryStore()
+    from interlock.stores.sqlite import SqliteSettings, open_sqlite
+
+    return await open_sqlite(Path(store), create=create, settings=settings.get(SqliteSettings))
+
+
+def sections_of(parts: Sequence[Part]) -> list[SettingsSection]:
+    """The settings sections of all parts."""
+    return [section for part in parts for section in part.settings]
+
+
+def check_unique(parts: Sequence[Part]) -> None:
+    """Refuse two parts that name the same thing: a fault of the program (`ValueError`)."""
+    names = Counter(
+        name
+        for part in parts
+        for name in (
+            f"part {part.name}",
+            *(f"error {code.code}" for code in part.errors),
+            *(f"view {view.name}" for view in part.views),
+            *(f"decider {decider.name}" for decider in part.deciders),
+        )
+    )
+    twice = sorted(name for name, count in names.items() if count > 1)
+    if twice:
+        raise ValueError(f"declared twice: {', '.join(twice)}")
+
+
+@asynccontextmanager
+async def _open(*, store: Path, config: Path | None, create: bool) -> AsyncIterator[App]:
+    settings = settings_loader.load(sections_of(PARTS), config=config)
+    async with App.open(store, settings=settings, create=create) as app:
+        yield app
+
+
+APPLICATION = Application(parts=lambda: PARTS, open=_open)
+"""What surfaces start (see `surfaces.application`)."""

@@ -1,0 +1,117 @@
+"""Questions about runs: result, status, reasons, context.
+
+What it does: folds a run as of now from a bounded cache and what came since, and answers. What it does not do: it
+claims, drives and writes nothing.
+
+Rule: an answer costs what is new since the last one, not the length of the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from typing import Any
+
+import msgspec
+
+from interlock.base import ids
+from interlock.base.events import Claim
+from interlock.base.merkle_map import MerkleMap
+from interlock.engine import events as e
+from interlock.engine.config import RunManifest, read_manifest
+from interlock.engine.context import RunContext
+from interlock.engine.errors import RUN_NOT_FOUND
+from interlock.engine.fold import RUN_FOLD, RunState
+from interlock.engine.reports import (
+    Reason,
+    RunReport,
+    RunResult,
+    reasons_of,
+    result_of,
+    steps_of,
+    waiting_of,
+)
+from interlock.engine.sources import Plans
+from interlock.journal.journal import Journal, Loaded
+from interlock.journal.streams import stream_id
+
+CACHED_RUNS_MAX = 64
+
+
+class RunReader:
+    """Answers about the runs of one journal. One instance serves a process."""
+
+    def __init__(self, journal: Journal, plans: Plans) -> None:
+        self._journal = journal
+        self._plans = plans
+        self._seen: OrderedDict[str, Loaded[RunState]] = OrderedDict()
+        self._turns: dict[str, asyncio.Lock] = {}
+
+    async def result(self, run_id: str, *, tenant: str = "default") -> RunResult:
+        """The contract's summary of a run as it stands. Raises: `run_not_found`."""
+        state, owner = await self._state(run_id, tenant)
+        return result_of(run_id, state, waiting_of(state, owner))
+
+    async def report(self, run_id: str, *, tenant: str = "default") -> RunReport:
+        """A run with its steps. Raises: `run_not_found`."""
+        state, owner = await self._state(run_id, tenant)
+        manifest = await self.manifest(state)
+        result = result_of(run_id, state, waiting_of(state, owner))
+        plan = self._plans.known(state.op_id, state.plan_version)
+        return RunReport(
+            run_id=run_id,
+            op_id=state.op_id,
+            phase=result.phase,
+            waiting=result.waiting,
+            final_snapshot_id=result.final_snapshot_id,
+            manifest_id=state.manifest_id,
+            started_ms=state.started_ms,
+            updated_ms=state.at_ms,
+            events=state.seq,
+            owner=None if owner is None else owner.owner,
+            input=manifest.input_params,
+            steps=steps_of(state, plan),
+        )
+
+    async def why(self, run_id: str, *, tenant: str = "default") -> list[Reason]:
+        """Why a run is not moving, or why it failed. Raises: `run_not_found`."""
+        state, owner = await self._state(run_id, tenant)
+        return reasons_of(run_id, state, waiting_of(state, owner), owner)
+
+    async def context(self, run_id: str, *, tenant: str = "default") -> dict[str, Any]:
+        """The context of a run at its checkpoint: costs its size. Raises: `run_not_found`."""
+        state, _ = await self._state(run_id, tenant)
+        values = await self.context_at(state.checkpoint).dump()
+        return {key: msgspec.json.decode(raw) for key, raw in values.items()}
+
+    async def output(self, run_id: str, step: str, *, tenant: str = "default") -> Any:
+        """What a step returned, or None. Raises: `run_not_found`."""
+        state, _ = await self._state(run_id, tenant)
+        raw = await self.context_at(state.checkpoint).value(step)
+        return None if raw is None else msgspec.json.decode(raw)
+
+    async def _state(self, run_id: str, tenant: str) -> tuple[RunState, Claim | None]:
+        """A run's state as of now, from the cache and what came since."""
+        stream = stream_id(tenant, e.RUN, ids.run_id(run_id))
+        async with self._turns.setdefault(stream, asyncio.Lock()):
+            known = self._seen.pop(stream, None)
+            if known is None:
+                loaded = await self._journal.load(RUN_FOLD, stream)
+            else:
+                loaded = await self._journal.catch_up(RUN_FOLD, stream, known)
+            if not loaded.state.exists:
+                raise RUN_NOT_FOUND.error("there is no such run", run_id=run_id)
+            self._seen[stream] = loaded
+            while len(self._seen) > CACHED_RUNS_MAX:
+                self._turns.pop(self._seen.popitem(last=False)[0], None)
+        owner = await self._journal.store.activations.holder(stream, self._journal.now_ms())
+        return loaded.state, owner
+
+    async def manifest(self, state: RunState) -> RunManifest:
+        """The manifest of a run, verified."""
+        [content] = await self._journal.store.artifacts.get([state.manifest_id])
+        return read_manifest(state.manifest_id, content)
+
+    def context_at(self, snapshot_id: str) -> RunContext:
+        """The context of a snapshot; nothing is loaded yet."""
+        return RunContext(MerkleMap.load(snapshot_id), self._journal.store.artifacts)

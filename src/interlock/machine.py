@@ -1,0 +1,143 @@
+"""Verbs about the machine's own store: `doctor`, `backup` and `demo`.
+
+What it does: opens a store for these verbs without a running application, and hands over to the code that does the
+work. What it does not do: it has no route and needs no server; nothing here writes to a stream.
+
+Rule: `doctor` never mends and never stops at the first damage; `backup` never overwrites.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from interlock.base.part import CallContext, Command, Effect, Part
+
+EXIT_CORRUPT = 7
+
+
+class DoctorInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which store to examine; the command line names it with --store."""
+
+    store: Annotated[str, Meta(description="The store's path.")]
+
+
+class DoctorFinding(Struct, frozen=True):
+    """One damage: what kind, exactly where, and what is wrong with it."""
+
+    kind: str
+    place: str
+    message: str
+
+
+class DoctorReport(Struct, frozen=True):
+    """What was examined and what is damaged; `healthy` only if nothing is."""
+
+    store: str
+    healthy: bool
+    counts: dict[str, int]
+    findings: list[DoctorFinding]
+
+
+class BackupInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which store to copy, and where to."""
+
+    store: Annotated[str, Meta(description="The store's path.")]
+    target: Annotated[str, Meta(description="The file to write; it must not exist yet.")]
+
+
+class BackupReport(Struct, frozen=True):
+    """A backup that is complete and durable."""
+
+    store: str
+    target: str
+    bytes: int
+
+
+class DemoInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to release, and where to leave everything for a look."""
+
+    project: Annotated[str, Meta(description="The Python project to release.")] = "."
+    folder: Annotated[str, Meta(description="Where the demo works; emptied first if it is a demo's.")] = (
+        ".interlock/demo"
+    )
+
+
+class DemoReport(Struct, frozen=True):
+    """What the demo showed: every claim is checked before it is printed."""
+
+    run_id: str
+    phase: str
+    crashes: int
+    repeated_steps: list[str]
+    publications: int
+    deliveries: int
+    damage_named: str
+    store: str
+
+
+async def _doctor(_ctx: CallContext, given: DoctorInput) -> DoctorReport:
+    from interlock.doctor import examine
+
+    return await examine(Path(given.store))
+
+
+async def _backup(_ctx: CallContext, given: BackupInput) -> BackupReport:
+    from interlock.stores.sqlite import backup
+
+    size = await backup(Path(given.store), Path(given.target))
+    return BackupReport(given.store, given.target, size)
+
+
+async def _demo(_ctx: CallContext, given: DemoInput) -> DemoReport:
+    from interlock.demo.show import show
+
+    return await show(Path(given.project), Path(given.folder))
+
+
+PART = Part(
+    name="machine",
+    commands=(
+        Command(
+            "",
+            "doctor",
+            DoctorInput,
+            DoctorReport,
+            _doctor,
+            "Examine a store: chains, feed, artifacts, index and views; name what is damaged.",
+            "interlock doctor --store .interlock/store.db",
+            "machine",
+            Effect.READS,
+            machine=True,
+            exit_code=lambda report: 0 if report.healthy else EXIT_CORRUPT,
+        ),
+        Command(
+            "",
+            "backup",
+            BackupInput,
+            BackupReport,
+            _backup,
+            "Copy a store while it is in use.",
+            "interlock backup /var/backups/store.db",
+            "machine",
+            Effect.READS,
+            machine=True,
+            positional=("target",),
+        ),
+        Command(
+            "",
+            "demo",
+            DemoInput,
+            DemoReport,
+            _demo,
+            "Release a real project through two crashes, and prove what happened.",
+            "interlock demo",
+            "machine",
+            Effect.STARTS,
+            machine=True,
+            positional=("project",),
+        ),
+    ),
+)

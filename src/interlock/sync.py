@@ -1,0 +1,94 @@
+"""The application for programs without an event loop.
+
+What it does: runs an `App` on a loop in a thread of its own, and gives its verbs as plain calls that wait.
+What it does not do: it adds nothing to the product; everything is `App` and `Runs`.
+
+Example:
+    with interlock.open_sync("store.db") as app:
+        result = app.start(plan, {"name": "Ada"})
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from interlock.app import App
+from interlock.engine.authoring import Plan
+from interlock.engine.plan import ExecutionPlan
+from interlock.engine.reports import Reason, RunReport, RunResult
+
+Result = TypeVar("Result")
+
+
+class SyncApp:
+    """An opened application whose calls wait. Use it as a context manager; safe to call from several threads."""
+
+    def __init__(self, store: Path | str = ":memory:") -> None:
+        self._store = store
+        self._stack = AsyncExitStack()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="interlock", daemon=True)
+        self._app: App | None = None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        try:
+            self._app = self._wait(self._stack.enter_async_context(App.open(self._store)))
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._wait(self._stack.aclose())
+        finally:
+            self._stop()
+
+    @property
+    def app(self) -> App:
+        """The application itself, for code that runs on its loop."""
+        if self._app is None:
+            raise RuntimeError("enter the application first: `with interlock.open_sync(…) as app:`")
+        return self._app
+
+    def start(self, plan: Plan | ExecutionPlan, input: Any = None, **options: Any) -> RunResult:  # noqa: A002
+        """`Runs.start`, waiting for its result."""
+        return self._wait(self.app.runs.start(plan, input, **options))
+
+    def resume(self, run_id: str, **options: Any) -> RunResult:
+        """`Runs.resume`, waiting for its result."""
+        return self._wait(self.app.runs.resume(run_id, **options))
+
+    def report(self, run_id: str) -> RunReport:
+        """`RunReader.report`."""
+        return self._wait(self.app.runs.read.report(run_id))
+
+    def why(self, run_id: str) -> list[Reason]:
+        """`RunReader.why`."""
+        return self._wait(self.app.runs.read.why(run_id))
+
+    def output(self, run_id: str, step: str) -> Any:
+        """`RunReader.output`."""
+        return self._wait(self.app.runs.read.output(run_id, step))
+
+    def _wait(self, work: Coroutine[Any, Any, Result]) -> Result:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def _stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+def open_sync(store: Path | str = ":memory:") -> SyncApp:
+    """An application on `store` for programs without an event loop."""
+    return SyncApp(store)
