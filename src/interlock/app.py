@@ -9,9 +9,10 @@ Rule: everything that the product can do is in a part; nothing is registered any
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 from interlock import settings as settings_loader
@@ -20,6 +21,7 @@ from interlock.base.part import Part, SettingsSection
 from interlock.base.principal import Principal
 from interlock.engine.decide import EngineSettings
 from interlock.engine.io.router import Router
+from interlock.engine.io.transports.python import PythonFunction, PythonFunctions
 from interlock.engine.part import PART as ENGINE
 from interlock.engine.runs import Runs
 from interlock.engine.sources import Plans
@@ -31,12 +33,13 @@ from interlock.journal.runner import Runner, RunnerSettings
 from interlock.journal.views import Views
 from interlock.machine import PART as MACHINE
 from interlock.settings import Settings
+from interlock.stores.part import PART as STORES
 from interlock.surfaces.application import Application
 from interlock.surfaces.catalogue import Catalogue
 from interlock.surfaces.client import Client
 from interlock.surfaces.part import PART as SURFACES
 
-PARTS: tuple[Part, ...] = (JOURNAL, ENGINE, SURFACES, MACHINE)
+PARTS: tuple[Part, ...] = (JOURNAL, STORES, ENGINE, SURFACES, MACHINE)
 Service = TypeVar("Service")
 
 
@@ -44,7 +47,13 @@ class App:
     """Everything on one opened store. Use `App.open`; it closes what it opened."""
 
     def __init__(
-        self, store: Store, parts: Sequence[Part], settings: Settings, clock: Clock, entropy: Entropy
+        self,
+        store: Store,
+        parts: Sequence[Part],
+        settings: Settings,
+        clock: Clock,
+        entropy: Entropy,
+        functions: PythonFunctions = PythonFunctions(MappingProxyType({})),  # noqa: B008 - immutable
     ) -> None:
         check_unique(parts)
         self.store = store
@@ -58,7 +67,7 @@ class App:
         self.runs = Runs(self.journal, self.runner, Plans(), self._router, settings.get(EngineSettings))
         self._services: dict[type, object] = {
             type(service): service
-            for service in (settings, self.catalogue, self.journal, self.views, self.runner, self.runs)
+            for service in (settings, self.catalogue, self.journal, self.views, self.runner, self.runs, functions)
         }
 
     @classmethod
@@ -71,13 +80,17 @@ class App:
         settings: Settings | None = None,
         clock: Clock | None = None,
         entropy: Entropy | None = None,
+        functions: Mapping[str, PythonFunction] | None = None,
         create: bool = True,
     ) -> AsyncIterator[App]:
-        """Open the application on a store: a path, `:memory:`, or an opened store (which stays open)."""
+        """Open the application on a store: a path, `:memory:`, or an opened store (which stays open).
+
+        `functions` are what plans may call through the namespace `python`, by name.
+        """
         settings = settings or settings_loader.load(sections_of(parts))
         clock, entropy = clock or SystemClock(), entropy or SystemEntropy()
         opened = await open_store(store, settings, create=create) if isinstance(store, (str, Path)) else store
-        app = cls(opened, parts, settings, clock, entropy)
+        app = cls(opened, parts, settings, clock, entropy, PythonFunctions(functions or {}))
         try:
             yield app
         finally:
@@ -91,9 +104,10 @@ class App:
         await self._router.close()
 
     def get(self, kind: type[Service]) -> Service:
-        """The service of a kind, for handlers (`Services`)."""
-        service = self._services[kind]
-        assert isinstance(service, kind)  # noqa: S101 - the table is keyed by type
+        """The service of a kind, for handlers and transports (`Services`); a section of settings is one too."""
+        service = self._services.get(kind) or self.settings.section(kind)
+        if not isinstance(service, kind):
+            raise KeyError(kind.__name__)
         return service
 
     def client(self, principal: Principal) -> Client:

@@ -39,7 +39,11 @@ class StepStatus(StrEnum):
 
 
 class Step(Struct, array_like=True):
-    """What a run knows of one state: `failures` counts ordinary ones, `orphans` attempts that a crash ended."""
+    """What a run knows of one state: `failures` counts ordinary ones, `orphans` attempts that a crash ended.
+
+    `base` is where its next attempt would start from, and is let go once it has completed: a run of many states keeps
+    little of each, because fold snapshots hold them all.
+    """
 
     status: StepStatus
     attempts: int
@@ -48,7 +52,6 @@ class Step(Struct, array_like=True):
     base: str
     entered_ms: int
     ended_ms: int = 0
-    snapshot: str | None = None
     error: ErrorInfo | None = None
     due_ms: int = 0
 
@@ -163,8 +166,7 @@ def _open_step(state: RunState, state_id: str, place: Place) -> Step:
 
 def _completed(state: RunState, record: e.StateCompleted, place: Place) -> None:
     step = _open_step(state, record.state_id, place)
-    step.status, step.snapshot, step.ended_ms = StepStatus.COMPLETED, record.context_snapshot_id, place.at_ms
-    step.error = None
+    step.status, step.base, step.error, step.ended_ms = StepStatus.COMPLETED, "", None, place.at_ms
     state.checkpoint = record.context_snapshot_id
     state.completed += 1
 

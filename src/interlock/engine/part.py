@@ -8,6 +8,7 @@ from interlock.engine.decide import EngineSettings
 from interlock.engine.errors import ERRORS
 from interlock.engine.events import EVENTS
 from interlock.engine.inbox import RESOLVE
+from interlock.engine.io import router, transports
 from interlock.engine.views import RUNS
 
 PART = Part(
@@ -16,6 +17,7 @@ PART = Part(
     deciders=(RESOLVE,),
     views=(RUNS,),
     commands=COMMANDS,
-    settings=(SettingsSection("engine", EngineSettings),),
-    errors=ERRORS,
+    transports=transports.TRANSPORTS,
+    settings=(SettingsSection("engine", EngineSettings), *transports.SETTINGS),
+    errors=(*ERRORS, *router.ERRORS, *transports.ERRORS),
 )

@@ -129,6 +129,6 @@ class Session:
         The distance grows with the number of states, so that writing snapshots stays a small part of the work.
         """
         behind = self.state.seq - self._snapshot_seq
-        if behind >= max(self.settings.fold_snapshot_events, len(self.state.steps) // 10):
+        if behind >= max(self.settings.fold_snapshot_events, len(self.state.steps) // 4):
             self._snapshot_seq = self.state.seq
             self._rows.append(self.journal.fold_row(RUN_FOLD, self.state.stream, self.loaded))

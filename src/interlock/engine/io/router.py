@@ -1,11 +1,11 @@
 """Which transport serves a namespace.
 
-What it does: finds the transport whose group is the longest prefix of a namespace by whole segments, and makes
-each transport at its first call. What it does not do: it looks into no request.
+What it does: finds the transport whose group is the longest prefix of a namespace by whole segments, and
+makes each transport at its first call. What it does not do: it looks into no request.
 
-Rules: a group is not empty and belongs to one transport; a transport is made once for an application, so that
-connections are shared, and never while nobody calls it (replay makes none); what was made is closed by `close`.
-Source: seed 001, `live_io_router` and `live_io_registry`.
+Rules: a group is not empty and belongs to one transport; a transport is made once for an application, so
+that connections are shared, and never while nobody calls it (replay makes none); what was made is closed by
+`close`. Source: seed 001, `live_io_router` and `live_io_registry`.
 """
 
 from __future__ import annotations

@@ -1,13 +1,15 @@
 """The port behind which everything outside stands.
 
-What it does: declares `Transport`, the way out that serves one group of namespaces, and `TransportContext`, what
-it learns of the attempt that calls. What it does not do: it records nothing and retries nothing; live IO does.
+What it does: declares `Transport`, the way out that serves one group of namespaces, and `TransportContext`,
+what it learns of the attempt that calls. What it does not do: it records nothing and retries nothing; live
+IO does.
 
 Rules for every transport:
- - request and answer are JSON, and the answer is canonical; a request is read by a strict record
- - it raises `InterlockError` alone, with `retryable` as data; no message or detail holds a secret, a part of a
+ - request and answer are JSON, and the answer is canonical; a request is read by a strict record - it
+ raises `InterlockError` alone, with `retryable` as data; no message or detail holds a secret, a part of a
    request or of an answer
- - the category `unavailable` says that nobody knows whether the outside did it; every other category says that
+ - the category `unavailable` says that nobody knows whether the outside did it; every other category says
+ that
    nothing was sent, or that the outside answered that it failed
  - cancelling a call ends what it started; the time limit of a state arrives as a cancellation
 """
@@ -25,9 +27,9 @@ from interlock.base.ids import RunId, StateId
 class TransportContext:
     """Who calls.
 
-    `attempt` counts from 0. `idempotency_key` is the same over attempts and processes; a transport hands it on so
-    that the outside can absorb a repetition. `local_plan` says that the user of this machine started the plan:
-    it may run any program and name any secret that this user can reach, and other plans may not.
+    `attempt` counts from 0. `idempotency_key` is the same over attempts and processes; a transport hands it
+    on so that the outside can absorb a repetition. `local_plan` says that the user of this machine started
+    the plan: it may run any program and name any secret that this user can reach, and other plans may not.
     """
 
     run_id: RunId

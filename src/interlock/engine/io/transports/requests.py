@@ -1,12 +1,12 @@
 """How transports read their requests.
 
-What it does: decodes a request into its strict record and says where it breaks its form; replaces references to
-secrets by their values at the moment of sending, and refuses an answer that repeats one.
-What it does not do: it knows no transport.
+What it does: decodes a request into its strict record and says where it breaks its form; replaces
+references to secrets by their values at the moment of sending, and refuses an answer that repeats one. What
+it does not do: it knows no transport.
 
 Rules: a fault names the place and never the value; a secret is named in a request as
-`{"secret": "env:NAME", "prefix": "Bearer "}`, so that what is recorded of the request holds no secret; only plans
-that the local user started name secrets.
+`{"secret": "env:NAME", "prefix": "Bearer "}`, so that what is recorded of the request holds no secret; only
+plans that the local user started name secrets.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SECRET_NOT_ALLOWED = ErrorCode(
 SECRET_ECHOED = ErrorCode(
     "secret_echoed",
     Category.UNAVAILABLE,
-    "The answer repeats the secret that was sent, so it is not recorded: ask for less, or send the secret otherwise.",
+    "The answer repeats the secret that was sent and is not recorded: ask for less.",
 )
 
 ERRORS = (SECRET_NOT_ALLOWED, SECRET_ECHOED)
@@ -68,7 +68,10 @@ def read_request(request: Json, record: type[Record], invalid: ErrorCode) -> Rec
 
 
 def local_secret(ref: SecretRef) -> Secret:
-    """The secret in this process's environment or in a file. Raises: `secret_not_found`, `secret_unreadable`."""
+    """The secret in this process's environment or in a file.
+
+    Raises: `secret_not_found`, `secret_unreadable`.
+    """
     return resolve(ref, os.environ, _head_of_file)
 
 
@@ -81,7 +84,10 @@ class SecretsOfCall:
         self._revealed: list[str] = []
 
     def text(self, value: str | SecretText) -> str:
-        """`value` with its secret in place. Raises: `secret_not_allowed`, `secret_ref_invalid`, those of a source."""
+        """`value` with its secret in place.
+
+        Raises: `secret_not_allowed`, `secret_ref_invalid`, and what the source raises.
+        """
         if isinstance(value, str):
             return value
         if not self._allowed:

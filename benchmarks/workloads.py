@@ -1,0 +1,80 @@
+"""The plans and helpers that the workloads share. No workload here is part of the product."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from interlock import App, Context, ExecutionPlan, StateNode
+from interlock.engine.meta import SideEffectKind, StateMeta
+from interlock.engine.plan import DependencyEdge
+
+PURE = StateMeta(side_effects=SideEffectKind.PURE)
+
+
+class NoOperation:
+    """A state that does nothing: what is left is the engine."""
+
+    def meta(self) -> StateMeta:
+        return PURE
+
+    async def handle(self, ctx: Context, io: object, rec: object) -> None:
+        return None
+
+
+class OneKey:
+    """A state that writes one new context key."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def meta(self) -> StateMeta:
+        return PURE
+
+    async def handle(self, ctx: Context, io: object, rec: object) -> None:
+        ctx.write(self._key, {"done": self._key})
+
+
+def sequence(count: int, *, keys: bool = False) -> ExecutionPlan:
+    """A plan of `count` states, each after the one before it."""
+    ids = [f"bench.s{number:05d}.main" for number in range(count)]
+    states = [StateNode(i, OneKey(f"key_{n:05d}") if keys else NoOperation()) for n, i in enumerate(ids)]
+    edges = [DependencyEdge(before, after) for before, after in zip(ids, ids[1:], strict=False)]
+    return ExecutionPlan("bench", "1", tuple(states), tuple(edges))
+
+
+@asynccontextmanager
+async def fresh_app() -> AsyncIterator[App]:
+    """An application on a new SQLite store in a temporary folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with App.open(Path(folder) / "store.db") as app:
+            yield app
+
+
+async def timed_start(app: App, plan: ExecutionPlan) -> float:
+    """Seconds from start to the durable end of one run."""
+    began = time.perf_counter()
+    result = await app.runs.start(plan)
+    if result.phase != "completed":
+        raise RuntimeError(f"the workload ended {result.phase}")
+    return time.perf_counter() - began
+
+
+def peak_memory_mb() -> int:
+    """Peak resident memory of this process."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def median(values: list[float]) -> float:
+    """The middle value."""
+    return sorted(values)[len(values) // 2]
+
+
+def in_new_loop(work: object) -> object:
+    """Run a coroutine function to its end on a loop of its own."""
+    return asyncio.run(work())  # type: ignore[operator]

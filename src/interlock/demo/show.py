@@ -1,0 +1,220 @@
+"""The demonstration as a person sees it: what is done, what was found, and nothing that was not checked.
+
+What it does: runs the release plan in processes that kill themselves, resumes it, compares what happened outside with
+what is recorded, and damages a copy of the store to see it named. What it does not do: it never touches the project,
+and it empties a folder only if an earlier demonstration made it.
+
+Rule: each claim is computed from files and stores after the fact; one that does not hold ends the demonstration as
+`demo_claim_failed`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+from uuid import uuid4
+
+from interlock.base.errors import Category, ErrorCode
+from interlock.demo.crash import arm
+from interlock.demo.damage import flip_one_byte
+from interlock.doctor import examine
+from interlock.engine.reports import RunReport
+from interlock.machine import DemoReport
+from interlock.stores.sqlite import backup
+
+DEMO_FOLDER_TAKEN = ErrorCode(
+    "demo_folder_taken", Category.CONFLICT, "Name a folder that is empty, absent, or an earlier demonstration's."
+)
+DEMO_PROJECT_INVALID = ErrorCode(
+    "demo_project_invalid", Category.INVALID, "Name the folder of a Python project that is tracked by git."
+)
+DEMO_CLAIM_FAILED = ErrorCode(
+    "demo_claim_failed", Category.FAILED, "Report this with the folder of the demonstration: it is a defect."
+)
+ERRORS = (DEMO_FOLDER_TAKEN, DEMO_PROJECT_INVALID, DEMO_CLAIM_FAILED)
+
+MARKER = ".interlock-demo"
+PLAN = "interlock.demo.release:plan"
+SECONDS_MAX = 180
+
+
+class Stage:
+    """Writes the story to standard error, one line a fact."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._bold = ("\x1b[1m", "\x1b[0m") if sys.stderr.isatty() else ("", "")
+
+    def act(self, title: str) -> None:
+        """A new part of the story."""
+        self._number += 1
+        start, end = self._bold
+        print(f"\n{start}{self._number}. {title}{end}", file=sys.stderr)  # noqa: T201
+
+    def say(self, line: str) -> None:
+        """One fact."""
+        print(f"   {line}", file=sys.stderr)  # noqa: T201
+
+    def claim(self, line: str, *, holds: bool) -> None:
+        """A fact that was checked. Raises: `demo_claim_failed`."""
+        if not holds:
+            raise DEMO_CLAIM_FAILED.error(f"this does not hold: {line}")
+        self.say(f"✓ {line}")
+
+
+class Place:
+    """The folder of a demonstration and what stands in it."""
+
+    def __init__(self, project: Path, folder: Path) -> None:
+        self.project = project.resolve()
+        self.folder = folder.resolve()
+        self.work = self.folder / "work"
+        self.channel = self.folder / "channel"
+        self.store = self.folder / "store.db"
+        self.run_id = str(uuid4())
+
+    def prepare(self) -> str:
+        """Make the folder anew and return the path of git. Raises: `demo_folder_taken`, `demo_project_invalid`."""
+        git = shutil.which("git")
+        if git is None or not (self.project / "pyproject.toml").is_file() or not (self.project / ".git").exists():
+            raise DEMO_PROJECT_INVALID.error("there is no Python project under git in that folder")
+        if self.folder.exists() and any(self.folder.iterdir()):
+            if not (self.folder / MARKER).is_file():
+                raise DEMO_FOLDER_TAKEN.error("the folder has other content", folder=self.folder.name)
+            shutil.rmtree(self.folder)
+        for path in (self.work, self.channel):
+            path.mkdir(parents=True)
+        (self.folder / MARKER).touch()
+        return git
+
+    def handlers(self) -> Counter[str]:
+        """How often each handler began."""
+        return Counter((self.work / "handlers.log").read_text("utf-8").split())
+
+
+async def show(project: Path, folder: Path) -> DemoReport:
+    """Run the demonstration. Side effects: writes to `folder` alone, and tells the story on standard error."""
+    place, stage = Place(project, folder), Stage()
+    git = place.prepare()
+    arm(place.work, "half-way")
+    arm(place.channel, "unheard")
+    stage.act("Release a real project, and lose the process half-way")
+    given = {"project": str(place.project), "git": git, "work": str(place.work), "channel": str(place.channel)}
+    code = await _interlock(place, "run", "start", PLAN, "--run-id", place.run_id, "--input", json.dumps(given))
+    stage.say(f"run {place.run_id}")
+    stage.claim("the process was killed by SIGKILL while it listed materials", holds=code == -signal.SIGKILL)
+    first = await _report(place)
+    _steps(stage, first)
+    stage.act("Resume it, and lose the process again: published, and nobody heard")
+    code = await _interlock(place, "run", "resume", place.run_id)
+    stage.claim("the channel killed the process after it took the wheel", holds=code == -signal.SIGKILL)
+    second = await _report(place)
+    _steps(stage, second)
+    stage.act("Resume it to its end")
+    code = await _interlock(place, "run", "resume", place.run_id)
+    last = await _report(place)
+    _steps(stage, last)
+    stage.claim("the run has completed", holds=code == 0 and last.phase == "completed")
+    repeated = _repeated(place, [first, second])
+    stage.claim("no completed step ran again", holds=not repeated)
+    publications, deliveries = _published(place)
+    stage.claim(f"{deliveries} deliveries under one key made {publications} publication", holds=publications == 1)
+    stage.act("Examine the store, then damage a copy")
+    report = await examine(place.store)
+    stage.claim(f"every chain, artifact and index row verifies: {_counted(report.counts)}", holds=report.healthy)
+    named = await _damage(place, stage)
+    stage.say("")
+    stage.say(f"The store is left for a look: interlock run status {place.run_id} --store {_shown(place.store)}")
+    return DemoReport(
+        run_id=place.run_id,
+        phase=last.phase,
+        crashes=2,
+        repeated_steps=repeated,
+        publications=publications,
+        deliveries=deliveries,
+        damage_named=named,
+        store=str(place.store),
+    )
+
+
+async def _interlock(place: Place, *arguments: str) -> int:
+    """Run the command line in a process of its own; return its exit code, negative for a signal."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "interlock.surfaces.cli.main",
+        *arguments,
+        "--store",
+        str(place.store),
+        "--json",
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    async with asyncio.timeout(SECONDS_MAX):
+        return await process.wait()
+
+
+async def _report(place: Place) -> RunReport:
+    from interlock.app import App
+    from interlock.engine.sources import load_plan
+
+    async with App.open(place.store, create=False) as app:
+        app.runs.plans.add(load_plan(PLAN))
+        return await app.runs.read.report(place.run_id)
+
+
+def _steps(stage: Stage, report: RunReport) -> None:
+    for step in report.steps:
+        attempts = f"{step.attempts} attempts" if step.attempts > 1 else ""
+        stage.say(f"{step.name:<10} {step.status:<10} {attempts}".rstrip())
+
+
+def _repeated(place: Place, crashes: list[RunReport]) -> list[str]:
+    """Steps that had completed when a process died and whose handler began again afterwards.
+
+    A handler may begin once for each attempt that its step had at the crash before it completed.
+    """
+    began = place.handlers()
+    repeated = set()
+    for report in crashes:
+        for step in report.steps:
+            if step.status == "completed" and began[step.name] > step.attempts:
+                repeated.add(step.name)
+    return sorted(repeated)
+
+
+def _published(place: Place) -> tuple[int, int]:
+    publications = len(list((place.channel / "published").iterdir()))
+    keys = (place.channel / "deliveries.log").read_text("utf-8").split()
+    if len(set(keys)) != 1:
+        raise DEMO_CLAIM_FAILED.error("deliveries carried different keys")
+    return publications, len(keys)
+
+
+async def _damage(place: Place, stage: Stage) -> str:
+    """Flip one byte of a stored event in a copy, and return what the examination names."""
+    copy = place.folder / "damaged.db"
+    await backup(place.store, copy)
+    where = flip_one_byte(copy)
+    stage.say(f"one byte of event {where} is flipped in {copy.name}")
+    report = await examine(copy)
+    named = next((finding for finding in report.findings if where in finding.place), None)
+    stage.claim("the examination names that event", holds=named is not None and not report.healthy)
+    stage.say(f"{named.place}: {named.message}" if named else "")
+    return where
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def _shown(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
