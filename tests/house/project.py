@@ -7,7 +7,6 @@ build, a virtual environment or a store that somebody left in a folder changes n
 from __future__ import annotations
 
 import ast
-import re
 from functools import cache
 from pathlib import Path
 
@@ -44,8 +43,3 @@ def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
 def name_of(path: Path) -> str:
     """How a verdict names a file: its path from the root of the repository."""
     return path.relative_to(ROOT).as_posix()
-
-
-def prose(path: Path) -> str:
-    """The text of a page without its fenced code blocks."""
-    return re.sub(r"^(```|~~~).*?^\1", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)

@@ -39,11 +39,11 @@ def test_what_is_public_is_documented() -> None:
 
 
 def public_members(path: Path, node: Documented, prefix: str = "") -> Iterator[tuple[str, Documented]]:
-    """Classes, functions and methods that a reader of the API meets; overrides inherit their words."""
+    """What a reader of the API meets; an override inherits its words, a test's name is its sentence."""
     for child in node.body:
         if not isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             continue
-        if child.name.startswith("_") or is_override(child):
+        if child.name.startswith(("_", "test_")) or is_override(child):
             continue
         name = f"{prefix}{child.name}"
         yield f"{name_of(path)}::{name}", child

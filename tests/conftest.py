@@ -1,0 +1,30 @@
+"""What holds for every test: no setting leaks in from outside, and a failing example can be found again.
+
+It declares no fixture that hides a fake: a test makes what it needs from `interlock.testing`.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# A slow machine is not a wrong result, so no example has a deadline.
+settings.register_profile("default", deadline=None, max_examples=50, print_blob=True)
+settings.register_profile("long", parent=settings.get_profile("default"), max_examples=2_000)
+# One verdict for one commit: CI draws the same examples each time; `default` explores.
+settings.register_profile(
+    "ci",
+    parent=settings.get_profile("default"),
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "default"))
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take every INTERLOCK_ variable out of the environment of the test and of the programs it starts."""
+    for name in [name for name in os.environ if name.startswith("INTERLOCK_")]:
+        monkeypatch.delenv(name)

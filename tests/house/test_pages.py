@@ -1,0 +1,60 @@
+"""Links and named paths of the pages lead somewhere, and the change log keeps its form."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+import pytest
+
+import interlock
+from interlock.app import PARTS
+from interlock.surfaces import reference
+from scripts.docs import broken_links
+from tests.house.project import PAGE_FOLDER, ROOT, pages
+
+CHANGE_KINDS = {"Added", "Changed", "Deprecated", "Fixed", "Removed", "Security"}
+NAMED_PATH = re.compile(r"`((?:src|tests|docs|scripts|benchmarks|requirements|\.ci)/[\w./-]*)`")
+
+
+def test_every_link_of_every_page_leads_somewhere() -> None:
+    assert broken_links(pages()) == []
+
+
+def test_the_reference_is_what_the_parts_declare() -> None:
+    written = {
+        page.name: page.read_text(encoding="utf-8") for page in (PAGE_FOLDER / "reference").glob("*.md")
+    }
+    stale = [name for name, text in reference.pages(PARTS).items() if written.get(name) != text]
+
+    assert stale == [], "run: make docs"
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_every_path_that_a_page_names_exists(page: str) -> None:
+    named = NAMED_PATH.findall((ROOT / page).read_text(encoding="utf-8"))
+
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_the_version_is_the_same_wherever_it_stands() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+    assert project["version"] == interlock.__version__
+    assert releases()[0][0] == interlock.__version__
+
+
+def test_the_change_log_names_each_release_with_its_date_and_sorts_its_changes() -> None:
+    assert releases()
+    for version, date, body in releases():
+        kinds = re.findall(r"^### (.+)$", body, flags=re.MULTILINE)
+        assert re.fullmatch(r"\d+\.\d+\.\d+", version)
+        assert date == "unreleased" or re.fullmatch(r"\d{4}-\d{2}-\d{2}", date), version
+        assert kinds, version
+        assert kinds == sorted(CHANGE_KINDS & set(kinds)), version
+
+
+def releases() -> list[tuple[str, str, str]]:
+    """Version, date and text of each release of the change log, newest first."""
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    return re.findall(r"^## (\S+) \((\S+)\)\n(.*?)(?=^## |\Z)", text, flags=re.MULTILINE | re.DOTALL)
