@@ -35,3 +35,12 @@ EVENTS_PER_APPEND_MAX = 10_000
 
 PAGE_ITEMS_MAX = 1_000
 """Items in one page of any listing."""
+
+MAP_LEAF_ENTRIES_MAX = 64
+"""Entries of one leaf of a persistent map."""
+
+MAP_NODE_BYTES_MAX = 8 * 1024
+"""Bytes of one node of a persistent map."""
+
+MAP_VALUE_BYTES_MAX = 4 * 1024
+"""Canonical bytes of a value that stands in a node of a persistent map; a larger one is an artifact."""

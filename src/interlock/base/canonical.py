@@ -1,21 +1,24 @@
 """RFC 8785 canonical JSON, digests, and the strict door through which JSON enters.
 
-What it does: `canonical` writes any JSON value in the one form that RFC 8785 (JCS) gives it; `digest` names bytes by
-SHA-256; `parse` reads JSON from outside and refuses duplicate keys, lone surrogates, non-finite numbers, integers
-beyond ±(2^53−1), and what is nested too deep or too large.
+What it does: `canonical` writes any JSON value in the one form that RFC 8785 (JCS) gives it; `digest` names
+bytes by SHA-256; `parse` reads JSON from outside and refuses duplicate keys, lone surrogates, non-finite
+numbers, integers beyond ±(2^53−1), and what is nested too deep or too large.
 
-What it does not do: it normalises no Unicode and accepts no types beyond JSON's own (bool, int, float, str, None,
-list, tuple, dict with str keys); `msgspec.Raw` is for typed events and not accepted here.
+What it does not do: it normalises no Unicode and accepts no types beyond JSON's own (bool, int, float, str,
+None, list, tuple, dict with str keys); `msgspec.Raw` is for typed events and not accepted here.
 
-Rules: one guarded fast path (orjson) for values without floats and with plain keys, where its bytes are proven equal;
-everything else takes `rfc8785`. Refusals have stable codes and name the place, never the value.
+Rules: orjson's bytes are taken only where they are proven to be RFC 8785: no float anywhere, and keys whose
+order by code point is that by UTF-16 (no character beyond U+FFFF at all, or no key with one from U+D800 on).
+Everything else takes `rfc8785`. Refusals have stable codes and name the place, never a value or a key.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+import math
+import re
+from collections.abc import Callable, Iterable
 
 import orjson
 import rfc8785
@@ -47,59 +50,141 @@ ERRORS = (
     JSON_TYPE,
 )
 
-_FAST = (
+_WHAT = {
+    JSON_DUPLICATE_KEY: "a key that its object already has",
+    JSON_SURROGATE: "text with a lone surrogate",
+    JSON_NON_FINITE: "a number that is not finite",
+    JSON_INTEGER_RANGE: "an integer outside ±(2^53-1)",
+    JSON_TOO_DEEP: f"nesting deeper than {JSON_DEPTH_MAX} levels",
+}
+
+# With these, orjson refuses all that is not canonical, but for floats, enums, UUIDs and the order of keys.
+_ORJSON_OPTIONS = (
     orjson.OPT_SORT_KEYS
     | orjson.OPT_STRICT_INTEGER
     | orjson.OPT_PASSTHROUGH_SUBCLASS
     | orjson.OPT_PASSTHROUGH_DATACLASS
     | orjson.OPT_PASSTHROUGH_DATETIME
 )
-_FIRST_SURROGATE = "\ud800"
+
+# The bytes with which UTF-8 begins a character beyond U+FFFF.
+_ASTRAL_LEADS = bytes(range(0xF0, 0xF5))
+_LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+_TOKEN = re.compile(
+    r'(?P<text>"(?:[^"\\]++|\\.)*+"(?P<key>\s*:)?)|(?P<open>[\[{])|(?P<close>[\]}])|(?P<word>[^\s"\[\]{}:,]++)'
+)
 
 
-def _check(value: object, depth: int) -> bool:
-    """Refuse what is not JSON; return whether the fast path gives the canonical bytes of `value`."""
-    kind = type(value)
-    if kind is str or kind is bool or value is None:
-        return True
-    if kind is int:
-        if -INTEGER_MAX <= value <= INTEGER_MAX:  # type: ignore[operator]
-            return True
-        raise JSON_INTEGER_RANGE.error("integer outside ±(2^53-1)")
-    if kind is float:
-        if value - value != 0:  # type: ignore[operator]
-            raise JSON_NON_FINITE.error("number that is not finite")
-        return False
-    if depth >= JSON_DEPTH_MAX:
-        raise JSON_TOO_DEEP.error(f"nested deeper than {JSON_DEPTH_MAX} levels", limit=JSON_DEPTH_MAX)
-    if kind is dict:
-        fast = True
-        for key, item in value.items():  # type: ignore[attr-defined]
-            if type(key) is not str:
-                raise JSON_TYPE.error(f"object key that is a {type(key).__name__}")
-            # The two sort orders differ only for keys at or above U+D800: leave those to the exact path.
-            if key >= _FIRST_SURROGATE or not key.isascii() and max(key) >= _FIRST_SURROGATE:
-                fast = False
-            fast &= _check(item, depth + 1)
-        return fast
-    if kind is list or kind is tuple:
-        fast = True
-        for item in value:  # type: ignore[attr-defined]
-            fast &= _check(item, depth + 1)
-        return fast
-    raise JSON_TYPE.error(f"value of type {kind.__name__} is not JSON")
+class _Fault(Exception):
+    """Why a value is refused; `path` is its place, innermost index first."""
+
+    def __init__(self, kind: ErrorCode, what: str = "") -> None:
+        super().__init__(kind.code)
+        self.kind = kind
+        self.what = what or _WHAT[kind]
+        self.path: list[int] = []
 
 
 def canonical(value: object) -> bytes:
     """The RFC 8785 bytes of `value`.
 
-    Raises: `json_type`, `json_integer_range`, `json_non_finite`, `json_surrogate`, `json_too_deep` (all `Invalid`).
+    A float between 2^53 and 10^21 in magnitude is written with all its digits, as the RFC has it; `parse`
+    takes such a number for an integer out of range.
+
+    Raises: `json_type`, `json_integer_range`, `json_non_finite`, `json_surrogate`, `json_too_deep` (all
+    `Invalid`), with a `place` such as `/2/0`: which member or element, counted from 0 in the order given,
+    level by level.
     """
-    fast = _check(value, 0)
     try:
-        return orjson.dumps(value, option=_FAST) if fast else rfc8785.dumps(value)  # type: ignore[arg-type]
-    except (rfc8785.CanonicalizationError, orjson.JSONEncodeError, UnicodeEncodeError):
-        raise JSON_SURROGATE.error("text with a lone surrogate") from None
+        content = orjson.dumps(value, option=_ORJSON_OPTIONS)
+    except orjson.JSONEncodeError:
+        content = b""
+    if content and (content.isascii() or not _has_astral(content)) and _is_plain(value):
+        return content
+    try:
+        plain = _check(value, JSON_DEPTH_MAX)
+    except _Fault as fault:
+        place = "".join(f"/{index}" for index in reversed(fault.path))
+        raise fault.kind.error(f"{fault.what} at {place or 'the top'}", place=place) from None
+    return content if plain else rfc8785.dumps(value)  # type: ignore[arg-type]  # proved by the check
+
+
+def _is_plain(value: object) -> bool:
+    """Whether what orjson wrote holds no float, enum or UUID, and no more levels than allowed.
+
+    Every value of a user goes through this loop before it is hashed: measure before touching it.
+    """
+    level: list[Iterable[object]] = [(value,)]
+    for _ in range(JSON_DEPTH_MAX + 1):
+        below: list[Iterable[object]] = []
+        for items in level:
+            for item in items:
+                kind = type(item)
+                if kind is str or kind is int or kind is bool or item is None:
+                    continue
+                if kind is dict:
+                    below.append(item.values())  # type: ignore[attr-defined]
+                elif kind is list or kind is tuple:
+                    below.append(item)  # type: ignore[arg-type]
+                else:
+                    return False
+        if not below:
+            return True
+        level = below
+    return False
+
+
+def _has_astral(content: bytes) -> bool:
+    return len(content.translate(None, _ASTRAL_LEADS)) != len(content)
+
+
+def _check(value: object, depth_max: int) -> bool:
+    """Refuse what is not JSON by a `_Fault`; return whether orjson's bytes of `value` are canonical."""
+    kind = type(value)
+    if kind is str:
+        return _check_text(value)  # type: ignore[arg-type]
+    if kind is int:
+        if not -INTEGER_MAX <= value <= INTEGER_MAX:  # type: ignore[operator]
+            raise _Fault(JSON_INTEGER_RANGE)
+    elif kind is float:
+        if not math.isfinite(value):  # type: ignore[arg-type]
+            raise _Fault(JSON_NON_FINITE)
+        return False
+    elif kind is dict or kind is list or kind is tuple:
+        if not depth_max:
+            raise _Fault(JSON_TOO_DEEP)
+        if kind is not dict:
+            return _check_each(_check, value, depth_max - 1)  # type: ignore[arg-type]
+        plain_keys = _check_each(_check_key, value, depth_max)  # type: ignore[arg-type]
+        return _check_each(_check, value.values(), depth_max - 1) and plain_keys  # type: ignore[attr-defined]
+    elif kind is not bool and value is not None:
+        raise _Fault(JSON_TYPE, f"a value of type {kind.__name__}")
+    return True
+
+
+def _check_each(check: Callable[[object, int], bool], items: Iterable[object], depth_max: int) -> bool:
+    plain, place = True, 0
+    try:
+        for item in items:
+            plain &= check(item, depth_max)
+            place += 1
+    except _Fault as fault:
+        fault.path.append(place)
+        raise
+    return plain
+
+
+def _check_key(key: object, _depth_max: int) -> bool:
+    if type(key) is not str:
+        raise _Fault(JSON_TYPE, f"a key of type {type(key).__name__}")
+    return _check_text(key) and (key.isascii() or max(key) < "\ud800")
+
+
+def _check_text(text: str) -> bool:
+    if not text.isascii() and _LONE_SURROGATE.search(text):
+        raise _Fault(JSON_SURROGATE)
+    return True
 
 
 def digest(content: bytes) -> str:
@@ -108,96 +193,146 @@ def digest(content: bytes) -> str:
 
 
 def canonical_digest(value: object) -> str:
-    """SHA-256 of the canonical bytes of `value`."""
+    """SHA-256 of the canonical bytes of `value`. Raises as `canonical` does."""
     return digest(canonical(value))
 
 
-def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise JSON_DUPLICATE_KEY.error("an object has a key twice")
-    return members
+def is_canonical(content: bytes) -> bool:
+    """Whether `content` is what `canonical` writes for some value."""
+    try:
+        return canonical(_WRITTEN.decode(content.decode("utf-8"))) == content
+    except (InterlockError, ValueError, RecursionError):
+        return False
 
 
-def _finite(text: str) -> float:
-    number = float(text)
-    if number - number != 0:
-        raise JSON_NON_FINITE.error("number that is not finite")
-    return number
-
-
-def _safe_integer(text: str) -> int:
-    if len(text) > 17 or not -INTEGER_MAX <= (number := int(text)) <= INTEGER_MAX:
-        raise JSON_INTEGER_RANGE.error("integer outside ±(2^53-1)")
-    return number
-
-
-def _no_constant(name: str) -> float:
-    raise JSON_NON_FINITE.error(f"{name} is not JSON")
-
-
-_STRICT = json.JSONDecoder(
-    object_pairs_hook=_no_duplicates, parse_float=_finite, parse_int=_safe_integer, parse_constant=_no_constant
-)
-
-
-def _depth_within(text: str, limit: int) -> bool:
-    """Whether brackets outside strings nest at most `limit` deep; linear and free of recursion."""
-    depth, inside, escaped = 0, False, False
-    for character in text:
-        if inside:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == '"':
-                inside = False
-        elif character == '"':
-            inside = True
-        elif character in "[{":
-            depth += 1
-            if depth > limit:
-                return False
-        elif character in "]}":
-            depth -= 1
-    return True
+def encode_checked(encode: Callable[[object], bytes], value: object) -> bytes:
+    """Run a typed encoder and give its Unicode fault our code. Raises: `json_surrogate`."""
+    try:
+        return encode(value)
+    except UnicodeEncodeError:
+        raise JSON_SURROGATE.error(_WHAT[JSON_SURROGATE]) from None
 
 
 def parse(content: bytes | str, *, bytes_max: int = JSON_BYTES_MAX) -> Json:
     """The value of a JSON text from outside, checked so that `canonical` will accept it.
 
-    Raises: `json_too_large`, `json_invalid` (with line and column), `json_duplicate_key`, `json_surrogate`,
-    `json_non_finite`, `json_integer_range`, `json_too_deep` (all `Invalid`).
+    Raises: `json_too_large`, `json_invalid`, `json_duplicate_key`, `json_surrogate`, `json_non_finite`,
+    `json_integer_range`, `json_too_deep` (all `Invalid`), with `line` and `column`, counted from 1, where
+    there is text.
     """
-    if len(content) > bytes_max:
-        raise JSON_TOO_LARGE.error(f"JSON of more than {bytes_max} bytes", limit_bytes=bytes_max)
-    try:
-        text = content.decode("utf-8") if isinstance(content, bytes) else content
-    except UnicodeDecodeError as fault:
-        raise JSON_INVALID.error(f"not UTF-8 at byte {fault.start}", byte=fault.start) from None
-    if text.count("[") + text.count("{") > JSON_DEPTH_MAX and not _depth_within(text, JSON_DEPTH_MAX):
-        raise JSON_TOO_DEEP.error(f"nested deeper than {JSON_DEPTH_MAX} levels", limit=JSON_DEPTH_MAX)
-    return _decoded(text)
-
-
-def _decoded(text: str) -> Json:
+    text = _text(content, bytes_max)
     try:
         value: Json = _STRICT.decode(text)
     except json.JSONDecodeError as fault:
-        raise JSON_INVALID.error(
-            f"not JSON at line {fault.lineno}, column {fault.colno}: {fault.msg}",
-            line=fault.lineno,
-            column=fault.colno,
-        ) from None
-    if "\\u" in text or not text.isascii():
-        canonical(value)  # the only remaining fault is a lone surrogate
-    return value
+        raise _refused(JSON_INVALID, f"not JSON ({fault.msg})", text, fault.pos) from None
+    except RecursionError:
+        kind = JSON_TOO_DEEP
+    except _Fault as fault:
+        kind = fault.kind
+    else:
+        if text.count("[") + text.count("{") > JSON_DEPTH_MAX and _is_deeper(value, JSON_DEPTH_MAX):
+            kind = JSON_TOO_DEEP
+        elif _SURROGATE_ESCAPE.search(text) and _fault_offset(JSON_SURROGATE, text) is not None:
+            kind = JSON_SURROGATE
+        else:
+            return value
+    raise _refused(kind, _WHAT[kind], text, _fault_offset(kind, text) or 0)
 
 
-def encode_checked(encode: Callable[[object], bytes], value: object) -> bytes:
-    """Run a typed encoder and give its Unicode fault our code."""
+def _text(content: bytes | str, bytes_max: int) -> str:
+    """`content` as text of at most `bytes_max` bytes of UTF-8."""
+    size_bytes = len(content)
+    if isinstance(content, str) and size_bytes <= bytes_max:
+        try:
+            size_bytes = len(content.encode("utf-8"))
+        except UnicodeEncodeError as fault:
+            raise _refused(JSON_SURROGATE, _WHAT[JSON_SURROGATE], content, fault.start) from None
+    if size_bytes > bytes_max:
+        raise JSON_TOO_LARGE.error(f"JSON of more than {bytes_max} bytes", limit_bytes=bytes_max)
     try:
-        return encode(value)
-    except UnicodeEncodeError:
-        fault: InterlockError = JSON_SURROGATE.error("text with a lone surrogate")
-        raise fault from None
+        return content if isinstance(content, str) else content.decode("utf-8")
+    except UnicodeDecodeError as fault:
+        raise JSON_INVALID.error(f"not UTF-8 at byte {fault.start}", byte=fault.start) from None
+
+
+def _refused(kind: ErrorCode, what: str, text: str, offset: int) -> InterlockError:
+    line = text.count("\n", 0, offset) + 1
+    column = offset - text.rfind("\n", 0, offset)
+    return kind.error(f"{what} at line {line}, column {column}", line=line, column=column)
+
+
+def _is_deeper(value: Json, levels_max: int) -> bool:
+    holders = [value]
+    for _ in range(levels_max):
+        items = [item for holder in holders for item in _items(holder)]
+        holders = [item for item in items if type(item) is dict or type(item) is list]
+    return bool(holders)
+
+
+def _items(holder: Json) -> Iterable[Json]:
+    if isinstance(holder, dict):
+        return holder.values()
+    return holder if isinstance(holder, list) else ()
+
+
+def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise _Fault(JSON_DUPLICATE_KEY)
+    return members
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise _Fault(JSON_NON_FINITE)
+    return number
+
+
+def _safe_integer(text: str) -> int:
+    # Converting thousands of digits is quadratic; none of more than 17 characters is in range.
+    if len(text) > 17 or not -INTEGER_MAX <= (number := int(text)) <= INTEGER_MAX:
+        raise _Fault(JSON_INTEGER_RANGE)
+    return number
+
+
+def _not_json(_name: str) -> float:
+    raise _Fault(JSON_NON_FINITE)
+
+
+_STRICT = json.JSONDecoder(
+    object_pairs_hook=_no_duplicates, parse_float=_finite, parse_int=_safe_integer, parse_constant=_not_json
+)
+_WRITTEN = json.JSONDecoder(parse_int=lambda text: int(text) if len(text) < 16 else float(text))
+
+
+def _fault_offset(kind: ErrorCode, text: str) -> int | None:
+    """Where the first fault of `kind` stands in a text that is sound JSON up to there; None if nowhere."""
+    keys: list[set[str]] = []
+    for token in _TOKEN.finditer(text):
+        match token.lastgroup:
+            case "open":
+                keys.append(set())
+                found = kind is JSON_TOO_DEEP and len(keys) > JSON_DEPTH_MAX
+            case "close":
+                keys.pop()
+                found = False
+            case "word":
+                found = _word_fault(token["word"]) is kind
+            case _:
+                string = json.loads(token["text"].rstrip(": \t\r\n"))
+                found = kind is JSON_SURROGATE and _LONE_SURROGATE.search(string) is not None
+                if token["key"]:
+                    found |= kind is JSON_DUPLICATE_KEY and string in keys[-1]
+                    keys[-1].add(string)
+        if found:
+            return token.start()
+    return None
+
+
+def _word_fault(word: str) -> ErrorCode | None:
+    try:
+        _STRICT.decode(word)
+    except _Fault as fault:
+        return fault.kind
+    return None

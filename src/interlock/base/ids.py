@@ -1,18 +1,19 @@
 """Validated identifiers and the annotated types that decode them by the same rule.
 
-What it does: gives each identifier of the run-engine contract (seed 001, `ids`) a constructor function that refuses
-what breaks the naming rule, and an annotated type of the same name for records, so that decoding refuses it too.
+What it does: gives each identifier of the run-engine contract (seed 001, `ids`) a constructor function that
+refuses what breaks the naming rule, and an annotated type of the same name for records, so that decoding
+refuses it too.
 
 What it does not do: it draws no random ids; entropy is an argument elsewhere.
 
-Rules: matching is on the whole string and on ASCII only (a trailing newline or a Unicode digit is refused); an error
-says which kind of id was wrong and never repeats more of the value than a short, escaped beginning.
+Rules: matching is on the whole string (a trailing newline is refused); all but keys and command ids are ASCII
+only (a Unicode digit is refused); an error names the form that was expected and repeats nothing of the value.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, NamedTuple, get_args
 from uuid import UUID
 
 from msgspec import Meta
@@ -21,7 +22,7 @@ from interlock.base.bounds import COMMAND_ID_CHARACTERS_MAX, NAME_CHARACTERS_MAX
 from interlock.base.errors import Category, ErrorCode
 
 SEGMENT = r"[a-z][a-z0-9_]{0,62}"
-_NAME = r"[^\x00-\x1f\x7f\ud800-\udfff]"
+_NAME = r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]"
 
 OpId = Annotated[str, Meta(pattern=rf"\A{SEGMENT}\Z")]
 """Stable identifier of an operation: one segment."""
@@ -62,31 +63,43 @@ ID_INVALID = ErrorCode(
 ERRORS = (ID_INVALID,)
 
 
-def _validator(kind: str, annotated: object, form: str) -> tuple[re.Pattern[str], str, str]:
-    pattern: str = annotated.__metadata__[0].pattern  # type: ignore[attr-defined]
-    return re.compile(pattern), kind, form
+class _Rule(NamedTuple):
+    kind: str
+    pattern: re.Pattern[str]
+    form: str
 
 
-_OP_ID = _validator("op_id", OpId, "a-z, then up to 62 of a-z 0-9 _")
-_OP_PATH = _validator("op_path", OpPath, "<machine>.<step>")
-_STATE_ID = _validator("state_id", StateId, "<machine>.<step>.<local>")
-_RUN_ID = _validator("run_id", RunId, "a UUID in lower case with hyphens")
-_ARTIFACT_ID = _validator("artifact_id", ArtifactId, "64 lower-case hexadecimal digits")
-_FACT_KEY = _validator("fact_key", FactKey, "1 to 512 characters without control characters")
-_CONTEXT_KEY = _validator("context_key", ContextKey, "1 to 512 characters without control characters")
-_COMMAND_ID = _validator("command_id", CommandId, "1 to 200 characters without control characters")
-_TENANT = _validator("tenant", Tenant, "a-z 0-9 first, then up to 62 of a-z 0-9 _ -")
+def _rule(kind: str, annotated: object, form: str) -> _Rule:
+    """The rule of an annotated type, so that its constructor and its decoder cannot differ."""
+    [meta] = get_args(annotated)[1:]
+    return _Rule(kind, re.compile(meta.pattern), form)
 
 
-def _checked(rule: tuple[re.Pattern[str], str, str], value: str) -> str:
-    pattern, kind, form = rule
-    if not isinstance(value, str) or pattern.match(value) is None:
-        raise ID_INVALID.error(f"invalid {kind}: expected {form}", kind=kind, value=shown(value))
-    return value
+_OP_ID = _rule("op_id", OpId, "a-z, then up to 62 of a-z 0-9 _")
+_OP_PATH = _rule("op_path", OpPath, "<machine>.<step>")
+_STATE_ID = _rule("state_id", StateId, "<machine>.<step>.<local>")
+_RUN_ID = _rule("run_id", RunId, "a UUID in lower case with hyphens")
+_ARTIFACT_ID = _rule("artifact_id", ArtifactId, "64 lower-case hexadecimal digits")
+_FACT_KEY = _rule("fact_key", FactKey, "1 to 512 characters without control characters")
+_CONTEXT_KEY = _rule("context_key", ContextKey, "1 to 512 characters without control characters")
+_COMMAND_ID = _rule("command_id", CommandId, "1 to 200 characters without control characters")
+_TENANT = _rule("tenant", Tenant, "a-z 0-9 first, then up to 62 of a-z 0-9 _ -")
+
+
+def _checked(rule: _Rule, value: object) -> str:
+    if isinstance(value, str) and rule.pattern.match(value):
+        return value
+    found = f"{len(value)} characters" if isinstance(value, str) else "not a string"
+    raise ID_INVALID.error(
+        f"invalid {rule.kind} ({found}): expected {rule.form}", kind=rule.kind, expected=rule.form
+    )
 
 
 def shown(value: object, limit: int = 40) -> str:
-    """A short ASCII rendering of a refused value, safe for a message: escaped and cut to `limit` characters."""
+    """A short ASCII rendering of a name, fit for a message: escaped and cut to `limit` characters.
+
+    It repeats what it is given: never use it where a secret can stand.
+    """
     text = ascii(value)[1:-1] if isinstance(value, str) else f"a {type(value).__name__}"
     return text if len(text) <= limit else text[:limit] + "…"
 

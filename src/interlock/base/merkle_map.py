@@ -1,287 +1,361 @@
-"""The persistent map: a history-independent hash trie whose root id names its whole content.
+"""The one persistent map: immutable, named by its content, and the same for the same content whatever happened.
 
-What it does: `MerkleMap` is an immutable map from keys to canonical JSON bytes; an update costs what changed, and gives
-the blobs to store; diff and merge cost the differences. What it does not do: it stores and fetches nothing.
+What it does: reads, writes, compares and merges maps from keys to canonical JSON values at a cost of what
+changed. A map is named by the id of its root node; a change gives a new map and the blobs that it adds. What it
+does not do: it stores nothing and waits for nothing. Nodes that it did not make come from `fetch`, or from the
+caller by `with_nodes` after `NodesMissing` said which.
 
-Rules: the shape is a function of content alone, also after deletions, so equal contents have equal ids whatever their
-history; nodes are loaded when first needed: an operation that meets one that is not in memory raises `NodeNeeded`, is
-supplied with its bytes (`supply`), and is tried again.
+Rules: a node, once held, stays held as long as a map that leads to it; every node that comes in is verified
+against its id and the rules of `merkle_node`; values are trusted to be canonical when written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
+from interlock.base.bounds import MAP_VALUE_BYTES_MAX
 from interlock.base.canonical import digest
+from interlock.base.ids import artifact_id, context_key
 from interlock.base.merkle_node import (
     EMPTY_LEAF,
     EMPTY_NODE,
-    HEXADECIMAL,
-    LEAF_BYTES_MAX,
-    LEAF_ENTRIES_MAX,
-    VALUE_BYTES_MAX,
+    HEX_DIGITS,
     ArtifactRef,
+    Child,
     Inner,
     Leaf,
     Node,
-    entry,
-    parse_node,
+    Value,
+    corrupt,
+    id_of,
+    in_order,
+    is_leaf_in_parts,
+    member_of,
     path_of,
+    read_node,
+    shaped,
+    spread,
     value_of,
 )
 
-Value = bytes | ArtifactRef
-Write = tuple[str, str, bytes | None]
-"""Key, its path, its entry (None: remove)."""
-
-_NIBBLE: Final = {character: place for place, character in enumerate(HEXADECIMAL)}
+__all__ = ["EMPTY_NODE", "ArtifactRef", "MapConflict", "Merged", "MerkleMap", "NodesMissing", "Value"]
 
 
-class NodeNeeded(LookupError):
-    """An operation needs the node `id`: fetch its bytes, `supply` them, and try again."""
+class NodesMissing(Exception):
+    """Not an error but a question: an operation needs the nodes `ids`, which are neither held nor to be fetched.
 
-    def __init__(self, node_id: str) -> None:
-        super().__init__(node_id)
-        self.id = node_id
+    Bring them, give them to `with_nodes`, and repeat the operation on the map that it returns.
+    """
+
+    def __init__(self, ids: tuple[str, ...]) -> None:
+        super().__init__(f"{len(ids)} nodes of a map are not held")
+        self.ids = ids
+
+
+@dataclass(frozen=True, slots=True)
+class MapConflict:
+    """A key that both sides changed, differently; None where it is absent."""
+
+    key: str
+    base: Value | None
+    ours: Value | None
+    theirs: Value | None
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """A three-way merge: `content` is ours with all that only they changed, `blobs` what that adds to ours.
+
+    At a key in `conflicts`, sorted by key, `content` keeps our value.
+    """
+
+    content: MerkleMap
+    blobs: list[tuple[str, bytes]]
+    conflicts: tuple[MapConflict, ...]
+
+
+Fetch = Callable[[str], bytes]
+"""Gives the stored bytes of a node; raises where there are none."""
+
+_Change = tuple[str, str, bytes | None]
+"""Path, key, and the new member of the leaf; None deletes."""
+
+_Place = tuple[Inner, int, str]
+"""A child: its parent, its hex digit, and its path."""
 
 
 class MerkleMap:
-    """An immutable map. Changing it gives another one that shares what did not change."""
+    """An immutable map from keys (as `ids.context_key` has them) to canonical JSON values.
 
-    __slots__ = ("_root", "_supplied")
+    Whatever reads raises `NodesMissing` where it needs a node that is not held and there is no `fetch`,
+    `map_node_corrupt` where a node is not what its id and its place say, and what `fetch` raises.
+    """
 
-    def __init__(self, root: Node | str) -> None:
+    __slots__ = ("_fetch", "_given", "_root")
+
+    def __init__(self, root: Node | str, fetch: Fetch | None, given: dict[str, bytes]) -> None:
         self._root = root
-        self._supplied: dict[str, bytes] = {}
+        self._fetch = fetch
+        self._given = given
 
     @classmethod
     def empty(cls) -> MerkleMap:
-        """The map without entries."""
-        return cls(EMPTY_LEAF)
+        """The map without entries; its one node is `EMPTY_NODE`, which nobody has stored yet."""
+        return cls(EMPTY_LEAF, None, {})
 
     @classmethod
-    def load(cls, root_id: str) -> MerkleMap:
-        """The map of this root id; nothing is loaded yet."""
-        return cls(root_id)
+    def load(cls, root_id: str, fetch: Fetch | None = None) -> MerkleMap:
+        """The stored map `root_id`; nothing is read before it is needed. Raises: `id_invalid`."""
+        return cls(artifact_id(root_id), fetch, {})
 
     @property
     def root_id(self) -> str:
-        """SHA-256 of the root node: the name of the content."""
-        return self._root if isinstance(self._root, str) else self._root.id
+        """The id of the root node: equal for equal content, and only then."""
+        return id_of(self._root)
 
-    def supply(self, node_id: str, content: bytes) -> None:
-        """Give the bytes of a node that was needed; they are checked when they are used."""
-        self._supplied[node_id] = content
+    def with_nodes(self, nodes: Mapping[str, bytes]) -> MerkleMap:
+        """The same map with stored nodes, by id, at hand; they are verified when they are used."""
+        return MerkleMap(self._root, self._fetch, {**self._given, **nodes})
 
-    def get(self, key: str) -> Value | None:
-        """The canonical bytes of a value, the artifact that holds them, or None. Raises: `NodeNeeded`."""
-        path = path_of(key)
-        node, depth = self._top(), 0
-        while isinstance(node, Inner):
-            child = self._child(node, _NIBBLE[path[depth]], path[: depth + 1])
-            if child is None:
-                return None
-            node, depth = child, depth + 1
-        part = node.find(key)
-        return None if part is None else value_of(part)
+    def needed(self, key: str) -> str | None:
+        """The id of the next node without which `get_raw(key)` cannot answer; None when it can."""
+        try:
+            self._leaf(key)
+        except NodesMissing as missing:
+            return missing.ids[0]
+        return None
 
-    def update(self, writes: Mapping[str, bytes | None]) -> tuple[MerkleMap, list[tuple[str, bytes]]]:
-        """The map after `writes` (canonical bytes; None removes), and the (id, bytes) to store for it.
+    def missing(self, keys: Iterable[str] | None = None) -> list[str]:
+        """The ids of the nodes to bring next for `keys`, or for the whole map; empty when all are held.
 
-        Raises: `NodeNeeded`; `map_key_invalid`. The blobs are the changed nodes and the values above 4 KiB; the map
-        must not be read by others before they are durable.
+        What lies below them is not known yet: bring them, call `with_nodes`, and ask again.
         """
-        blobs: list[tuple[str, bytes]] = []
-        held: dict[str, Value | None] = {}
-        for key, value in writes.items():
-            held[key] = value
-            if value is not None and len(value) > VALUE_BYTES_MAX:
-                reference = held[key] = ArtifactRef(digest(value))
-                blobs.append((reference.id, value))
-        after, nodes = self.with_values(held)
-        return after, blobs + nodes
+        if keys is not None:
+            return sorted({node_id for key in keys if (node_id := self.needed(key)) is not None})
+        found: list[str] = []
+        try:
+            waiting = [("", self._root_node())]
+        except NodesMissing as missing:
+            return list(missing.ids)
+        while waiting:
+            path, node = waiting.pop()
+            if isinstance(node, Inner):
+                try:
+                    self._hold(_places(node, path))
+                except NodesMissing as missing:
+                    found.extend(missing.ids)
+                waiting.extend((path + HEX_DIGITS[index], child) for index, child in node.held())
+        return found
 
-    def with_values(self, values: Mapping[str, Value | None]) -> tuple[MerkleMap, list[tuple[str, bytes]]]:
-        """As `update`, for values that are small or stored already. Raises: `NodeNeeded`; `map_key_invalid`."""
-        prepared = [(k, path_of(k), None if v is None else entry(k, v)) for k, v in values.items()]
-        before = self._top()
-        root = self._changed(before, "", prepared) or EMPTY_LEAF
-        if root.id == before.id:
+    def get_raw(self, key: str) -> Value | None:
+        """The canonical bytes of the value at `key`, or the artifact that holds them; None if there is none.
+
+        Raises: `id_invalid`.
+        """
+        member = self._leaf(key).entries.get(key)
+        return None if member is None else value_of(key, member)
+
+    def update(self, writes: Mapping[str, Value | None]) -> tuple[MerkleMap, list[tuple[str, bytes]]]:
+        """The map after `writes` (None deletes), and the blobs, by id, that it adds to those of this one.
+
+        Values are canonical bytes, or references that another map gave. Blobs are new nodes, and values of more
+        than 4 KiB. Taking content away may need nodes beside the paths of its keys.
+
+        Raises: `id_invalid`.
+        """
+        blobs: dict[str, bytes] = {}
+        changes = [
+            (path_of(context_key(key)), key, self._member(key, value, blobs)) for key, value in writes.items()
+        ]
+        old = self._root_node()
+        new = self._changed(old, changes, 0)
+        if new is old:
             return self, []
-        return MerkleMap(root), [(node.id, node.content()) for node in _fresh(root, before)]
+        _seal(new, blobs)
+        return MerkleMap(new, self._fetch, self._given), list(blobs.items())
 
     def items(self) -> Iterator[tuple[str, Value]]:
-        """Every key with its value, in the order of the tree. Raises: `NodeNeeded`."""
-        for leaf in self._leaves(self._top(), ""):
-            for key, part in zip(leaf.keys, leaf.parts, strict=True):
-                yield key, value_of(part)
-
-    def load_all(self, fetch: Callable[[str], bytes]) -> MerkleMap:
-        """Load every node through `fetch`, so that nothing needs one any more."""
-        while True:
-            try:
-                for _ in self._leaves(self._top(), ""):
-                    pass
-            except NodeNeeded as missing:
-                self.supply(missing.id, fetch(missing.id))
+        """Every entry, in an order fixed by the keys. Reads and thereby verifies the whole map."""
+        waiting: list[tuple[str, Node]] = [("", self._root_node())]
+        while waiting:
+            path, node = waiting.pop()
+            if isinstance(node, Inner):
+                self._hold(_places(node, path))
+                if is_leaf_in_parts(node.children):
+                    raise corrupt(node.id, "an inner node holds no more than a leaf may")
+                waiting.extend((path + HEX_DIGITS[index], child) for index, child in reversed(node.held()))
             else:
-                return self
+                yield from ((key, value_of(key, node.entries[key])) for key in in_order(node.entries))
 
     def diff(self, other: MerkleMap) -> Iterator[tuple[str, Value | None, Value | None]]:
-        """Each key whose value differs, with ours and theirs: costs the differences. Raises: `NodeNeeded`."""
-        yield from self._diff(self._top(), other, other._top(), "")
+        """Each key that differs with its value here and in `other`, in an order fixed by the keys.
 
-    def _diff(
-        self, ours: Node | None, other: MerkleMap, theirs: Node | None, prefix: str
-    ) -> Iterator[tuple[str, Value | None, Value | None]]:
-        if ours is not None and theirs is not None and ours.id == theirs.id:
-            return
-        if isinstance(ours, Inner) and isinstance(theirs, Inner):
-            for place in range(16):
-                if _id_at(ours, place) != _id_at(theirs, place):
-                    path = prefix + HEXADECIMAL[place]
-                    yield from self._diff(
-                        self._child(ours, place, path), other, other._child(theirs, place, path), path
-                    )
-            return
-        left = dict(self._entries(ours, prefix))
-        right = dict(other._entries(theirs, prefix))
-        for key in sorted(left.keys() | right.keys()):
-            mine, yours = left.get(key), right.get(key)
-            if mine != yours:
-                yield key, mine and value_of(mine), yours and value_of(yours)
+        Costs what differs: equal nodes are never read. The nodes of one level are asked for together; where
+        `NodesMissing` is raised, they may belong to either map, and the comparison is begun again.
+        """
+        pairs = [("", self._root_node(), other._root_node())] if self.root_id != other.root_id else []
+        while pairs:
+            below: list[tuple[_Place, _Place]] = []
+            for path, left, right in pairs:
+                if isinstance(left, Leaf) and isinstance(right, Leaf):
+                    yield from _leaf_differences(left, right)
+                else:
+                    below += _unequal_places(path, left, right)
+            self._hold(mine for mine, _ in below)
+            other._hold(theirs for _, theirs in below)
+            pairs = [
+                (path, mine.node_at(index), its.node_at(index)) for (mine, index, path), (its, _, _) in below
+            ]
 
-    def _entries(self, node: Node | None, prefix: str) -> Iterator[tuple[str, bytes]]:
-        if node is not None:
-            for leaf in self._leaves(node, prefix):
-                yield from zip(leaf.keys, leaf.parts, strict=True)
+    @staticmethod
+    def merge(base: MerkleMap, ours: MerkleMap, theirs: MerkleMap) -> Merged:
+        """What both sides made of `base`, key by key, at a cost of what they changed; equal changes agree."""
+        our_changes = {key: value for key, _, value in base.diff(ours)}
+        writes: dict[str, Value | None] = {}
+        conflicts = []
+        for key, before, value in base.diff(theirs):
+            if key not in our_changes:
+                writes[key] = value
+            elif our_changes[key] != value:
+                conflicts.append(MapConflict(key, before, our_changes[key], value))
+        content, blobs = ours.update(writes)
+        return Merged(content, blobs, tuple(sorted(conflicts, key=lambda conflict: conflict.key)))
 
-    def _leaves(self, node: Node, prefix: str) -> Iterator[Leaf]:
+    def _member(self, key: str, value: Value | None, blobs: dict[str, bytes]) -> bytes | None:
+        """The member for `value`; one that is too large for a node goes to `blobs`, if it is new."""
+        if value is None:
+            return None
+        if isinstance(value, bytes) and len(value) > MAP_VALUE_BYTES_MAX:
+            reference = ArtifactRef(digest(value))
+            if self.get_raw(key) != reference:
+                blobs[reference.id] = value
+            value = reference
+        return member_of(key, value)
+
+    def _changed(self, node: Node, changes: Sequence[_Change], depth: int) -> Node:
+        """`node` after `changes`, whose paths all lead to it; if they change nothing itself, else not sealed."""
         if isinstance(node, Leaf):
-            yield node
-            return
-        for place in range(16):
-            path = prefix + HEXADECIMAL[place]
-            child = self._child(node, place, path)
-            if child is not None:
-                yield from self._leaves(child, path)
+            return _leaf_changed(node, changes, depth)
+        groups: dict[int, list[_Change]] = {}
+        for change in changes:
+            groups.setdefault(int(change[0][depth], 16), []).append(change)
+        path = changes[0][0][:depth]
+        self._hold((node, index, path + HEX_DIGITS[index]) for index in groups)
+        children = node.children.copy()
+        smaller = False
+        for index, group in groups.items():
+            old = node.node_at(index)
+            new = self._changed(old, group, depth + 1)
+            children[index] = None if _is_empty(new) else new
+            smaller = smaller or _is_smaller(new, old)
+        if children == node.children:
+            return node
+        return self._collapsed(node, children, path) if smaller else Inner(children)
 
-    def _top(self) -> Node:
+    def _collapsed(self, node: Inner, children: list[Child], path: str) -> Node:
+        """The node for `children`, which were those of `node` and are smaller now: a leaf if they fit one."""
+        if not is_leaf_in_parts(children):
+            return Inner(children)
+        unheld = [index for index, child in enumerate(children) if isinstance(child, str)]
+        if unheld:
+            self._hold((node, index, path + HEX_DIGITS[index]) for index in unheld)
+            for index in unheld:
+                children[index] = node.children[index]
+            return self._collapsed(node, children, path)
+        leaves = [child for child in children if isinstance(child, Leaf)]
+        return shaped({key: member for leaf in leaves for key, member in leaf.entries.items()}, len(path))
+
+    def _leaf(self, key: str) -> Leaf:
+        """The leaf where `key` stands, or would."""
+        path = path_of(context_key(key))
+        node, depth = self._root_node(), 0
+        while isinstance(node, Inner):
+            index = int(path[depth], 16)
+            depth += 1
+            if isinstance(node.children[index], str):
+                self._hold([(node, index, path[:depth])])
+            node = node.node_at(index)
+        return node
+
+    def _root_node(self) -> Node:
         if isinstance(self._root, str):
-            self._root = self._loaded(self._root, "")
+            self._root = self._read(self._root, "")
         return self._root
 
-    def _child(self, node: Inner, place: int, path: str) -> Node | None:
-        """The child at `place`, loading it into its parent: that changes what is in memory, not what it means."""
-        child = node.children[place]
-        if isinstance(child, str):
-            child = node.children[place] = self._loaded(child, path)
-        return child
-
-    def _loaded(self, node_id: str, path: str) -> Node:
-        if node_id == EMPTY_LEAF.id and not path:
-            return EMPTY_LEAF
-        content = self._supplied.pop(node_id, None)
-        if content is None:
-            raise NodeNeeded(node_id)
-        return parse_node(node_id, content, path)
-
-    def _changed(self, node: Node | None, prefix: str, writes: list[Write]) -> Node | None:
-        """The subtree at `prefix` after `writes`; None when it has no entry left."""
-        if node is None or isinstance(node, Leaf):
-            leaf = (node or EMPTY_LEAF).changed((key, part) for key, _, part in writes)
-            if leaf.fits():
-                return leaf if leaf.keys else None
-            return _split(zip(leaf.keys, leaf.parts, strict=True), len(prefix))
-        children = node.children[:]
-        shrunk = False
-        depth = len(prefix)
-        for place, group in _grouped(writes, depth).items():
-            path = prefix + HEXADECIMAL[place]
-            before = self._child(node, place, path)
-            children[place] = after = self._changed(before, path, group)
-            shrunk |= after is None or isinstance(after, Leaf)
-        return (self._collapsed(children, prefix) if shrunk else None) or Inner(children)
-
-    def _collapsed(self, children: list[Node | str | None], prefix: str) -> Leaf | None:
-        """One leaf of all that stands below, if it fits: then the shape must be that leaf."""
-        entries = size = 0
-        # What is in memory is counted first: most often it decides, and nothing has to be loaded.
-        for place in sorted(range(16), key=lambda p: isinstance(children[p], str)):
-            child = children[place]
+    def _hold(self, places: Iterable[_Place]) -> None:
+        """Read the children at `places` that are not held yet; asks for all that are missing at once."""
+        missing: list[str] = []
+        for inner, index, path in places:
+            child = inner.children[index]
             if isinstance(child, str):
-                child = children[place] = self._loaded(child, prefix + HEXADECIMAL[place])
-            if isinstance(child, Inner):
-                return None
-            if child is not None:
-                entries += len(child.keys)
-                size += child.size - 1  # without its braces, with a comma
-            if entries > LEAF_ENTRIES_MAX or size + 1 > LEAF_BYTES_MAX:
-                return None
-        leaves = [child for child in children if isinstance(child, Leaf)]
-        return EMPTY_LEAF.changed(pair for leaf in leaves for pair in zip(leaf.keys, leaf.parts, strict=True))
+                try:
+                    inner.children[index] = self._read(child, path)
+                except NodesMissing as question:
+                    missing.extend(question.ids)
+        if missing:
+            raise NodesMissing(tuple(missing))
+
+    def _read(self, node_id: str, path: str) -> Node:
+        content = self._given.pop(node_id, None)
+        if content is None:
+            if self._fetch is None:
+                raise NodesMissing((node_id,))
+            content = self._fetch(node_id)
+        return read_node(node_id, content, path)
 
 
-def _grouped(writes: list[Write], depth: int) -> dict[int, list[Write]]:
-    groups: dict[int, list[Write]] = {}
-    for write in writes:
-        groups.setdefault(_NIBBLE[write[1][depth]], []).append(write)
-    return groups
+def _leaf_changed(leaf: Leaf, changes: Sequence[_Change], depth: int) -> Node:
+    if all(leaf.entries.get(key) == member for _, key, member in changes):
+        return leaf
+    entries = leaf.entries.copy()
+    for _, key, member in changes:
+        if member is None:
+            entries.pop(key, None)
+        else:
+            entries[key] = member
+    return shaped(entries, depth)
 
 
-def _split(entries: Iterator[tuple[str, bytes]], depth: int) -> Inner:
-    """The subtree of entries that do not fit one leaf."""
-    groups: dict[int, list[tuple[str, bytes]]] = {}
-    for key, part in entries:
-        groups.setdefault(_NIBBLE[path_of(key)[depth]], []).append((key, part))
-    children: list[Node | str | None] = [None] * 16
-    for place, group in groups.items():
-        leaf = EMPTY_LEAF.changed(group)
-        children[place] = leaf if leaf.fits() else _split(iter(group), depth + 1)
-    return Inner(children)
+def _is_empty(node: Node) -> bool:
+    return isinstance(node, Leaf) and not node.entries
 
 
-def _id_at(node: Inner, place: int) -> str | None:
-    child = node.children[place]
-    return child.id if isinstance(child, (Leaf, Inner)) else child
+def _is_smaller(new: Node, old: Node) -> bool:
+    """Whether content went away, so that the parent may have to become a leaf."""
+    if isinstance(old, Inner) or isinstance(new, Inner):
+        return isinstance(new, Leaf)
+    return len(new.entries) < len(old.entries) or new.size_bytes < old.size_bytes
 
 
-def _fresh(after: Node, before: Node | None) -> Iterator[Node]:
-    """The nodes of `after` that `before` does not have at the same place."""
-    if before is not None and after.id == before.id:
+def _seal(node: Node, blobs: dict[str, bytes]) -> None:
+    """Give every new node below and at `node` its id, children first, and collect the bytes."""
+    if node.id:
         return
-    yield after
-    if isinstance(after, Inner):
-        for place, child in enumerate(after.children):
-            if isinstance(child, (Leaf, Inner)):
-                known = before.children[place] if isinstance(before, Inner) else None
-                if (known if isinstance(known, str) else known and known.id) != child.id:
-                    yield from _fresh(child, None if isinstance(known, str) else known)
+    if isinstance(node, Inner):
+        for child in node.children:
+            if child is not None and not isinstance(child, str):
+                _seal(child, blobs)
+    node_id, content = node.seal()
+    blobs[node_id] = content
 
 
-class MergeConflict(Exception):  # noqa: N818 - a result of merging, with all keys that clash
-    """Both sides wrote these keys differently."""
-
-    def __init__(self, keys: list[str]) -> None:
-        super().__init__(", ".join(keys))
-        self.keys = keys
-
-
-def merge(base: MerkleMap, ours: MerkleMap, theirs: MerkleMap) -> tuple[MerkleMap, list[tuple[str, bytes]]]:
-    """`ours` with what `theirs` changed since `base`, and the blobs to store: costs the differences.
-
-    Raises: `MergeConflict` with every key that both changed to different values; `NodeNeeded`.
-    """
-    mine = {key: after for key, _, after in base.diff(ours)}
-    conflicts, writes = [], dict[str, Value | None]()
-    for key, _, after in base.diff(theirs):
-        if key in mine and mine[key] != after:
-            conflicts.append(key)
-        writes[key] = after
-    if conflicts:
-        raise MergeConflict(sorted(conflicts))
-    return ours.with_values(writes)
+def _leaf_differences(left: Leaf, right: Leaf) -> Iterator[tuple[str, Value | None, Value | None]]:
+    for key in in_order(left.entries.keys() | right.entries.keys()):
+        mine, theirs = left.entries.get(key), right.entries.get(key)
+        if mine != theirs:
+            yield key, mine and value_of(key, mine), theirs and value_of(key, theirs)
 
 
-__all__ = ["EMPTY_NODE", "ArtifactRef", "MergeConflict", "MerkleMap", "NodeNeeded", "Value", "merge"]
+def _unequal_places(path: str, left: Node, right: Node) -> list[tuple[_Place, _Place]]:
+    """The places below two nodes at `path` where they differ."""
+    mine, theirs = [node if isinstance(node, Inner) else spread(node, len(path)) for node in (left, right)]
+    return [
+        ((mine, index, path + digit), (theirs, index, path + digit))
+        for index, digit in enumerate(HEX_DIGITS)
+        if mine.id_at(index) != theirs.id_at(index)
+    ]
+
+
+def _places(inner: Inner, path: str) -> list[_Place]:
+    return [(inner, index, path + digit) for index, digit in enumerate(HEX_DIGITS)]

@@ -1,204 +1,253 @@
-"""Nodes of the persistent map: their bytes, their limits, and how strictly they are read.
+"""Nodes of the persistent map: their bytes, the rule of their shape, and the strict reading of stored ones.
 
-What it does: builds leaf and inner nodes as canonical JSON, names them by SHA-256, and parses stored ones. What it does
-not do: it knows no tree; `merkle_map` does.
+What it does: format 1, for ever. A leaf is `{key: ["v", value] | ["a", artifact id]}`, an inner node
+`{hex digit: ["n", node id]}`, both canonical JSON; the id of a node is the SHA-256 of its bytes. What it does
+not do: it walks no tree and fetches nothing; that is `merkle_map`.
 
-Format 1, for ever: a leaf is `{key: ["v", value] | ["a", artifact id]}`, an inner node `{hex digit: ["n", node id]}`.
-A leaf holds at most 64 entries and 8 KiB; a value above 4 KiB is always an artifact. The tags keep the two apart, and
-`{}` is the empty leaf, which is only ever a root.
+Rules: the node at a place holds exactly the keys whose SHA-256 begins with the hex digits that lead there, and
+is a leaf exactly when they fit one: so the shape is a function of the content alone. One entry always fits (a
+key is at most 2 KiB of JSON, a value in a node 4 KiB), so what does not fit has two keys and can be divided.
 """
 
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping
-from typing import Final
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
 import msgspec
+import orjson
 
-from interlock.base.bounds import NAME_CHARACTERS_MAX
-from interlock.base.canonical import canonical, digest, parse
+from interlock.base.bounds import MAP_LEAF_ENTRIES_MAX, MAP_NODE_BYTES_MAX, MAP_VALUE_BYTES_MAX
+from interlock.base.canonical import digest, is_canonical
 from interlock.base.errors import Category, ErrorCode, InterlockError
-from interlock.base.ids import artifact_id
+from interlock.base.ids import context_key
 
-LEAF_ENTRIES_MAX: Final = 64
-LEAF_BYTES_MAX: Final = 8192
-VALUE_BYTES_MAX: Final = 4096
-EMPTY_NODE: Final = b"{}"
-HEXADECIMAL: Final = "0123456789abcdef"
-
-MAP_NODE_INVALID = ErrorCode(
-    "map_node_invalid", Category.CORRUPT, "The stored map is damaged or forged: restore a backup."
+MAP_NODE_CORRUPT = ErrorCode(
+    "map_node_corrupt", Category.CORRUPT, "Run `interlock doctor`, and restore the store from a backup."
 )
-MAP_KEY_INVALID = ErrorCode(
-    "map_key_invalid", Category.INVALID, f"Use keys of 1 to {NAME_CHARACTERS_MAX} characters."
-)
-ERRORS = (MAP_NODE_INVALID, MAP_KEY_INVALID)
 
-_encode_text = msgspec.json.Encoder().encode
-_decode_members = msgspec.json.Decoder(dict[str, tuple[str, msgspec.Raw]]).decode
+ERRORS = (MAP_NODE_CORRUPT,)
+
+HEX_DIGITS = "0123456789abcdef"
+EMPTY_NODE = b"{}"
+"""The bytes of the root of the empty map."""
 
 
-class ArtifactRef(msgspec.Struct, frozen=True):
-    """A large value: the artifact that holds its canonical bytes."""
+@dataclass(frozen=True, slots=True)
+class ArtifactRef:
+    """A value that is too large for a node: its canonical bytes are the artifact `id`."""
 
     id: str
 
 
-def path_of(key: str) -> str:
-    """The place of a key in the tree: the hexadecimal digits of its SHA-256.
-
-    Raises: `map_key_invalid` for a key that is empty, too long or not whole characters.
-    """
-    try:
-        content = key.encode("utf-8")
-    except UnicodeEncodeError:
-        raise MAP_KEY_INVALID.error("a key has a lone surrogate") from None
-    if not 0 < len(key) <= NAME_CHARACTERS_MAX:
-        raise MAP_KEY_INVALID.error(f"a key has {len(key)} characters", characters=len(key))
-    return hashlib.sha256(content).hexdigest()
-
-
-def entry(key: str, value: bytes | ArtifactRef) -> bytes:
-    """One entry of a leaf as it stands in the node's bytes."""
-    if isinstance(value, ArtifactRef):
-        return b'%b:["a","%b"]' % (_encode_text(key), value.id.encode("ascii"))
-    return b'%b:["v",%b]' % (_encode_text(key), value)
+Value = bytes | ArtifactRef
+"""Canonical bytes, or where they are."""
 
 
 class Leaf:
-    """Entries in the order of RFC 8785: by UTF-16 code units of their keys. Never changed once made."""
+    """A node that holds entries, each as its member of the node's JSON object. Never changed once made."""
 
-    __slots__ = ("id", "keys", "orders", "parts", "size")
+    __slots__ = ("content", "entries", "id", "size_bytes")
 
-    def __init__(self, keys: list[str], orders: list[bytes], parts: list[bytes], size: int) -> None:
-        self.keys = keys
-        self.orders = orders
-        self.parts = parts
-        self.size = size
-        self.id = digest(self.content())
+    def __init__(self, entries: dict[str, bytes]) -> None:
+        self.entries = entries
+        self.content = b"{" + b",".join([entries[key] for key in in_order(entries)]) + b"}"
+        self.size_bytes = len(self.content)
+        self.id = ""
 
-    def content(self) -> bytes:
-        """The node's bytes."""
-        return b"{%b}" % b",".join(self.parts)
-
-    def fits(self) -> bool:
-        """Whether its entries may stand in one leaf."""
-        return len(self.keys) <= LEAF_ENTRIES_MAX and self.size <= LEAF_BYTES_MAX
-
-    def find(self, key: str) -> bytes | None:
-        """The entry of `key`, or None."""
-        order = key.encode("utf-16-be")
-        place = bisect_left(self.orders, order)
-        found = place < len(self.orders) and self.orders[place] == order
-        return self.parts[place] if found else None
-
-    def changed(self, writes: Iterable[tuple[str, bytes | None]]) -> Leaf:
-        """A leaf with these entries put or (None) removed; it may not fit."""
-        keys, orders, parts, size = self.keys[:], self.orders[:], self.parts[:], self.size
-        for key, part in writes:
-            order = key.encode("utf-16-be")
-            place = bisect_left(orders, order)
-            if place < len(orders) and orders[place] == order:
-                size -= len(parts[place])
-                if part is None:
-                    size -= len(keys) > 1  # its comma
-                    del keys[place], orders[place], parts[place]
-                else:
-                    size += len(part)
-                    parts[place] = part
-            elif part is not None:
-                size += len(part) + (len(keys) > 0)
-                keys.insert(place, key)
-                orders.insert(place, order)
-                parts.insert(place, part)
-        return Leaf(keys, orders, parts, size)
-
-
-EMPTY_LEAF: Final = Leaf([], [], [], len(EMPTY_NODE))
+    def seal(self, blobs: dict[str, bytes]) -> None:
+        """Give the node its id, and its bytes to `blobs`."""
+        self.id = digest(self.content)
+        blobs[self.id] = self.content
+        self.content = b""
 
 
 class Inner:
-    """Sixteen places, each empty, a node that is in memory, or the id of one that is not (yet)."""
+    """A node that leads to others: at each hex digit nothing, a node, or the id of one that is not held.
 
-    __slots__ = ("children", "id")
+    Once made, a child changes only from an id to the node of that id. `members` are the texts of the node's JSON
+    object, by place; those at `unsealed` are made when the node is sealed.
+    """
 
-    def __init__(self, children: list[Node | str | None]) -> None:
+    __slots__ = ("children", "id", "members", "unsealed")
+
+    def __init__(self, children: list[Child], members: list[str], unsealed: Iterable[int]) -> None:
         self.children = children
-        self.id = digest(self.content())
+        self.members = members
+        self.unsealed = unsealed
+        self.id = ""
 
-    def content(self) -> bytes:
-        """The node's bytes."""
-        members = [
-            b'"%b":["n","%b"]' % (HEXADECIMAL[place].encode(), (c if isinstance(c, str) else c.id).encode())
-            for place, c in enumerate(self.children)
-            if c is not None
-        ]
-        return b"{%b}" % b",".join(members)
+    def seal(self, blobs: dict[str, bytes]) -> None:
+        """Give every new node from here down its id, and its bytes to `blobs`, children first."""
+        for index in self.unsealed:
+            child = self.children[index]
+            if isinstance(child, Leaf | Inner) and not child.id:
+                child.seal(blobs)
+            self.members[index] = f'"{HEX_DIGITS[index]}":["n","{id_of(child)}"]' if child else ""
+        self.unsealed = ()
+        content = ("{" + ",".join(filter(None, self.members)) + "}").encode("ascii")
+        self.id = digest(content)
+        blobs[self.id] = content
+
+    def node_at(self, index: int) -> Node:
+        """The child at a place that is empty or held."""
+        child = self.children[index]
+        if isinstance(child, Leaf | Inner):
+            return child
+        if child is None:
+            return EMPTY_LEAF
+        raise LookupError(child)
+
+    def id_at(self, index: int) -> str:
+        """The id of the sealed child at a place; empty where there is none."""
+        child = self.children[index]
+        return "" if child is None else id_of(child)
+
+    def held(self) -> list[tuple[int, Node]]:
+        """The children that are nodes, with their places."""
+        return [(i, child) for i, child in enumerate(self.children) if isinstance(child, Leaf | Inner)]
 
 
 Node = Leaf | Inner
+Child = Leaf | Inner | str | None
 
 
-def _fault(why: str) -> InterlockError:
-    return MAP_NODE_INVALID.error(f"a node of the map breaks a rule: {why}", why=why)
+def inner_of(children: list[Child]) -> Inner:
+    """A new inner node over `children`, not sealed."""
+    return Inner(children, [""] * len(HEX_DIGITS), range(len(HEX_DIGITS)))
 
 
-def parse_node(node_id: str, content: bytes, prefix: str) -> Node:
-    """The node in stored bytes, which stands in the tree at the hexadecimal path `prefix`.
+def id_of(child: Leaf | Inner | str) -> str:
+    """The id of a sealed node, or of one that is not held."""
+    return child if isinstance(child, str) else child.id
 
-    Raises: `map_node_invalid` if the bytes are not those of `node_id`, not canonical, or not a node for that place.
+
+def path_of(key: str) -> str:
+    """The 64 hex digits that lead to `key`."""
+    return hashlib.sha256(key.encode("utf-8")).hexdigest()
+
+
+def member_of(key: str, value: Value) -> bytes:
+    """How an entry stands in its leaf: `"key":["v",value]` or `"key":["a",artifact id]`."""
+    if isinstance(value, bytes):
+        return b'%b:["v",%b]' % (orjson.dumps(key), value)
+    return b'%b:["a","%b"]' % (orjson.dumps(key), value.id.encode("ascii"))
+
+
+def value_of(key: str, member: bytes) -> Value:
+    """The value in what `member_of` made."""
+    start = len(orjson.dumps(key)) + len(b':["v",')
+    if member[start - 3] == ord("v"):
+        return member[start:-1]
+    return ArtifactRef(member[start + 1 : -2].decode("ascii"))
+
+
+def shaped(entries: dict[str, bytes], depth: int) -> Node:
+    """The one node for `entries`, not sealed; `depth` hex digits of their paths led here."""
+    if len(entries) <= MAP_LEAF_ENTRIES_MAX:
+        leaf = Leaf(entries)
+        if leaf.size_bytes <= MAP_NODE_BYTES_MAX:
+            return leaf
+    return Inner([shaped(part, depth + 1) if part else None for part in _divided(entries, depth)])
+
+
+def spread(leaf: Leaf, depth: int) -> Inner:
+    """The entries of a leaf at `depth` as they would stand one level below, in sealed leaves."""
+    leaves = [Leaf(part) if part else None for part in _divided(leaf.entries, depth)]
+    for part in leaves:
+        if part is not None:
+            part.seal()
+    return Inner([*leaves])
+
+
+def _divided(entries: dict[str, bytes], depth: int) -> list[dict[str, bytes]]:
+    parts: list[dict[str, bytes]] = [{} for _ in HEX_DIGITS]
+    for key, member in entries.items():
+        parts[int(path_of(key)[depth], 16)][key] = member
+    return parts
+
+
+def is_leaf_in_parts(children: Iterable[Child]) -> bool:
+    """Whether these children, as far as they are held, would together fit one leaf."""
+    entries, size_bytes = 0, 1
+    for child in children:
+        if isinstance(child, Inner):
+            return False
+        if isinstance(child, Leaf):
+            entries += len(child.entries)
+            size_bytes += child.size_bytes - 1  # of all braces only two stay; a comma stands between two
+    return entries <= MAP_LEAF_ENTRIES_MAX and size_bytes <= MAP_NODE_BYTES_MAX
+
+
+def in_order(keys: Collection[str]) -> list[str]:
+    """`keys` in the order of RFC 8785: by UTF-16 units."""
+    if "".join(keys).isascii():
+        return sorted(keys)
+    return sorted(keys, key=lambda key: key.encode("utf-16-be"))
+
+
+def read_node(node_id: str, content: bytes, path: str) -> Node:
+    """The sealed node `node_id` from its stored bytes, for the place to which the hex digits `path` lead.
+
+    Whether an inner node should be a leaf shows only when its children are held: see `is_leaf_in_parts`.
+
+    Raises: `map_node_corrupt`, where the bytes are not those of the id or break a rule of the format.
     """
     if digest(content) != node_id:
-        raise _fault("its bytes are not those of its id")
+        raise corrupt(node_id, "its bytes have another digest")
+    if len(content) > MAP_NODE_BYTES_MAX:
+        raise corrupt(node_id, "it is too large")
     try:
-        if canonical(parse(content)) != content:
-            raise _fault("it is not canonical")
-        members = _decode_members(content)
-    except (msgspec.MsgspecError, InterlockError) as fault:
-        raise _fault("it is not a node") from fault
+        members = _DECODER.decode(content)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise corrupt(node_id, "it is no node of a map") from None
     tags = {tag for tag, _ in members.values()}
+    raws = {key: bytes(raw) for key, (_, raw) in members.items()}
     if tags == {"n"}:
-        return _inner(members)
-    if tags <= {"v", "a"} and (members or not prefix):
-        return _leaf(members, prefix)
-    raise _fault("it is neither leaf nor inner node")
+        node: Node = _read_inner(node_id, raws, path)
+    elif tags <= {"a", "v"}:
+        entries = {key: _read_entry(node_id, path, key, tag, raws[key]) for key, (tag, _) in members.items()}
+        node = Leaf(entries)
+        if len(entries) > MAP_LEAF_ENTRIES_MAX or (path and not entries):
+            raise corrupt(node_id, "a leaf has too many entries, or none")
+    else:
+        raise corrupt(node_id, "it is neither leaf nor inner node")
+    if node.seal()[1] != content:
+        raise corrupt(node_id, "its bytes are not canonical")
+    return node
 
 
-def _inner(members: Mapping[str, tuple[str, msgspec.Raw]]) -> Inner:
-    children: list[Node | str | None] = [None] * 16
-    for name, (_, raw) in members.items():
-        if len(name) != 1 or name not in HEXADECIMAL:
-            raise _fault("a place of an inner node is not a hexadecimal digit")
-        children[HEXADECIMAL.index(name)] = _named_id(raw)
-    return Inner(children)
+def _read_inner(node_id: str, raws: dict[str, bytes], path: str) -> Inner:
+    known = all(key in HEX_DIGITS and len(key) == 1 for key in raws)
+    if not known or len(path) >= _PATH_DIGITS or not all(map(_QUOTED_DIGEST.fullmatch, raws.values())):
+        raise corrupt(node_id, "an inner node leads nowhere")
+    return Inner([raws[digit][1:-1].decode("ascii") if digit in raws else None for digit in HEX_DIGITS])
 
 
-def _leaf(members: Mapping[str, tuple[str, msgspec.Raw]], prefix: str) -> Leaf:
-    keys, parts = [], []
-    for key, (tag, raw) in members.items():
-        if not path_of(key).startswith(prefix):
-            raise _fault("a key stands in the wrong place")
-        value: bytes | ArtifactRef = ArtifactRef(_named_id(raw)) if tag == "a" else bytes(raw)
-        if isinstance(value, bytes) and len(value) > VALUE_BYTES_MAX:
-            raise _fault("a value is too large to stand in a leaf")
-        keys.append(key)
-        parts.append(entry(key, value))
-    leaf = Leaf(keys, [key.encode("utf-16-be") for key in keys], parts, len(b",".join(parts)) + 2)
-    if not leaf.fits():
-        raise _fault("a leaf is too large")
-    return leaf
-
-
-def _named_id(raw: msgspec.Raw) -> str:
+def _read_entry(node_id: str, path: str, key: str, tag: str, raw: bytes) -> bytes:
     try:
-        return artifact_id(msgspec.json.decode(raw, type=str))
-    except (msgspec.MsgspecError, InterlockError):
-        raise _fault("it names something that is not an id") from None
+        context_key(key)
+    except InterlockError:
+        raise corrupt(node_id, "a key is not one") from None
+    if not path_of(key).startswith(path):
+        raise corrupt(node_id, "an entry stands in the wrong place")
+    if tag == "a" and not _QUOTED_DIGEST.fullmatch(raw):
+        raise corrupt(node_id, "an artifact id is not one")
+    if tag == "v" and (len(raw) > MAP_VALUE_BYTES_MAX or not is_canonical(raw)):
+        raise corrupt(node_id, "a value is too large or not canonical")
+    return b'%b:["%b",%b]' % (orjson.dumps(key), tag.encode("ascii"), raw)
 
 
-def value_of(part: bytes) -> bytes | ArtifactRef:
-    """The value in an entry of a leaf."""
-    [(tag, raw)] = _decode_members(b"{%b}" % part).values()
-    return ArtifactRef(msgspec.json.decode(raw, type=str)) if tag == "a" else bytes(raw)
+def corrupt(node_id: str, why: str) -> InterlockError:
+    """The error of a stored node that breaks the format."""
+    return MAP_NODE_CORRUPT.error(f"node {node_id} of a map is damaged: {why}", node=node_id)
+
+
+EMPTY_LEAF = Leaf({})
+EMPTY_LEAF.seal()
+
+_PATH_DIGITS = 64
+_DECODER = msgspec.json.Decoder(dict[str, tuple[str, msgspec.Raw]])
+_QUOTED_DIGEST = re.compile(rb'"[0-9a-f]{64}"')

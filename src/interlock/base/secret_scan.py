@@ -82,14 +82,23 @@ _NAME_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _OPTION: Final = re.compile(r"--?[A-Za-z][\w-]*", re.ASCII)
 
 
-def scan_bytes(canonical: bytes) -> SecretFinding | None:
-    """The first secret in a JSON text, None in a clean one: a few nanoseconds a byte for most."""
-    return find_secret(orjson.loads(canonical)) if is_marked(canonical) else None
+def scan_bytes(content: bytes) -> SecretFinding | None:
+    """The first secret in a JSON text, None in a clean one: a few nanoseconds a byte for most.
+
+    What is not JSON, such as a name, is searched as one text.
+    """
+    if not is_marked(content):
+        return None
+    try:
+        value: Json = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        value = content.decode("utf-8", "replace")
+    return find_secret(value)
 
 
-def refuse_secrets(canonical: bytes, what: str) -> None:
-    """Raise `secrets_detected` if a JSON text holds a secret; `what` is the author's word for the text."""
-    finding = scan_bytes(canonical)
+def refuse_secrets(content: bytes, what: str) -> None:
+    """Raise `secrets_detected` if `content` holds a secret; `what` is the author's word for it."""
+    finding = scan_bytes(content)
     if finding is not None:
         place = shown(finding.pointer, _POINTER_CHARACTERS_MAX) or "/"
         raise SECRETS_DETECTED.error(
@@ -145,7 +154,7 @@ def _in_array(
 @lru_cache(maxsize=4096)
 def _held_under(name: str) -> _Held | None:
     """What stands under `name`, by the words at its end: `dbPassword`, `X-Api-Key`, `api_keys`."""
-    if len(name) > _NAME_CHARACTERS_MAX or not is_marked(name):
+    if len(name) > _NAME_CHARACTERS_MAX or not is_marked(name.encode("utf-8", "surrogatepass")):
         return None
     words = [word.lower() for word in _NAME_WORD.findall(name)]
     if not words:
