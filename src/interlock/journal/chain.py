@@ -1,11 +1,12 @@
 """Envelopes and the hash chain: how an event becomes bytes, and how bytes are believed.
 
-What it does: seals records into envelopes that each name the digest of the one before, and checks stored events
-against that chain while reading them. What it does not do: it reads and writes no store, and knows no event type
-beyond asking the catalogue to encode or decode it.
+What it does: seals records into envelopes that each name the digest of the one before, and checks stored
+events against that chain while reading them. What it does not do: it reads and writes no store, and knows
+no event type beyond asking the catalogue to encode or decode it.
 
-Rules (decision 0001, section 3, for ever): the digest is SHA-256 of a domain line and the exact envelope bytes; the
-data digest is SHA-256 of salt and exact data bytes; what was stored is verified as it was read and never re-encoded.
+Rules (decision 0001, section 3, for ever): the digest is SHA-256 of a domain line and the exact envelope
+bytes; the data digest is SHA-256 of salt and exact data bytes; what was stored is verified as it was read
+and never re-encoded.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import msgspec
 from msgspec import Struct
 
 from interlock.base.bounds import EVENT_DATA_BYTES_MAX
+from interlock.base.canonical import encode_checked
+from interlock.base.errors import InterlockError
 from interlock.base.events import Place, Row
 from interlock.journal.catalogue import EventCatalogue
 from interlock.journal.errors import EVENT_CORRUPT, EVENT_TOO_LARGE
@@ -46,6 +49,11 @@ class Envelope(Struct, frozen=True, forbid_unknown_fields=True):
     type: str
     version: int
 
+    @property
+    def place(self) -> Place:
+        """What index functions, folds and views may use beside the record."""
+        return Place(self.stream, self.seq, self.at_ms, self.actor, self.correlation)
+
 
 class Recorded(Struct, frozen=True):
     """An event that was read and verified; `record` is None where its data was erased."""
@@ -58,8 +66,7 @@ class Recorded(Struct, frozen=True):
     @property
     def place(self) -> Place:
         """What index functions, folds and views may use beside the record."""
-        e = self.envelope
-        return Place(e.stream, e.seq, e.at_ms, e.actor, e.correlation)
+        return self.envelope.place
 
 
 class Authorship(Struct, frozen=True):
@@ -103,10 +110,11 @@ def seal(
 ) -> Sealed:
     """Chain `records` onto `head`.
 
-    `at_ms` must not be less than that of the event at `head` (the caller knows it). Erasable data is salted with a
-    value derived from `author.salt_key`, which must then be 32 bytes of fresh entropy.
+    `at_ms` must not be less than that of the event at `head` (the caller knows it). Erasable data is salted
+    with a value derived from `author.salt_key`, which must then be 32 bytes of fresh entropy.
 
-    Raises: `event_too_large`, `json_surrogate` (Invalid); `event_type_unknown` for a record of no part.
+    Raises: `event_too_large`, `json_surrogate`, `json_integer_range` (Invalid); `event_type_unknown` for a
+    record of no part.
     """
     events: list[StoredEvent] = []
     rows: list[Row] = []
@@ -115,9 +123,12 @@ def seal(
         seq += 1
         kind, data = catalogue.encode(record)
         if len(data) > EVENT_DATA_BYTES_MAX:
-            raise EVENT_TOO_LARGE.error(f"{kind.name} has more than {EVENT_DATA_BYTES_MAX} bytes", type=kind.name)
+            raise EVENT_TOO_LARGE.error(
+                f"{kind.name} has more than {EVENT_DATA_BYTES_MAX} bytes", type=kind.name
+            )
         salt = _salt(author.salt_key, stream, seq) if kind.erasable else b""
-        envelope = _encode_envelope(
+        envelope = encode_checked(
+            _encode_envelope,
             Envelope(
                 author.actor,
                 at_ms,
@@ -132,7 +143,7 @@ def seal(
                 stream,
                 kind.name,
                 kind.version,
-            )
+            ),
         )
         prev = event_digest(envelope)
         events.append(StoredEvent(stream, seq, prev, envelope, data, salt))
@@ -141,11 +152,39 @@ def seal(
     return Sealed(StreamAppend(stream, tenant_of(stream), head, events, Head(seq, prev or "")), rows)
 
 
-class ChainReader:
-    """Believes the events of one stream, in order, from a head that is known to be good (by default the start).
+def read_envelope(event: StoredEvent) -> Envelope:
+    """The envelope of a stored event, if its bytes are those of the digest that it is stored under.
 
-    Raises `event_corrupt` at the first event that is not the one that was written there, and `event_type_unknown`
-    for a type or version that no part explains. Nothing after a fault is given out.
+    Raises: `event_corrupt`. Whether it follows the event before it, `ChainReader` alone can tell.
+    """
+    if event_digest(event.envelope) != event.digest:
+        raise _damage(event, "its envelope differs from its digest")
+    try:
+        envelope = _decode_envelope(event.envelope)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise _damage(event, "its envelope cannot be read") from None
+    if envelope.format != FORMAT or (envelope.stream, envelope.seq) != (event.stream, event.seq):
+        raise _damage(event, "it stands in the wrong place")
+    return envelope
+
+
+def read_record(catalogue: EventCatalogue, envelope: Envelope, event: StoredEvent) -> Struct | None:
+    """The record of a stored event, if its data is what the envelope names; None where it was erased.
+
+    Raises: `event_corrupt`; `event_type_unknown` for a type or version that no part explains.
+    """
+    if event.data is None:
+        return None
+    if hashlib.sha256(event.salt + event.data).hexdigest() != envelope.data_digest:
+        raise _damage(event, "its data differs from its digest")
+    return catalogue.decode(envelope.type, envelope.version, event.data)
+
+
+class ChainReader:
+    """Believes the events of one stream, in order, from a head known to be good (by default the start).
+
+    Raises `event_corrupt` at the first event that is not the one that was written there, and
+    `event_type_unknown` for a type or version that no part explains. Nothing after a fault is given out.
     """
 
     def __init__(self, catalogue: EventCatalogue, stream: str, head: Head = EMPTY) -> None:
@@ -159,26 +198,21 @@ class ChainReader:
         return [self._next(event) for event in stored]
 
     def _next(self, event: StoredEvent) -> Recorded:
-        digest = event_digest(event.envelope)
-        try:
-            envelope = _decode_envelope(event.envelope)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            raise self._fault(event, "the envelope cannot be read") from None
         seq = self.head.seq + 1
-        if (envelope.stream, envelope.seq, event.seq) != (self._stream, seq, seq):
-            raise self._fault(event, "it stands in the wrong place")
-        if envelope.format != FORMAT or envelope.prev != (self.head.digest or None):
-            raise self._fault(event, "it does not follow the event before it")
+        if event.stream != self._stream or event.seq != seq:
+            raise _damage(event, f"it stands where {self._stream}#{seq} belongs")
+        envelope = read_envelope(event)
+        if envelope.prev != (self.head.digest or None):
+            raise _damage(event, "it does not follow the event before it")
         if envelope.at_ms < self.at_ms:
-            raise self._fault(event, "its time runs backwards")
-        record = None
-        if event.data is not None:
-            if hashlib.sha256(event.salt + event.data).hexdigest() != envelope.data_digest:
-                raise self._fault(event, "its data differs from its digest")
-            record = self._catalogue.decode(envelope.type, envelope.version, event.data)
-        self.head, self.at_ms = Head(seq, digest), envelope.at_ms
-        return Recorded(envelope, record, digest, event.position)
+            raise _damage(event, "its time runs backwards")
+        record = read_record(self._catalogue, envelope, event)
+        self.head, self.at_ms = Head(seq, event.digest), envelope.at_ms
+        return Recorded(envelope, record, event.digest, event.position)
 
-    def _fault(self, event: StoredEvent, why: str) -> Exception:
-        place = f"{self._stream}#{event.seq}"
-        return EVENT_CORRUPT.error(f"event {place} is damaged: {why}", stream=self._stream, seq=event.seq, why=why)
+
+def _damage(event: StoredEvent, why: str) -> InterlockError:
+    place = f"{event.stream}#{event.seq}"
+    return EVENT_CORRUPT.error(
+        f"event {place} is damaged: {why}", stream=event.stream, seq=event.seq, why=why
+    )

@@ -1,7 +1,7 @@
 """Opaque cursors: a place in the feed, or in a listing, that a caller can keep and give back.
 
-What it does: writes and reads the string `c1.…` of decision 0001, section 4. What it does not do: it does not know
-whether the place still exists; the reader of the feed does.
+What it does: writes and reads the string `c1.…` of decision 0001, section 4. What it does not do: it does not
+know whether the place still exists; the reader of the feed does.
 
 Rules: a cursor is taken whole; a changed one is refused by its check bytes, another store's by the store id.
 """
@@ -11,10 +11,12 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from typing import Annotated
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from interlock.base.bounds import INTEGER_MAX
 from interlock.base.canonical import canonical
 from interlock.journal.errors import CURSOR_FOREIGN, CURSOR_INVALID
 
@@ -24,19 +26,22 @@ _CURSOR_CHARACTERS_MAX = 4096
 
 
 class _Place(Struct, frozen=True, forbid_unknown_fields=True):
-    p: dict[str, int]
+    p: dict[str, Annotated[int, Meta(ge=0, le=INTEGER_MAX)]]
     s: str
 
 
 class _PagePlace(Struct, frozen=True, forbid_unknown_fields=True):
-    k: tuple[int, str]
+    k: tuple[Annotated[int, Meta(ge=-INTEGER_MAX, le=INTEGER_MAX)], str]
     s: str
 
 
 def _write(value: dict[str, object]) -> str:
     content = canonical(value)
-    check = hashlib.sha256(content).digest()[:_CHECK_BYTES]
-    return _PREFIX + base64.urlsafe_b64encode(content + check).decode("ascii").rstrip("=")
+    return _PREFIX + _text(content + hashlib.sha256(content).digest()[:_CHECK_BYTES])
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode("ascii").rstrip("=")
 
 
 def _read(cursor: str) -> bytes:
@@ -48,6 +53,8 @@ def _read(cursor: str) -> bytes:
     except (binascii.Error, ValueError):
         raise CURSOR_INVALID.error("not a cursor") from None
     content, check = raw[:-_CHECK_BYTES], raw[-_CHECK_BYTES:]
+    if _text(raw) != body:  # the same bytes have other spellings, such as one that ends in other unused bits
+        raise CURSOR_INVALID.error("not a cursor")
     if hashlib.sha256(content).digest()[:_CHECK_BYTES] != check:
         raise CURSOR_INVALID.error("a cursor was changed")
     return content
@@ -65,7 +72,7 @@ def read_cursor(store_id: str, partition: str, cursor: str) -> int:
     """
     try:
         place = msgspec.json.decode(_read(cursor), type=_Place)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         raise CURSOR_INVALID.error("not a cursor of a feed") from None
     if place.s != store_id:
         raise CURSOR_FOREIGN.error("this cursor belongs to another store")
@@ -81,7 +88,7 @@ def read_page(store_id: str, cursor: str) -> tuple[int, str]:
     """The last row that a page cursor names. Raises: `cursor_invalid`, `cursor_foreign`."""
     try:
         place = msgspec.json.decode(_read(cursor), type=_PagePlace)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         raise CURSOR_INVALID.error("not a cursor of a listing") from None
     if place.s != store_id:
         raise CURSOR_FOREIGN.error("this cursor belongs to another store")

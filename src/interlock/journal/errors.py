@@ -3,19 +3,31 @@
 from interlock.base.errors import Category, ErrorCode
 
 HEAD_MOVED = ErrorCode(
-    "head_moved", Category.CONFLICT, "Another writer appended first: read the stream again and decide anew.", retryable=True
+    "head_moved",
+    Category.CONFLICT,
+    "Another writer appended first: read the stream again and decide anew.",
+    retryable=True,
 )
 PARTITION_MIXED = ErrorCode(
     "partition_mixed", Category.INVALID, "Append to streams of one partition; reach another through an inbox."
 )
-INDEX_KEY_TAKEN = ErrorCode("index_key_taken", Category.CONFLICT, "Read what holds the key, then decide anew.")
-CLAIM_LOST = ErrorCode("claim_lost", Category.CONFLICT, "Another owner has claimed it since: stop, and watch.")
+INDEX_KEY_TAKEN = ErrorCode(
+    "index_key_taken", Category.CONFLICT, "Read what holds the key, then decide anew."
+)
+CLAIM_LOST = ErrorCode(
+    "claim_lost", Category.CONFLICT, "Another owner has claimed it since: stop, and watch."
+)
 COMMAND_ID_CONFLICT = ErrorCode(
     "command_id_conflict", Category.CONFLICT, "This command id was used with other content: use a new id."
 )
-QUEUE_FULL = ErrorCode("queue_full", Category.OVERLOADED, "Wait retry_after_ms, then ask again.", retryable=True)
+QUEUE_FULL = ErrorCode(
+    "queue_full", Category.OVERLOADED, "Wait retry_after_ms, then ask again.", retryable=True
+)
 CONTENTION = ErrorCode(
-    "contention", Category.OVERLOADED, "Other writers kept moving this stream: ask again shortly.", retryable=True
+    "contention",
+    Category.OVERLOADED,
+    "Other writers kept moving this stream: ask again shortly.",
+    retryable=True,
 )
 OUTCOME_UNKNOWN = ErrorCode(
     "outcome_unknown",
@@ -27,28 +39,42 @@ DISK_FULL = ErrorCode(
 )
 STORE_CLOSED = ErrorCode("store_closed", Category.STORAGE, "The store has closed: open it again.")
 STORE_NOT_FOUND = ErrorCode("store_not_found", Category.NOT_FOUND, "Name an existing store with --store.")
-STORE_FOREIGN = ErrorCode("store_foreign", Category.CORRUPT, "This file is not an Interlock store: name another.")
+STORE_FOREIGN = ErrorCode(
+    "store_foreign", Category.CORRUPT, "This file is not an Interlock store: name another."
+)
 STORE_FROM_FUTURE = ErrorCode(
     "store_from_future", Category.CORRUPT, "A newer version wrote this store: open it with that version."
 )
 STORE_CORRUPT = ErrorCode(
-    "store_corrupt", Category.CORRUPT, "Run `interlock doctor` on it, and restore a backup if damage is named."
+    "store_corrupt",
+    Category.CORRUPT,
+    "Run `interlock doctor` on it, and restore a backup if damage is named.",
 )
-STORE_BUSY = ErrorCode("store_busy", Category.STORAGE, "Another process holds the store: try again.", retryable=True)
+STORE_BUSY = ErrorCode(
+    "store_busy", Category.STORAGE, "Another process holds the store: try again.", retryable=True
+)
 STORE_UNWRITABLE = ErrorCode(
     "store_unwritable", Category.STORAGE, "Check the path, its folder and their permissions."
 )
 MIGRATION_CHANGED = ErrorCode(
-    "migration_changed", Category.CORRUPT, "An applied migration differs from this version's: install the matching one."
+    "migration_changed",
+    Category.CORRUPT,
+    "An applied migration differs from this version's: install the matching one.",
 )
 EVENT_CORRUPT = ErrorCode("event_corrupt", Category.CORRUPT, "Stored events are damaged: restore a backup.")
 EVENT_TYPE_UNKNOWN = ErrorCode(
-    "event_type_unknown", Category.CORRUPT, "A part that wrote this event is missing or newer: add it or upgrade."
+    "event_type_unknown",
+    Category.CORRUPT,
+    "A part that wrote this event is missing or newer: add it or upgrade.",
 )
-EVENT_TOO_LARGE = ErrorCode("event_too_large", Category.INVALID, "Store large content as an artifact and name it.")
+EVENT_TOO_LARGE = ErrorCode(
+    "event_too_large", Category.INVALID, "Store large content as an artifact and name it."
+)
 FEED_HOLE = ErrorCode("feed_hole", Category.CORRUPT, "The feed misses a position: restore a backup.")
 ARTIFACT_NOT_FOUND = ErrorCode(
-    "artifact_not_found", Category.NOT_FOUND, "An artifact that is named does not exist here: restore a backup."
+    "artifact_not_found",
+    Category.NOT_FOUND,
+    "An artifact that is named does not exist here: restore a backup.",
 )
 ARTIFACT_CORRUPT = ErrorCode(
     "artifact_corrupt", Category.CORRUPT, "Stored bytes differ from their digest: restore a backup."

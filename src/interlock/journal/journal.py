@@ -75,7 +75,9 @@ class Journal:
         self.clock = clock
         self.entropy = entropy
 
-    async def read(self, stream: str, after: Head = EMPTY, until_seq: int | None = None) -> AsyncIterator[list[Recorded]]:
+    async def read(
+        self, stream: str, after: Head = EMPTY, until_seq: int | None = None
+    ) -> AsyncIterator[list[Recorded]]:
         """Verified pages of a stream after a head that is known to be good. Raises: `event_corrupt`."""
         reader = ChainReader(self.catalogue, stream, after)
         while until_seq is None or reader.head.seq < until_seq:
@@ -97,7 +99,9 @@ class Journal:
             before = Head(first - 1, event_digest(page[0].envelope) if page else "")
         found = [event async for page in self.read(stream, before, last) for event in page]
         if len(found) != last - first + 1 or any(e.envelope.command_id != command_id for e in found):
-            raise EVENT_CORRUPT.error(f"events {first} to {last} of {stream} are not those of the command", stream=stream)
+            raise EVENT_CORRUPT.error(
+                f"events {first} to {last} of {stream} are not those of the command", stream=stream
+            )
         return [event.record for event in found if event.record is not None]
 
     async def tail(self, stream: str, after_seq: int) -> list[Recorded]:
@@ -149,7 +153,9 @@ class Journal:
         try:
             snapshot = msgspec.json.decode(row, type=FoldSnapshot)
         except (msgspec.MsgspecError, UnicodeDecodeError):
-            raise EVENT_CORRUPT.error(f"the fold snapshot of {stream} cannot be read", stream=stream) from None
+            raise EVENT_CORRUPT.error(
+                f"the fold snapshot of {stream} cannot be read", stream=stream
+            ) from None
         if snapshot.version != fold.version:
             return None
         state = bytes(snapshot.state)

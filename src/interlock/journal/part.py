@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from interlock.base import canonical, ids, secret_scan, secrets, sealed
+from interlock.base import canonical, ids, merkle_node, sealed, secret_scan, secrets
 from interlock.base.part import Part, SettingsSection
 from interlock.journal.catalogue import EVENT_TYPE_UNSOUND
 from interlock.journal.errors import ERRORS
@@ -15,6 +15,7 @@ PART = Part(
     errors=(
         *ids.ERRORS,
         *canonical.ERRORS,
+        *merkle_node.ERRORS,
         *secrets.ERRORS,
         *secret_scan.ERRORS,
         *sealed.ERRORS,

@@ -167,7 +167,9 @@ class ViewStore(Protocol):
     `view` names a table and its version (`runs@1`): another version is another table, and `drop` ends one.
     """
 
-    async def apply(self, partition: str, view: str, rows: Sequence[ViewRow], before: int, position: int) -> bool:
+    async def apply(
+        self, partition: str, view: str, rows: Sequence[ViewRow], before: int, position: int
+    ) -> bool:
         """Write rows and move the view from position `before` to `position`; False (nothing written) if it stood
         elsewhere."""
         ...

@@ -1,10 +1,11 @@
 """First come, first served per stream: bounded queues for commands inside one process.
 
-What it does: lets one command at a time work on a stream, in order of arrival, and refuses at once when a queue is
-full or waiting lasts too long. What it does not do: it gives no exclusion across processes; expected heads do.
+What it does: lets one command at a time work on a stream, in order of arrival, and refuses at once when a
+queue is full or waiting lasts too long. What it does not do: it gives no exclusion across processes;
+expected heads do.
 
-Rules: a command takes the queues of all its streams in sorted order, so two commands never wait for each other; it
-waits only in the queues of streams that it names; every queue and every wait has a bound.
+Rules: a command takes the queues of all its streams in sorted order, so two commands never wait for each
+other; it waits only in the queues of streams that it names; every queue and every wait has a bound.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class StreamQueues:
         except BaseException as fault:
             if turn.done() and not turn.cancelled():
                 self._leave(stream)  # the turn came in the same instant: pass it on
-            else:
+            elif turn in queue:  # whoever left meanwhile has passed over it
                 queue.remove(turn)
             if isinstance(fault, TimeoutError):
                 raise self._refuse(stream, "did not move in time") from None

@@ -1,8 +1,8 @@
 """The one runner of deciders: command in, events appended, answer out.
 
-What it does: takes the queues of the streams that a command names, loads their states, calls the pure `decide`,
-appends once and atomically at the heads that were read, and decides anew when another process moved one.
-What it does not do: it knows no command by name, and it never retries what `decide` refused.
+What it does: takes the queues of the streams that a command names, loads their states, calls the pure
+`decide`, appends once and atomically at the heads that were read, and decides anew when another process
+moved one. What it does not do: it knows no command by name, and it never retries what `decide` refused.
 
 The procedure:
  1. take the queues of the named streams, in sorted order
@@ -20,6 +20,7 @@ from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import FieldInfo
 
 from interlock.base.canonical import canonical, digest
 from interlock.base.errors import Conflict
@@ -28,9 +29,15 @@ from interlock.base.ids import command_id as checked_command_id
 from interlock.base.part import DecideContext, Decider, Refusal
 from interlock.base.principal import Principal
 from interlock.journal.chain import Authorship, seal
-from interlock.journal.errors import COMMAND_ID_CONFLICT, CONTENTION, HEAD_MOVED, INDEX_KEY_TAKEN
+from interlock.journal.errors import (
+    COMMAND_ID_CONFLICT,
+    CONTENTION,
+    EVENT_CORRUPT,
+    HEAD_MOVED,
+    INDEX_KEY_TAKEN,
+)
 from interlock.journal.journal import Fold, Journal, Loaded
-from interlock.journal.ports import Append, StreamAppend
+from interlock.journal.ports import Append, Head, StreamAppend
 from interlock.journal.queues import QueueStatistics, StreamQueues
 from interlock.journal.streams import tenant_of
 
@@ -41,9 +48,15 @@ _COMMAND_DOMAIN = b"interlock/command/1\n"
 class RunnerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bounds of the runner."""
 
-    queue_per_stream_max: Annotated[int, Meta(ge=1, le=100_000, description="Commands waiting on one stream.")] = 256
-    queue_total_max: Annotated[int, Meta(ge=1, le=1_000_000, description="Commands waiting in the process.")] = 10_000
-    queue_wait_ms_max: Annotated[int, Meta(ge=1, le=600_000, description="Longest wait in a queue, ms.")] = 30_000
+    queue_per_stream_max: Annotated[
+        int, Meta(ge=1, le=100_000, description="Commands waiting on one stream.")
+    ] = 256
+    queue_total_max: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="Commands waiting in the process.")
+    ] = 10_000
+    queue_wait_ms_max: Annotated[int, Meta(ge=1, le=600_000, description="Longest wait in a queue, ms.")] = (
+        30_000
+    )
     decisions_max: Annotated[int, Meta(ge=1, le=1000, description="Decisions tried for one command.")] = 20
     cached_states_max: Annotated[int, Meta(ge=0, le=1_000_000, description="States kept in memory.")] = 1024
 
@@ -57,16 +70,28 @@ class CommandRow(Struct, frozen=True, forbid_unknown_fields=True):
 
 def command_digest(name: str, command: Struct) -> str:
     """The digest that tells one command's content from another's; members at their default are left out."""
-    members = msgspec.to_builtins(command)
-    defaults = {
-        field.encode_name: field.default
-        for field in msgspec.structs.fields(command)
-        if field.default is not msgspec.NODEFAULT
-    }
-    given = {
-        key: value for key, value in members.items() if key not in defaults or value != msgspec.to_builtins(defaults[key])
-    }
-    return digest(_COMMAND_DOMAIN + canonical({"command": name, "input": given}))
+    return digest(_COMMAND_DOMAIN + canonical({"command": name, "input": _given(command)}))
+
+
+def _given(value: object) -> object:
+    """What the digest covers of a value: without defaults, so that a member can be added to any record."""
+    if isinstance(value, Struct):
+        config = value.__struct_config__
+        members: dict[str, object] = {} if config.tag_field is None else {config.tag_field: config.tag}
+        for field in msgspec.structs.fields(value):
+            member = getattr(value, field.name)
+            if member != _default(field):
+                members[field.encode_name] = _given(member)
+        return members
+    if isinstance(value, list | tuple):
+        return [_given(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _given(item) for key, item in value.items()}
+    return msgspec.to_builtins(value)
+
+
+def _default(field: FieldInfo) -> object:
+    return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
 
 
 class Runner:
@@ -109,7 +134,7 @@ class Runner:
                 try:
                     return await self._attempt(decider, command, principal, author, streams, entropy)
                 except Conflict as conflict:
-                    if conflict.kind not in (HEAD_MOVED, INDEX_KEY_TAKEN):
+                    if not _moved(conflict):
                         raise
         raise CONTENTION.error("other writers kept moving these streams", retry_after_ms=50)
 
@@ -122,7 +147,7 @@ class Runner:
         streams: Sequence[str],
         entropy: bytes,
     ) -> Any:
-        first = await self._first_result(decider, command, author, tenant_of(streams[0]))
+        first = await self._first_events(author, tenant_of(streams[0]))
         if first is not None:
             return decider.result(first, command)
         loaded = await self._load(decider, streams)
@@ -130,22 +155,26 @@ class Runner:
         context = DecideContext(now_ms, principal, entropy, self._settings_digest)
         decision = decider.decide({s: state.state for s, state in loaded.items()}, command, context)
         if isinstance(decision, Refusal):
-            if decision.record:
-                anonymous = msgspec.structs.replace(author, command_id=None, command_digest=None)
-                await self._append(decider, loaded, decision.record, now_ms, anonymous)
+            anonymous = msgspec.structs.replace(author, command_id=None, command_digest=None)
+            await self._append(decider, loaded, _events_of(decision.record or {}), now_ms, anonymous)
             raise decision.error
-        await self._append(decider, loaded, decision, now_ms, author)
-        return decider.result(decision, command)
+        events = _events_of(decision)
+        await self._append(decider, loaded, events, now_ms, author)
+        return decider.result(events, command)
 
-    async def _first_result(
-        self, decider: Decider, command: Struct, author: Authorship, partition: str
+    async def _first_events(
+        self, author: Authorship, partition: str
     ) -> Mapping[str, Sequence[Struct]] | None:
+        """What this command id has written already. Raises: `command_id_conflict`, `event_corrupt`."""
         if author.command_id is None:
             return None
         [row] = await self._journal.store.index.get(partition, COMMAND_INDEX, [author.command_id])
         if row is None:
             return None
-        known = msgspec.json.decode(row, type=CommandRow)
+        try:
+            known = msgspec.json.decode(row, type=CommandRow)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            raise EVENT_CORRUPT.error("the index row of this command id cannot be read") from None
         if known.digest != author.command_digest:
             raise COMMAND_ID_CONFLICT.error("this command id was used with other content")
         return {
@@ -161,16 +190,16 @@ class Runner:
         now_ms: int,
         author: Authorship,
     ) -> None:
+        """Append all of `events`, at the heads that were loaded, and keep the states that they lead to."""
+        if not events:
+            return
         appends: list[StreamAppend] = []
         rows: list[Row] = []
         author = msgspec.structs.replace(author, salt_key=self._journal.entropy.random_bytes(32))
-        for stream in sorted(events):
-            if events[stream]:
-                sealed = seal(self._journal.catalogue, stream, loaded[stream].head, events[stream], now_ms, author)
-                appends.append(sealed.append)
-                rows.extend(sealed.rows)
-        if not appends:
-            return
+        for stream, records in events.items():
+            sealed = seal(self._journal.catalogue, stream, loaded[stream].head, records, now_ms, author)
+            appends.append(sealed.append)
+            rows.extend(sealed.rows)
         if author.command_id is not None and author.command_digest is not None:
             places = tuple((a.stream, a.expected.seq + 1, a.head.seq) for a in appends)
             value = msgspec.json.encode(CommandRow(author.command_digest, places))
@@ -180,19 +209,27 @@ class Runner:
             self._advance(decider, append, loaded[append.stream], events[append.stream], now_ms, author.actor)
 
     async def _load(self, decider: Decider, streams: Sequence[str]) -> dict[str, Loaded[Any]]:
-        """The states of the streams as they are now: cached ones are caught up, so only new events are read."""
+        """The states of the streams as they are now; of cached ones only new events are read."""
         fold = Fold(decider.name, 1, decider.initial, decider.evolve)
         heads = await self._journal.store.events.heads(streams)
         loaded = {}
         for stream, head in zip(streams, heads, strict=True):
-            state = self._states.pop((decider.name, stream), None)
-            if state is None:
-                state = await self._journal.load(fold, stream)
-            elif state.head != head:
-                state = await self._journal.catch_up(fold, stream, state)
-            self._keep((decider.name, stream), state)
-            loaded[stream] = state
+            cached = self._states.pop((decider.name, stream), None)
+            loaded[stream] = await self._current(fold, stream, head, cached)
+            self._keep((decider.name, stream), loaded[stream])
         return loaded
+
+    async def _current(
+        self, fold: Fold[Any], stream: str, head: Head, cached: Loaded[Any] | None
+    ) -> Loaded[Any]:
+        """The state at `head` or after it. A cached one that does not lead there is not believed."""
+        if cached is None or cached.head.seq > head.seq:
+            return await self._journal.load(fold, stream)
+        if cached.head != head:
+            cached = await self._journal.catch_up(fold, stream, cached)
+            if cached.head.seq <= head.seq and cached.head != head:
+                return await self._journal.load(fold, stream)
+        return cached
 
     def _advance(
         self,
@@ -203,7 +240,9 @@ class Runner:
         now_ms: int,
         actor: str,
     ) -> None:
-        """Evolve the cached state over what was just appended, so that the next command reads nothing."""
+        """Evolve the state over what was just appended, so that the next command reads nothing."""
+        # `evolve` may consume the state that it is given: nobody must find it half-way.
+        self._states.pop((decider.name, append.stream), None)
         state = loaded.state
         for seq, record in enumerate(records, append.expected.seq + 1):
             state = decider.evolve(state, record, Place(append.stream, seq, now_ms, actor, None))
@@ -214,3 +253,17 @@ class Runner:
         self._states.move_to_end(key)
         while len(self._states) > self._settings.cached_states_max:
             self._states.popitem(last=False)
+
+
+def _events_of(events: Mapping[str, Sequence[Struct]]) -> dict[str, Sequence[Struct]]:
+    """The streams that get events, in order: so that a first result and its recomputation see the same."""
+    return {stream: events[stream] for stream in sorted(events) if events[stream]}
+
+
+def _moved(conflict: Conflict) -> bool:
+    """Whether deciding anew can help: a head moved, or another process wrote this command id.
+
+    Any other key of the index that is taken stays taken at these heads, which were checked before it.
+    """
+    taken = conflict.kind is INDEX_KEY_TAKEN and conflict.details.get("index") == COMMAND_INDEX
+    return taken or conflict.kind is HEAD_MOVED

@@ -1,0 +1,156 @@
+"""`Activations` on SQLite: claims on streams, in small transactions that share the writer's batches.
+
+What it does: claims, renews and gives back; a claim whose owner has died on this computer has ended at once.
+What it does not do: it drives nothing and reads no clock; every caller says what time it is.
+
+Rules: looking and writing are one transaction; epochs only rise; who is alive is asked before the
+transaction, which can only err on the side of the living.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import apsw
+from msgspec.structs import replace
+
+from interlock.base.events import Claim
+from interlock.journal.ports import Held
+from interlock.journal.streams import tenant_of
+from interlock.stores.sqlite.activation import Activation
+from interlock.stores.sqlite.connection import Reader
+from interlock.stores.sqlite.owners import Owners
+from interlock.stores.sqlite.statements import ManyRows, Row, statements
+from interlock.stores.sqlite.writer import Writer
+
+_SQL = statements("activations")
+_FIND, _PUT = ManyRows(_SQL["activations_find"]), ManyRows(_SQL["activations_put"])
+_END = ManyRows(_SQL["claims_end"])
+
+
+class SqliteActivations:
+    """`Activations` over one opened store."""
+
+    def __init__(self, reader: Reader, writer: Writer, owners: Owners) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._owners = owners
+
+    async def claim(
+        self, partition: str, kinds: Sequence[str], owner: str, limit: int, now_ms: int, lease_ms: int
+    ) -> list[Claim]:
+        """Claim what is due or was left behind, oldest first."""
+        dead = self._dead(now_ms)
+        due = await self.due(partition, kinds, now_ms)
+        if limit < 1 or not kinds or (not dead and (due is None or due > now_ms)):
+            return []  # nothing to claim costs no transaction
+
+        def task(connection: apsw.Connection) -> list[Claim]:
+            if dead:
+                _END.run(connection.execute, dead, 1)
+            found: list[Activation] = []
+            for kind in set(kinds):
+                rows: list[Row] = connection.execute(
+                    _SQL["activations_open"], (partition, kind, now_ms, limit)
+                ).fetchall()
+                found += [Activation(*row) for row in rows]
+            found.sort(key=lambda each: (each.open_ms, each.stream))
+            return _claim(connection, found[:limit], owner, now_ms + lease_ms)
+
+        return cast("list[Claim]", await self._writer.write(task))
+
+    async def take(
+        self, stream: str, kind: str, owner: str, now_ms: int, lease_ms: int, *, steal: bool = False
+    ) -> Claim | Held:
+        """Claim one stream, unless a living claim stands and it is not to be stolen."""
+        dead = self._dead(now_ms)
+
+        def task(connection: apsw.Connection) -> Claim | Held:
+            found = _find(connection, [stream]).get(stream)
+            if found is None:
+                found = Activation(stream, _partition_of(connection, stream), kind)
+            claim = found.living(now_ms)
+            if claim is not None and claim.owner not in dead and not steal:
+                return Held(claim)
+            return _claim(connection, [found], owner, now_ms + lease_ms)[0]
+
+        return cast("Claim | Held", await self._writer.write(task))
+
+    async def renew(self, claims: Sequence[Claim], now_ms: int, lease_ms: int) -> list[bool]:
+        """Extend each that is still ours."""
+        if not claims:
+            return []
+
+        def task(connection: apsw.Connection) -> list[bool]:
+            found = _find(connection, [claim.stream for claim in claims])
+            ours = [_is_ours(found, claim) for claim in claims]
+            kept = [found[claim.stream] for claim, held in zip(claims, ours, strict=True) if held]
+            _put(connection, [replace(each, expires_ms=now_ms + lease_ms) for each in kept])
+            return ours
+
+        return cast("list[bool]", await self._writer.write(task))
+
+    async def release(self, claims: Sequence[Claim], until_ms: int | None) -> None:
+        """Give back each that is still ours."""
+        if not claims:
+            return
+
+        def task(connection: apsw.Connection) -> None:
+            found = _find(connection, [claim.stream for claim in claims])
+            _put(
+                connection,
+                [found[each.stream].released(until_ms) for each in claims if _is_ours(found, each)],
+            )
+
+        await self._writer.write(task)
+
+    async def due(self, partition: str, kinds: Sequence[str], now_ms: int) -> int | None:
+        """When the first can be claimed: at its due time, or when the claim on it ends."""
+        times = [self._reader.one(_SQL["activation_next"], (partition, kind)) for kind in kinds]
+        dead = self._dead(now_ms)
+        abandoned = [(owner, partition, kind) for owner in dead for kind in kinds]
+        if any(self._reader.rows(_SQL["claims_of"], each) for each in abandoned):
+            times.append(now_ms)
+        return min((time for time in times if time is not None), default=None)
+
+    async def holder(self, stream: str, now_ms: int) -> Claim | None:
+        """The living claim on a stream."""
+        rows = self._reader.many(_FIND, [stream])
+        claim = Activation(*rows[0]).living(now_ms) if rows else None
+        return claim if claim is not None and self._owners.is_alive(claim.owner) else None
+
+    def _dead(self, now_ms: int) -> list[str]:
+        """Owners that have died while their claims have not expired."""
+        rows = self._reader.rows(_SQL["activation_owners"], (self._owners.name, now_ms))
+        return [owner for (owner,) in rows if not self._owners.is_alive(owner)]
+
+
+def _find(connection: apsw.Connection, streams: Sequence[str]) -> dict[str, Activation]:
+    return {row[0]: Activation(*row) for row in _FIND.select(connection.execute, streams)}
+
+
+def _put(connection: apsw.Connection, activations: Sequence[Activation]) -> None:
+    values = [value for each in activations for value in each.values()]
+    if values:
+        _PUT.run(connection.execute, values, 7)
+
+
+def _claim(
+    connection: apsw.Connection, activations: Sequence[Activation], owner: str, expires_ms: int
+) -> list[Claim]:
+    claimed = [each.claimed(owner, expires_ms) for each in activations]
+    _put(connection, claimed)
+    return [claim for each in claimed if (claim := each.claim) is not None]
+
+
+def _is_ours(found: dict[str, Activation], claim: Claim) -> bool:
+    """Whether a claim is still the one on its stream."""
+    activation = found.get(claim.stream)
+    return activation is not None and (activation.owner, activation.epoch) == (claim.owner, claim.epoch)
+
+
+def _partition_of(connection: apsw.Connection, stream: str) -> str:
+    """The partition of a stream, by default its tenant."""
+    partition = connection.execute(_SQL["partition_of"], (stream,)).get
+    return partition if isinstance(partition, str) else tenant_of(stream)

@@ -1,0 +1,141 @@
+"""`EventLog` on SQLite: appending through the writer, reading on the loop.
+
+What it does: checks the shape of appends, puts large artifacts into files before the transaction that names
+them, and reads streams and the feed in slices. What it does not do: it verifies no chain; whoever reads for
+the product does.
+
+Rules: a refusal of one append is its own outcome; each slice is one statement, so that no read crosses an
+`await`; a hole in the feed is never passed over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from interlock.base.errors import InterlockError
+from interlock.journal.errors import FEED_HOLE
+from interlock.journal.ports import EMPTY, Append, Head, StoredEvent
+from interlock.stores.shape import checked_partition
+from interlock.stores.sqlite.artifacts import SqliteArtifacts
+from interlock.stores.sqlite.connection import Reader
+from interlock.stores.sqlite.heads import PARTITION_SHIFT
+from interlock.stores.sqlite.statements import ManyRows, statements
+from interlock.stores.sqlite.transaction import Outcome
+from interlock.stores.sqlite.writer import Writer
+
+SLICE_EVENTS = 250
+"""Events read without letting others run: below a millisecond."""
+
+_SQL = statements("events")
+_HEADS = ManyRows(_SQL["heads"])
+_POSITION_MASK = (1 << PARTITION_SHIFT) - 1
+
+
+class SqliteEventLog:
+    """`EventLog` over one opened store."""
+
+    def __init__(self, reader: Reader, writer: Writer, artifacts: SqliteArtifacts) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._artifacts = artifacts
+        self._partition_nos: dict[str, int] = {}
+
+    async def append(self, appends: Sequence[Append]) -> list[Outcome]:
+        """Append each durably; see `EventLog.append`. Who gives up waiting does not undo it."""
+        refusals: dict[int, InterlockError] = {}
+        for place, append in enumerate(appends):
+            try:
+                checked_partition(append)
+                if append.blobs:
+                    await self._artifacts.prepare(append.blobs)
+            except InterlockError as refusal:
+                refusals[place] = refusal
+        if not refusals:
+            return await self._writer.append(appends, sum(map(_bytes_of, appends)))
+        good = [append for place, append in enumerate(appends) if place not in refusals]
+        written = iter(await self._writer.append(good, sum(map(_bytes_of, good))))
+        return [refusals[place] if place in refusals else next(written) for place in range(len(appends))]
+
+    async def heads(self, streams: Sequence[str]) -> list[Head]:
+        """The head of each."""
+        found = {row[0]: Head(row[1], row[2].hex()) for row in self._reader.many(_HEADS, streams)}
+        return [found.get(stream, EMPTY) for stream in streams]
+
+    async def read(self, stream: str, after_seq: int, limit: int) -> list[StoredEvent]:
+        """Events of a stream after `after_seq`."""
+        no = self._reader.one(_SQL["stream_find"], (stream,))
+        events: list[StoredEvent] = []
+        while no is not None and len(events) < limit:
+            wanted = min(SLICE_EVENTS, limit - len(events))
+            after = events[-1].seq if events else after_seq
+            rows = self._reader.rows(_SQL["stream_events"], (no, after, wanted))
+            events += [
+                StoredEvent(stream, seq, digest.hex(), envelope, data, salt, place & _POSITION_MASK)
+                for seq, digest, envelope, data, salt, place in rows
+            ]
+            if len(rows) < wanted:
+                break
+            await asyncio.sleep(0)
+        return events
+
+    async def feed(self, partition: str, after_position: int, limit: int) -> list[StoredEvent]:
+        """Events of a partition after `after_position`. Raises: `feed_hole`."""
+        events: list[StoredEvent] = []
+        after = max(after_position, 0)
+        while len(events) < limit:
+            wanted = min(SLICE_EVENTS, limit - len(events))
+            page = self._feed_slice(partition, after + len(events), wanted)
+            events += page
+            if len(page) < wanted:
+                break
+            await asyncio.sleep(0)
+        return events
+
+    def _feed_slice(self, partition: str, after: int, limit: int) -> list[StoredEvent]:
+        no = self._partition_no(partition)
+        if no is None:
+            return []
+        first = no << PARTITION_SHIFT
+        rows = self._reader.rows(_SQL["feed"], (first + after, first + (1 << PARTITION_SHIFT), limit))
+        if rows and rows[-1][6] != first + after + len(rows):
+            raise FEED_HOLE.error(f"the feed of {partition} misses a position after {after}", position=after)
+        return [
+            StoredEvent(stream, seq, digest.hex(), envelope, data, salt, place & _POSITION_MASK)
+            for stream, seq, digest, envelope, data, salt, place in rows
+        ]
+
+    def _partition_no(self, partition: str) -> int | None:
+        no = self._partition_nos.get(partition)
+        if no is None:
+            no = self._reader.one(_SQL["partition_find"], (partition,))
+            if no is not None:
+                self._partition_nos[partition] = no
+        return no
+
+    async def position(self, partition: str) -> int:
+        """Position of the partition's last event."""
+        no = self._partition_no(partition)
+        if no is None:
+            return 0
+        first = no << PARTITION_SHIFT
+        place = self._reader.one(_SQL["place_last"], (first, first + (1 << PARTITION_SHIFT)))
+        return 0 if place is None else int(place) - first
+
+    async def streams(self, partition: str, after: str, limit: int) -> list[tuple[str, Head]]:
+        """Streams of a partition after `after`, in the order of their ids, with their heads."""
+        rows = self._reader.rows(_SQL["streams_after"], (partition, after, max(limit, 0)))
+        return [(stream, Head(seq, digest.hex())) for stream, seq, digest in rows]
+
+    async def partitions(self) -> list[str]:
+        """Every partition that has an event, in order."""
+        return [partition for (partition,) in self._reader.rows(_SQL["partitions"])]
+
+
+def _bytes_of(append: Append) -> int:
+    """About how many bytes an append writes."""
+    size = sum(len(blob.content) for blob in append.blobs)
+    for each in append.streams:
+        for event in each.events:
+            size += len(event.envelope) + len(event.data or b"")
+    return size

@@ -1,0 +1,142 @@
+"""The schema of a store: numbered migrations, applied once, never changed.
+
+What it does: recognises whose file it is, applies what is missing under one exclusive transaction, and
+refuses what does not fit. What it does not do: it repairs nothing and never goes back.
+
+Rules: a file that an older version applied must still have the same SHA-256; a store that knows a migration
+that this version lacks is from the future; the schema is always the sum of the migrations.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import apsw
+
+from interlock.base.clock import Clock, Entropy
+from interlock.journal.errors import (
+    MIGRATION_CHANGED,
+    STORE_CORRUPT,
+    STORE_FOREIGN,
+    STORE_FROM_FUTURE,
+    STORE_NOT_FOUND,
+    STORE_UNWRITABLE,
+)
+from interlock.stores.sqlite.connection import APPLICATION_ID
+from interlock.stores.sqlite.statements import Row, statements
+
+FOLDER = Path(__file__).resolve().parents[1] / "migrations" / "sqlite"
+STORE_ID_BYTES = 16
+_SQL = statements("store")
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One numbered file: `0001_pre_journal.sql`, `pre` or `post` the deploy of the code that needs it."""
+
+    number: int
+    name: str
+    sql: str
+    sha256: str
+
+
+@cache
+def migrations() -> tuple[Migration, ...]:
+    """Every migration of this version, in order."""
+    found = []
+    for path in sorted(FOLDER.glob("[0-9]*.sql")):
+        content = path.read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        found.append(Migration(int(path.name[:4]), path.stem, content.decode("utf-8"), digest))
+    return tuple(found)
+
+
+def is_new(connection: apsw.Connection) -> bool:
+    """Whether the database is empty. Raises: `store_foreign` if it is somebody else's."""
+    application = connection.pragma("application_id")
+    if application == APPLICATION_ID:
+        return False
+    if application == 0 and connection.execute(_SQL["object_count"]).get == 0:
+        return True
+    raise STORE_FOREIGN.error("the database belongs to another application")
+
+
+def prepare(connection: apsw.Connection, clock: Clock, entropy: Entropy, *, create: bool) -> None:
+    """Make a new store, or bring an existing one to this version; cheap when there is nothing to do.
+
+    Raises: `store_not_found` (an empty file and not `create`), `store_foreign`, and what `pending` raises. A
+    transaction that fails is left open: the caller closes the connection.
+    """
+    if is_new(connection):
+        if not create:
+            raise STORE_NOT_FOUND.error("the file is empty: it holds no store")
+        # The mode is kept in the file; it cannot be set within a transaction.
+        if connection.pragma("journal_mode", "wal") != "wal":
+            raise STORE_UNWRITABLE.error("the file system offers no shared memory for a write-ahead log")
+    elif not pending(connection):
+        return
+    connection.execute("BEGIN EXCLUSIVE")
+    _migrate(connection, clock, entropy)
+    connection.execute("COMMIT")
+
+
+def _migrate(connection: apsw.Connection, clock: Clock, entropy: Entropy) -> None:
+    """Within a transaction, apply what another process has not applied meanwhile."""
+    if is_new(connection):
+        connection.execute(_SQL["migration_table"])
+        connection.pragma("application_id", APPLICATION_ID)
+    for migration in pending(connection):
+        connection.execute(migration.sql).fetchall()
+        values = (migration.number, migration.name, migration.sha256, clock.now_ms())
+        connection.execute(_SQL["migration_put"], values)
+        connection.pragma("user_version", migration.number)
+    if store_id(connection) == "":
+        connection.execute(_SQL["meta_put"], ("store_id", entropy.random_bytes(STORE_ID_BYTES).hex()))
+
+
+def pending(connection: apsw.Connection) -> tuple[Migration, ...]:
+    """What is still to be applied.
+
+    Raises: `migration_changed`, `store_from_future`, `store_corrupt` if the store names no migrations.
+    """
+    try:
+        applied: list[Row] = connection.execute(_SQL["migrations"]).fetchall()
+    except apsw.SQLError:
+        raise STORE_CORRUPT.error("the store does not say which migrations it has") from None
+    known = migrations()
+    for row, migration in zip(applied, known, strict=False):
+        if row != (migration.number, migration.name, migration.sha256):
+            raise MIGRATION_CHANGED.error(f"migration {row[0]} of the store is another one", number=row[0])
+    if len(applied) > len(known):
+        raise STORE_FROM_FUTURE.error(
+            f"the store has migration {applied[-1][0]}, this version knows {len(known)}",
+            number=applied[-1][0],
+        )
+    return known[len(applied) :]
+
+
+def store_id(connection: apsw.Connection) -> str:
+    """The identity drawn when the store was made; empty while it is being made."""
+    found = connection.execute(_SQL["meta_get"], ("store_id",)).get
+    return found if isinstance(found, str) else ""
+
+
+def objects(connection: apsw.Connection) -> list[Row]:
+    """Every table and index with the SQL that made it."""
+    found: list[Row] = connection.execute(_SQL["objects"]).fetchall()
+    return found
+
+
+@cache
+def expected_objects() -> tuple[Row, ...]:
+    """What `objects` gives for the sum of the migrations."""
+    connection = apsw.Connection(":memory:")
+    connection.execute(_SQL["migration_table"])
+    for migration in migrations():
+        connection.execute(migration.sql).fetchall()
+    found = tuple(objects(connection))
+    connection.close()
+    return found
