@@ -81,6 +81,10 @@ class Settings:
         )
         self.digest = canonical_digest(dict(self.values))
 
+    def section(self, record: type) -> Struct | None:
+        """The section whose record is of this type, or None."""
+        return self._by_type.get(record)
+
     def get(self, record: type[Record]) -> Record:
         """The section whose record is of this type; one that no part declares is a fault of the program."""
         return cast("Record", self._by_type[record])

@@ -1,0 +1,66 @@
+"""The application, as a surface that starts it sees it.
+
+What it does: declares `Application`, the two things that a command line needs of the whole product: its parts
+(cheap, for help and completion) and how to open it on a store. What it does not do: it adds no parts and
+opens nothing itself.
+
+Rule: surfaces stand below the application, so they find it by name; nothing heavy is imported before it is
+needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from interlock.base.part import Part
+from interlock.base.principal import Principal
+from interlock.surfaces.catalogue import Catalogue
+
+if TYPE_CHECKING:
+    from interlock.surfaces.client import Client
+
+_HOME = "interlock.app"
+
+
+class Opened(Protocol):
+    """An application that runs on a store."""
+
+    def client(self, principal: Principal) -> Client:
+        """A client that acts for `principal` and for nobody else."""
+        ...
+
+
+class Opener(Protocol):
+    """Opens the application on a store, and closes it in the end."""
+
+    def __call__(
+        self, *, store: Path, config: Path | None, create: bool
+    ) -> AbstractAsyncContextManager[Opened]:
+        """`config` names the settings file (None: the usual places); a missing store is made if `create`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """What a surface needs in order to show and to start the product.
+
+    `parts` is cheap: it imports no library of a store, a network or a screen.
+    """
+
+    parts: Callable[[], Sequence[Part]]
+    open: Opener
+
+    def catalogue(self) -> Catalogue:
+        """The commands of every part, in their order."""
+        return Catalogue(command for part in self.parts() for command in part.commands)
+
+
+def load() -> Application:
+    """The application of this product: `APPLICATION` of its topmost module."""
+    found: Application = import_module(_HOME).APPLICATION
+    return found

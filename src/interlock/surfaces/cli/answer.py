@@ -1,0 +1,72 @@
+"""Answers one parsed command line: embedded, on the store that it means.
+
+What it does: reads the values that the line names, opens the application where the verb needs one, and calls
+the client as the person at this machine. What it does not do: it shows nothing and chooses no exit code.
+
+Rules: nothing is opened, let alone created, for a call that cannot be accepted; a query makes no store; verbs
+about the machine itself get no application.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext, redirect_stdout
+from pathlib import Path
+from typing import TypeVar
+
+from msgspec import Struct
+
+from interlock.base.part import Effect
+from interlock.surfaces.application import Application
+from interlock.surfaces.catalogue import Catalogue
+from interlock.surfaces.cli.build import Invocation
+from interlock.surfaces.cli.edge import folder_of, person, store_path
+from interlock.surfaces.cli.values import read_values
+from interlock.surfaces.client import Client, checked_input
+
+Service = TypeVar("Service")
+
+
+async def answer(invocation: Invocation, catalogue: Catalogue, application: Application) -> Struct:
+    """The output of the invoked command. Raises: what reading, opening and the command raise."""
+    command = invocation.command
+    given = read_values(command, invocation.given)
+    store = store_path(invocation.store, Path.cwd())
+    if command.machine:
+        places = {"store": str(store), "config": invocation.config}
+        given |= {name: place for name, place in places.items() if name in _names(command.input) and place}
+        return await Client(catalogue, person(), _MachineServices(catalogue)).call(command.name, given)
+    checked_input(command, given)
+    config = Path(invocation.config) if invocation.config else None
+    create = command.effect is not Effect.READS
+    watches = command.effect is Effect.STARTS and not invocation.json and _is_terminal()
+    folder = folder_of(store) if create and not invocation.store else nullcontext()
+    # Standard output is for the answer alone: what a user's plan prints goes to standard error.
+    with folder, redirect_stdout(sys.stderr):
+        async with application.open(store=store, config=config, create=create) as opened:
+            client = opened.client(person())
+            if watches:
+                from interlock.surfaces.cli.progress import watched
+
+                return await watched(client, command, given)
+            return await client.call(command.name, given)
+
+
+def _names(record: type[Struct]) -> tuple[str, ...]:
+    return record.__struct_encode_fields__
+
+
+def _is_terminal() -> bool:
+    return sys.stdout.isatty() and sys.stderr.isatty()
+
+
+class _MachineServices:
+    """What a verb about the machine itself may ask for: the catalogue, since no application is open."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    def get(self, kind: type[Service]) -> Service:
+        if not isinstance(self._catalogue, kind):
+            raise KeyError(kind.__name__)
+        return self._catalogue

@@ -1,0 +1,234 @@
+"""Builds the command line from the catalogue.
+
+What it does: one generic builder turns the members of any input record into the options of a verb; nouns
+become groups of verbs. Parsing a line gives an `Invocation`: which command, with which texts, on which store.
+
+What it does not do: it has no function for any one verb, reads no file, and validates no value beyond its
+form.
+
+Rules: the verbs of a noun are built only when the line names that noun, so that starting stays cheap however
+long the catalogue grows; what the line does not give is left out, so the record's own defaults hold.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from cyclopts import App, Group, Parameter, Token
+
+import interlock
+from interlock.base.ids import shown
+from interlock.base.part import Command
+from interlock.surfaces.catalogue import GLOBAL_OPTIONS, Catalogue
+from interlock.surfaces.members import Kind, Member, default_text, members_of
+
+_GLOBAL = Group("Options of every verb", sort_key=2)
+_OWN = Group("Options", sort_key=1)
+_ARGUMENTS = Group("Arguments", sort_key=0)
+_NOUNS = Group("Nouns", sort_key=0)
+_MACHINE = Group("This machine", sort_key=1)
+_VERBS = Group("Verbs", sort_key=0)
+_ABOUT = Group("About", sort_key=2)
+
+_METAVARS = {Kind.TEXT: "TEXT", Kind.INTEGER: "N", Kind.CHOICE: "CHOICE", Kind.JSON: "JSON|@FILE|-"}
+_INTEGER_DIGITS_MAX = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One parsed command line: `given` holds the members that were given, as texts, integers and flags."""
+
+    command: Command
+    given: Mapping[str, object]
+    store: str | None
+    config: str | None
+    json: bool
+
+
+def build(catalogue: Catalogue, only: str | None = None) -> App:
+    """The command line of `catalogue`; with `only`, the verbs of that noun and the names of the others.
+
+    Calling the result with tokens gives an `Invocation`, or None after it has printed help or the version.
+    """
+    app = App(
+        name="interlock",
+        help="Runs operations that must not go wrong, and proves what happened.",
+        version=interlock.__version__,
+        help_format="plaintext",
+        help_epilogue="Add --help to any noun or verb to see more, with an example.",
+        group_arguments=_ARGUMENTS,
+        group_parameters=_OWN,
+        group_commands=_ABOUT,
+    )
+    for noun in catalogue.nouns():
+        verbs = catalogue.verbs(noun)
+        group = App(name=noun, help=_sentence(verbs), group=_NOUNS, version_flags=[], help_epilogue="")
+        app.command(group)
+        if only in {None, noun}:
+            for command in verbs:
+                group.command(_verb(command))
+    for command in catalogue.verbs(""):
+        app.command(_verb(command))
+    return app
+
+
+def _sentence(verbs: Sequence[Command]) -> str:
+    return ", ".join(command.verb for command in verbs)
+
+
+def _verb(command: Command) -> App:
+    return App(
+        name=command.verb,
+        help=command.summary,
+        help_epilogue=f"Example: {command.example}",
+        default_command=_reader(command),
+        version_flags=[],
+        group=_VERBS if command.noun else _MACHINE,
+    )
+
+
+def _reader(command: Command) -> Callable[..., Invocation]:
+    """A function with the command's members and the global options as its signature."""
+    own = [
+        member
+        for member in members_of(command.input)
+        if not (command.machine and member.name in GLOBAL_OPTIONS)
+    ]
+    placed = sorted(
+        (member for member in own if member.name in command.positional),
+        key=lambda member: command.positional.index(member.name),
+    )
+    named = [member for member in own if member.name not in command.positional]
+    signature = inspect.Signature(
+        [_positional(command, member) for member in placed]
+        + [_option(m) for m in named]
+        + list(_global_options())
+    )
+
+    def read(*args: object, **kwargs: object) -> Invocation:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        values = bound.arguments
+        return Invocation(
+            command=command,
+            given={member.name: values[member.name] for member in own if values[member.name] is not None},
+            store=values["store"] or None,
+            config=values["config"] or None,
+            json=values["json"],
+        )
+
+    read.__signature__ = signature  # type: ignore[attr-defined]
+    read.__doc__ = command.summary
+    return read
+
+
+def _positional(command: Command, member: Member) -> inspect.Parameter:
+    # A document that must be given and is not comes from standard input, as filters have always done.
+    reads_input = member.kind is Kind.JSON and member.required and member.name == command.positional[-1]
+    optional = reads_input or not member.required
+    return inspect.Parameter(
+        member.name,
+        inspect.Parameter.POSITIONAL_ONLY,
+        default="-" if reads_input else None if optional else inspect.Parameter.empty,
+        annotation=Annotated[
+            _type(member),
+            _parameter(member, _name(member).upper(), "-" if reads_input else default_text(member)),
+        ],
+    )
+
+
+def _option(member: Member) -> inspect.Parameter:
+    return inspect.Parameter(
+        member.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=inspect.Parameter.empty if member.required else None,
+        annotation=Annotated[_type(member), _parameter(member, f"--{_name(member)}", default_text(member))],
+    )
+
+
+def _name(member: Member) -> str:
+    return member.name.replace("_", "-")
+
+
+def _type(member: Member) -> object:
+    base: type = {Kind.FLAG: bool, Kind.INTEGER: int}.get(member.kind, str)
+    whole = list[base] if member.repeated else base  # type: ignore[valid-type]
+    return whole if member.required else whole | None
+
+
+def _parameter(member: Member, name: str, default: str) -> Parameter:
+    bounds = f" ({member.bounds})" if member.bounds and member.kind is Kind.INTEGER else ""
+    return Parameter(
+        name=name,
+        help=member.description + bounds,
+        metavar=None if member.kind is Kind.FLAG else _METAVARS[member.kind],
+        show_default=default or False,
+        choices=member.choices or None,
+        converter=_converter(member),
+        negative=None if member.kind is Kind.FLAG and member.default is not False else (),
+        allow_leading_hyphen=member.kind is Kind.JSON,  # `-` is standard input
+        json_list=False,
+    )
+
+
+def _converter(member: Member) -> Callable[[object, Sequence[Token]], object] | None:
+    match member.kind, member.repeated:
+        case Kind.INTEGER, True:
+            return lambda _hint, tokens: [_integer(token.value) for token in tokens]
+        case Kind.INTEGER, False:
+            return lambda _hint, tokens: _integer(tokens[0].value)
+        case Kind.JSON, _:
+            return lambda _hint, tokens: _json_text(tokens[0].value)
+        case _:
+            return None
+
+
+def _integer(text: str) -> int:
+    """A whole number in decimal digits only: no `1_000`, no `0x10`, no `1.5`."""
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= _INTEGER_DIGITS_MAX):
+        raise ValueError("a whole number is expected")
+    return int(text)
+
+
+def _json_text(text: str) -> str:
+    """The text as it stands. It may begin with a hyphen; no JSON begins with two, which is a wrong option."""
+    if text.startswith("--"):
+        raise ValueError(f"JSON is expected, not the option {shown(text.partition('=')[0])}")
+    return text
+
+
+def _global_options() -> Iterator[inspect.Parameter]:
+    for name, hint, parameter in (
+        (
+            "store",
+            str | None,
+            Parameter(
+                name="--store",
+                metavar="PATH",
+                env_var="INTERLOCK_STORE",
+                help="The store; by default .interlock/store.db of the nearest folder upwards that has one.",
+            ),
+        ),
+        (
+            "config",
+            str | None,
+            Parameter(
+                name="--config",
+                metavar="PATH",
+                env_var="INTERLOCK_CONFIG",
+                help="The settings file; by default interlock.toml of the working directory, if any.",
+            ),
+        ),
+        ("json", bool, Parameter(name="--json", negative=(), help="Answer with one JSON object.")),
+    ):
+        common = Parameter(group=_GLOBAL, show_default=False)
+        yield inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=False if hint is bool else None,
+            annotation=Annotated[hint, common, parameter],
+        )

@@ -1,0 +1,62 @@
+"""Where the command line stands: which store it means, and who is asking.
+
+What it does: finds the default store, makes the folder that it needs, and makes the principal of the person
+at this machine. What it does not do: it opens nothing, and makes no folder for a store that is named.
+
+Rules: a store that is named is taken as named; else the nearest folder upwards that holds `.interlock`
+decides, like the repository of a version control system; else the working directory. The person is who the
+operating system says, not who the environment claims.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from interlock.base.principal import Principal, local_principal
+from interlock.journal.errors import STORE_UNWRITABLE
+
+STORE_FOLDER = ".interlock"
+STORE_FILE = "store.db"
+
+
+def store_path(named: str | None, folder: Path) -> Path:
+    """The store that is meant: `named`, or the default seen from `folder`."""
+    if named:
+        return Path(named)
+    home = next((place for place in (folder, *folder.parents) if (place / STORE_FOLDER).is_dir()), folder)
+    return home / STORE_FOLDER / STORE_FILE
+
+
+@contextmanager
+def folder_of(store: Path) -> Iterator[None]:
+    """The folder of a default store while it is in use; one that was made for nothing goes again.
+
+    Raises: `store_unwritable`.
+    """
+    try:
+        store.parent.mkdir(mode=0o700, exist_ok=True)
+    except OSError as fault:
+        raise STORE_UNWRITABLE.error(f"no folder {STORE_FOLDER} can be made: {fault.strerror}") from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            store.parent.rmdir()  # only an empty folder can be removed
+
+
+def person() -> Principal:
+    """The principal `local:<user>` of whoever runs this process."""
+    return local_principal(_user())
+
+
+def _user() -> str:
+    import pwd
+
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:  # a container may run under a number that has no name
+        return f"uid-{number}"

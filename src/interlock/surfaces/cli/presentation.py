@@ -1,0 +1,63 @@
+"""How the answers of a noun look to people.
+
+What it does: declares what a module of `surfaces/cli/nouns/` may say about the outputs of its verbs (columns,
+texts, progress), and finds that module. What it does not do: a noun without a module is shown by the generic
+renderer.
+
+Rule: presentation only; nothing here adds an option, changes an input or decides an exit code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
+
+from msgspec import Struct
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of live progress: `mark` is one of the words that `progress.py` knows how to draw."""
+
+    name: str
+    mark: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How to watch a verb that drives: ask `query` ten times a second, and draw the steps of its answer.
+
+    Member `key` of the verb's input names what is driven; member `asks` of the query's input takes that name.
+    `fresh` makes one where the line gave none, so that there is something to ask for.
+    """
+
+    key: str
+    query: str
+    asks: str
+    steps: Callable[[Struct], Sequence[Step]]
+    fresh: Callable[[], str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """What a noun says about its verbs, each by the name of the verb.
+
+    `columns` gives the members to show of the rows of an output's list, by the name of the list; `text` turns
+    an output into bytes that are written as they are; `progress` watches a verb that drives.
+    """
+
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    text: Mapping[str, Callable[[Struct], bytes]] = field(default_factory=dict)
+    progress: Mapping[str, Progress] = field(default_factory=dict)
+
+
+def presentation_of(noun: str) -> Presentation:
+    """The presentation of a noun (`machine` for verbs without one), or an empty one."""
+    module = f"{__package__}.nouns.{noun.replace('-', '_') or 'machine'}"
+    if find_spec(module) is None:
+        return Presentation()
+    found: Presentation = import_module(module).PRESENTATION
+    return found

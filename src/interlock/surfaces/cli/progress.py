@@ -1,0 +1,92 @@
+"""Live progress of a verb that drives, drawn on standard error while the call runs.
+
+What it does: asks a query about ten times a second and draws the steps that it names. What it does not do: it
+changes nothing about the call; if the query fails, drawing stops and the call goes on.
+
+Rule: only used on a terminal, for people; the last picture stays above the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from interlock.base.errors import InterlockError, NotFound
+from interlock.base.part import Command
+from interlock.surfaces.cli.presentation import Progress, Step, presentation_of
+from interlock.surfaces.cli.text import safe
+from interlock.surfaces.client import Client
+
+_POLL_SECONDS = 0.1
+_STEPS_SHOWN_MAX = 20
+_STEPS_BEFORE = 12
+_MARKS = {
+    "done": Text("✓", style="green"),
+    "failed": Text("✗", style="bold red"),
+    "waiting": Text("…", style="yellow"),
+    "pending": Text("·", style="dim"),
+}
+_RUNNING = Spinner("dots", style="cyan")
+
+
+async def watched(client: Client, command: Command, given: Mapping[str, object]) -> Struct:
+    """Run `command` and draw its progress; the output is that of the call."""
+    progress = presentation_of(command.noun).progress.get(command.verb)
+    if progress is None:
+        return await client.call(command.name, given)
+    key = given.get(progress.key) or (progress.fresh() if progress.fresh else None)
+    if key is None:
+        return await client.call(command.name, given)
+    call = asyncio.ensure_future(client.call(command.name, {**given, progress.key: key}))
+    try:
+        await _draw_until_done(client, call, progress, key)
+    except BaseException:
+        call.cancel()
+        await asyncio.wait({call})  # what it holds is released before the application closes
+        raise
+    return call.result()
+
+
+async def _draw_until_done(
+    client: Client, call: asyncio.Future[Struct], progress: Progress, key: object
+) -> None:
+    with Live(console=Console(stderr=True), refresh_per_second=10) as live:
+        while True:
+            last = call.done()
+            try:
+                live.update(_drawn(progress.steps(await client.call(progress.query, {progress.asks: key}))))
+            except NotFound:
+                pass  # it has not begun
+            except InterlockError:
+                break
+            if last:
+                break
+            await asyncio.wait({call}, timeout=_POLL_SECONDS)
+    await asyncio.wait({call})
+
+
+def _drawn(steps: Sequence[Step]) -> Table:
+    """A grid of the steps around the first that is not done; what is cut off is counted."""
+    at = next((place for place, step in enumerate(steps) if step.mark != "done"), len(steps))
+    first = max(0, min(at - _STEPS_BEFORE, len(steps) - _STEPS_SHOWN_MAX))
+    shown = steps[first : first + _STEPS_SHOWN_MAX]
+    grid = Table.grid(padding=(0, 1))
+    _count(grid, first, "before")
+    for step in shown:
+        grid.add_row(
+            _MARKS.get(step.mark, _RUNNING), Text(safe(step.name)), Text(safe(step.note), style="dim")
+        )
+    _count(grid, len(steps) - first - len(shown), "after")
+    return grid
+
+
+def _count(grid: Table, hidden: int, where: str) -> None:
+    if hidden:
+        grid.add_row("", Text(f"{hidden} {where}", style="dim"), "")

@@ -1,0 +1,130 @@
+"""Shows the output of a command.
+
+What it does: writes one JSON object for programs; for people the members of the record line by line, and
+every list of records as a table. What it does not do: it changes no value and knows no command.
+
+Rules: tables are drawn by `rich` on a terminal only; into a pipe go the same columns, aligned, whole and
+without colour, so that other tools can read them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from interlock.base.part import Command
+from interlock.surfaces.cli.presentation import presentation_of
+from interlock.surfaces.cli.text import cell, is_absent, title
+
+
+def show(command: Command, output: Struct, *, as_json: bool) -> None:
+    """Write `output` to standard output in the form that its reader needs."""
+    if as_json:
+        sys.stdout.buffer.write(msgspec.json.encode(output) + b"\n")
+        return
+    presentation = presentation_of(command.noun)
+    if as_text := presentation.text.get(command.verb):
+        _write_as_is(as_text(output))
+        return
+    written = False
+    for name, block in _blocks(output):
+        if written:
+            sys.stdout.write(f"\n{title(name)}\n" if name else "\n")
+        if name is None:
+            _lines(block)
+        else:
+            _table(block, presentation.columns.get(f"{command.verb}.{name}"))
+        written = True
+    if not written and sys.stdout.isatty():
+        sys.stdout.write("nothing to show\n")
+
+
+def _write_as_is(content: bytes) -> None:
+    """Exactly these bytes; on a terminal a last line is ended, so that the prompt starts on its own."""
+    ending = b"\n" if sys.stdout.isatty() and not content.endswith(b"\n") else b""
+    sys.stdout.buffer.write(content + ending)
+
+
+def _blocks(output: Struct) -> Iterator[tuple[str | None, list[dict[str, object]]]]:
+    """The output in the order of its members: rows of named tables, and between them lines (without a name).
+
+    A block of lines is one row; what is absent has no line, and an empty list no table.
+    """
+    lines: dict[str, object] = {}
+    for name, value in _pairs(output):
+        rows = _rows(value)
+        if not rows:
+            found = _flat(value, f"{name}.") if isinstance(value, Struct) else iter([(name, value)])
+            lines |= {key: each for key, each in found if not is_absent(each)}
+            continue
+        if lines:
+            yield None, [lines]
+            lines = {}
+        yield name, [dict(_flat(row)) for row in rows]
+    if lines:
+        yield None, [lines]
+
+
+def _pairs(record: Struct) -> Iterator[tuple[str, object]]:
+    for name in record.__struct_fields__:
+        yield name, getattr(record, name)
+
+
+def _flat(record: Struct, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Members of the record and of the records inside it, with dotted names."""
+    for name, value in _pairs(record):
+        if isinstance(value, Struct):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _rows(value: object) -> Sequence[Struct]:
+    """The records of a list, or nothing where the value is no list of records."""
+    if not isinstance(value, list | tuple):
+        return ()
+    records = [each for each in value if isinstance(each, Struct)]
+    return records if len(records) == len(value) else ()
+
+
+def _lines(block: Sequence[Mapping[str, object]]) -> None:
+    width = max(len(title(name)) for row in block for name in row)
+    for row in block:
+        for name, value in row.items():
+            sys.stdout.write(f"{title(name):<{width}}  {cell(name, value)}\n")
+
+
+def _table(rows: Sequence[Mapping[str, object]], columns: Sequence[str] | None) -> None:
+    names = columns or tuple(dict.fromkeys(key for row in rows for key in row))
+    used = [name for name in names if not all(is_absent(row.get(name)) for row in rows)] or list(names)
+    cells = [[cell(name, row.get(name)) for name in used] for row in rows]
+    headings = [title(name) for name in used]
+    if sys.stdout.isatty():
+        _draw(headings, cells)
+    else:
+        _align([[text.upper() for text in headings], *cells])
+
+
+def _align(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        padded = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
+        sys.stdout.write(padded.rstrip() + "\n")
+
+
+def _draw(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    sys.stdout.flush()
+    Console().print(table)

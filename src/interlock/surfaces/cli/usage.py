@@ -1,0 +1,68 @@
+"""What is wrong with a command line, in our words.
+
+What it does: turns the parser's refusals into `usage_invalid` errors that name the option and suggest the
+nearest one. What it does not do: it never repeats a value that was typed, since that may be a secret or a
+whole document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import chain
+
+from cyclopts import exceptions as parser
+
+from interlock.base.errors import InterlockError
+from interlock.base.ids import shown
+from interlock.surfaces.catalogue import suggestion
+from interlock.surfaces.errors import USAGE_INVALID
+
+
+def usage_error(fault: parser.CycloptsError) -> InterlockError:
+    """The `usage_invalid` error that says what the parser refused."""
+    verb = " ".join(["interlock", *(fault.command_chain or ())])
+    return USAGE_INVALID.error(_message(fault, verb), command=verb)
+
+
+def _message(fault: parser.CycloptsError, verb: str) -> str:
+    match fault:
+        case parser.UnknownOptionError():
+            typed = (fault.token.keyword or fault.token.value).partition("=")[0]
+            known = chain.from_iterable(
+                argument.names for argument in fault.argument_collection if argument.parse
+            )
+            return f"`{verb}` has no option {shown(typed)}{suggestion(typed, known)}"
+        case parser.UnknownCommandError():
+            typed = (fault.unused_tokens or [""])[0]
+            return _unknown_word(typed, [] if fault.app is None else list(fault.app), verb)
+        case parser.UnusedCliTokensError():
+            count = len(fault.unused_tokens or [])
+            return f"`{verb}` takes fewer arguments: {count} too many"
+        case parser.MissingArgumentError():
+            return f"`{verb}` needs {_name(fault)}" if not fault.keyword else f"{fault.keyword} needs a value"
+        case parser.RepeatArgumentError():
+            return f"{fault.token.keyword or _name(fault)} is given more than once"
+        case parser.CoercionError() | parser.ValidationError():
+            return f"{_name(fault)}: {_expected(fault)}"
+        case _:
+            return f"`{verb}` cannot be read as it stands"
+
+
+def _unknown_word(typed: str, names: Iterable[str], verb: str) -> str:
+    known = [name for name in names if not name.startswith("-")]
+    kind = "verb" if " " in verb else "noun or verb"
+    return (
+        f"`{verb}` has no {kind} {shown(typed)}{suggestion(typed, known) or '; it has: ' + ', '.join(known)}"
+    )
+
+
+def _name(fault: parser.CycloptsError) -> str:
+    return fault.argument.name if fault.argument is not None else "an argument"
+
+
+def _expected(fault: parser.CoercionError | parser.ValidationError) -> str:
+    """What our own converter says, else the choices; the parser's words would repeat the value."""
+    if isinstance(fault.__cause__, ValueError):
+        return str(fault.__cause__)
+    choices = fault.argument.get_choices(force=True) if fault.argument is not None else None
+    return f"one of {', '.join(choices)} is expected" if choices else "it takes no such value"

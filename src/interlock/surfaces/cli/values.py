@@ -1,0 +1,56 @@
+"""Reads the values of a command line: JSON that is given inline, in a file, or on standard input.
+
+What it does: turns the text of a free-JSON member into its value, with bounds and strict parsing. What it
+does not do: it reads nothing that the line does not name, and never more than the bound.
+
+Rule: `@FILE` names a file, `-` is standard input, which can be read once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from interlock.base.bounds import JSON_BYTES_MAX
+from interlock.base.canonical import parse
+from interlock.base.errors import InterlockError
+from interlock.base.part import Command
+from interlock.surfaces.client import at_member
+from interlock.surfaces.errors import INPUT_UNREADABLE, USAGE_INVALID
+from interlock.surfaces.members import Kind, members_of
+
+
+def read_values(command: Command, given: Mapping[str, object]) -> dict[str, object]:
+    """The members that were given, with the text of JSON members replaced by its value.
+
+    Raises: `json_…` and `input_unreadable`, naming the member; `usage_invalid` where standard input is named
+    twice.
+    """
+    free = {member.name for member in members_of(command.input) if member.kind is Kind.JSON}
+    if sum(given.get(name) == "-" for name in free) > 1:
+        raise USAGE_INVALID.error("standard input can be read only once, and two values name it")
+    return {name: _json(name, value) if name in free else value for name, value in given.items()}
+
+
+def _json(name: str, text: object) -> object:
+    try:
+        return parse(_content(str(text)))
+    except InterlockError as fault:
+        raise at_member(fault, name) from None
+
+
+def _content(text: str) -> str | bytes:
+    if text == "-":
+        if sys.stdin is None:
+            raise INPUT_UNREADABLE.error("standard input is closed")
+        return sys.stdin.buffer.read(JSON_BYTES_MAX + 1)
+    if not text.startswith("@"):
+        return text
+    try:
+        with Path(text[1:]).open("rb") as file:
+            return file.read(JSON_BYTES_MAX + 1)
+    except OSError as fault:
+        raise INPUT_UNREADABLE.error(f"the file cannot be read: {fault.strerror}") from None
+    except ValueError:  # a path that no file can have
+        raise INPUT_UNREADABLE.error("the file cannot be read: not a path") from None

@@ -1,0 +1,183 @@
+"""Writes the reference pages of `docs/reference/`: the command line, the error codes, the settings.
+
+What it does: turns the declarations of the parts into three pages. What it does not do: it adds no fact of
+its own; what a page lacks, a part has not declared.
+
+Rules: the same parts give the same bytes; nothing depends on the machine, the time or the width of a screen.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from interlock.base.part import Command, Part
+from interlock.surfaces.application import load
+from interlock.surfaces.catalogue import GLOBAL_OPTIONS, Catalogue
+from interlock.surfaces.members import Kind, Member, default_text, members_of
+
+_EFFECTS = {"reads": "reads only", "changes": "changes something", "starts": "starts work"}
+
+_CLI_HEAD = """\
+# Command line
+
+`interlock <noun> <verb>`, or `interlock <verb>` for what concerns the machine itself. Written by `make docs`
+from the catalogue of commands.
+
+## Options of every verb
+
+| option | variable | meaning |
+|---|---|---|
+| `--store PATH` | `INTERLOCK_STORE` | the store; by default `.interlock/store.db` of the nearest folder \
+upwards that has a `.interlock`, else of the working directory |
+| `--config PATH` | `INTERLOCK_CONFIG` | the settings file; by default `interlock.toml` of the working \
+directory, if there is one; see [settings](settings.md) |
+| `--json` | | answer with one JSON object on standard output, also where the answer is an error |
+| `--help` | | what the noun or verb takes, with an example |
+
+A JSON value is given inline, as `@FILE`, or as `-` for standard input. Text answers are for people and may
+change; programs use `--json`. `NO_COLOR` switches colour off.
+
+## Exit codes
+
+| code | means |
+|---|---|
+| 0 | done |
+| 1 | failed; for verbs that drive: what they drove failed or was cancelled |
+| 2 | wrong usage or unacceptable input |
+| 3 | not found |
+| 4 | conflict |
+| 5 | refused by a policy or a missing permission |
+| 6 | overloaded: ask again later |
+| 7 | corrupt |
+| 8 | what was driven waits |
+| 130 | interrupted from the keyboard |
+| 141 | whoever read the output has gone |
+
+An error for people goes to standard error. With `--json` it is one object on standard output: `error`, with
+members `code`, `category`, `retryable`, `message`, `advice` and `details`; the codes stand in
+[errors](errors.md).
+"""
+
+_ERRORS_HEAD = """\
+# Error codes
+
+Every error has a stable code, a category and an advice. Programs test the code; a retryable error may go away
+without a change by the caller. Written by `make docs` from what the parts declare.
+
+| code | category | retryable | what to do |
+|---|---|---|---|
+"""
+
+_SETTINGS_HEAD = """\
+# Settings
+
+Sources, the later wins: the defaults below; the file `interlock.toml` of the working directory, or the one
+that `--config` or `INTERLOCK_CONFIG` names; variables `INTERLOCK_<SECTION>__<NAME>`; arguments. An unknown
+section or setting is refused. A secret is given as a reference (`env:NAME`, `file:/path`), never as itself.
+Written by `make docs` from what the parts declare.
+"""
+
+
+def pages(parts: Sequence[Part]) -> dict[str, str]:
+    """The text of each page by its file name."""
+    return {
+        "cli.md": _CLI_HEAD + "".join(_nouns(Catalogue(each for part in parts for each in part.commands))),
+        "errors.md": _ERRORS_HEAD + "".join(_error_rows(parts)),
+        "settings.md": _SETTINGS_HEAD + "".join(_sections(parts)),
+    }
+
+
+def write(folder: Path, parts: Sequence[Part]) -> None:
+    """Write every page into `folder`, which is made if need be."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in pages(parts).items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def _nouns(catalogue: Catalogue) -> Iterator[str]:
+    for noun in sorted(catalogue.nouns()):
+        yield f"\n## {noun}\n"
+        for command in catalogue.verbs(noun):
+            yield from _verb(command)
+    if machine := catalogue.verbs(""):
+        yield "\n## This machine\n"
+        for command in machine:
+            yield from _verb(command)
+
+
+def _verb(command: Command) -> Iterator[str]:
+    words = " ".join(filter(None, [command.noun, command.verb]))
+    yield f"\n### {words}\n\n{command.summary} Example: `{command.example}`\n\n"
+    again = "may be repeated safely" if command.idempotent else "is a new call each time"
+    yield f"Permission `{command.permission}`; {_EFFECTS[command.effect]}; {again}.\n"
+    yield from _inputs(command)
+    outputs = ", ".join(f"`{name}`" for name in command.output.__struct_encode_fields__)
+    yield f"\nAnswers with {outputs}.\n" if outputs else "\nAnswers with an empty object.\n"
+
+
+def _inputs(command: Command) -> Iterator[str]:
+    members = [
+        each for each in members_of(command.input) if not (command.machine and each.name in GLOBAL_OPTIONS)
+    ]
+    if not members:
+        return
+    yield "\n| argument | value | default | meaning |\n|---|---|---|---|\n"
+    for member in sorted(members, key=lambda each: _place(command, each)):
+        name = member.name.replace("_", "-")
+        placed = member.name in command.positional
+        shown_name = f"`{name.upper()}`" if placed else f"`--{name}`"
+        yield _row([shown_name, _value(member), _default(member), member.description])
+
+
+def _place(command: Command, member: Member) -> int:
+    return (
+        command.positional.index(member.name)
+        if member.name in command.positional
+        else len(command.positional)
+    )
+
+
+def _value(member: Member) -> str:
+    if member.kind is Kind.CHOICE:
+        text = ", ".join(f"`{choice}`" for choice in member.choices)
+    else:
+        text = ", ".join(filter(None, [member.kind.value, member.bounds]))
+    return f"{text}; may be given again" if member.repeated else text
+
+
+def _default(member: Member) -> str:
+    if member.required:
+        return "required"
+    return f"`{text}`" if (text := default_text(member)) else ""
+
+
+def _error_rows(parts: Iterable[Part]) -> Iterator[str]:
+    codes = {code.code: code for part in parts for code in part.errors}
+    for _, code in sorted(codes.items()):
+        yield _row([f"`{code.code}`", code.category.value, "yes" if code.retryable else "no", code.advice])
+
+
+def _sections(parts: Iterable[Part]) -> Iterator[str]:
+    sections = sorted((section for part in parts for section in part.settings), key=lambda each: each.name)
+    for section in sections:
+        yield f"\n## [{section.name}]\n\n{_sentence(section.record)}\n\n"
+        yield "| setting | value | default | meaning |\n|---|---|---|---|\n"
+        for member in members_of(section.record):
+            yield _row([f"`{member.name}`", _value(member), _default(member), member.description])
+
+
+def _sentence(record: type[Struct]) -> str:
+    return (record.__doc__ or "").strip().partition("\n")[0]
+
+
+def _row(cells: Iterable[str]) -> str:
+    escaped = [" ".join(each.split()).replace("|", "\\|") for each in cells]
+    return "|" + "|".join(f" {each} " if each else " " for each in escaped) + "|\n"
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]), load().parts())
