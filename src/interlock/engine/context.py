@@ -19,7 +19,7 @@ import orjson
 from interlock.base.canonical import Json, canonical
 from interlock.base.errors import InterlockError
 from interlock.base.ids import context_key
-from interlock.base.merkle_map import ArtifactRef, MerkleMap, NodeNeeded
+from interlock.base.merkle_map import ArtifactRef, MerkleMap, NodesMissing
 from interlock.base.secret_scan import refuse_secrets
 from interlock.engine.errors import (
     CONTEXT_DESERIALIZE_FAILED,
@@ -46,28 +46,29 @@ class RunContext:
 
     async def value(self, key: str) -> bytes | None:
         """Canonical bytes of a value, or None. Raises: `artifact_not_found`, `artifact_corrupt`."""
-        found = await self._loading(lambda: self._map.get(key))
+        found = await self._loading(lambda content: content.get_raw(key))
         return await self._fetched(found) if isinstance(found, ArtifactRef) else found
 
     async def updated(self, writes: Mapping[str, bytes | None]) -> tuple[RunContext, list[Blob]]:
         """The context after `writes` (None deletes), and the artifacts that it adds."""
         if not writes:
             return self, []
-        content, blobs = await self._loading(lambda: self._map.update(writes))
+        content, blobs = await self._loading(lambda before: before.update(writes))
         return RunContext(content, self._artifacts), [Blob(i, SNAPSHOT_KIND, b) for i, b in blobs]
 
     async def dump(self) -> dict[str, bytes]:
         """Every key with its canonical bytes: costs the size of the context."""
-        entries = await self._loading(lambda: list(self._map.items()))
+        entries = await self._loading(lambda content: list(content.items()))
         return {k: await self._fetched(v) if isinstance(v, ArtifactRef) else v for k, v in entries}
 
-    async def _loading(self, operation: Callable[[], T]) -> T:
-        """Run an operation on the map, fetching each node that it turns out to need."""
+    async def _loading(self, operation: Callable[[MerkleMap], T]) -> T:
+        """Run an operation on the map, fetching the nodes that it turns out to need."""
         while True:
             try:
-                return operation()
-            except NodeNeeded as missing:
-                self._map.supply(missing.id, await self._fetched(ArtifactRef(missing.id)))
+                return operation(self._map)
+            except NodesMissing as missing:
+                contents = await self._artifacts.get(missing.ids)
+                self._map = self._map.with_nodes(dict(zip(missing.ids, contents, strict=True)))
 
     async def _fetched(self, reference: ArtifactRef) -> bytes:
         [content] = await self._artifacts.get([reference.id])

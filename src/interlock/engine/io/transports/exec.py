@@ -16,6 +16,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import stat
 from pathlib import Path, PurePath
 from types import MappingProxyType
 from typing import Annotated, Final, Literal
@@ -176,16 +177,16 @@ class ExecTransport:
 
     def _allowed_program(self, path: str, context: TransportContext) -> str:
         """The real path of the program, which this plan may run."""
-        if not _is_argument(path):
+        if not _is_argument(path) or not _is_argument(real := os.path.realpath(path)):
             raise EXEC_REQUEST_INVALID.error("the request breaks its form at $.program_path")
-        real = os.path.realpath(path)
         allowed = (os.path.realpath(prefix) for prefix in self._settings.allowed_paths)
         # Asked before the file is looked at, so that a refusal tells nothing about what exists.
         if not context.local_plan and not any(PurePath(real).is_relative_to(prefix) for prefix in allowed):
-            raise EXEC_PROGRAM_NOT_ALLOWED.error(f"{real} is not under an allowed path", path=real)
-        if not Path(real).exists():
+            raise EXEC_PROGRAM_NOT_ALLOWED.error("the program is not under an allowed path", path=path)
+        mode = _mode(real)
+        if not mode:
             raise EXEC_PROGRAM_MISSING.error(f"there is no program {real}", path=real)
-        if not Path(real).is_file() or not os.access(real, os.X_OK):
+        if not stat.S_ISREG(mode) or not os.access(real, os.X_OK):
             raise EXEC_PROGRAM_NOT_EXECUTABLE.error(f"{real} is not an executable file", path=real)
         return real
 
@@ -205,7 +206,7 @@ class ExecTransport:
         for place, texts in (("argv", order.argv), ("env", [*environment, *environment.values()])):
             if not all(map(_is_argument, texts)):
                 raise EXEC_REQUEST_INVALID.error(f"the request breaks its form at $.{place}")
-        if order.cwd is not None and not (_is_argument(order.cwd) and Path(order.cwd).is_dir()):
+        if order.cwd is not None and not (_is_argument(order.cwd) and stat.S_ISDIR(_mode(order.cwd))):
             raise EXEC_REQUEST_INVALID.error("the folder at $.cwd does not exist")
         return Program(
             executable=real_path,
@@ -224,6 +225,14 @@ def _is_argument(text: str) -> bool:
         return b"\0" not in text.encode()
     except UnicodeEncodeError:
         return False
+
+
+def _mode(path: str) -> int:
+    """The kind and permissions of a file, 0 when there is none that can be seen."""
+    try:
+        return Path(path).stat().st_mode
+    except OSError:
+        return 0
 
 
 def _judge(order: ExecRequest, path: str, ended: Ended) -> None:

@@ -12,6 +12,7 @@ address.
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing, suppress
@@ -35,12 +36,8 @@ from interlock.engine.io.transports.http_errors import (
 
 _KEEPALIVE_SECONDS_MAX: Final = 30.0
 _ENCODINGS: Final = frozenset({"", "identity", "gzip", "deflate"})
-_FAULTS: Final = (
-    httpcore2.TimeoutException,
-    httpcore2.NetworkError,
-    httpcore2.ProtocolError,
-    TimeoutError,
-)
+_HOST: Final = re.compile(rb"[A-Za-z0-9._:-]{1,255}")
+_PORTS: Final = range(1, 65_536)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +149,9 @@ class Wire:
         try:
             async with asyncio.timeout(sending.timeout_ms / 1000):
                 return await self._exchange(request, sending, progress)
-        except _FAULTS as fault:
+        except InterlockError:
+            raise
+        except Exception as fault:  # noqa: BLE001 - what a library of the network raises is not all declared
             raise _fault(host, fault, sending, sent=progress.sent) from None
 
     async def close(self) -> None:
@@ -186,10 +185,12 @@ def _request(sending: Sending) -> httpx2.Request:
         url = httpx2.URL(sending.url).copy_with(fragment=None)
     except (httpx2.InvalidURL, UnicodeError, ValueError):
         raise HTTP_REQUEST_INVALID.error("the request has no valid address at $.url") from None
-    if url.scheme not in {"http", "https"} or not url.host or url.userinfo:
+    if url.scheme not in {"http", "https"} or url.userinfo:
         raise HTTP_REQUEST_INVALID.error(
-            "the address at $.url is not an http or https one with a host and without user and password"
+            "the address at $.url is not an http or https one without user and password"
         )
+    if _HOST.fullmatch(url.raw_host) is None or (url.port is not None and url.port not in _PORTS):
+        raise HTTP_REQUEST_INVALID.error("the address at $.url has no valid host and port")
     fixed = {"accept": "*/*", "accept-encoding": "gzip, deflate"}
     return httpx2.Request(sending.method, url, headers=fixed | dict(sending.headers), content=sending.content)
 

@@ -5,8 +5,8 @@ coroutine function runs on the event loop, any other in a thread. What it does n
 cancelled call leaves the function of a thread running, and drops what it returns.
 
 Rules: an unknown name is refused; what a function raises becomes `python_failed` without a word of its
-text, except for errors of our own tree, which are safe by construction. Functions count as reads: one that
-writes to the outside belongs in a state that declares its effect and gives the function its key.
+text, except for errors of our own tree, which are safe by construction. What a function does is not seen in its
+name, so a state that calls one says what its side effects are.
 """
 
 from __future__ import annotations
@@ -72,9 +72,9 @@ class PythonTransport:
         self._functions = functions.by_name
 
     def effectful(self, request: Json) -> bool:
-        """Never, as far as a request can tell."""
+        """Always: what a function does is not seen in its request."""
         del request
-        return False
+        return True
 
     async def call(self, request: Json, context: TransportContext) -> Json:
         """Call the function that `request` names. Raises: the `python_…` codes, and errors of our tree."""
