@@ -1,0 +1,88 @@
+"""Processes that can be killed at any durable operation, and what they leave behind."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from interlock.base.clock import SystemClock, SystemEntropy
+from interlock.engine.events import EVENTS
+from interlock.journal.catalogue import EventCatalogue
+from interlock.journal.chain import Recorded
+from interlock.journal.journal import Journal
+from interlock.journal.streams import stream_id
+from interlock.stores.sqlite import open_sqlite
+
+
+class Zygote:
+    """Sends orders to the forking process."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).parent / "zygote.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def order(self, **order: Any) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+    def close(self) -> None:
+        self._process.communicate(timeout=20)
+
+
+@dataclass
+class Case:
+    """One run on one store, driven by processes that may be killed."""
+
+    zygote: Zygote
+    folder: Path
+    plan: str
+    run_id: str = field(default_factory=lambda: str(uuid4()))
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "store.db"
+
+    @property
+    def outside(self) -> list[str]:
+        path = self.folder / "outside.log"
+        return path.read_text("utf-8").split("\n")[:-1] if path.exists() else []
+
+    def act(self, action: str, kill_at: int | None = None) -> dict[str, Any]:
+        return self.zygote.order(
+            store=str(self.store),
+            outside=str(self.folder / "outside.log"),
+            plan=self.plan,
+            run_id=self.run_id,
+            action=action,
+            kill_at=kill_at,
+        )
+
+    def finish(self, kills: list[int] | None = None) -> dict[str, Any]:
+        """Start or resume until nothing is killed any more; each of `kills` kills one try."""
+        for kill_at in [*(kills or []), None]:
+            done = self.act("start", kill_at)
+            if done["code"] == 0:
+                break
+        return done
+
+    async def events(self) -> list[Recorded]:
+        store = await open_sqlite(self.store, create=False)
+        try:
+            journal = Journal(store, EventCatalogue(EVENTS), SystemClock(), SystemEntropy())
+            stream = stream_id("default", "run", self.run_id)
+            return [event async for page in journal.read(stream) for event in page]
+        finally:
+            await store.close()

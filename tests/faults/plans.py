@@ -1,0 +1,110 @@
+"""Plans whose every durable operation is a place to be killed at. Handlers note what they do to the outside in a file,
+which is what the tests believe, beside the journal."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from interlock import Context, DomainEvent, Io, IoCall, Plan, Recorder, RetryPolicy, StateFailure
+
+OUTSIDE = "OUTSIDE_LOG"
+
+
+def note(line: str) -> None:
+    """Append one line to the log of the outside, durably enough for a killed process."""
+    with Path(os.environ[OUTSIDE]).open("a", encoding="utf-8") as log:
+        log.write(line + "\n")
+
+
+def noted() -> list[str]:
+    path = Path(os.environ[OUTSIDE])
+    return path.read_text("utf-8").split("\n")[:-1] if path.exists() else []
+
+
+def read_outside(given: object) -> object:
+    """A read: its answer changes with every call, so that a repeated call shows."""
+    note("read")
+    return {"answer": noted().count("read"), "given": given}
+
+
+def absorb(given: dict[str, str]) -> object:
+    """An effect that the outside absorbs by its key."""
+    note(f"deliver {given['key']}")
+    return {"accepted": given["key"]}
+
+
+FUNCTIONS = {"read": read_outside, "absorb": absorb}
+
+
+def call(function: str, given: object, fact_key: str, idempotency_key: str | None = None) -> IoCall:
+    request = {"kind": "call_function_v1", "function": function, "input": given}
+    return IoCall("python", request, fact_key, idempotency_key)
+
+
+small = Plan("small")
+
+
+@small.state
+async def first(ctx: Context) -> int:
+    note("handler first")
+    return 1
+
+
+@small.state(side_effects="apply_side_effect")
+async def second(io: Io, first: int) -> object:
+    note("handler second")
+    return (await io.call(call("absorb", {"key": "k1"}, "effect:k1", "k1"))).response
+
+
+full = Plan("full")
+
+
+@full.state(tags=["fetch_data"], side_effects="read_only_io")
+async def fetch(io: Io, rec: Recorder) -> object:
+    note("handler fetch")
+    result = await io.call(call("read", {"q": 1}, "read:1"))
+    await rec.emit_many([DomainEvent("fetched", {"n": 1}), DomainEvent("fetched", {"n": 2})])
+    return result.response
+
+
+@full.state
+async def stamp(io: Io, fetch: dict[str, object]) -> list[object]:
+    note("handler stamp")
+    return [await io.now("stamped"), (await io.random("salt", 8)).hex()]
+
+
+@full.state(retry=RetryPolicy.fixed(3))
+async def flaky(io: Io, stamp: list[object]) -> str:
+    note("handler flaky")
+    tries = await io.get_recorded_fact("flaky:tried")
+    if tries is None:
+        await io.record_value("flaky:tried", 1)
+        raise StateFailure("not_yet", "it works the second time", retryable=True)
+    return "done"
+
+
+@full.state(after=[flaky], tags=["report"])
+async def report(ctx: Context, rec: Recorder) -> int:
+    note("handler report")
+    await rec.artifact("Output", b"a report " * 2000, {"name": "report.txt"})
+    ctx.write("large", "x" * 5000)
+    return 7
+
+
+@full.state(after=[report], side_effects="apply_side_effect")
+async def publish(io: Io) -> object:
+    note("handler publish")
+    return (await io.call(call("absorb", {"key": "release-1"}, "effect:release", "release-1"))).response
+
+
+unkeyed = Plan("unkeyed")
+
+
+@unkeyed.state(side_effects="apply_side_effect")
+async def send(io: Io) -> object:
+    note("handler send")
+    return (await io.call(call("absorb", {"key": "once"}, "effect:once"))).response
+
+
+PLANS = {"small": small, "full": full, "unkeyed": unkeyed}

@@ -1,0 +1,73 @@
+"""A process that forks a fresh copy of itself for each order, so that killing one costs milliseconds, not an import.
+
+An order on standard input is one JSON line: `{"store", "outside", "plan", "run_id", "action", "kill_at"}`. The child
+opens the store, starts or resumes the run, and kills itself with SIGKILL when it reaches the `kill_at`-th durable
+operation. The answer is one JSON line: `{"code", "points", "answer"}`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+import plans  # noqa: E402 - its own folder is not on the path of a program that is run by name
+
+from interlock import App
+from interlock.base.errors import InterlockError
+from interlock.stores.sqlite import open_sqlite
+
+
+async def act(order: dict[str, Any], points: list[str]) -> dict[str, Any]:
+    def reached(point: str) -> None:
+        points.append(point)
+        if len(points) == order.get("kill_at"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    store = await open_sqlite(Path(order["store"]), faults=reached)
+    try:
+        async with App.open(store, functions=plans.FUNCTIONS) as app:
+            plan = plans.PLANS[order["plan"]]
+            if order["action"] == "start":
+                result = await app.runs.start(plan, run_id=order["run_id"])
+            else:
+                result = await app.runs.resume(order["run_id"], plan=plan)
+            waiting = result.waiting.kind if result.waiting else None
+            return {"phase": result.phase, "waiting": waiting, "snapshot": result.final_snapshot_id}
+    except InterlockError as fault:
+        return {"error": fault.code}
+    finally:
+        await store.close()
+
+
+def child(order: dict[str, Any], answer: int) -> None:
+    os.environ[plans.OUTSIDE] = order["outside"]
+    points: list[str] = []
+    result = asyncio.run(act(order, points))
+    os.write(answer, json.dumps({"points": points, "answer": result}).encode())
+    os._exit(0)
+
+
+def main() -> None:
+    for line in sys.stdin:
+        order = json.loads(line)
+        receive, send = os.pipe()
+        process = os.fork()
+        if process == 0:
+            os.close(receive)
+            child(order, send)
+        os.close(send)
+        with os.fdopen(receive, "rb") as pipe:
+            content = pipe.read()
+        _, status = os.waitpid(process, 0)
+        reply = {"code": os.waitstatus_to_exitcode(status), **json.loads(content or b"{}")}
+        print(json.dumps(reply), flush=True)
+
+
+if __name__ == "__main__":
+    main()
