@@ -1,0 +1,211 @@
+"""Processes that die at a chosen point, and a world that outlives them.
+
+`Points` numbers everything that a process does to the world outside of its memory, and kills it at one of them;
+`World` keeps what survives, starts one process after the other, and checks the run after each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from interlock.app import App
+from interlock.base.events import Claim
+from interlock.engine import events as e
+from interlock.engine.authoring import Plan
+from interlock.engine.config import RunConfig
+from interlock.engine.reports import RunResult
+from interlock.journal.chain import Recorded
+from interlock.journal.ports import Activations, Artifacts, Blob, Held
+from interlock.stores.memory import MemoryStore
+from interlock.testing.app import memory_app, read_run
+from interlock.testing.checker import check_artifacts, check_run
+from tests.simulation.outside import Outside, OutsideTransport
+
+RUN_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
+
+
+class Crash(BaseException):
+    """The process is dead."""
+
+
+class Points:
+    """Counts the points that a process reaches, and kills it at the one with the number `crash_at` (from 1)."""
+
+    def __init__(self, crash_at: int | None = None) -> None:
+        self.crash_at = crash_at
+        self.reached: list[str] = []
+        self.dead = False
+        self.store: MemoryStore | None = None
+
+    def reach(self, name: str) -> None:
+        """Pass a point, or die at it."""
+        if self.dead:
+            raise Crash("a dead process does nothing")
+        self.reached.append(name)
+        if len(self.reached) == self.crash_at:
+            assert self.store is not None
+            self.dead = True
+            self.store.die()
+            raise Crash(name)
+
+
+class PointedArtifacts:
+    """Artifacts whose `put` is two points."""
+
+    def __init__(self, inner: Artifacts, points: Points) -> None:
+        self._inner = inner
+        self._points = points
+
+    async def put(self, blobs: Sequence[Blob]) -> list[str]:
+        self._points.reach("put:before")
+        ids = await self._inner.put(blobs)
+        self._points.reach("put:after")
+        return ids
+
+    async def get(self, ids: Sequence[str]) -> list[bytes]:
+        return await self._inner.get(ids)
+
+    async def exists(self, ids: Sequence[str]) -> list[bool]:
+        return await self._inner.exists(ids)
+
+    async def scan(self, after: str, limit: int) -> list[str]:
+        return await self._inner.scan(after, limit)
+
+
+class PointedActivations:
+    """Activations whose `take` and `release` are two points each."""
+
+    def __init__(self, inner: Activations, points: Points) -> None:
+        self._inner = inner
+        self._points = points
+
+    async def take(
+        self, stream: str, kind: str, owner: str, now_ms: int, lease_ms: int, *, steal: bool = False
+    ) -> Claim | Held:
+        self._points.reach("take:before")
+        claim = await self._inner.take(stream, kind, owner, now_ms, lease_ms, steal=steal)
+        self._points.reach("take:after")
+        return claim
+
+    async def release(self, claims: Sequence[Claim], until_ms: int | None) -> None:
+        self._points.reach("release:before")
+        await self._inner.release(claims, until_ms)
+        self._points.reach("release:after")
+
+    async def claim(
+        self, partition: str, kinds: Sequence[str], owner: str, limit: int, now_ms: int, lease_ms: int
+    ) -> list[Claim]:
+        return await self._inner.claim(partition, kinds, owner, limit, now_ms, lease_ms)
+
+    async def renew(self, claims: Sequence[Claim], now_ms: int, lease_ms: int) -> list[bool]:
+        return await self._inner.renew(claims, now_ms, lease_ms)
+
+    async def due(self, partition: str, kinds: Sequence[str], now_ms: int) -> int | None:
+        return await self._inner.due(partition, kinds, now_ms)
+
+    async def holder(self, stream: str, now_ms: int) -> Claim | None:
+        return await self._inner.holder(stream, now_ms)
+
+
+class World:
+    """What survives every process: the store's content and the outside. One run, one plan.
+
+    `plan` makes the plan anew for each process, as a fresh interpreter would.
+    """
+
+    def __init__(
+        self,
+        plan: Callable[[], Plan],
+        given: Any = None,
+        *,
+        config: RunConfig | None = None,
+        settings: Mapping[str, Mapping[str, object]] = MappingProxyType({}),
+        faults: Callable[[Outside], None] = lambda _: None,
+    ) -> None:
+        self._plan = plan
+        self._given = given
+        self._config = config or RunConfig()
+        self._settings = settings
+        self._content = MemoryStore(owner="content")
+        self._processes = 0
+        self.outside = Outside()
+        faults(self.outside)
+        self.log: list[Recorded] = []
+        self.result: RunResult | None = None
+
+    def process(self, points: Points | None = None) -> App:
+        """A new process on the world."""
+        self._processes += 1
+        points = points or Points()
+        store = self._content.reopen(f"process {self._processes}", faults=points.reach)
+        points.store = store
+        store.artifacts = PointedArtifacts(store.artifacts, points)
+        store.activations = PointedActivations(store.activations, points)
+        transport = OutsideTransport(self.outside, points.reach)
+        return memory_app(
+            store, transports={"outside": transport}, settings=self._settings, seed=self._processes
+        )
+
+    async def live(self, crash_at: int | None = None) -> Points:
+        """One process's life: start the run if there is none, else resume it; then check what it left."""
+        points = Points(crash_at)
+        app = self.process(points)
+        self.result = None
+        try:
+            self.result = await self.drive(app)
+        except BaseException:
+            if not points.dead:
+                raise
+        await self.check()
+        return points
+
+    async def drive(self, app: App) -> RunResult:
+        """Start or resume the run, as an operator would."""
+        plan = self._plan()
+        if await read_run(app, RUN_ID):
+            return await app.runs.resume(RUN_ID, plan=plan)
+        return await app.runs.start(plan, self._given, run_id=RUN_ID, config=self._config)
+
+    async def check(self) -> None:
+        """Read the log anew and hold it against every invariant."""
+        observer = memory_app(self._content.reopen("observer"))
+        log = await read_run(observer, RUN_ID)
+        plan = self._plan().build()
+        check_run(
+            log, plan=plan, policy=self._config.retry_policy, earlier=self.log, result=self.result
+        )
+        await check_artifacts(log, observer.store.artifacts)
+        self.log = log
+
+    async def within(self, work: Callable[[App], Awaitable[Any]]) -> Any:
+        """Let a process of its own do something to the world."""
+        return await work(self.process())
+
+
+def records(log: Sequence[Recorded]) -> list[Any]:
+    """The records of a log."""
+    return [event.record for event in log]
+
+
+def effective(log: Sequence[Recorded]) -> list[tuple[str, Any]]:
+    """Domain events of attempts that completed, in order: what a reader of the run may act on."""
+    kept: list[tuple[str, Any]] = []
+    attempt: list[Any] = []
+    for record in records(log):
+        match record:
+            case e.StateEntered():
+                attempt = []
+            case e.DomainEmitted() | e.ArtifactWritten():
+                attempt.append(record)
+            case e.StateCompleted():
+                kept += [(record.state_id, each) for each in attempt]
+            case _:
+                pass
+    return kept
+
+
+def facts(log: Sequence[Recorded]) -> dict[str, str]:
+    """The payload of each fact."""
+    return {each.key: each.payload_id for each in records(log) if isinstance(each, e.FactRecorded)}

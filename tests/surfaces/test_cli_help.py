@@ -1,0 +1,136 @@
+"""Help and completion: every verb shows what it takes with an example, and shells accept the scripts."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from interlock.base.part import Command
+from interlock.surfaces.application import load
+from interlock.surfaces.cli.main import main
+from interlock.surfaces.part import PART as SURFACES
+from tests.surfaces.process import run
+from tests.surfaces.toy import APPLICATION, TOY
+
+Captured = pytest.CaptureFixture[str]
+VERBS = [*TOY.commands, *SURFACES.commands]
+
+
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("command", VERBS, ids=lambda command: command.name)
+def test_the_help_of_every_verb_ends_with_its_example(capsys: Captured, command: Command) -> None:
+    assert main([*command.name.split("."), "--help"], APPLICATION) == 0
+
+    shown = capsys.readouterr().out
+    assert command.summary in shown
+    assert shown.rstrip().endswith(f"Example: {command.example}")
+    assert "--json" in shown
+    assert "INTERLOCK_STORE" in shown
+
+
+def test_help_shows_bounds_choices_defaults_and_descriptions(capsys: Captured) -> None:
+    assert main(["counter", "add", "-h"], APPLICATION) == 0
+
+    shown = capsys.readouterr().out
+    for words in (
+        "How many to add. (1 to 100) [default: 1]",
+        "[choices: fast, safe]",
+        "JSON|@FILE|-",
+        "The name of a counter. [required]",
+    ):
+        assert words in shown
+
+
+def test_help_lists_nouns_with_their_verbs_and_the_verbs_of_the_machine(capsys: Captured) -> None:
+    assert main(["--help"], APPLICATION) == 0
+
+    shown = capsys.readouterr().out
+    assert "add, list, fail, touch, end, sleep, whoami" in shown
+    assert "canonical" in shown
+
+
+@pytest.mark.parametrize("line", [[], ["counter"]])
+def test_a_line_without_a_verb_is_wrong_usage_and_shows_help(capsys: Captured, line: list[str]) -> None:
+    assert main(line, APPLICATION) == 2
+    assert "Usage: interlock" in capsys.readouterr().out
+
+
+def test_the_version_is_that_of_the_package(capsys: Captured) -> None:
+    import interlock
+
+    assert main(["--version"], APPLICATION) == 0
+    assert capsys.readouterr().out.strip() == interlock.__version__
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_every_noun_verb_and_option(tmp_path: Path, shell: str) -> None:
+    script = run("completion", shell, folder=tmp_path).text
+
+    for word in ("counter", "whoami", "canonical", "dry-run", "store", "safe"):
+        assert word in script
+
+
+def test_bash_reads_the_completion_script(tmp_path: Path) -> None:
+    script = run("completion", "bash", folder=tmp_path).text
+    asked = f"""{script}
+COMP_WORDS=(interlock counter a); COMP_CWORD=2; COMP_LINE='interlock counter a'; COMP_POINT=19
+_interlock >/dev/null 2>&1; printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+    done = subprocess.run(
+        [shutil.which("bash") or "bash", "-c", asked], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.split() == ["add"]
+
+
+def test_the_example_of_every_command_of_the_product_is_a_line_that_it_takes() -> None:
+    from interlock.surfaces.cli.build import Invocation, build
+
+    catalogue = load().catalogue()
+    app = build(catalogue)
+    for command in catalogue:
+        line = command.example.rpartition("interlock ")[2].partition(" > ")[0]
+        found = app(shlex.split(line), exit_on_error=False, print_error=False, result_action="return_value")
+        assert isinstance(found, Invocation), command.name
+        assert found.command is command
+
+
+def test_asking_for_help_loads_no_library_that_only_a_run_needs() -> None:
+    program = (
+        "import sys; from interlock.surfaces.cli.main import main; main(['--help']); "
+        "print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert not {"cryptography", "httpx2"} & set(done.stderr.split())
+
+
+def test_an_answer_into_a_pipe_loads_no_library_that_draws(tmp_path: Path) -> None:
+    program = (
+        "import sys; from tests.surfaces.toy import APPLICATION; "
+        "from interlock.surfaces.cli.main import main; "
+        "main(['counter', 'whoami', '--store', 's'], APPLICATION); "
+        "print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
+    )
+    root = Path(__file__).resolve().parents[2]
+    (tmp_path / "s").write_text("{}")
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(root)!r}); {program}"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+
+    assert "actor" in done.stdout
+    assert "rich" not in done.stderr.split()

@@ -1,0 +1,160 @@
+"""The verbs about runs as people and scripts use them: real processes, a real store, a real plan."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.surfaces.process import PRODUCT, Ended, run, run_on_terminal
+
+PLAN = """
+from interlock import Plan
+
+plan = Plan("greeting")
+
+
+@plan.state
+async def find(name: str) -> str:
+    print("looking")
+    return name.title()
+
+
+@plan.state
+async def greet(find: str, fail: bool = False) -> dict[str, str]:
+    if fail:
+        raise ValueError("no greeting")
+    return {"text": f"Hello {find}"}
+"""
+UNKNOWN = "01890a5d-ac96-774b-bcce-b302099a8057"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "hello.py").write_text(PLAN)
+    return tmp_path
+
+
+def interlock(folder: Path, *line: str, given: bytes = b"") -> Ended:
+    return run(*line, program=PRODUCT, folder=folder, given=given)
+
+
+def answer(folder: Path, *line: str, code: int = 0) -> dict[str, Any]:
+    done = interlock(folder, *line, "--json")
+    assert done.code == code, done.err
+    found: dict[str, Any] = json.loads(done.out)
+    return found
+
+
+def start(folder: Path, *more: str, code: int = 0) -> dict[str, Any]:
+    return answer(folder, "run", "start", "hello:plan", "--input", '{"name": "ada"}', *more, code=code)
+
+
+def test_a_run_that_completes_exits_0_and_leaves_its_store(folder: Path) -> None:
+    result = start(folder)
+
+    assert result["phase"] == "completed"
+    assert result["waiting"] is None
+    assert len(result["final_snapshot_id"]) == 64
+    assert (folder / ".interlock" / "store.db").exists()
+
+
+def test_the_status_of_a_run_has_its_steps(folder: Path) -> None:
+    report = answer(folder, "run", "status", start(folder)["run_id"])
+
+    assert {"run_id", "phase", "waiting", "final_snapshot_id", "steps"} <= set(report)
+    assert [(step["name"], step["status"]) for step in report["steps"]] == [
+        ("find", "completed"),
+        ("greet", "completed"),
+    ]
+
+
+def test_a_run_that_fails_exits_1_and_why_says_so(folder: Path) -> None:
+    (folder / "input.json").write_text('{"name": "ada", "fail": true}')
+    result = answer(folder, "run", "start", "hello:plan", "--input", "@input.json", code=1)
+
+    assert result["phase"] == "failed"
+    assert answer(folder, "run", "why", result["run_id"])["reasons"]
+    assert answer(folder, "run", "status", result["run_id"])["phase"] == "failed"
+
+
+def test_a_detached_start_exits_0_and_is_resumed_later(folder: Path) -> None:
+    started = start(folder, "--detach", "--run-id", UNKNOWN)
+    assert started["phase"] == "running"
+    assert (folder / ".interlock").is_dir()
+
+    assert answer(folder, "run", "resume", UNKNOWN)["phase"] == "completed"
+
+
+def test_the_same_id_and_input_attach_and_another_input_is_a_conflict(folder: Path) -> None:
+    first = start(folder, "--run-id", UNKNOWN)
+    assert start(folder, "--run-id", UNKNOWN) == first
+
+    line = ("run", "start", "hello:plan", "--input", '{"name": "bob"}', "--run-id", UNKNOWN)
+    assert answer(folder, *line, code=4)["error"]["category"] == "conflict"
+
+
+@pytest.mark.parametrize("verb", ["status", "events", "why", "resume"])
+def test_an_unknown_run_exits_3(folder: Path, verb: str) -> None:
+    start(folder)
+
+    assert answer(folder, "run", verb, UNKNOWN, code=3)["error"]["code"] == "run_not_found"
+
+
+def test_a_query_of_a_store_that_does_not_exist_exits_3_and_makes_none(folder: Path) -> None:
+    assert answer(folder, "run", "list", code=3)["error"]["code"] == "store_not_found"
+    assert not (folder / ".interlock").exists()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("run", "start", "hello:plan", "--input", "[1]"),
+        ("run", "start", "hello:plan", "--run-id", "nope"),
+        ("run", "status", "nope"),
+        ("run", "list", "--limit", "0"),
+        ("run", "list", "--cursor", "nope"),
+    ],
+)
+def test_unacceptable_input_exits_2_with_an_advice(folder: Path, line: tuple[str, ...]) -> None:
+    start(folder)
+    error = answer(folder, *line, code=2)["error"]
+
+    assert error["category"] == "invalid"
+    assert error["advice"]
+
+
+@pytest.mark.parametrize("plan", ["nowhere:plan", "hello:nothing", "hello"])
+def test_a_plan_that_is_not_found_exits_3_and_leaves_no_run(folder: Path, plan: str) -> None:
+    assert answer(folder, "run", "start", plan, code=3)["error"]["code"] == "plan_not_found"
+    assert answer(folder, "run", "list")["items"] == []
+
+
+def test_a_list_for_people_has_one_line_for_each_run(folder: Path) -> None:
+    ids = {start(folder)["run_id"] for _ in range(2)}
+    lines = interlock(folder, "run", "list").text.splitlines()
+
+    assert lines[0].split()[:3] == ["RUN", "ID", "OP"]
+    assert {line.split()[0] for line in lines[1:]} == ids
+
+
+def test_a_person_sees_the_steps_and_the_outcome(folder: Path) -> None:
+    code, shown = run_on_terminal(
+        "run", "start", "hello:plan", "--input", '{"name": "ada"}', program=PRODUCT, folder=folder
+    )
+
+    assert code == 0
+    assert "find" in shown
+    assert "✓" in shown
+    assert "completed" in shown
+
+
+def test_settings_reach_the_engine_and_wrong_ones_are_refused(folder: Path) -> None:
+    (folder / "interlock.toml").write_text("[engine]\ncrash_bugdet = 1\n")
+    error = start(folder, code=2)["error"]
+
+    assert error["code"] == "setting_unknown"
+    assert "did you mean crash_budget?" in error["message"]
+    assert not (folder / ".interlock").exists()

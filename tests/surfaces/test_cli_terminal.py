@@ -1,0 +1,94 @@
+"""What people see: colour only on a terminal, tables, and live progress. Real processes on real terminals."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.surfaces.process import run, run_on_terminal
+
+ESCAPE = "\x1b["
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    folder = tmp_path / ".interlock"
+    folder.mkdir()
+    (folder / "store.db").write_text(json.dumps({"apples": 3, "\x1b[31mred": 1}))
+    return tmp_path
+
+
+def test_an_error_is_coloured_on_a_terminal_only(store: Path) -> None:
+    code, shown = run_on_terminal("counter", "fail", "refused", folder=store)
+
+    assert code == 5
+    assert f"{ESCAPE}1;31merror:{ESCAPE}0m the toy does" in shown
+    assert ESCAPE not in run("counter", "fail", "refused", folder=store).err
+
+
+@pytest.mark.parametrize("environ", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_colour_can_be_switched_off(store: Path, environ: dict[str, str]) -> None:
+    for line in (("counter", "fail", "refused"), ("counter", "list"), ("counter", "--help")):
+        _, shown = run_on_terminal(*line, folder=store, environ=environ)
+        assert f"{ESCAPE}31m" not in shown
+        assert f"{ESCAPE}1;31m" not in shown
+
+
+def test_a_list_is_a_table_and_stored_text_cannot_steer_the_terminal(store: Path) -> None:
+    code, shown = run_on_terminal("counter", "list", folder=store, environ={"NO_COLOR": "1"})
+
+    assert code == 0
+    assert "changed at" in shown
+    assert "─" in shown
+    assert r"\x1b[31mred" in shown
+    assert "\x1b[31m" not in shown
+
+
+def test_an_empty_list_says_so_to_people(store: Path) -> None:
+    (store / ".interlock" / "store.db").write_text("{}")
+
+    assert run_on_terminal("counter", "list", folder=store) == (0, "nothing to show\r\n")
+
+
+def test_progress_is_drawn_on_a_terminal_and_ends_with_every_step_done(store: Path) -> None:
+    code, shown = run_on_terminal("run", "start", "toy", folder=store, environ={"NO_COLOR": "1"})
+
+    assert code == 0
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+    assert "· second" in plain
+    assert plain.index("· second") < plain.index("✓ first") < plain.index("✓ second")
+    assert plain.splitlines()[-4:-2] == ["✓ first  8 ms", "✓ second 8 ms"]
+    assert plain.split()[-2:] == ["phase", "completed"]
+
+
+def test_programs_and_pipes_get_no_progress(store: Path) -> None:
+    piped = run("run", "start", "toy", folder=store)
+    _, with_json = run_on_terminal("run", "start", "toy", "--json", folder=store)
+
+    assert piped.text.splitlines()[1].split() == ["phase", "completed"]
+    assert ESCAPE not in piped.err + with_json
+    assert json.loads(with_json.splitlines()[-1])["phase"] == "completed"
+
+
+def test_what_a_plan_prints_stays_out_of_the_answer(store: Path) -> None:
+    done = run("run", "start", "toy", "--json", folder=store)
+
+    assert json.loads(done.out)["phase"] == "completed"
+    assert done.err == "a plan talks\n"
+
+
+def test_progress_that_cannot_be_had_stops_nothing(store: Path) -> None:
+    code, shown = run_on_terminal("run", "start", "unseen", folder=store)
+
+    assert code == 0
+    assert "completed" in shown
+
+
+def test_an_error_of_what_is_driven_is_shown_like_any_other(store: Path) -> None:
+    code, shown = run_on_terminal("run", "start", "broken", folder=store, environ={"NO_COLOR": "1"})
+
+    assert code == 1
+    assert "error: it broke [toy_failed]" in shown

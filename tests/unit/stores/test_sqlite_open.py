@@ -1,0 +1,275 @@
+"""Opening a store in an SQLite file: what is made, what is recognised, what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import apsw
+import pytest
+
+from interlock.base.errors import Category, InterlockError
+from interlock.journal.ports import EMPTY, Append
+from interlock.stores.sqlite import SqliteSettings, open_sqlite, schema
+from interlock.testing.contracts.harness import code_of, content, grow, onto, stream
+
+A = stream("a")
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+def make(path: Path) -> str:
+    """A closed store with one event; returns its id."""
+
+    async def main() -> str:
+        store = await open_sqlite(path)
+        await grow(store, A, b"1")
+        await store.close()
+        return store.id
+
+    return asyncio.run(main())
+
+
+def refusal(path: Path, *, create: bool = True, read_only: bool = False) -> InterlockError:
+    async def main() -> InterlockError:
+        with pytest.raises(InterlockError) as caught:
+            await open_sqlite(path, create=create, read_only=read_only)
+        return caught.value
+
+    return asyncio.run(main())
+
+
+def test_a_store_keeps_its_identity_and_content_over_openings(tmp_path: Path) -> None:
+    first = make(tmp_path / "store")
+
+    async def main() -> tuple[str, list[bytes | None]]:
+        store = await open_sqlite(tmp_path / "store", create=False)
+        found = store.id, await content(store, A)
+        await store.close()
+        return found
+
+    assert asyncio.run(main()) == (first, [b"1"])
+    assert len(first) == 32
+    assert make(tmp_path / "other") != first
+
+
+def test_a_closed_store_leaves_one_file_and_no_lock(tmp_path: Path) -> None:
+    make(tmp_path / "store")
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["store", "store.owners"]
+    assert list((tmp_path / "store.owners").iterdir()) == []
+
+
+def test_a_store_that_should_exist_and_does_not_is_not_made(tmp_path: Path) -> None:
+    fault = refusal(tmp_path / "store", create=False)
+
+    assert (fault.code, fault.category) == ("store_not_found", Category.NOT_FOUND)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_an_empty_file_is_no_store_unless_one_may_be_made(tmp_path: Path, read_only: bool) -> None:
+    (tmp_path / "store").touch()
+
+    assert refusal(tmp_path / "store", create=False, read_only=read_only).code == "store_not_found"
+    assert (tmp_path / "store").stat().st_size == 0
+    make(tmp_path / "store")
+
+
+def test_a_missing_folder_is_named_and_not_made(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "missing" / "store").code == "store_unwritable"
+    assert not (tmp_path / "missing").exists()
+
+
+def of_text(path: Path) -> None:
+    path.write_text("Dear diary, this is no database. " * 100)
+
+
+def of_another_application(path: Path) -> None:
+    connection = apsw.Connection(str(path))
+    connection.execute("CREATE TABLE recipe (name TEXT)")
+    connection.close()
+
+
+def with_the_mark_of_another(path: Path) -> None:
+    connection = apsw.Connection(str(path))
+    connection.pragma("application_id", 252006673)
+    connection.close()
+
+
+def a_folder(path: Path) -> None:
+    path.mkdir()
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+@pytest.mark.parametrize("place", [of_text, of_another_application, with_the_mark_of_another, a_folder])
+def test_a_foreign_file_is_refused_and_left_alone(
+    tmp_path: Path, place: Callable[[Path], None], read_only: bool
+) -> None:
+    path = tmp_path / "store"
+    place(path)
+    before = path.read_bytes() if path.is_file() else None
+
+    fault = refusal(path, read_only=read_only)
+
+    assert (fault.code, fault.category) == ("store_foreign", Category.CORRUPT)
+    assert [each.name for each in tmp_path.iterdir()] == ["store"]
+    assert (path.read_bytes() if path.is_file() else None) == before
+
+
+def change(path: Path, sql: str) -> None:
+    connection = apsw.Connection(str(path))
+    connection.execute(sql)
+    connection.close()
+
+
+def test_a_store_from_the_future_is_refused(tmp_path: Path) -> None:
+    make(tmp_path / "store")
+    number = len(schema.migrations()) + 1
+    change(tmp_path / "store", f"INSERT INTO migration VALUES ({number}, '{number:04d}_pre_x', 'ab', 0)")
+
+    for read_only in (True, False):
+        fault = refusal(tmp_path / "store", read_only=read_only)
+        assert (fault.code, fault.details) == ("store_from_future", {"number": number})
+
+
+def test_a_migration_that_was_changed_after_it_was_applied_is_refused(tmp_path: Path) -> None:
+    make(tmp_path / "store")
+    change(tmp_path / "store", "UPDATE migration SET sha256 = 'another' WHERE number = 1")
+
+    assert refusal(tmp_path / "store").code == "migration_changed"
+
+
+def test_a_store_that_does_not_say_which_migrations_it_has_is_damaged(tmp_path: Path) -> None:
+    make(tmp_path / "store")
+    change(tmp_path / "store", "DROP TABLE migration")
+
+    assert refusal(tmp_path / "store").code == "store_corrupt"
+
+
+def test_migrations_are_numbered_without_a_gap_and_say_when_they_run() -> None:
+    names = [migration.name for migration in schema.migrations()]
+
+    assert [migration.number for migration in schema.migrations()] == list(range(1, len(names) + 1))
+    assert all(name.split("_")[1] in ("pre", "post") for name in names)
+
+
+def test_the_schema_of_a_store_is_the_sum_of_its_migrations(tmp_path: Path) -> None:
+    make(tmp_path / "store")
+
+    connection = apsw.Connection(str(tmp_path / "store"))
+    assert tuple(schema.objects(connection)) == schema.expected_objects()
+    assert connection.pragma("user_version") == len(schema.migrations())
+    assert connection.pragma("journal_mode") == "wal"
+    connection.close()
+
+
+def test_a_commit_is_synced_unless_safety_was_given_up_by_name(tmp_path: Path) -> None:
+    async def main(unsafe: bool) -> int:
+        store = await open_sqlite(
+            tmp_path / "store", settings=SqliteSettings(unsafe_synchronous_normal=unsafe)
+        )
+        level = int(store._writing.pragma("synchronous"))
+        await store.close()
+        return level
+
+    full, normal = 2, 1
+    assert asyncio.run(main(unsafe=False)) == full
+    assert asyncio.run(main(unsafe=True)) == normal
+
+
+def test_a_store_that_is_only_read_is_not_changed(tmp_path: Path) -> None:
+    make(tmp_path / "store")
+    before = (tmp_path / "store").read_bytes()
+
+    async def main() -> None:
+        store = await open_sqlite(tmp_path / "store", read_only=True)
+        [outcome] = await store.events.append([Append([onto(EMPTY, stream("b"))])])
+        assert code_of(outcome) == "store_unwritable"
+        with pytest.raises(InterlockError) as caught:
+            await store.activations.take(A, "run", store.owner, 0, 1000)
+        assert caught.value.code == "store_unwritable"
+        assert await content(store, A) == [b"1"]
+        assert await store.activations.holder(A, 0) is None
+        await store.close()
+
+    asyncio.run(main())
+    assert (tmp_path / "store").read_bytes() == before
+    assert list((tmp_path / "store.owners").iterdir()) == []
+
+
+def test_who_only_reads_sees_what_a_writer_appends_meanwhile(tmp_path: Path) -> None:
+    async def main() -> None:
+        writing = await open_sqlite(tmp_path / "store")
+        reading = await open_sqlite(tmp_path / "store", read_only=True)
+        for n in range(3):
+            await grow(writing, A, b"%d" % n)
+            assert len(await content(reading, A)) == n + 1
+        await writing.close()
+        await reading.close()
+
+    asyncio.run(main())
+
+
+def test_a_folder_that_may_not_be_written_can_still_be_read(tmp_path: Path) -> None:
+    make(tmp_path / "store")
+    place = Path("/var/tmp") / f"interlock-{os.getpid()}-read-only"  # noqa: S108 — root's own folder is closed
+    place.mkdir(mode=0o755)
+    try:
+        shutil.copy(tmp_path / "store", place / "store")
+        (place / "store").chmod(0o444)
+        place.chmod(0o555)
+        subprocess.run(
+            [sys.executable, __file__, str(place / "store")], check=True, env=ENVIRONMENT, cwd="/", timeout=60
+        )
+    finally:
+        place.chmod(0o755)
+        shutil.rmtree(place)
+
+
+def read_without_writing(path: Path) -> None:
+    async def main() -> None:
+        store = await open_sqlite(path, read_only=True)
+        assert await content(store, A) == [b"1"]
+        await store.close()
+
+    asyncio.run(main())
+    assert refusal(path).code == "store_unwritable"
+    assert refusal(path.parent / "new").code == "store_unwritable"
+    assert [each.name for each in path.parent.iterdir()] == ["store"]
+
+
+OPENS = """
+import asyncio, sys
+from pathlib import Path
+from interlock.stores.sqlite import open_sqlite
+async def main():
+    store = await open_sqlite(Path(sys.argv[1]))
+    print(store.id)
+    await store.close()
+asyncio.run(main())
+"""
+
+
+def test_processes_that_make_a_store_at_once_make_one(tmp_path: Path) -> None:
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", OPENS, str(tmp_path / "store")], stdout=subprocess.PIPE, env=ENVIRONMENT
+        )
+        for _ in range(6)
+    ]
+
+    answers = [child.communicate()[0] for child in children]
+
+    assert [child.returncode for child in children] == [0] * 6
+    assert len(set(answers)) == 1
+
+
+if __name__ == "__main__":
+    if os.getuid() == 0:
+        os.setuid(65534)  # root may write everywhere
+    read_without_writing(Path(sys.argv[1]))
