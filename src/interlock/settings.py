@@ -43,9 +43,7 @@ SETTINGS_UNREADABLE = ErrorCode(
     "settings_unreadable", Category.INVALID, "Name a settings file that exists and can be read."
 )
 SETTINGS_NOT_TOML = ErrorCode("settings_not_toml", Category.INVALID, "Correct the TOML at the place named.")
-SETTINGS_TOO_LARGE = ErrorCode(
-    "settings_too_large", Category.INVALID, "Name a settings file; this is not one."
-)
+SETTINGS_TOO_LARGE = ErrorCode("settings_too_large", Category.INVALID, "Name a settings file; this is not one.")
 SETTING_UNSOUND = ErrorCode(
     "setting_unsound",
     Category.INVALID,
@@ -110,9 +108,7 @@ def load(
     values: dict[str, dict[str, object]] = {name: {} for name in declared}
     for source, section, key, value in _given(declared, config, arguments, environ, folder or Path.cwd()):
         record = _known(declared, section, source, "section")
-        _known(
-            dict.fromkeys(record.__struct_encode_fields__), key, f"{source}, section [{section}]", "setting"
-        )
+        _known(dict.fromkeys(record.__struct_encode_fields__), key, f"{source}, section [{section}]", "setting")
         values[section][key] = value
     return Settings({name: _record(name, record, values[name]) for name, record in declared.items()})
 
@@ -188,9 +184,7 @@ def _toml(path: Path, source: str) -> dict[str, object]:
         reason = fault.strerror if isinstance(fault, OSError) else "not a path"
         raise SETTINGS_UNREADABLE.error(f"{source} cannot be read: {reason}") from None
     if len(content) > FILE_BYTES_MAX:
-        raise SETTINGS_TOO_LARGE.error(
-            f"{source} has more than {FILE_BYTES_MAX} bytes", limit_bytes=FILE_BYTES_MAX
-        )
+        raise SETTINGS_TOO_LARGE.error(f"{source} has more than {FILE_BYTES_MAX} bytes", limit_bytes=FILE_BYTES_MAX)
     try:
         return tomllib.loads(content.decode("utf-8"))
     except UnicodeDecodeError as fault:

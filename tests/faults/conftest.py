@@ -8,6 +8,7 @@ import pytest
 
 from tests.faults.killing import Zygote
 
+
 @pytest.fixture(scope="session")
 def zygote() -> Iterator[Zygote]:
     zygote = Zygote()

@@ -1,5 +1,7 @@
-"""Plans whose every durable operation is a place to be killed at. Handlers note what they do to the outside in a file,
-which is what the tests believe, beside the journal."""
+"""Plans whose every durable operation is a place to be killed at.
+
+Handlers note what they do to the outside in a file, which is what the tests believe, beside the journal.
+"""
 
 from __future__ import annotations
 

@@ -9,12 +9,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from tests.faults.killing import Case, Zygote
-from tests.faults.plans import PLANS
 
 from interlock.engine import events as e
 from interlock.journal.chain import Recorded
 from interlock.testing.checker import check_run
+from tests.faults.killing import Case, Zygote
+from tests.faults.plans import PLANS
 
 
 def effective(events: list[Recorded]) -> list[object]:
@@ -86,7 +86,7 @@ def test_a_small_run_survives_every_pair_of_kills(zygote: Zygote, tmp_path: Path
             assert done["answer"]["phase"] == "completed", (first, second, done)
             assert done["answer"]["snapshot"] == usual["answer"]["snapshot"], (first, second)
             checked(killed)
-            assert set(line for line in killed.outside if line.startswith("deliver")) == {"deliver k1"}
+            assert {line for line in killed.outside if line.startswith("deliver")} == {"deliver k1"}
 
 
 def test_an_effect_without_a_key_is_delivered_at_most_once_whenever_the_process_dies(

@@ -15,12 +15,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-import plans  # noqa: E402 - its own folder is not on the path of a program that is run by name
-
 from interlock import App
 from interlock.base.errors import InterlockError
 from interlock.stores.sqlite import open_sqlite
+from tests.faults import plans
 
 
 async def act(order: dict[str, Any], points: list[str]) -> dict[str, Any]:

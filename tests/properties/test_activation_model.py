@@ -164,9 +164,7 @@ class ActivationMachine(RuleBasedStateMachine):
     @rule(owner=owners, among=several_kinds, limit=st.integers(0, 3))
     def claim(self, owner: int, among: list[str], limit: int) -> None:
         store = self.stores[owner]
-        claims = self.drive(
-            store.activations.claim("default", among, store.owner, limit, self.now_ms, LEASE_MS)
-        )
+        claims = self.drive(store.activations.claim("default", among, store.owner, limit, self.now_ms, LEASE_MS))
         ready = [name for open_ms, name in self.open_streams(among) if open_ms <= self.now_ms]
         names = [each.stream for each in claims]
         if not any(self.entries[name].was_left_by_the_dead() for name in ready):
@@ -178,9 +176,7 @@ class ActivationMachine(RuleBasedStateMachine):
     @rule(owner=owners, stream_id=streams, steal=st.booleans())
     def take(self, owner: int, stream_id: str, steal: bool) -> None:
         store, kind = self.stores[owner], KIND_OF[stream_id]
-        answer = self.drive(
-            store.activations.take(stream_id, kind, store.owner, self.now_ms, LEASE_MS, steal=steal)
-        )
+        answer = self.drive(store.activations.take(stream_id, kind, store.owner, self.now_ms, LEASE_MS, steal=steal))
         living = self.entries.setdefault(stream_id, Entry()).living(self.now_ms)
         if living is not None and not steal:
             assert answer == Held(living)
@@ -201,9 +197,7 @@ class ActivationMachine(RuleBasedStateMachine):
             entry = self.entries.get(claim.stream)
             assert is_kept == (entry is not None and entry.is_ours(claim))
             if entry is not None and is_kept:
-                entry.claim = Claim(
-                    claim.stream, claim.kind, claim.owner, claim.epoch, self.now_ms + LEASE_MS
-                )
+                entry.claim = Claim(claim.stream, claim.kind, claim.owner, claim.epoch, self.now_ms + LEASE_MS)
 
     @rule(owner=owners, chosen=st.lists(numbers, max_size=3), in_ms=st.none() | times)
     def release(self, owner: int, chosen: list[int], in_ms: int | None) -> None:

@@ -186,7 +186,7 @@ def test_a_program_may_ignore_its_input_when_it_succeeds() -> None:
 
 
 def test_a_program_that_fails_with_its_input_unread_says_so() -> None:
-    refused = fault("exec <&-; sleep 0.05; exit 3", stdin_json="y" * 1_000_000)
+    refused = fault("exec <&-; exit 3", stdin_json="y" * 1_000_000)
 
     assert (refused.code, refused.details["exit_code"]) == ("exec_stdin_write_failed", 3)
 
@@ -217,7 +217,7 @@ def test_a_descendant_that_holds_a_pipe_is_waited_for_until_the_deadline(stream:
     script = f"exec 3<&0; ({FOREVER}) <&3 {stream} & echo done"
     stdin: Json = "y" * 1_000_000
 
-    refused = fault(script, env={"MARK": mark}, stdin_json=stdin, timeout_ms=150)
+    refused = fault(script, env={"MARK": mark}, stdin_json=stdin, timeout_ms=800)
 
     assert (refused.code, refused.details["exit_code"]) == ("exec_timeout", 0)
     assert "a process that it started" in str(refused)
@@ -226,7 +226,7 @@ def test_a_descendant_that_holds_a_pipe_is_waited_for_until_the_deadline(stream:
 
 def test_a_descendant_that_left_the_group_holds_nobody_up(mark: str) -> None:
     began = time.monotonic()
-    refused = fault(f"setsid {FOREVER} & echo done", env={"MARK": mark}, timeout_ms=150)
+    refused = fault(f"setsid {FOREVER} & echo done", env={"MARK": mark}, timeout_ms=800)
 
     assert refused.code == "exec_timeout"
     assert time.monotonic() - began < 60

@@ -15,11 +15,13 @@ from itertools import count
 from pathlib import Path
 
 import msgspec
+import pytest
 from msgspec import Struct
 
 from interlock.base.errors import InterlockError
 from interlock.journal.ports import Append, Store, StoredEvent
 from interlock.stores.memory import MemoryStore
+from interlock.stores.memory.data import MemoryData
 from interlock.stores.sqlite import open_sqlite
 from interlock.testing.contracts.harness import onto, stream
 from interlock.testing.loop import over_seeds, run
@@ -64,9 +66,7 @@ async def write(store: Store, writer: str, wins: int, now: Callable[[], int]) ->
 
 def check(attempts: Sequence[Attempt], stored: Sequence[StoredEvent]) -> None:
     """Prove that the attempts are those of one total order of appends, and that the run holds exactly it."""
-    won = sorted(
-        (each for each in attempts if each.position is not None), key=lambda each: each.position or 0
-    )
+    won = sorted((each for each in attempts if each.position), key=lambda each: each.position or 0)
     lost = [each for each in attempts if each.position is None]
 
     assert [each.position for each in won] == list(range(1, len(won) + 1))
@@ -108,6 +108,19 @@ def test_the_seeds_make_writers_meet() -> None:
         return sum(each.position is None for some in await asyncio.gather(*writers) for each in some)
 
     assert sum(run(main(), seed=seed) for seed in range(10)) > 10
+
+
+def test_a_store_that_takes_stale_appends_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        store = MemoryStore()
+        writers = (write(store, f"w{number}", 5, lambda: 0) for number in range(2))
+        attempts = [each for some in await asyncio.gather(*writers) for each in some]
+        check(attempts, await store.events.read(RUN, 0, 1_000))
+
+    monkeypatch.setattr(MemoryData, "_check_stream", lambda *_: None)
+
+    with pytest.raises(AssertionError):
+        run(main())
 
 
 def test_tasks_on_the_store_in_a_file(tmp_path: Path) -> None:
@@ -162,14 +175,7 @@ async def stored(path: Path) -> list[StoredEvent]:
 def test_processes_on_the_store_in_a_file(tmp_path: Path) -> None:
     path = tmp_path / "store"
     asyncio.run(touch(path))
-    processes = [
-        subprocess.Popen(
-            [sys.executable, __file__, str(path), f"w{n}", "15"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        for n in range(3)
-    ]
+    processes = [start(path, f"w{number}", wins=15) for number in range(3)]
     for process in processes:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
@@ -179,6 +185,12 @@ def test_processes_on_the_store_in_a_file(tmp_path: Path) -> None:
     assert [process.returncode for process in processes] == [0, 0, 0]
     assert sum(each.position is not None for each in attempts) == 45
     check(attempts, asyncio.run(stored(path)))
+
+
+def start(path: Path, writer: str, wins: int) -> subprocess.Popen[bytes]:
+    """One writer in a process of its own, which waits for the word."""
+    command = [sys.executable, __file__, str(path), writer, str(wins)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
 def together(processes: Sequence[subprocess.Popen[bytes]]) -> list[bytes]:

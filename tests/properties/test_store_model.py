@@ -268,9 +268,7 @@ class StoreMachine(RuleBasedStateMachine):
     )
     def scan(self, partition: str, index: str, prefix: str, after: str, limit: int) -> None:
         rows = [(key, self.model.index.get((partition, index, key))) for key in sorted(KEYS)]
-        expected = [
-            row for row in rows if row[1] is not None and row[0].startswith(prefix) and row[0] > after
-        ]
+        expected = [row for row in rows if row[1] is not None and row[0].startswith(prefix) and row[0] > after]
         found = self.drive(self.store.index.scan(partition, index, prefix, after, limit))
         assert found == expected[:limit]
         names = {name for where, name, _ in self.model.index if where == partition}

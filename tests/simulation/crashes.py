@@ -14,7 +14,7 @@ from interlock.app import App
 from interlock.base.events import Claim
 from interlock.engine import events as e
 from interlock.engine.authoring import Plan
-from interlock.engine.config import RunConfig
+from interlock.engine.config import RetryPolicy, RunConfig
 from interlock.engine.reports import RunResult
 from interlock.journal.chain import Recorded
 from interlock.journal.ports import Activations, Artifacts, Blob, Held
@@ -121,12 +121,13 @@ class World:
         given: Any = None,
         *,
         config: RunConfig | None = None,
+        policy: RetryPolicy | None = None,
         settings: Mapping[str, Mapping[str, object]] = MappingProxyType({}),
         faults: Callable[[Outside], None] = lambda _: None,
     ) -> None:
         self._plan = plan
         self._given = given
-        self._config = config or RunConfig()
+        self._config = config or RunConfig(retry_policy=policy or RetryPolicy())
         self._settings = settings
         self._content = MemoryStore(owner="content")
         self._processes = 0

@@ -27,6 +27,12 @@ EXIT_CODES = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _buffered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the program buffer its output as it does for people; unbuffered, late faults would not be seen."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     folder = tmp_path / ".interlock"
@@ -100,9 +106,7 @@ def test_a_verb_that_drives_exits_by_the_outcome(store: Path, code: int) -> None
 @pytest.mark.parametrize(
     "line", [("--json", "counter", "list"), ("counter", "--json", "list"), ("counter", "list", "--json")]
 )
-def test_options_of_every_verb_are_taken_anywhere_but_inside_a_name(
-    store: Path, line: tuple[str, ...]
-) -> None:
+def test_options_of_every_verb_are_taken_anywhere_but_inside_a_name(store: Path, line: tuple[str, ...]) -> None:
     done = run(*line, folder=store.parent)
 
     if line[1] == "--json":  # a noun has no options of its own; the error says so, as JSON
@@ -184,12 +188,18 @@ def test_an_answer_that_cannot_be_written_is_an_error(store: Path) -> None:
     assert b"Traceback" not in done.stderr
 
 
+def test_an_error_that_cannot_be_written_still_has_its_exit_code(store: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        line = [*TOY, "counter", "fail", "conflict", "--json"]
+        done = subprocess.run(line, cwd=store.parent, stdout=full, stderr=subprocess.PIPE, check=False)
+
+    assert (done.returncode, done.stderr) == (4, b"")
+
+
 def test_closed_streams_are_no_fault(store: Path) -> None:
     for closed in ("<&-", ">&-", "2>&-"):
         line = f"{shlex.join(TOY)} counter add a --note - {closed}"
-        done = subprocess.run(
-            ["/bin/bash", "-c", line], cwd=store.parent, capture_output=True, check=False, input=b"1"
-        )
+        done = subprocess.run(["/bin/bash", "-c", line], cwd=store.parent, capture_output=True, check=False, input=b"1")
         assert done.returncode == (2 if closed == "<&-" else 0), (closed, done.stderr)
 
 

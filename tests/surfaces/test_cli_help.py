@@ -86,9 +86,7 @@ def test_bash_reads_the_completion_script(tmp_path: Path) -> None:
 COMP_WORDS=(interlock counter a); COMP_CWORD=2; COMP_LINE='interlock counter a'; COMP_POINT=19
 _interlock >/dev/null 2>&1; printf '%s\\n' "${{COMPREPLY[@]}}"
 """
-    done = subprocess.run(
-        [shutil.which("bash") or "bash", "-c", asked], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([shutil.which("bash") or "bash", "-c", asked], capture_output=True, text=True, check=True)
 
     assert done.stdout.split() == ["add"]
 

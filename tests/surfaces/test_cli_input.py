@@ -161,16 +161,11 @@ def test_after_two_hyphens_json_is_a_value_like_any_other(capfdbinary: Captured)
     assert main(["counter", "add", "--", "--json"], APPLICATION) == 0
 
     assert b"--json" in capfdbinary.readouterr().out
+    assert main(["counter", "touch", "--", "--json"], APPLICATION) == 2
+    assert capfdbinary.readouterr().out == b""
 
 
 def test_a_text_that_is_no_unicode_is_refused(tmp_path: Path) -> None:
-    done = run(
-        "counter", "add", "a", "--labels", b"\xff".decode(errors="surrogateescape"), "--json", folder=tmp_path
-    )
+    done = run("counter", "add", "a", "--labels", b"\xff".decode(errors="surrogateescape"), "--json", folder=tmp_path)
 
     assert (done.code, json.loads(done.out)["error"]["code"]) == (2, "json_surrogate")
-
-
-def test_a_list_is_given_by_repeating_its_option(capfdbinary: Captured) -> None:
-    assert main(["counter", "add", "a", "--labels", "[x]", "--labels", "y", "--json"], APPLICATION) == 0
-    assert capfdbinary.readouterr().err == b""

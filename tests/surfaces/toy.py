@@ -29,10 +29,7 @@ from interlock.surfaces.part import PART as SURFACES
 Service = TypeVar("Service")
 Name = Annotated[str, Meta(min_length=1, max_length=20, description="The name of a counter.")]
 
-CODES = {
-    category.value: ErrorCode(f"toy_{category.value}", category, "Do it differently.")
-    for category in Category
-}
+CODES = {category.value: ErrorCode(f"toy_{category.value}", category, "Do it differently.") for category in Category}
 
 
 class Counter(Struct, frozen=True):
@@ -138,9 +135,7 @@ async def sleep(_ctx: CallContext, _given: Nothing) -> Nothing:
 
 async def whoami(ctx: CallContext, _given: Nothing) -> WhereOutput:
     toy = ctx.services.get(Toy)
-    return WhereOutput(
-        str(toy.counters.path), None if toy.config is None else str(toy.config), ctx.principal.id
-    )
+    return WhereOutput(str(toy.counters.path), None if toy.config is None else str(toy.config), ctx.principal.id)
 
 
 async def where(_ctx: CallContext, given: WhereInput) -> WhereOutput:

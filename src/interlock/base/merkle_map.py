@@ -1,9 +1,9 @@
-"""The one persistent map: immutable, named by its content, and the same for the same content whatever happened.
+"""The one persistent map: immutable, named by its content, and equal where its content is.
 
 What it does: reads, writes, compares and merges maps from keys to canonical JSON values at a cost of what
-changed. A map is named by the id of its root node; a change gives a new map and the blobs that it adds. What it
-does not do: it stores nothing and waits for nothing. Nodes that it did not make come from `fetch`, or from the
-caller by `with_nodes` after `NodesMissing` said which.
+changed. A map is named by the id of its root node; a change gives a new map and the blobs that it adds. What
+it does not do: it stores nothing and waits for nothing. Nodes that it did not make come from `fetch`, or from
+the caller by `with_nodes` after `NodesMissing` said which.
 
 Rules: a node, once held, stays held as long as a map that leads to it; every node that comes in is verified
 against its id and the rules of `merkle_node`; values are trusted to be canonical when written.
@@ -43,7 +43,7 @@ __all__ = ["EMPTY_NODE", "ArtifactRef", "MapConflict", "Merged", "MerkleMap", "N
 
 
 class NodesMissing(Exception):
-    """Not an error but a question: an operation needs the nodes `ids`, which are neither held nor to be fetched.
+    """Not an error but a question: an operation needs the nodes `ids`, which are not held.
 
     Bring them, give them to `with_nodes`, and repeat the operation on the map that it returns.
     """
@@ -133,20 +133,17 @@ class MerkleMap:
         """
         if keys is not None:
             return sorted({node_id for key in keys if (node_id := self.needed(key)) is not None})
-        found: list[str] = []
         try:
             waiting = [("", self._root_node())]
         except NodesMissing as missing:
             return list(missing.ids)
+        absent: list[str] = []
         while waiting:
             path, node = waiting.pop()
             if isinstance(node, Inner):
-                try:
-                    self._hold(_places(node, path))
-                except NodesMissing as missing:
-                    found.extend(missing.ids)
-                waiting.extend((path + HEX_DIGITS[index], child) for index, child in node.held())
-        return found
+                absent += self._absent(_places(node, path))
+                waiting += [(path + HEX_DIGITS[index], child) for index, child in node.held()]
+        return absent
 
     def get_raw(self, key: str) -> Value | None:
         """The canonical bytes of the value at `key`, or the artifact that holds them; None if there is none.
@@ -159,20 +156,20 @@ class MerkleMap:
     def update(self, writes: Mapping[str, Value | None]) -> tuple[MerkleMap, list[tuple[str, bytes]]]:
         """The map after `writes` (None deletes), and the blobs, by id, that it adds to those of this one.
 
-        Values are canonical bytes, or references that another map gave. Blobs are new nodes, and values of more
-        than 4 KiB. Taking content away may need nodes beside the paths of its keys.
+        Values are canonical bytes, or references that another map gave. Blobs are new nodes, and values of
+        more than 4 KiB. Taking content away may need nodes beside the paths of its keys.
 
         Raises: `id_invalid`.
         """
+        if not writes:
+            return self, []
         blobs: dict[str, bytes] = {}
-        changes = [
-            (path_of(context_key(key)), key, self._member(key, value, blobs)) for key, value in writes.items()
-        ]
+        changes = [(path_of(context_key(key)), key, self._member(key, value, blobs)) for key, value in writes.items()]
         old = self._root_node()
         new = self._changed(old, changes, 0)
         if new is old:
             return self, []
-        _seal(new, blobs)
+        new.seal(blobs)
         return MerkleMap(new, self._fetch, self._given), list(blobs.items())
 
     def items(self) -> Iterator[tuple[str, Value]]:
@@ -181,18 +178,18 @@ class MerkleMap:
         while waiting:
             path, node = waiting.pop()
             if isinstance(node, Inner):
-                self._hold(_places(node, path))
+                _ask(self._absent(_places(node, path)))
                 if is_leaf_in_parts(node.children):
                     raise corrupt(node.id, "an inner node holds no more than a leaf may")
-                waiting.extend((path + HEX_DIGITS[index], child) for index, child in reversed(node.held()))
+                waiting += [(path + HEX_DIGITS[index], child) for index, child in reversed(node.held())]
             else:
                 yield from ((key, value_of(key, node.entries[key])) for key in in_order(node.entries))
 
     def diff(self, other: MerkleMap) -> Iterator[tuple[str, Value | None, Value | None]]:
         """Each key that differs with its value here and in `other`, in an order fixed by the keys.
 
-        Costs what differs: equal nodes are never read. The nodes of one level are asked for together; where
-        `NodesMissing` is raised, they may belong to either map, and the comparison is begun again.
+        Costs what differs: equal nodes are never read. `NodesMissing` asks at once for all nodes of a level, of
+        both maps; give them to both, and begin again.
         """
         pairs = [("", self._root_node(), other._root_node())] if self.root_id != other.root_id else []
         while pairs:
@@ -202,15 +199,15 @@ class MerkleMap:
                     yield from _leaf_differences(left, right)
                 else:
                     below += _unequal_places(path, left, right)
-            self._hold(mine for mine, _ in below)
-            other._hold(theirs for _, theirs in below)
-            pairs = [
-                (path, mine.node_at(index), its.node_at(index)) for (mine, index, path), (its, _, _) in below
-            ]
+            _ask([*self._absent(mine for mine, _ in below), *other._absent(its for _, its in below)])
+            pairs = [(path, mine.node_at(index), its.node_at(index)) for (mine, index, path), (its, _, _) in below]
 
     @staticmethod
     def merge(base: MerkleMap, ours: MerkleMap, theirs: MerkleMap) -> Merged:
-        """What both sides made of `base`, key by key, at a cost of what they changed; equal changes agree."""
+        """What both sides made of `base`, key by key, at a cost of what they changed; equal changes agree.
+
+        Nodes that `NodesMissing` asks for may belong to any of the three.
+        """
         our_changes = {key: value for key, _, value in base.diff(ours)}
         writes: dict[str, Value | None] = {}
         conflicts = []
@@ -234,37 +231,37 @@ class MerkleMap:
         return member_of(key, value)
 
     def _changed(self, node: Node, changes: Sequence[_Change], depth: int) -> Node:
-        """`node` after `changes`, whose paths all lead to it; if they change nothing itself, else not sealed."""
+        """`node` after `changes`, whose paths all lead to it; itself if they change nothing, else unsealed."""
         if isinstance(node, Leaf):
             return _leaf_changed(node, changes, depth)
         groups: dict[int, list[_Change]] = {}
         for change in changes:
             groups.setdefault(int(change[0][depth], 16), []).append(change)
         path = changes[0][0][:depth]
-        self._hold((node, index, path + HEX_DIGITS[index]) for index in groups)
+        _ask(self._absent((node, index, path + HEX_DIGITS[index]) for index in groups))
         children = node.children.copy()
-        smaller = False
+        unsealed, smaller = [], False
         for index, group in groups.items():
             old = node.node_at(index)
             new = self._changed(old, group, depth + 1)
-            children[index] = None if _is_empty(new) else new
-            smaller = smaller or _is_smaller(new, old)
-        if children == node.children:
+            if new is not old:
+                children[index] = None if _is_empty(new) else new
+                unsealed.append(index)
+                smaller = smaller or _is_smaller(new, old)
+        if not unsealed:
             return node
-        return self._collapsed(node, children, path) if smaller else Inner(children)
+        if smaller and self._fits_leaf(node, children, path):
+            return shaped(_entries(children), depth)
+        return Inner(children, node.members.copy(), unsealed)
 
-    def _collapsed(self, node: Inner, children: list[Child], path: str) -> Node:
-        """The node for `children`, which were those of `node` and are smaller now: a leaf if they fit one."""
-        if not is_leaf_in_parts(children):
-            return Inner(children)
+    def _fits_leaf(self, old: Inner, children: list[Child], path: str) -> bool:
+        """Whether `children`, which come from `old` at `path`, fit one leaf; holds all of them if they do."""
         unheld = [index for index, child in enumerate(children) if isinstance(child, str)]
-        if unheld:
-            self._hold((node, index, path + HEX_DIGITS[index]) for index in unheld)
+        if unheld and is_leaf_in_parts(children):
+            _ask(self._absent((old, index, path + HEX_DIGITS[index]) for index in unheld))
             for index in unheld:
-                children[index] = node.children[index]
-            return self._collapsed(node, children, path)
-        leaves = [child for child in children if isinstance(child, Leaf)]
-        return shaped({key: member for leaf in leaves for key, member in leaf.entries.items()}, len(path))
+                children[index] = old.children[index]
+        return is_leaf_in_parts(children)
 
     def _leaf(self, key: str) -> Leaf:
         """The leaf where `key` stands, or would."""
@@ -274,35 +271,41 @@ class MerkleMap:
             index = int(path[depth], 16)
             depth += 1
             if isinstance(node.children[index], str):
-                self._hold([(node, index, path[:depth])])
+                _ask(self._absent([(node, index, path[:depth])]))
             node = node.node_at(index)
         return node
 
     def _root_node(self) -> Node:
         if isinstance(self._root, str):
-            self._root = self._read(self._root, "")
+            root = self._read(self._root, "")
+            if root is None:
+                raise NodesMissing((self._root,))
+            self._root = root
         return self._root
 
-    def _hold(self, places: Iterable[_Place]) -> None:
-        """Read the children at `places` that are not held yet; asks for all that are missing at once."""
-        missing: list[str] = []
+    def _absent(self, places: Iterable[_Place]) -> list[str]:
+        """Read the children at `places` that are not held yet; return the ids of those that are not to be had."""
+        absent: list[str] = []
         for inner, index, path in places:
             child = inner.children[index]
             if isinstance(child, str):
-                try:
-                    inner.children[index] = self._read(child, path)
-                except NodesMissing as question:
-                    missing.extend(question.ids)
-        if missing:
-            raise NodesMissing(tuple(missing))
+                node = self._read(child, path)
+                if node is None:
+                    absent.append(child)
+                else:
+                    inner.children[index] = node
+        return absent
 
-    def _read(self, node_id: str, path: str) -> Node:
+    def _read(self, node_id: str, path: str) -> Node | None:
         content = self._given.pop(node_id, None)
-        if content is None:
-            if self._fetch is None:
-                raise NodesMissing((node_id,))
+        if content is None and self._fetch is not None:
             content = self._fetch(node_id)
-        return read_node(node_id, content, path)
+        return None if content is None else read_node(node_id, content, path)
+
+
+def _ask(absent: list[str]) -> None:
+    if absent:
+        raise NodesMissing(tuple(absent))
 
 
 def _leaf_changed(leaf: Leaf, changes: Sequence[_Change], depth: int) -> Node:
@@ -328,16 +331,9 @@ def _is_smaller(new: Node, old: Node) -> bool:
     return len(new.entries) < len(old.entries) or new.size_bytes < old.size_bytes
 
 
-def _seal(node: Node, blobs: dict[str, bytes]) -> None:
-    """Give every new node below and at `node` its id, children first, and collect the bytes."""
-    if node.id:
-        return
-    if isinstance(node, Inner):
-        for child in node.children:
-            if child is not None and not isinstance(child, str):
-                _seal(child, blobs)
-    node_id, content = node.seal()
-    blobs[node_id] = content
+def _entries(leaves: Iterable[Child]) -> dict[str, bytes]:
+    """The entries of children that are all leaves."""
+    return {key: member for leaf in leaves if isinstance(leaf, Leaf) for key, member in leaf.entries.items()}
 
 
 def _leaf_differences(left: Leaf, right: Leaf) -> Iterator[tuple[str, Value | None, Value | None]]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import msgspec
@@ -52,8 +52,11 @@ class Leaf:
     __slots__ = ("content", "entries", "id", "size_bytes")
 
     def __init__(self, entries: dict[str, bytes]) -> None:
+        content = b",".join([entries[key] for key in sorted(entries)])
+        if not content.isascii():
+            content = b",".join([entries[key] for key in in_order(entries)])
         self.entries = entries
-        self.content = b"{" + b",".join([entries[key] for key in in_order(entries)]) + b"}"
+        self.content = b"{" + content + b"}"
         self.size_bytes = len(self.content)
         self.id = ""
 
@@ -150,16 +153,14 @@ def shaped(entries: dict[str, bytes], depth: int) -> Node:
         leaf = Leaf(entries)
         if leaf.size_bytes <= MAP_NODE_BYTES_MAX:
             return leaf
-    return Inner([shaped(part, depth + 1) if part else None for part in _divided(entries, depth)])
+    return inner_of([shaped(part, depth + 1) if part else None for part in _divided(entries, depth)])
 
 
 def spread(leaf: Leaf, depth: int) -> Inner:
-    """The entries of a leaf at `depth` as they would stand one level below, in sealed leaves."""
-    leaves = [Leaf(part) if part else None for part in _divided(leaf.entries, depth)]
-    for part in leaves:
-        if part is not None:
-            part.seal()
-    return Inner([*leaves])
+    """The entries of a leaf at `depth` as they would stand one level below, sealed."""
+    inner = inner_of([Leaf(part) if part else None for part in _divided(leaf.entries, depth)])
+    inner.seal({})
+    return inner
 
 
 def _divided(entries: dict[str, bytes], depth: int) -> list[dict[str, bytes]]:
@@ -181,10 +182,8 @@ def is_leaf_in_parts(children: Iterable[Child]) -> bool:
     return entries <= MAP_LEAF_ENTRIES_MAX and size_bytes <= MAP_NODE_BYTES_MAX
 
 
-def in_order(keys: Collection[str]) -> list[str]:
-    """`keys` in the order of RFC 8785: by UTF-16 units."""
-    if "".join(keys).isascii():
-        return sorted(keys)
+def in_order(keys: Iterable[str]) -> list[str]:
+    """`keys` in the order of RFC 8785: by UTF-16 units, which for ASCII is the order of code points."""
     return sorted(keys, key=lambda key: key.encode("utf-16-be"))
 
 
@@ -214,7 +213,9 @@ def read_node(node_id: str, content: bytes, path: str) -> Node:
             raise corrupt(node_id, "a leaf has too many entries, or none")
     else:
         raise corrupt(node_id, "it is neither leaf nor inner node")
-    if node.seal()[1] != content:
+    written: dict[str, bytes] = {}
+    node.seal(written)
+    if node_id not in written:
         raise corrupt(node_id, "its bytes are not canonical")
     return node
 
@@ -223,7 +224,7 @@ def _read_inner(node_id: str, raws: dict[str, bytes], path: str) -> Inner:
     known = all(key in HEX_DIGITS and len(key) == 1 for key in raws)
     if not known or len(path) >= _PATH_DIGITS or not all(map(_QUOTED_DIGEST.fullmatch, raws.values())):
         raise corrupt(node_id, "an inner node leads nowhere")
-    return Inner([raws[digit][1:-1].decode("ascii") if digit in raws else None for digit in HEX_DIGITS])
+    return inner_of([raws[digit][1:-1].decode("ascii") if digit in raws else None for digit in HEX_DIGITS])
 
 
 def _read_entry(node_id: str, path: str, key: str, tag: str, raw: bytes) -> bytes:
@@ -246,7 +247,7 @@ def corrupt(node_id: str, why: str) -> InterlockError:
 
 
 EMPTY_LEAF = Leaf({})
-EMPTY_LEAF.seal()
+EMPTY_LEAF.seal({})
 
 _PATH_DIGITS = 64
 _DECODER = msgspec.json.Decoder(dict[str, tuple[str, msgspec.Raw]])

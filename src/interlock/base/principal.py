@@ -20,7 +20,7 @@ class PrincipalKind(StrEnum):
 
     LOCAL = "local"
     LOCAL_DECLARED = "local_declared"
-    TOKEN = "token"
+    TOKEN = "token"  # noqa: S105 - the name of a kind
     JWT = "jwt"
     MTLS = "mtls"
     SYSTEM = "system"

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from interlock import Context, Io, IoCall, Plan, Recorder, StateFailure
+from interlock import Io, IoCall, Plan, Recorder, StateFailure
+from interlock.base.canonical import canonical
 from interlock.demo.crash import crash_once
 
 plan = Plan("release", version="1")
@@ -82,7 +83,7 @@ async def _run(io: Io, name: str, program: str, argv: list[str], **more: object)
 
 
 @plan.state(side_effects="read_only_io", tags=["fetch_data"])
-async def inventory(ctx: Context, io: Io, rec: Recorder, project: str, git: str, work: str) -> Inventory:
+async def inventory(io: Io, rec: Recorder, project: str, git: str, work: str) -> Inventory:
     """List the tracked sources with their digests."""
     _log(work, "inventory")
     listed = await _run(io, "tracked", git, ["-C", project, "ls-files", "-z"], stdout="text")
@@ -98,7 +99,8 @@ async def inventory(ctx: Context, io: Io, rec: Recorder, project: str, git: str,
     when = await _run(io, "changed_at", git, ["-C", project, "log", "-1", "--format=%ct"], stdout="text")
     lines = "".join(f"{digest}  {name}\n" for name, digest in sources.items()).encode()
     stored = await rec.artifact("Output", lines, {"name": "SHA256SUMS"})
-    return Inventory(len(sources), total, hashlib.sha256(lines).hexdigest(), stored, int(str(when["stdout"]).strip() or 0))
+    changed_at = int(str(when["stdout"]).strip() or 0)
+    return Inventory(len(sources), total, hashlib.sha256(lines).hexdigest(), stored, changed_at)
 
 
 @plan.state(side_effects="read_only_io", tags=["execute"], timeout_ms=120_000)
@@ -136,7 +138,7 @@ async def inspect(work: str, build: Wheel) -> Inspection:
         name=fields["Name"],
         version=fields["Version"],
         requires_python=fields.get("Requires-Python", ""),
-        license=fields.get("License-Expression") or fields.get("License", ""),
+        license=fields.get("License-Expression") or fields.get("License") or "",
         members=len(names),
         undeclared=sorted(set(names) - declared),
     )
@@ -158,14 +160,14 @@ async def materials(rec: Recorder, io: Io, work: str) -> Materials:
             for name, version in installed
         ],
     }
-    from interlock.base.canonical import canonical
-
     stored = await rec.artifact("Output", canonical(bill), {"name": "bom.cdx.json"})
     return Materials(len(installed), stored)
 
 
 @plan.state(tags=["compute"])
-async def checks(work: str, inventory: Inventory, build: Wheel, inspect: Inspection, materials: Materials) -> list[Check]:
+async def checks(
+    work: str, inventory: Inventory, build: Wheel, inspect: Inspection, materials: Materials
+) -> list[Check]:
     """Hold the release against thresholds; one that fails stops it for good."""
     _log(work, "checks")
     found = [

@@ -149,9 +149,7 @@ class Plan:
         """Add a `State` object under a name; options as for `state`. Raises: `plan_invalid`."""
         state_id = f"{self.op_id}.{name}.main"
         if name in self._nodes:
-            raise PLAN_INVALID.error(
-                f"state {state_id} appears twice", reason="duplicate_state_id", state_id=state_id
-            )
+            raise PLAN_INVALID.error(f"state {state_id} appears twice", reason="duplicate_state_id", state_id=state_id)
         diagnostic = SnapshotPolicy(snapshot) is SnapshotPolicy.ALWAYS
         self._nodes[name] = StateNode(state_id, state, retry, timeout_ms, declared, diagnostic)
         for before in after:
@@ -175,7 +173,5 @@ class Plan:
     def _id_of(self, state: Callable[..., Any] | str) -> str:
         name = state if isinstance(state, str) else self._names.get(state)
         if name is None or name not in self._nodes:
-            raise PLAN_INVALID.error(
-                "`after` names a state that the plan does not have yet", reason="after_unknown"
-            )
+            raise PLAN_INVALID.error("`after` names a state that the plan does not have yet", reason="after_unknown")
         return self._nodes[name].id

@@ -35,9 +35,7 @@ class StartInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     plan: Annotated[str, Meta(description="The plan, as MODULE:PLAN or path/to/file.py:PLAN.")]
     input: Annotated[Raw | None, Meta(description="The run's input, a JSON object.")] = None
     run_id: Annotated[str | None, Meta(description="An id of your own; the same id and input attach.")] = None
-    detach: Annotated[
-        bool, Meta(description="Return once the start is durable; drive it with `run resume`.")
-    ] = False
+    detach: Annotated[bool, Meta(description="Return once the start is durable; drive it with `run resume`.")] = False
     dry_run: Annotated[bool, Meta(description="Skip every state that applies side effects.")] = False
 
 
@@ -106,9 +104,7 @@ class ResolveInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     run: RunArgument
     step: Annotated[str, Meta(description="The parked step, as `run why` names it.")]
     reason: Annotated[str, Meta(min_length=1, max_length=2000, description="Why; recorded with your name.")]
-    adopt: Annotated[Raw | None, Meta(description="The effect did happen, and this JSON is its result.")] = (
-        None
-    )
+    adopt: Annotated[Raw | None, Meta(description="The effect did happen, and this JSON is its result.")] = None
     retry: Annotated[bool, Meta(description="The effect did not happen: try it again.")] = False
     abandon: Annotated[bool, Meta(description="Give up: the run fails.")] = False
 
@@ -137,15 +133,13 @@ async def _start(ctx: CallContext, given: StartInput) -> RunResult:
         config=config,
         source=given.plan,
         detach=given.detach,
-        tenant=ctx.principal.tenant,
+        principal=ctx.principal,
     )
 
 
 async def _resume(ctx: CallContext, given: ResumeInput) -> RunResult:
     plan = None if given.plan is None else load_plan(given.plan)
-    return await ctx.services.get(Runs).resume(
-        given.run, plan=plan, steal=given.steal, tenant=ctx.principal.tenant
-    )
+    return await ctx.services.get(Runs).resume(given.run, plan=plan, steal=given.steal, tenant=ctx.principal.tenant)
 
 
 async def _status(ctx: CallContext, given: RunInput) -> RunReport:

@@ -154,9 +154,7 @@ def read_manifest(manifest_id: ArtifactId, content: bytes) -> RunManifest:
 def check_supported(config: RunConfig) -> None:
     """Refuse what this version cannot honour. Raises: `run_config_unsupported`."""
     if config.io_mode == "Replay":
-        raise RUN_CONFIG_UNSUPPORTED.error(
-            "io_mode Replay cannot be started; a run is replayed from its record"
-        )
+        raise RUN_CONFIG_UNSUPPORTED.error("io_mode Replay cannot be started; a run is replayed from its record")
     if config.execution_mode != "Sequential":
         raise RUN_CONFIG_UNSUPPORTED.error("execution_mode must be Sequential")
     if config.context_checkpointing != "AfterEveryState":

@@ -103,8 +103,7 @@ class Context:
         """As `read_typed`, but raises `context_missing_key` where there is no value."""
         if await self._raw(key) is None:
             raise CONTEXT_MISSING_KEY.error(f"the context has no {key}", key=key)
-        value = await self.read_typed(key, kind)
-        return value  # type: ignore[return-value]  # the value is there; None is a value of `kind`
+        return await self.read_typed(key, kind)  # type: ignore[return-value]  # it is there; None may be a `kind`
 
     def write(self, key: str, value: Any) -> None:
         """Set `key` to a JSON value or a record that converts to one.

@@ -39,12 +39,10 @@ CRASH_BUDGET_SPENT = "crash_budget_spent"
 class EngineSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bounds of the engine."""
 
-    crash_budget: Annotated[
-        int, Meta(ge=0, le=1000, description="Crashes of one state before the run is parked.")
-    ] = 5
-    claim_lease_ms: Annotated[
-        int, Meta(ge=100, le=3_600_000, description="How long a claim lives unrenewed, ms.")
-    ] = 30_000
+    crash_budget: Annotated[int, Meta(ge=0, le=1000, description="Crashes of one state before the run is parked.")] = 5
+    claim_lease_ms: Annotated[int, Meta(ge=100, le=3_600_000, description="How long a claim lives unrenewed, ms.")] = (
+        30_000
+    )
     backoff_held_ms_max: Annotated[
         int, Meta(ge=0, le=86_400_000, description="Longest back-off that a foreground run waits out, ms.")
     ] = 60_000
@@ -85,17 +83,13 @@ def check_history(state: RunState, plan: ExecutionPlan) -> None:
     """Refuse to go on with a plan that is not the run's own (DR1–DR3). Raises: `plan_drifted`."""
     unknown = [state_id for state_id in state.steps if state_id not in plan.index]
     if unknown:
-        raise PLAN_DRIFTED.error(
-            f"the run has a state that the plan lacks: {unknown[0]}", states=unknown[:10]
-        )
+        raise PLAN_DRIFTED.error(f"the run has a state that the plan lacks: {unknown[0]}", states=unknown[:10])
     completed = completed_states(state)
     for edge in plan.edges:
         if edge.after in completed and edge.before not in completed:
             raise PLAN_DRIFTED.error(f"{edge.after} completed before {edge.before}, which the plan forbids")
     if state.fingerprint and state.fingerprint != plan.fingerprint:
-        raise PLAN_DRIFTED.error(
-            "the plan differs from the one that started the run", fingerprint=plan.fingerprint
-        )
+        raise PLAN_DRIFTED.error("the plan differs from the one that started the run", fingerprint=plan.fingerprint)
 
 
 def completed_states(state: RunState) -> set[str]:

@@ -48,7 +48,7 @@ class StateError(Struct, frozen=True):
     state_id: StateId | None
 
 
-class StateFailure(Exception):  # noqa: N818 - a result that a handler gives, not a fault of the program
+class StateFailure(Exception):
     """Raise it in a handler to fail the attempt: `code`, safe `message`, and whether a retry may help."""
 
     def __init__(
@@ -97,9 +97,7 @@ def error_info(fault: BaseException) -> ErrorInfo:
         details = None if fault.details is None else msgspec.Raw(canonical(fault.details))
         return ErrorInfo(fault.category, fault.code, details, fault.message, fault.retryable)
     name = type(fault).__name__
-    return ErrorInfo(
-        ErrorCategory.UNKNOWN, HANDLER_EXCEPTION, None, f"the handler raised {name}", retryable=False
-    )
+    return ErrorInfo(ErrorCategory.UNKNOWN, HANDLER_EXCEPTION, None, f"the handler raised {name}", retryable=False)
 
 
 def own_error(code: str, message: str, *, retryable: bool) -> ErrorInfo:
@@ -115,24 +113,16 @@ PLAN_DRIFTED = ErrorCode(
     "plan_drifted", Category.CONFLICT, "Resume with the plan that started the run, or start a new run."
 )
 RUN_NOT_FOUND = ErrorCode("run_not_found", Category.NOT_FOUND, "List the runs with `interlock run list`.")
-RUN_CONFLICT = ErrorCode(
-    "run_conflict", Category.CONFLICT, "This run id belongs to another manifest: choose a new id."
-)
-RUN_CORRUPT = ErrorCode(
-    "run_corrupt", Category.CORRUPT, "The run's history breaks a rule: run `interlock doctor`."
-)
+RUN_CONFLICT = ErrorCode("run_conflict", Category.CONFLICT, "This run id belongs to another manifest: choose a new id.")
+RUN_CORRUPT = ErrorCode("run_corrupt", Category.CORRUPT, "The run's history breaks a rule: run `interlock doctor`.")
 RUN_HELD = ErrorCode(
     "run_held",
     Category.CONFLICT,
     "Another process drives this run: watch it, or take it over with --steal.",
     retryable=True,
 )
-MANIFEST_MISMATCH = ErrorCode(
-    "manifest_mismatch", Category.INVALID, "Give the manifest whose digest you name."
-)
-RUN_CONFIG_UNSUPPORTED = ErrorCode(
-    "run_config_unsupported", Category.INVALID, "Use the values that the message names."
-)
+MANIFEST_MISMATCH = ErrorCode("manifest_mismatch", Category.INVALID, "Give the manifest whose digest you name.")
+RUN_CONFIG_UNSUPPORTED = ErrorCode("run_config_unsupported", Category.INVALID, "Use the values that the message names.")
 INPUT_INVALID = ErrorCode("run_input_invalid", Category.INVALID, "Give the input that the plan asks for.")
 CONTEXT_DESERIALIZE_FAILED = ErrorCode(
     "context_deserialize_failed", Category.INVALID, "Read the value as the type that was written."
@@ -150,9 +140,7 @@ FACT_REQUEST_MISMATCH = ErrorCode(
 FACT_PAYLOAD_CONFLICT = ErrorCode(
     "fact_payload_conflict", Category.CONFLICT, "A fact is recorded once: use a new key for a new value."
 )
-FACT_PAYLOAD_INVALID = ErrorCode(
-    "fact_payload_invalid", Category.CORRUPT, "The recorded fact has another kind."
-)
+FACT_PAYLOAD_INVALID = ErrorCode("fact_payload_invalid", Category.CORRUPT, "The recorded fact has another kind.")
 EFFECT_UNDECLARED = ErrorCode(
     "side_effects_undeclared",
     Category.REFUSED,
@@ -171,9 +159,7 @@ ATTEMPT_CLOSED = ErrorCode("attempt_closed", Category.CONFLICT, "Use io and rec 
 RESOLVE_INVALID = ErrorCode(
     "resolve_invalid", Category.CONFLICT, "Resolve a step that is parked; `interlock run why` names it."
 )
-EVENT_NAME_INVALID = ErrorCode(
-    "event_name_invalid", Category.INVALID, "Name a domain event with a key of your own."
-)
+EVENT_NAME_INVALID = ErrorCode("event_name_invalid", Category.INVALID, "Name a domain event with a key of your own.")
 STATE_TIMEOUT = ErrorCode("state_timeout", Category.FAILED, "Give the state more time.", retryable=True)
 
 ERRORS = (

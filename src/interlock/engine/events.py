@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta, Raw, Struct
 
@@ -41,7 +41,7 @@ class RunStarted(Struct, frozen=True):
 
 
 class StateEntered(Struct, frozen=True):
-    """Kernel: durable before the handler starts. `attempt` counts from 0; `base_snapshot_id` is where it starts from."""
+    """Kernel: durable before the handler starts. `attempt` counts from 0; `base_snapshot_id` is its start."""
 
     attempt: Natural
     base_snapshot_id: ArtifactId
@@ -190,8 +190,7 @@ def _on_started(place: Place, _record: Struct) -> Sequence[Row]:
     return (Wake(place.stream, RUN, place.at_ms),)
 
 
-def _on_claimed(place: Place, record: Struct) -> Sequence[Row]:
-    assert isinstance(record, OwnerClaimed)  # noqa: S101 - the catalogue pairs them
+def _on_claimed(place: Place, record: Any) -> Sequence[Row]:
     return (Hold(Claim(place.stream, RUN, record.owner, record.claim, record.expires_ms)),)
 
 
@@ -199,8 +198,7 @@ def _on_ended(place: Place, _record: Struct) -> Sequence[Row]:
     return (Rest(place.stream),)
 
 
-def _on_inbox(place: Place, record: Struct) -> Sequence[Row]:
-    assert isinstance(record, ResolutionRequested)  # noqa: S101 - the catalogue pairs them
+def _on_inbox(place: Place, record: Any) -> Sequence[Row]:
     return (Wake(record.run_stream, RUN, place.at_ms),)
 
 

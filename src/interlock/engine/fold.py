@@ -116,7 +116,7 @@ class RunState(Struct):
         return self.seq > 0
 
 
-def _corrupt(state: RunState, place: Place, why: str) -> InterlockError:
+def _corrupt(place: Place, why: str) -> InterlockError:
     return RUN_CORRUPT.error(
         f"event {place.seq} of {place.stream} is impossible: {why}",
         stream=place.stream,
@@ -127,7 +127,7 @@ def _corrupt(state: RunState, place: Place, why: str) -> InterlockError:
 
 def _started(state: RunState, record: e.RunStarted, place: Place) -> None:
     if state.seq != 0:
-        raise _corrupt(state, place, "the run had started already")
+        raise _corrupt(place, "the run had started already")
     state.op_id, state.manifest_id = record.op_id, record.manifest_id
     state.initial_snapshot_id = state.checkpoint = record.initial_snapshot_id
     state.started_ms = place.at_ms
@@ -135,19 +135,19 @@ def _started(state: RunState, record: e.RunStarted, place: Place) -> None:
 
 def _entered(state: RunState, record: e.StateEntered, place: Place) -> None:
     if state.open_state is not None:
-        raise _corrupt(state, place, f"{state.open_state} is still open")
+        raise _corrupt(place, f"{state.open_state} is still open")
     if state.parked is not None:
-        raise _corrupt(state, place, "the run is parked")
+        raise _corrupt(place, "the run is parked")
     step = state.steps.get(record.state_id)
     if step is None:
         if record.attempt != 0 or record.base_snapshot_id != state.checkpoint:
-            raise _corrupt(state, place, "a first attempt has number 0 and starts from the checkpoint")
+            raise _corrupt(place, "a first attempt has number 0 and starts from the checkpoint")
         state.steps[record.state_id] = Step(StepStatus.RUNNING, 1, 0, 0, record.base_snapshot_id, place.at_ms)
     else:
         if step.status is StepStatus.COMPLETED:
-            raise _corrupt(state, place, f"{record.state_id} had completed")
+            raise _corrupt(place, f"{record.state_id} had completed")
         if record.attempt != step.attempts or record.base_snapshot_id != step.base:
-            raise _corrupt(state, place, "a retry follows its predecessor and starts from the same base")
+            raise _corrupt(place, "a retry follows its predecessor and starts from the same base")
         step.status, step.attempts, step.entered_ms, step.due_ms = (
             StepStatus.RUNNING,
             step.attempts + 1,
@@ -159,7 +159,7 @@ def _entered(state: RunState, record: e.StateEntered, place: Place) -> None:
 
 def _open_step(state: RunState, state_id: str, place: Place) -> Step:
     if state.open_state != state_id:
-        raise _corrupt(state, place, f"{state_id} is not open")
+        raise _corrupt(place, f"{state_id} is not open")
     state.open_state = None
     return state.steps[state_id]
 
@@ -182,16 +182,16 @@ def _failed(state: RunState, record: e.StateFailed, place: Place) -> None:
 
 def _ended(state: RunState, record: e.RunCompleted, place: Place) -> None:
     if state.open_state is not None:
-        raise _corrupt(state, place, f"{state.open_state} is still open")
+        raise _corrupt(place, f"{state.open_state} is still open")
     if record.final_snapshot_id is not None and record.final_snapshot_id != state.checkpoint:
-        raise _corrupt(state, place, "the final snapshot is not the checkpoint")
+        raise _corrupt(place, "the final snapshot is not the checkpoint")
     state.status, state.final_snapshot_id, state.parked = record.status, record.final_snapshot_id, None
 
 
 def _fact(state: RunState, record: e.FactRecorded, place: Place) -> None:
     known = state.facts.get(record.key)
     if known is not None and known.payload_id != record.payload_id:
-        raise _corrupt(state, place, "a fact key is bound twice (fact_recorded_conflict)")
+        raise _corrupt(place, "a fact key is bound twice (fact_recorded_conflict)")
     if known is None:
         state.facts[record.key] = Fact(record.payload_id, record.kind, record.request_digest)
     state.intents.pop(record.key, None)
@@ -199,20 +199,20 @@ def _fact(state: RunState, record: e.FactRecorded, place: Place) -> None:
 
 def _plan(state: RunState, record: e.PlanRecorded, place: Place) -> None:
     if state.fingerprint:
-        raise _corrupt(state, place, "the plan is recorded once")
+        raise _corrupt(place, "the plan is recorded once")
     state.fingerprint, state.plan_source = record.fingerprint, record.source
     state.plan_version = record.plan_version
 
 
 def _claimed(state: RunState, record: e.OwnerClaimed, place: Place) -> None:
     if record.epoch != state.epoch + 1:
-        raise _corrupt(state, place, f"epoch {record.epoch} does not follow {state.epoch}")
+        raise _corrupt(place, f"epoch {record.epoch} does not follow {state.epoch}")
     state.epoch, state.owner = record.epoch, record.owner
 
 
 def _intended(state: RunState, record: e.EffectIntended, place: Place) -> None:
     if state.open_state != record.state_id:
-        raise _corrupt(state, place, "an effect is intended outside its attempt")
+        raise _corrupt(place, "an effect is intended outside its attempt")
     attempt = state.steps[record.state_id].attempts - 1
     state.intents[record.fact_key] = Intent(
         record.state_id, record.namespace, record.request_digest, record.idempotency_key, attempt
@@ -221,19 +221,19 @@ def _intended(state: RunState, record: e.EffectIntended, place: Place) -> None:
 
 def _settled(state: RunState, record: e.EffectSettled, place: Place) -> None:
     if state.intents.pop(record.fact_key, None) is None:
-        raise _corrupt(state, place, "an effect was settled that nobody intended")
+        raise _corrupt(place, "an effect was settled that nobody intended")
 
 
 def _scheduled(state: RunState, record: e.RetryScheduled, place: Place) -> None:
     step = state.steps.get(record.state_id)
     if step is None or step.status is not StepStatus.FAILED:
-        raise _corrupt(state, place, "a retry is scheduled for a state that has not failed")
+        raise _corrupt(place, "a retry is scheduled for a state that has not failed")
     step.due_ms = record.due_ms
 
 
 def _parked(state: RunState, record: e.RunParked, place: Place) -> None:
     if state.open_state is not None:
-        raise _corrupt(state, place, "a run is parked between attempts")
+        raise _corrupt(place, "a run is parked between attempts")
     state.parked = Parked(record.code, record.state_id, record.fact_key, place.at_ms)
 
 
@@ -242,7 +242,7 @@ def _resolved(state: RunState, record: e.EffectResolved, place: Place) -> None:
         record.fact_key,
         record.state_id,
     ):
-        raise _corrupt(state, place, "nothing of that key is parked")
+        raise _corrupt(place, "nothing of that key is parked")
     state.parked = None
     state.steps[record.state_id].orphans = 0
     if record.fact_key is not None:
@@ -253,7 +253,7 @@ def _resolved(state: RunState, record: e.EffectResolved, place: Place) -> None:
 
 def _taken(state: RunState, record: e.InboxTaken, place: Place) -> None:
     if record.inbox_seq <= state.inbox_seq:
-        raise _corrupt(state, place, "the inbox was folded backwards")
+        raise _corrupt(place, "the inbox was folded backwards")
     state.inbox_seq = record.inbox_seq
 
 
@@ -285,11 +285,11 @@ def evolve(state: RunState, record: Struct, place: Place) -> RunState:
     """The run after one more event. Raises: `run_corrupt`."""
     apply = _EVOLVE.get(type(record))
     if apply is None:
-        raise _corrupt(state, place, f"{type(record).__name__} is no event of a run")
+        raise _corrupt(place, f"{type(record).__name__} is no event of a run")
     if state.seq == 0 and type(record) is not e.RunStarted:
-        raise _corrupt(state, place, "a run begins with RunStarted")
+        raise _corrupt(place, "a run begins with RunStarted")
     if state.status is not None:
-        raise _corrupt(state, place, "the run had ended")
+        raise _corrupt(place, "the run had ended")
     apply(state, record, place)
     state.seq, state.at_ms = place.seq, place.at_ms
     return state

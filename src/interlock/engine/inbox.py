@@ -35,9 +35,7 @@ def consequences(state: RunState, entries: Sequence[tuple[Place, Struct]]) -> li
             continue
         intent = None if entry.fact_key is None else state.intents.get(entry.fact_key)
         records.append(
-            e.EffectResolved(
-                entry.action, place.actor, entry.fact_key, entry.payload_id, entry.reason, entry.state_id
-            )
+            e.EffectResolved(entry.action, place.actor, entry.fact_key, entry.payload_id, entry.reason, entry.state_id)
         )
         if entry.payload_id is not None and entry.fact_key is not None and intent is not None:
             records.append(e.FactRecorded(entry.fact_key, "json", entry.payload_id, intent.request_digest))

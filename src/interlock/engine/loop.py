@@ -65,9 +65,7 @@ def _skip(session: Session, place: int) -> None:
     base = session.state.steps[node.id].base
     tags = sorted(set(session.config.skip_tags).intersection(node.meta.tags))
     if session.config.event_profile != "Minimal":
-        session.fold(
-            [e.DomainEmitted("state_skipped", Raw(canonical({"state_id": node.id, "tags": tags})), None)]
-        )
+        session.fold([e.DomainEmitted("state_skipped", Raw(canonical({"state_id": node.id, "tags": tags})), None)])
     session.fold([e.StateCompleted(base, node.id)])
     session.ready.complete(place)
 

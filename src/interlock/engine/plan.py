@@ -109,8 +109,7 @@ class ExecutionPlan:
                 "op_id": self.op_id,
                 "version": self.version,
                 "states": [
-                    [n.id, msgspec.to_builtins(n.meta), msgspec.to_builtins(n.retry), n.timeout_ms]
-                    for n in self.states
+                    [n.id, msgspec.to_builtins(n.meta), msgspec.to_builtins(n.retry), n.timeout_ms] for n in self.states
                 ],
                 "edges": sorted([e.before, e.after] for e in self.edges),
             }
@@ -149,9 +148,7 @@ def _ordered(states: Sequence[StateNode], edges: Sequence[DependencyEdge]) -> tu
     for edge in edges:
         for end in (edge.before, edge.after):
             if end not in index:
-                raise _invalid(
-                    "missing_state_for_edge", f"an edge names {end}, which is no state", missing=end
-                )
+                raise _invalid("missing_state_for_edge", f"an edge names {end}, which is no state", missing=end)
     after = _successors(index, edges)
     waiting = [0] * len(states)
     for places in after:
@@ -168,9 +165,7 @@ def _ordered(states: Sequence[StateNode], edges: Sequence[DependencyEdge]) -> tu
                 heapq.heappush(ready, follower)
     if len(order) < len(states):
         cycle = [states[place].id for place in _cycle(after, waiting)]
-        raise _invalid(
-            "circular_dependency", f"states wait for each other: {' -> '.join(cycle)}", cycle=cycle
-        )
+        raise _invalid("circular_dependency", f"states wait for each other: {' -> '.join(cycle)}", cycle=cycle)
     return tuple(order)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from interlock.base.events import Claim
-from interlock.engine.fold import RunState, Step, StepStatus
+from interlock.engine.fold import Parked, RunState, Step, StepStatus
 from interlock.engine.plan import ExecutionPlan
 
 RUNNING = "running"
@@ -132,7 +132,7 @@ def reasons_of(run_id: str, state: RunState, waiting: Waiting | None, owner: Cla
     step = (waiting.state_id or "").split(".")[1:2]
     name = step[0] if step else ""
     if waiting.kind == "parked" and state.parked is not None:
-        return [_parked_reason(run_id, name, state)]
+        return [_parked_reason(run_id, name, state.parked)]
     if waiting.kind == "backoff":
         text = f"{name} failed and is tried again later"
         return [
@@ -146,14 +146,10 @@ def reasons_of(run_id: str, state: RunState, waiting: Waiting | None, owner: Cla
             )
         ]
     text = "no process drives this run now"
-    return [
-        Reason("queued", text, waiting.state_id, waiting.since_ms, None, (f"interlock run resume {run_id}",))
-    ]
+    return [Reason("queued", text, waiting.state_id, waiting.since_ms, None, (f"interlock run resume {run_id}",))]
 
 
-def _parked_reason(run_id: str, name: str, state: RunState) -> Reason:
-    parked = state.parked
-    assert parked is not None  # noqa: S101 - the caller has looked
+def _parked_reason(run_id: str, name: str, parked: Parked) -> Reason:
     command = f"interlock run resolve {run_id} {name}"
     if parked.fact_key is None:
         text = f"{name} ended its process too often ({parked.code})"

@@ -22,7 +22,7 @@ from interlock.base.canonical import canonical, digest
 from interlock.base.errors import Conflict, InterlockError
 from interlock.base.events import Claim
 from interlock.base.merkle_map import EMPTY_NODE, MerkleMap
-from interlock.base.principal import Principal
+from interlock.base.principal import ENGINE, Principal
 from interlock.base.secret_scan import refuse_secrets
 from interlock.engine import events as e
 from interlock.engine.authoring import Plan
@@ -79,9 +79,7 @@ def _input_members(given: Any, plan: ExecutionPlan) -> dict[str, bytes]:
         raise INPUT_INVALID.error("the input is not an object with named members")
     shadowed = sorted({node.id.split(".")[1] for node in plan.states}.intersection(members))
     if shadowed:
-        raise INPUT_INVALID.error(
-            f"the input has a member named like the state {shadowed[0]}", member=shadowed[0]
-        )
+        raise INPUT_INVALID.error(f"the input has a member named like the state {shadowed[0]}", member=shadowed[0])
     return {ids.context_key(key): encoded(value, f"input {key}") for key, value in members.items()}
 
 
@@ -106,19 +104,19 @@ class Runs:
     async def start(
         self,
         plan: Plan | ExecutionPlan,
-        input: Any = None,  # noqa: A002 - the field's own word
+        input: Any = None,  # noqa: A002 - the contract's own word
         *,
         run_id: str | None = None,
         config: RunConfig | None = None,
         source: str | None = None,
         build: BuildProvenance | None = None,
         detach: bool = False,
-        tenant: str = "default",
+        principal: Principal = ENGINE,
     ) -> RunResult:
         """Start a run and drive it until it ends or waits; a known id with the same manifest attaches.
 
         `input` is a JSON object or a record: its members are the first context. `detach` returns once the start is
-        durable and leaves the driving to a later `resume`. Raises: `plan_invalid`, `run_input_invalid`,
+        durable and leaves the driving to a later `resume`. `principal` is recorded as who started it. Raises: `plan_invalid`, `run_input_invalid`,
         `run_config_unsupported`, `secrets_detected`, `run_conflict`; storage errors.
         """
         execution = self.plans.add(plan)
@@ -133,11 +131,11 @@ class Runs:
         manifest = RunManifest(execution.op_id, execution.version, params, config, build)
         content = manifest_bytes(manifest)
         refuse_secrets(content, "manifest")
-        stream = stream_id(tenant, e.RUN, ids.run_id(run_id))
+        stream = stream_id(principal.tenant, e.RUN, ids.run_id(run_id))
         [head] = await self._journal.store.events.heads([stream])
         if head == EMPTY:
             session = await self._opened(
-                stream, run_id, execution, config, given, content, source, owned=not detach
+                stream, run_id, execution, config, given, content, source, principal, owned=not detach
             )
             try:
                 return await self._begin(session, detach=detach)
@@ -145,7 +143,7 @@ class Runs:
                 _unless_lost(fault)
         await self._check_same(stream, run_id, digest(content))
         return await (
-            self.read.result(run_id, tenant=tenant) if detach else self._drive_or_watch(stream, run_id)
+            self.read.result(run_id, tenant=principal.tenant) if detach else self._drive_or_watch(stream, run_id)
         )
 
     async def resume(
@@ -187,9 +185,7 @@ class Runs:
             blob = Blob(digest(payload), "FactPayload", payload)
             [payload_id] = await self._journal.store.artifacts.put([blob])
         stream = stream_id(principal.tenant, e.RUN, ids.run_id(run_id))
-        await self._runner.execute(
-            RESOLVE, Resolve(stream, step, action, reason, payload_id), principal, command_id
-        )
+        await self._runner.execute(RESOLVE, Resolve(stream, step, action, reason, payload_id), principal, command_id)
 
     async def _opened(
         self,
@@ -200,6 +196,7 @@ class Runs:
         given: Mapping[str, bytes],
         manifest: bytes,
         source: str | None,
+        principal: Principal,
         *,
         owned: bool,
     ) -> Session:
@@ -211,12 +208,10 @@ class Runs:
         now_ms = self._journal.now_ms()
         claim = Claim(stream, e.RUN, self._journal.store.owner, 1, now_ms + self._settings.claim_lease_ms)
         loaded = Loaded(RUN_FOLD.initial(stream), EMPTY, 0)
-        session = Session(self._journal, loaded, plan, config, context, claim, self._settings, run_id)
+        session = Session(self._journal, loaded, plan, config, context, claim, self._settings, run_id, principal.id)
         opening: list[Struct] = [
             e.RunStarted(context.snapshot_id, digest(manifest), plan.op_id),
-            e.PlanRecorded(
-                plan.fingerprint, plan.version, None if source is None else absolute_source(source)
-            ),
+            e.PlanRecorded(plan.fingerprint, plan.version, None if source is None else absolute_source(source)),
         ]
         session.fold([*opening, _claimed(claim, 1)] if owned else opening, blobs)
         return session
@@ -260,9 +255,7 @@ class Runs:
     async def _own(self, stream: str, run_id: str, claim: Claim) -> RunResult:
         """Take a claimed run from where its history stands, and drive it."""
         try:
-            loaded = await self._journal.load(
-                RUN_FOLD, stream
-            )  # read after the claim, so that no wake is lost
+            loaded = await self._journal.load(RUN_FOLD, stream)  # read after the claim, so that no wake is lost
             state = loaded.state
             manifest = await self.read.manifest(state)
             plan = self.plans.find(state.op_id, state.plan_version, state.plan_source)

@@ -33,7 +33,7 @@ from interlock.journal.ports import Blob
 
 
 class Session:
-    """A run in the hands of its owner."""
+    """A run in the hands of its owner. `opened_by` is who started it: the actor of the first append alone."""
 
     def __init__(
         self,
@@ -45,6 +45,7 @@ class Session:
         claim: Claim,
         settings: EngineSettings,
         run_id: str,
+        opened_by: str | None = None,
     ) -> None:
         self.journal = journal
         self.state = loaded.state
@@ -57,6 +58,7 @@ class Session:
         self.ready = ReadyStates(plan, completed_states(loaded.state))
         author = Authorship(actor=ENGINE.id, correlation=run_id)
         self._writer = StreamWriter(journal, loaded.state.stream, loaded.head, loaded.at_ms, author)
+        self._opener = None if opened_by is None else Authorship(actor=opened_by, correlation=run_id)
         self._turn = asyncio.Lock()
         self._lost: InterlockError | None = None
         self._snapshot_seq = loaded.head.seq
@@ -81,8 +83,9 @@ class Session:
             self._at_ms = self.journal.now_ms(self.state.at_ms)
             self._keep_snapshot()
         state, stream, run_id = self.state, self.state.stream, self.run_id
+        actor = ENGINE.id if self._opener is None else self._opener.actor
         for seq, record in enumerate(records, state.seq + 1):
-            state = evolve(state, record, Place(stream, seq, self._at_ms, ENGINE.id, run_id))
+            state = evolve(state, record, Place(stream, seq, self._at_ms, actor, run_id))
         self.state = state
         self._folded.extend(records)
         self._blobs.extend(blobs)
@@ -96,7 +99,8 @@ class Session:
         records, blobs, rows = self._folded, self._blobs, self._rows
         self._folded, self._blobs, self._rows = [], [], []
         try:
-            await self._writer.append(records, self._at_ms, blobs, rows)
+            await self._writer.append(records, self._at_ms, blobs, rows, self._opener)
+            self._opener = None
         except BaseException as fault:
             # Also when cancelled: whether it was appended is unknown here, so this session must not go on.
             self._lost = self._translated(fault)

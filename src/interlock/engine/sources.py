@@ -98,9 +98,7 @@ def _module(where: str) -> ModuleType:
     except Exception as fault:
         # The module's own code ran: name the kind of fault and chain it, but keep its text out of the message.
         reason = type(fault).__name__
-        raise PLAN_NOT_FOUND.error(
-            f"{shown(where, 200)} cannot be imported ({reason})", reason=reason
-        ) from fault
+        raise PLAN_NOT_FOUND.error(f"{shown(where, 200)} cannot be imported ({reason})", reason=reason) from fault
 
 
 def _module_from_file(path: Path) -> ModuleType:

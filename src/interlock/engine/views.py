@@ -35,9 +35,7 @@ def _key(place: Place, _record: Struct) -> str | None:
 
 def _evolve(row: RunRow | None, place: Place, record: Struct) -> RunRow | None:
     if isinstance(record, e.RunStarted):
-        return RunRow(
-            parse_stream(place.stream).id, record.op_id, "running", place.at_ms, None, record.manifest_id
-        )
+        return RunRow(parse_stream(place.stream).id, record.op_id, "running", place.at_ms, None, record.manifest_id)
     if row is None:
         return None
     if isinstance(record, e.RunParked):
@@ -61,7 +59,5 @@ RUNS = View(
     evolve=_evolve,
     order=lambda row: row.started_ms,
     terms=_terms,
-    types=frozenset(
-        {"engine.run_started", "engine.run_parked", "engine.effect_resolved", "engine.run_completed"}
-    ),
+    types=frozenset({"engine.run_started", "engine.run_parked", "engine.effect_resolved", "engine.run_completed"}),
 )

@@ -108,9 +108,7 @@ class EventCatalogue:
     def _add(self, kind: EventType) -> None:
         name = (op_path(kind.name), kind.version)
         if name in self._by_name or kind.version < 1:
-            raise EVENT_TYPE_UNSOUND.error(
-                f"{kind.name} version {kind.version} is declared twice, or below 1"
-            )
+            raise EVENT_TYPE_UNSOUND.error(f"{kind.name} version {kind.version} is declared twice, or below 1")
         self._by_name[name] = kind
         if kind.upcast is not None:
             self._decoders[name] = kind.upcast
@@ -132,9 +130,7 @@ class EventCatalogue:
             raise EVENT_TYPE_UNKNOWN.error(f"no part declares the event {type(record).__name__}")
         for member in self._integers[type(record)]:
             if not _in_range(getattr(record, member)):
-                raise JSON_INTEGER_RANGE.error(
-                    f"{kind.name} has an integer outside ±(2^53-1)", type=kind.name
-                )
+                raise JSON_INTEGER_RANGE.error(f"{kind.name} has an integer outside ±(2^53-1)", type=kind.name)
         return kind, encode_checked(self._encode, record)
 
     def decode(self, name: str, version: int, data: bytes) -> Struct:

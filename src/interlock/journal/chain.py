@@ -123,9 +123,7 @@ def seal(
         seq += 1
         kind, data = catalogue.encode(record)
         if len(data) > EVENT_DATA_BYTES_MAX:
-            raise EVENT_TOO_LARGE.error(
-                f"{kind.name} has more than {EVENT_DATA_BYTES_MAX} bytes", type=kind.name
-            )
+            raise EVENT_TOO_LARGE.error(f"{kind.name} has more than {EVENT_DATA_BYTES_MAX} bytes", type=kind.name)
         salt = _salt(author.salt_key, stream, seq) if kind.erasable else b""
         envelope = encode_checked(
             _encode_envelope,
@@ -213,6 +211,4 @@ class ChainReader:
 
 def _damage(event: StoredEvent, why: str) -> InterlockError:
     place = f"{event.stream}#{event.seq}"
-    return EVENT_CORRUPT.error(
-        f"event {place} is damaged: {why}", stream=event.stream, seq=event.seq, why=why
-    )
+    return EVENT_CORRUPT.error(f"event {place} is damaged: {why}", stream=event.stream, seq=event.seq, why=why)

@@ -11,18 +11,12 @@ HEAD_MOVED = ErrorCode(
 PARTITION_MIXED = ErrorCode(
     "partition_mixed", Category.INVALID, "Append to streams of one partition; reach another through an inbox."
 )
-INDEX_KEY_TAKEN = ErrorCode(
-    "index_key_taken", Category.CONFLICT, "Read what holds the key, then decide anew."
-)
-CLAIM_LOST = ErrorCode(
-    "claim_lost", Category.CONFLICT, "Another owner has claimed it since: stop, and watch."
-)
+INDEX_KEY_TAKEN = ErrorCode("index_key_taken", Category.CONFLICT, "Read what holds the key, then decide anew.")
+CLAIM_LOST = ErrorCode("claim_lost", Category.CONFLICT, "Another owner has claimed it since: stop, and watch.")
 COMMAND_ID_CONFLICT = ErrorCode(
     "command_id_conflict", Category.CONFLICT, "This command id was used with other content: use a new id."
 )
-QUEUE_FULL = ErrorCode(
-    "queue_full", Category.OVERLOADED, "Wait retry_after_ms, then ask again.", retryable=True
-)
+QUEUE_FULL = ErrorCode("queue_full", Category.OVERLOADED, "Wait retry_after_ms, then ask again.", retryable=True)
 CONTENTION = ErrorCode(
     "contention",
     Category.OVERLOADED,
@@ -39,9 +33,7 @@ DISK_FULL = ErrorCode(
 )
 STORE_CLOSED = ErrorCode("store_closed", Category.STORAGE, "The store has closed: open it again.")
 STORE_NOT_FOUND = ErrorCode("store_not_found", Category.NOT_FOUND, "Name an existing store with --store.")
-STORE_FOREIGN = ErrorCode(
-    "store_foreign", Category.CORRUPT, "This file is not an Interlock store: name another."
-)
+STORE_FOREIGN = ErrorCode("store_foreign", Category.CORRUPT, "This file is not an Interlock store: name another.")
 STORE_FROM_FUTURE = ErrorCode(
     "store_from_future", Category.CORRUPT, "A newer version wrote this store: open it with that version."
 )
@@ -50,12 +42,8 @@ STORE_CORRUPT = ErrorCode(
     Category.CORRUPT,
     "Run `interlock doctor` on it, and restore a backup if damage is named.",
 )
-STORE_BUSY = ErrorCode(
-    "store_busy", Category.STORAGE, "Another process holds the store: try again.", retryable=True
-)
-STORE_UNWRITABLE = ErrorCode(
-    "store_unwritable", Category.STORAGE, "Check the path, its folder and their permissions."
-)
+STORE_BUSY = ErrorCode("store_busy", Category.STORAGE, "Another process holds the store: try again.", retryable=True)
+STORE_UNWRITABLE = ErrorCode("store_unwritable", Category.STORAGE, "Check the path, its folder and their permissions.")
 MIGRATION_CHANGED = ErrorCode(
     "migration_changed",
     Category.CORRUPT,
@@ -67,9 +55,7 @@ EVENT_TYPE_UNKNOWN = ErrorCode(
     Category.CORRUPT,
     "A part that wrote this event is missing or newer: add it or upgrade.",
 )
-EVENT_TOO_LARGE = ErrorCode(
-    "event_too_large", Category.INVALID, "Store large content as an artifact and name it."
-)
+EVENT_TOO_LARGE = ErrorCode("event_too_large", Category.INVALID, "Store large content as an artifact and name it.")
 FEED_HOLE = ErrorCode("feed_hole", Category.CORRUPT, "The feed misses a position: restore a backup.")
 ARTIFACT_NOT_FOUND = ErrorCode(
     "artifact_not_found",
@@ -79,9 +65,7 @@ ARTIFACT_NOT_FOUND = ErrorCode(
 ARTIFACT_CORRUPT = ErrorCode(
     "artifact_corrupt", Category.CORRUPT, "Stored bytes differ from their digest: restore a backup."
 )
-ARTIFACT_ID_MISMATCH = ErrorCode(
-    "artifact_id_mismatch", Category.INVALID, "Give the SHA-256 of the bytes as the id."
-)
+ARTIFACT_ID_MISMATCH = ErrorCode("artifact_id_mismatch", Category.INVALID, "Give the SHA-256 of the bytes as the id.")
 CURSOR_INVALID = ErrorCode("cursor_invalid", Category.INVALID, "Use a cursor exactly as it was given out.")
 CURSOR_FOREIGN = ErrorCode("cursor_foreign", Category.INVALID, "This cursor is of another store: start anew.")
 CURSOR_EXPIRED = ErrorCode("cursor_expired", Category.CONFLICT, "Events before it were pruned: start anew.")

@@ -21,7 +21,7 @@ from interlock.base.clock import Clock, Entropy
 from interlock.base.errors import InterlockError
 from interlock.base.events import IndexRow, Place
 from interlock.journal.catalogue import EventCatalogue
-from interlock.journal.chain import Authorship, ChainReader, Recorded, event_digest, seal
+from interlock.journal.chain import Authorship, ChainReader, Recorded, event_digest, read_envelope, seal
 from interlock.journal.errors import EVENT_CORRUPT
 from interlock.journal.ports import EMPTY, Append, Appended, Blob, Head, Store
 from interlock.journal.streams import tenant_of
@@ -153,9 +153,7 @@ class Journal:
         try:
             snapshot = msgspec.json.decode(row, type=FoldSnapshot)
         except (msgspec.MsgspecError, UnicodeDecodeError):
-            raise EVENT_CORRUPT.error(
-                f"the fold snapshot of {stream} cannot be read", stream=stream
-            ) from None
+            raise EVENT_CORRUPT.error(f"the fold snapshot of {stream} cannot be read", stream=stream) from None
         if snapshot.version != fold.version:
             return None
         state = bytes(snapshot.state)
@@ -164,7 +162,8 @@ class Journal:
         fits = bool(page) and event_digest(page[0].envelope) == snapshot.digest
         if not fits or digest(state) != snapshot.state_digest:
             raise EVENT_CORRUPT.error(f"the fold snapshot of {stream} does not fit the stream", stream=stream)
-        return Loaded(fold.restore(state), Head(snapshot.seq, snapshot.digest), snapshot.at_ms)
+        at_ms = read_envelope(page[0]).at_ms
+        return Loaded(fold.restore(state), Head(snapshot.seq, snapshot.digest), at_ms)
 
     def fold_row(self, fold: Fold[State], stream: str, loaded: Loaded[State]) -> IndexRow:
         """The row that keeps a fold snapshot; written with a later append of the same stream."""
@@ -172,9 +171,7 @@ class Journal:
             raise ValueError(f"fold {fold.name} has no snapshots")
         state = fold.save(loaded.state)
         head = loaded.head
-        snapshot = FoldSnapshot(
-            loaded.at_ms, head.digest, head.seq, msgspec.Raw(state), digest(state), fold.version
-        )
+        snapshot = FoldSnapshot(loaded.at_ms, head.digest, head.seq, msgspec.Raw(state), digest(state), fold.version)
         return IndexRow(FOLD_INDEX, f"{fold.name}:{stream}", msgspec.json.encode(snapshot))
 
     def now_ms(self, at_least: int = 0) -> int:
@@ -203,13 +200,18 @@ class StreamWriter:
         self._author = author
 
     async def append(
-        self, records: Sequence[Struct], at_ms: int, blobs: Sequence[Blob] = (), rows: Sequence[IndexRow] = ()
+        self,
+        records: Sequence[Struct],
+        at_ms: int,
+        blobs: Sequence[Blob] = (),
+        rows: Sequence[IndexRow] = (),
+        author: Authorship | None = None,
     ) -> Appended:
         """Append `records` with the artifacts that they name; the head moves only if it is durable.
 
-        `at_ms` is not less than that of the append before it.
+        `at_ms` is not less than that of the append before it; `author` is another than the writer's own.
         """
-        sealed = seal(self._journal.catalogue, self.stream, self.head, records, at_ms, self._author)
+        sealed = seal(self._journal.catalogue, self.stream, self.head, records, at_ms, author or self._author)
         if rows:
             sealed.rows.extend(rows)
         appended = await self._journal.commit(Append([sealed.append], sealed.rows, blobs))

@@ -93,8 +93,10 @@ class EventLog(Protocol):
         ...
 
     async def read(self, stream: str, after_seq: int, limit: int) -> list[StoredEvent]:
-        """Events with `seq > after_seq`, in order, at most `limit`; a prefix that ends where an append ended is
-        not promised for a page, but no event of an unfinished append is ever seen."""
+        """Events with `seq > after_seq`, in order, at most `limit`.
+
+        A page may end inside an append, but no event of an unfinished append is ever seen.
+        """
         ...
 
     async def feed(self, partition: str, after_position: int, limit: int) -> list[StoredEvent]:
@@ -141,9 +143,7 @@ class Index(Protocol):
         """The value at each key."""
         ...
 
-    async def scan(
-        self, partition: str, index: str, prefix: str, after: str, limit: int
-    ) -> list[tuple[str, bytes]]:
+    async def scan(self, partition: str, index: str, prefix: str, after: str, limit: int) -> list[tuple[str, bytes]]:
         """Rows whose key starts with `prefix` and is greater than `after`, in key order, at most `limit`."""
         ...
 
@@ -167,11 +167,11 @@ class ViewStore(Protocol):
     `view` names a table and its version (`runs@1`): another version is another table, and `drop` ends one.
     """
 
-    async def apply(
-        self, partition: str, view: str, rows: Sequence[ViewRow], before: int, position: int
-    ) -> bool:
-        """Write rows and move the view from position `before` to `position`; False (nothing written) if it stood
-        elsewhere."""
+    async def apply(self, partition: str, view: str, rows: Sequence[ViewRow], before: int, position: int) -> bool:
+        """Write rows and move the view from position `before` to `position`.
+
+        False, with nothing written, if it stood elsewhere.
+        """
         ...
 
     async def position(self, partition: str, view: str) -> int:
@@ -219,8 +219,10 @@ class Activations(Protocol):
         ...
 
     async def release(self, claims: Sequence[Claim], until_ms: int | None) -> None:
-        """Give each back: due again at `until_ms`, or only when woken (None). A wake that came while it was held
-        keeps its earlier due time. One that is no longer ours is left alone."""
+        """Give each back: due again at `until_ms`, or only when woken (None).
+
+        A wake that came while it was held keeps its earlier due time. One that is no longer ours is left alone.
+        """
         ...
 
     async def due(self, partition: str, kinds: Sequence[str], now_ms: int) -> int | None:

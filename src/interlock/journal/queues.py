@@ -46,9 +46,7 @@ class StreamQueues:
 
     def statistics(self) -> QueueStatistics:
         """Figures for `doctor` and the mutation statistics."""
-        return QueueStatistics(
-            len(self._queues), self._waiting, self._admitted, self._refused, self._waited_ms_max
-        )
+        return QueueStatistics(len(self._queues), self._waiting, self._admitted, self._refused, self._waited_ms_max)
 
     @asynccontextmanager
     async def hold(self, streams: Sequence[str]) -> AsyncIterator[None]:

@@ -48,15 +48,9 @@ _COMMAND_DOMAIN = b"interlock/command/1\n"
 class RunnerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bounds of the runner."""
 
-    queue_per_stream_max: Annotated[
-        int, Meta(ge=1, le=100_000, description="Commands waiting on one stream.")
-    ] = 256
-    queue_total_max: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="Commands waiting in the process.")
-    ] = 10_000
-    queue_wait_ms_max: Annotated[int, Meta(ge=1, le=600_000, description="Longest wait in a queue, ms.")] = (
-        30_000
-    )
+    queue_per_stream_max: Annotated[int, Meta(ge=1, le=100_000, description="Commands waiting on one stream.")] = 256
+    queue_total_max: Annotated[int, Meta(ge=1, le=1_000_000, description="Commands waiting in the process.")] = 10_000
+    queue_wait_ms_max: Annotated[int, Meta(ge=1, le=600_000, description="Longest wait in a queue, ms.")] = 30_000
     decisions_max: Annotated[int, Meta(ge=1, le=1000, description="Decisions tried for one command.")] = 20
     cached_states_max: Annotated[int, Meta(ge=0, le=1_000_000, description="States kept in memory.")] = 1024
 
@@ -162,9 +156,7 @@ class Runner:
         await self._append(decider, loaded, events, now_ms, author)
         return decider.result(events, command)
 
-    async def _first_events(
-        self, author: Authorship, partition: str
-    ) -> Mapping[str, Sequence[Struct]] | None:
+    async def _first_events(self, author: Authorship, partition: str) -> Mapping[str, Sequence[Struct]] | None:
         """What this command id has written already. Raises: `command_id_conflict`, `event_corrupt`."""
         if author.command_id is None:
             return None
@@ -219,9 +211,7 @@ class Runner:
             self._keep((decider.name, stream), loaded[stream])
         return loaded
 
-    async def _current(
-        self, fold: Fold[Any], stream: str, head: Head, cached: Loaded[Any] | None
-    ) -> Loaded[Any]:
+    async def _current(self, fold: Fold[Any], stream: str, head: Head, cached: Loaded[Any] | None) -> Loaded[Any]:
         """The state at `head` or after it. A cached one that does not lead there is not believed."""
         if cached is None or cached.head.seq > head.seq:
             return await self._journal.load(fold, stream)

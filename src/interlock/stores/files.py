@@ -61,9 +61,7 @@ class ArtifactFiles:
             self._write_beside(path, blob.content)
         except OSError as fault:
             if fault.errno in _FULL:
-                raise DISK_FULL.error(
-                    "the disk is full: an artifact was not written", artifact=blob.id
-                ) from fault
+                raise DISK_FULL.error("the disk is full: an artifact was not written", artifact=blob.id) from fault
             raise STORE_UNWRITABLE.error("an artifact cannot be written", artifact=blob.id) from fault
 
     def _make_folder(self, folder: Path) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from interlock.base.bounds import EVENTS_PER_APPEND_MAX
 from interlock.base.errors import Category, ErrorCode
 from interlock.journal.errors import PARTITION_MIXED
-from interlock.journal.ports import EMPTY, Append, Head, StreamAppend
+from interlock.journal.ports import Append, Head, StreamAppend
 
 APPEND_MALFORMED = ErrorCode(
     "append_malformed", Category.INVALID, "Append events that follow the expected head without a gap."
@@ -39,13 +39,11 @@ def _check_events(append: StreamAppend) -> None:
     stream = append.stream
     if not append.events:
         raise APPEND_MALFORMED.error(f"an append has no event for {stream}", stream=stream)
-    if (append.expected.seq == 0) != (append.expected.digest == "") or append.expected.seq < EMPTY.seq:
+    if append.expected.seq < 0 or (append.expected.seq == 0) != (append.expected.digest == ""):
         raise APPEND_MALFORMED.error(f"the expected head of {stream} is no head", stream=stream)
     for seq, event in enumerate(append.events, append.expected.seq + 1):
         if (event.stream, event.seq) != (stream, seq):
-            raise APPEND_MALFORMED.error(
-                f"an event does not stand at {seq} of {stream}", stream=stream, seq=seq
-            )
+            raise APPEND_MALFORMED.error(f"an event does not stand at {seq} of {stream}", stream=stream, seq=seq)
         if event.data is None:
             raise APPEND_MALFORMED.error(f"event {seq} of {stream} has no data", stream=stream, seq=seq)
     last = append.events[-1]

@@ -38,9 +38,7 @@ class Opened(Protocol):
 class Opener(Protocol):
     """Opens the application on a store, and closes it in the end."""
 
-    def __call__(
-        self, *, store: Path, config: Path | None, create: bool
-    ) -> AbstractAsyncContextManager[Opened]:
+    def __call__(self, *, store: Path, config: Path | None, create: bool) -> AbstractAsyncContextManager[Opened]:
         """`config` names the settings file (None: the usual places); a missing store is made if `create`."""
         ...
 

@@ -47,9 +47,7 @@ class Catalogue:
         for command in commands:
             _prove(command)
             if command.name in self._by_name:
-                raise COMMAND_UNSOUND.error(
-                    f"the command {command.name} is declared twice", command=command.name
-                )
+                raise COMMAND_UNSOUND.error(f"the command {command.name} is declared twice", command=command.name)
             self._by_name[command.name] = command
 
     def __iter__(self) -> Iterator[Command]:
@@ -62,9 +60,7 @@ class Catalogue:
         """The command of that name; `command_unknown`, with the nearest name, where there is none."""
         command = self._by_name.get(name)
         if command is None:
-            raise COMMAND_UNKNOWN.error(
-                f"no command is called {shown(name)}{suggestion(name, self._by_name)}"
-            )
+            raise COMMAND_UNKNOWN.error(f"no command is called {shown(name)}{suggestion(name, self._by_name)}")
         return command
 
     def nouns(self) -> tuple[str, ...]:

@@ -54,9 +54,7 @@ class Client:
         self._services = services
         self._loop = loop
 
-    async def call(
-        self, name: str, given: Struct | Mapping[str, object], *, command_id: str | None = None
-    ) -> Struct:
+    async def call(self, name: str, given: Struct | Mapping[str, object], *, command_id: str | None = None) -> Struct:
         """Run the command `name` and return its output.
 
         Raises: `command_unknown`, `input_invalid` (with the place), `json_…` and `id_invalid` before anything
@@ -68,9 +66,7 @@ class Client:
             ids.command_id(command_id)
         return await command.handler(CallContext(self.principal, self._services, command_id), record)
 
-    def call_sync(
-        self, name: str, given: Struct | Mapping[str, object], *, command_id: str | None = None
-    ) -> Struct:
+    def call_sync(self, name: str, given: Struct | Mapping[str, object], *, command_id: str | None = None) -> Struct:
         """`call` for a thread that runs no event loop: waits until the output is there."""
         import asyncio
 
@@ -122,9 +118,7 @@ def _ready(command: Command, values: Mapping[str, object]) -> dict[str, object]:
             plain = parse(bytes(value)) if isinstance(value, Raw) else msgspec.to_builtins(value)
             content = canonical(plain)
         except TypeError:
-            raise INPUT_INVALID.error(
-                f"`{name}`: a value that is not JSON", command=command.name, place=name
-            ) from None
+            raise INPUT_INVALID.error(f"`{name}`: a value that is not JSON", command=command.name, place=name) from None
         except InterlockError as fault:
             raise at_member(fault, name) from None
         size_bytes += len(content)

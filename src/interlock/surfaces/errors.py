@@ -1,4 +1,7 @@
-"""Error codes of the surfaces: what is wrong with a call before any handler sees it."""
+"""Error codes of the surfaces: what is wrong with a call before a handler sees it, or with showing its answer.
+
+It raises nothing itself; the errors of commands are declared by the parts that own them.
+"""
 
 from interlock.base.errors import Category, ErrorCode
 

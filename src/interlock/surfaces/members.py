@@ -76,9 +76,7 @@ def members_of(record: type[Struct]) -> tuple[Member, ...]:
 def _member(field: inspect.Field) -> Member:
     bare, description = _unwrapped(field.type)
     repeated = isinstance(bare, inspect.ListType | inspect.VarTupleType)
-    item = (
-        _unwrapped(bare.item_type)[0] if isinstance(bare, inspect.ListType | inspect.VarTupleType) else bare
-    )
+    item = _unwrapped(bare.item_type)[0] if isinstance(bare, inspect.ListType | inspect.VarTupleType) else bare
     kind = _kind(item)
     if kind is Kind.JSON:
         repeated = False

@@ -20,9 +20,7 @@ class CanonicalInput(Struct, frozen=True):
     """A JSON document, and what is wanted of it."""
 
     value: Annotated[Raw, Meta(description="The JSON document.")]
-    digest: Annotated[
-        bool, Meta(description="Give the SHA-256 of the canonical bytes instead of the bytes.")
-    ] = False
+    digest: Annotated[bool, Meta(description="Give the SHA-256 of the canonical bytes instead of the bytes.")] = False
 
 
 class CanonicalOutput(Struct, frozen=True, omit_defaults=True):

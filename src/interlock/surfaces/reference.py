@@ -120,9 +120,7 @@ def _verb(command: Command) -> Iterator[str]:
 
 
 def _inputs(command: Command) -> Iterator[str]:
-    members = [
-        each for each in members_of(command.input) if not (command.machine and each.name in GLOBAL_OPTIONS)
-    ]
+    members = [each for each in members_of(command.input) if not (command.machine and each.name in GLOBAL_OPTIONS)]
     if not members:
         return
     yield "\n| argument | value | default | meaning |\n|---|---|---|---|\n"
@@ -134,11 +132,7 @@ def _inputs(command: Command) -> Iterator[str]:
 
 
 def _place(command: Command, member: Member) -> int:
-    return (
-        command.positional.index(member.name)
-        if member.name in command.positional
-        else len(command.positional)
-    )
+    return command.positional.index(member.name) if member.name in command.positional else len(command.positional)
 
 
 def _value(member: Member) -> str:

@@ -50,9 +50,7 @@ class _Guide:
             return 0
         decision = self._decisions[depth] if depth < len(self._decisions) else 0
         if decision >= ready:
-            raise RuntimeError(
-                "the scenario is not deterministic: an earlier run had more to choose from here"
-            )
+            raise _changed()
         self.made.append(decision)
         self.options.append(ready)
         return decision

@@ -90,7 +90,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def create_task(
         self,
-        coro: Any,  # noqa: ANN401 - as wide as the base loop's
+        coro: Any,
         *,
         name: object = None,
         context: Context | None = None,
@@ -227,7 +227,7 @@ def _described(tasks: list[asyncio.Task[Any]]) -> str:
     return "; ".join(f"{task.get_name()}: {_place(task.get_coro())}" for task in tasks)
 
 
-def _place(awaited: Any) -> str:  # noqa: ANN401 - a coroutine or whatever it awaits
+def _place(awaited: Any) -> str:
     """Which coroutine it is, and the function and line where the innermost one that it awaits stands."""
     name = getattr(awaited, "__qualname__", repr(awaited))
     place = "?"

@@ -149,14 +149,11 @@ def _moved(events: Mapping[str, Sequence[Struct]], _command: Struct) -> dict[str
     """What a command moved, by stream."""
     changes = (Deposited, Withdrawn)
     return {
-        stream: sum(each.amount for each in records if isinstance(each, changes))
-        for stream, records in events.items()
+        stream: sum(each.amount for each in records if isinstance(each, changes)) for stream, records in events.items()
     }
 
 
-DEPOSIT = Decider(
-    "bank.deposit", lambda command: (command.account,), lambda _: Account(), _deposit, evolve, _moved
-)
+DEPOSIT = Decider("bank.deposit", lambda command: (command.account,), lambda _: Account(), _deposit, evolve, _moved)
 TRANSFER = Decider(
     "bank.transfer",
     lambda command: (command.source, command.target),
@@ -165,9 +162,7 @@ TRANSFER = Decider(
     evolve,
     _moved,
 )
-RENAME = Decider(
-    "bank.rename", lambda command: (command.account,), lambda _: Account(), _rename, evolve, _moved
-)
+RENAME = Decider("bank.rename", lambda command: (command.account,), lambda _: Account(), _rename, evolve, _moved)
 
 
 class Balance(Struct, frozen=True):

@@ -254,9 +254,7 @@ def test_an_unknown_type_and_an_unknown_version_are_corruption() -> None:
         assert caught.value.details == {"type": name, "version": version}
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"{", b"[]", b'{"amount":"1"}', b"{}", b'{"amount":1}x', b'{"text":"\xff"}']
-)
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"amount":"1"}', b"{}", b'{"amount":1}x', b'{"text":"\xff"}'])
 def test_data_that_is_not_of_its_type_is_corruption(data: bytes) -> None:
     for name in ("bank.deposited", "bank.noted"):
         with pytest.raises(Corruption) as caught:

@@ -41,21 +41,24 @@ AUTHOR = Authorship(
 ENVELOPES = (
     (
         b'{"actor":"local:ada","at_ms":1767225600123,"causation":"default/account/bob#7","command_digest":'
-        b'"2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881","command_id":"pay-1","correlation":'
-        b'"order 5","data_digest":"4d4bbe59c6aad22442cde199a6a8a5f034405fcd78fb5a81c24ef249de1c45f1","format":1,'
-        b'"prev":null,"seq":1,"stream":"default/account/ada","type":"bank.deposited","version":1}'
+        b'"2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881","command_id":"pay-1",'
+        b'"correlation":"order 5",'
+        b'"data_digest":"4d4bbe59c6aad22442cde199a6a8a5f034405fcd78fb5a81c24ef249de1c45f1",'
+        b'"format":1,"prev":null,"seq":1,"stream":"default/account/ada","type":"bank.deposited","version":1}'
     ),
     (
         b'{"actor":"local:ada","at_ms":1767225600123,"causation":"default/account/bob#7","command_digest":'
-        b'"2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881","command_id":"pay-1","correlation":'
-        b'"order 5","data_digest":"320665e5d2f1905a183878a3dc1524045a40caf4c803de7a6f27690438ef81e6","format":1,'
+        b'"2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881","command_id":"pay-1",'
+        b'"correlation":"order 5",'
+        b'"data_digest":"320665e5d2f1905a183878a3dc1524045a40caf4c803de7a6f27690438ef81e6","format":1,'
         b'"prev":"5a195d263882b1adfa964d82e06844c1751bba20c9cf8112da50fce181d6860a","seq":2,"stream":'
         b'"default/account/ada","type":"bank.noted","version":1}'
     ),
     (
         b'{"actor":"local:ada","at_ms":1767225600123,"causation":"default/account/bob#7","command_digest":'
-        b'"2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881","command_id":"pay-1","correlation":'
-        b'"order 5","data_digest":"600cde165157e13927b1aa87081359b8842e61946d2fc5e97eb712c7c227fffd","format":1,'
+        b'"2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881","command_id":"pay-1",'
+        b'"correlation":"order 5",'
+        b'"data_digest":"600cde165157e13927b1aa87081359b8842e61946d2fc5e97eb712c7c227fffd","format":1,'
         b'"prev":"9f7c9ed3714055305b4c21b73e75afdfaedec752389e4bdd5caeb0bcbf4e0551","seq":3,"stream":'
         b'"default/account/ada","type":"bank.withdrawn","version":1}'
     ),
@@ -74,15 +77,11 @@ GOLDEN = tuple(
 )
 
 
-def sealed(
-    *records: Struct, head: Head = EMPTY, at_ms: int = NOW_MS, author: Authorship = AUTHOR
-) -> list[StoredEvent]:
+def sealed(*records: Struct, head: Head = EMPTY, at_ms: int = NOW_MS, author: Authorship = AUTHOR) -> list[StoredEvent]:
     return list(seal(CATALOGUE, ADA, head, records, at_ms, author).append.events)
 
 
-def refusal(
-    *events: StoredEvent, head: Head = EMPTY, catalogue: EventCatalogue = CATALOGUE
-) -> InterlockError:
+def refusal(*events: StoredEvent, head: Head = EMPTY, catalogue: EventCatalogue = CATALOGUE) -> InterlockError:
     with pytest.raises(Corruption) as caught:
         ChainReader(catalogue, ADA, head).take(events)
     return caught.value
@@ -151,9 +150,7 @@ def test_data_may_be_as_large_as_the_bound_and_no_larger() -> None:
     assert "x" * 10 not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "author", [Authorship("local:\ud800"), Authorship("local:ada", correlation="\udfff")]
-)
+@pytest.mark.parametrize("author", [Authorship("local:\ud800"), Authorship("local:ada", correlation="\udfff")])
 def test_an_envelope_with_half_a_character_is_refused(author: Authorship) -> None:
     with pytest.raises(Invalid) as caught:
         sealed(Deposited(1), author=author)

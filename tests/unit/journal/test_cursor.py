@@ -18,9 +18,7 @@ OTHER = "ff0102030405060708090a0b0c0d0e0f"
 # From decision 0001: {"p":{"default":1234},"s":STORE}, then 4 bytes of its SHA-256. For ever.
 GOLDEN = "c1.eyJwIjp7ImRlZmF1bHQiOjEyMzR9LCJzIjoiMDAwMTAyMDMwNDA1MDYwNzA4MDkwYTBiMGMwZDBlMGYifb4C0iI"
 # The same of {"k":[1767225600000,"a/b"],"s":STORE}.
-GOLDEN_PAGE = (
-    "c1.eyJrIjpbMTc2NzIyNTYwMDAwMCwiYS9iIl0sInMiOiIwMDAxMDIwMzA0MDUwNjA3MDgwOTBhMGIwYzBkMGUwZiJ9JMUuwQ"
-)
+GOLDEN_PAGE = "c1.eyJrIjpbMTc2NzIyNTYwMDAwMCwiYS9iIl0sInMiOiIwMDAxMDIwMzA0MDUwNjA3MDgwOTBhMGIwYzBkMGUwZiJ9JMUuwQ"
 ALPHABET = string.ascii_letters + string.digits + "-_"
 
 

@@ -43,9 +43,7 @@ def test_the_inbox_of_a_run_is_another_stream_of_the_same_tenant() -> None:
 
 
 @given(TEXT.filter(lambda text: text not in {".", ".."}), st.booleans())
-def test_whatever_stands_in_an_id_comes_back_and_needs_nothing_but_plain_ascii(
-    text: str, inbox: bool
-) -> None:
+def test_whatever_stands_in_an_id_comes_back_and_needs_nothing_but_plain_ascii(text: str, inbox: bool) -> None:
     stream = stream_id("default", "thing", text, inbox=inbox)
 
     assert parse_stream(stream) == StreamName("default", "thing", text, inbox)

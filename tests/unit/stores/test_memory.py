@@ -143,9 +143,7 @@ def test_a_seed_gives_the_same_names() -> None:
 def test_a_full_queue_refuses_at_once_and_says_when_to_ask_again() -> None:
     async def main() -> None:
         store = MemoryStore(queue_capacity_appends=2)
-        waiting = asyncio.create_task(
-            store.events.append([Append([onto(EMPTY, A)]), Append([onto(EMPTY, B)])])
-        )
+        waiting = asyncio.create_task(store.events.append([Append([onto(EMPTY, A)]), Append([onto(EMPTY, B)])]))
         await asyncio.sleep(0)
 
         [refused] = await store.events.append([Append([onto(EMPTY, stream("c"))])])

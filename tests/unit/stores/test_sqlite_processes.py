@@ -143,14 +143,19 @@ def test_a_wait_ends_when_another_process_commits(tmp_path: Path) -> None:
 def test_a_store_looks_at_the_file_only_while_somebody_waits(tmp_path: Path) -> None:
     async def main() -> None:
         store = await open_sqlite(tmp_path / "store")
+        assert not looks_at_the_file(store)
         await store.doorbell.wait(store.doorbell.seen(), timeout_ms=20)
-        assert store._bell._poll is not None
+        assert looks_at_the_file(store)
         async with asyncio.timeout(10):
-            while store._bell._poll is not None:
+            while looks_at_the_file(store):
                 await asyncio.sleep(0.01)
         await store.close()
 
     asyncio.run(main())
+
+
+def looks_at_the_file(store: SqliteStore) -> bool:
+    return store._bell._poll is not None
 
 
 async def make(path: Path) -> None:

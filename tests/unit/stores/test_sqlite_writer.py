@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import msgspec
 import pytest
 
 from interlock.base.errors import InterlockError
@@ -23,7 +24,7 @@ Test = Callable[[SqliteStore], Coroutine[Any, Any, None]]
 
 def on_store(folder: Path, test: Test, **settings: int) -> None:
     async def main() -> None:
-        store = await open_sqlite(folder / "store", settings=SqliteSettings(**settings))
+        store = await open_sqlite(folder / "store", settings=msgspec.convert(settings, SqliteSettings))
         try:
             await test(store)
         finally:

@@ -95,9 +95,7 @@ def test_a_name_that_is_given_twice_is_refused() -> None:
         ({"summary": " "}, "no summary"),
     ],
 )
-def test_a_declaration_that_no_surface_could_show_is_refused(
-    declaration: dict[str, object], reason: str
-) -> None:
+def test_a_declaration_that_no_surface_could_show_is_refused(declaration: dict[str, object], reason: str) -> None:
     with pytest.raises(InterlockError, match=reason) as refused:
         Catalogue([command("peek", handler=None, **declaration)])
 

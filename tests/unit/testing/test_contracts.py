@@ -230,9 +230,7 @@ SEEDED: list[tuple[Patch, str]] = [
 
 
 @pytest.mark.parametrize(("bug", "name"), SEEDED, ids=[bug.__name__ for bug, _ in SEEDED])
-def test_a_seeded_bug_fails_the_test_that_names_it(
-    bug: Patch, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_seeded_bug_fails_the_test_that_names_it(bug: Patch, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     test = getattr(Suite(), f"test_{name}")
     test()
 
@@ -243,9 +241,7 @@ def test_a_seeded_bug_fails_the_test_that_names_it(
 
 
 def test_no_suite_hides_a_test_of_another() -> None:
-    names = Counter(
-        name for suite in StoreContract.__mro__ for name in vars(suite) if name.startswith("test_")
-    )
+    names = Counter(name for suite in StoreContract.__mro__ for name in vars(suite) if name.startswith("test_"))
 
     assert [name for name, count in names.items() if count > 1] == []
 

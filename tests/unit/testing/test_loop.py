@@ -44,31 +44,6 @@ def test_an_hour_passes_in_no_time_and_to_the_millisecond() -> None:
     assert time.monotonic() - before_s < 60
 
 
-def test_a_run_begins_at_the_wall_time_it_is_given() -> None:
-    async def main() -> int:
-        return VirtualClock().now_ms()
-
-    assert run(main(), start_ms=42) == 42
-
-
-def test_a_clock_that_is_set_back_wakes_nobody_and_shows_the_new_time() -> None:
-    async def main() -> tuple[int, float]:
-        clock = VirtualClock()
-        clock.jump(-500)
-        await asyncio.sleep(1)
-        return clock.now_ms(), asyncio.get_running_loop().time()
-
-    assert run(main(), start_ms=1_000) == (1_500, 1.0)
-
-
-def test_a_virtual_clock_refuses_a_loop_in_real_time() -> None:
-    async def main() -> None:
-        VirtualClock()
-
-    with pytest.raises(RuntimeError, match="needs a virtual loop"):
-        asyncio.run(main())
-
-
 def test_without_a_seed_what_is_ready_first_runs_first() -> None:
     assert run(three_walkers()) == "abcabcabcabc"
 
@@ -235,9 +210,7 @@ async def from_a_thread() -> None:
     asyncio.get_running_loop().call_soon_threadsafe(print)
 
 
-@pytest.mark.parametrize(
-    "work", [in_a_thread, to_a_socket, with_a_server, in_a_process, in_a_shell, from_a_thread]
-)
+@pytest.mark.parametrize("work", [in_a_thread, to_a_socket, with_a_server, in_a_process, in_a_shell, from_a_thread])
 def test_what_would_bring_real_time_in_is_refused(work: Callable[[], Awaitable[None]]) -> None:
     before = threading.active_count()
 

@@ -193,9 +193,7 @@ class LiveIo:
             return False
         node = self._attempt.node
         if not node.declared or node.meta.side_effects is SideEffectKind.PURE:
-            raise EFFECT_UNDECLARED.error(
-                f"state {node.id} calls {call.namespace} without declaring side effects"
-            )
+            raise EFFECT_UNDECLARED.error(f"state {node.id} calls {call.namespace} without declaring side effects")
         return node.meta.side_effects is SideEffectKind.APPLY_SIDE_EFFECT
 
     async def _effect(self, transport: Transport, call: IoCall, key: str, request_digest: str) -> Json:
@@ -203,9 +201,7 @@ class LiveIo:
         idempotency_key = call.idempotency_key or attempt.node.meta.idempotency
         intents = attempt.session.state.intents
         self._check_intents(intents, key, request_digest, idempotency_key)
-        await attempt.record(
-            [e.EffectIntended(key, idempotency_key, call.namespace, request_digest, attempt.node.id)]
-        )
+        await attempt.record([e.EffectIntended(key, idempotency_key, call.namespace, request_digest, attempt.node.id)])
         if idempotency_key is None:
             attempt.in_doubt = key
         try:
@@ -231,9 +227,7 @@ class LiveIo:
             return
         for other, intent in intents.items():
             if other != key and intent.idempotency_key == idempotency_key:
-                raise EFFECT_KEY_REUSED.error(
-                    f"the effects {other} and {key} share an idempotency key", key=key
-                )
+                raise EFFECT_KEY_REUSED.error(f"the effects {other} and {key} share an idempotency key", key=key)
 
     def _transport_context(self, idempotency_key: str | None) -> TransportContext:
         attempt = self._attempt

@@ -96,9 +96,7 @@ class MemoryData:
                 continue
             place = (row.index, row.key)
             before = changes.get(place)
-            stands = (
-                row.key in self.index[partition, row.index] if before is None else before.value is not None
-            )
+            stands = row.key in self.index[partition, row.index] if before is None else before.value is not None
             if row.fresh and stands:
                 raise INDEX_KEY_TAKEN.error(f"a key of the index {row.index} is taken", index=row.index)
             changes[place] = row

@@ -71,9 +71,7 @@ class MemoryIndex:
         table = self._index[partition, index]
         return [table.get(key) for key in keys]
 
-    async def scan(
-        self, partition: str, index: str, prefix: str, after: str, limit: int
-    ) -> list[tuple[str, bytes]]:
+    async def scan(self, partition: str, index: str, prefix: str, after: str, limit: int) -> list[tuple[str, bytes]]:
         """Rows under `prefix` after `after`, in key order."""
         self._handle.check_open()
         rows = self._index[partition, index].since(max(prefix, next_text(after)))
@@ -93,9 +91,7 @@ class MemoryViewStore:
         self._handle = handle
         self._views = handle.data.views
 
-    async def apply(
-        self, partition: str, view: str, rows: Sequence[ViewRow], before: int, position: int
-    ) -> bool:
+    async def apply(self, partition: str, view: str, rows: Sequence[ViewRow], before: int, position: int) -> bool:
         """Write rows and move the position, if the view stands at `before`."""
         self._handle.check_open()
         table = self._views[partition, view]

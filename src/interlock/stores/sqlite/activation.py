@@ -60,9 +60,7 @@ class Activation(Struct, frozen=True):
         other = self.owner is not None and self.owner != claim.owner
         if claim.epoch < self.epoch or (claim.epoch == self.epoch and other):
             raise CLAIM_LOST.error(f"a later claim on {self.stream} stands", stream=self.stream)
-        return replace(
-            self, kind=claim.kind, epoch=claim.epoch, owner=claim.owner, expires_ms=claim.expires_ms
-        )
+        return replace(self, kind=claim.kind, epoch=claim.epoch, owner=claim.owner, expires_ms=claim.expires_ms)
 
     def claimed(self, owner: str, expires_ms: int) -> Activation:
         """Newly held by `owner`, under the next epoch, and no longer due."""
@@ -76,11 +74,7 @@ class Activation(Struct, frozen=True):
 
 def streams_of(rows: Sequence[Row]) -> list[str]:
     """The streams whose activations the rows of an append change."""
-    return [
-        row.claim.stream if isinstance(row, Hold) else row.stream
-        for row in rows
-        if not isinstance(row, IndexRow)
-    ]
+    return [row.claim.stream if isinstance(row, Hold) else row.stream for row in rows if not isinstance(row, IndexRow)]
 
 
 def changed(

@@ -136,9 +136,7 @@ def _put(connection: apsw.Connection, activations: Sequence[Activation]) -> None
         _PUT.run(connection.execute, values, 7)
 
 
-def _claim(
-    connection: apsw.Connection, activations: Sequence[Activation], owner: str, expires_ms: int
-) -> list[Claim]:
+def _claim(connection: apsw.Connection, activations: Sequence[Activation], owner: str, expires_ms: int) -> list[Claim]:
     claimed = [each.claimed(owner, expires_ms) for each in activations]
     _put(connection, claimed)
     return [claim for each in claimed if (claim := each.claim) is not None]

@@ -53,9 +53,7 @@ class SqliteArtifacts:
         """Store what is not there yet."""
         await self.prepare(blobs)
         if blobs:
-            [outcome] = await self._writer.append(
-                [Append((), (), blobs)], sum(len(blob.content) for blob in blobs)
-            )
+            [outcome] = await self._writer.append([Append((), (), blobs)], sum(len(blob.content) for blob in blobs))
             if isinstance(outcome, InterlockError):
                 raise outcome
         return [blob.id for blob in blobs]
@@ -71,22 +69,15 @@ class SqliteArtifacts:
             if content is None:
                 content = await asyncio.to_thread(self._files.read, identity)
             if len(content) != size:
-                raise ARTIFACT_CORRUPT.error(
-                    "an artifact has another size than was stored", artifact=identity
-                )
+                raise ARTIFACT_CORRUPT.error("an artifact has another size than was stored", artifact=identity)
             contents.append(verified(identity, content))
         return contents
 
     async def exists(self, ids: Sequence[str]) -> list[bool]:
         """Whether each is there; a file is only looked for."""
         in_files = {row[0]: bool(row[2]) for row in self._reader.many(_KNOWN, ids)}
-        return [
-            identity in in_files and (not in_files[identity] or self._files.exists(identity))
-            for identity in ids
-        ]
+        return [identity in in_files and (not in_files[identity] or self._files.exists(identity)) for identity in ids]
 
     async def scan(self, after: str, limit: int) -> list[str]:
         """Ids after `after`, in order."""
-        return [
-            identity for (identity,) in self._reader.rows(_SQL["artifacts_after"], (after, max(limit, 0)))
-        ]
+        return [identity for (identity,) in self._reader.rows(_SQL["artifacts_after"], (after, max(limit, 0)))]

@@ -27,9 +27,7 @@ class SqliteIndex:
         found: dict[str, bytes] = dict(self._reader.many(_GET, keys, first=(partition, index)))
         return [found.get(key) for key in keys]
 
-    async def scan(
-        self, partition: str, index: str, prefix: str, after: str, limit: int
-    ) -> list[tuple[str, bytes]]:
+    async def scan(self, partition: str, index: str, prefix: str, after: str, limit: int) -> list[tuple[str, bytes]]:
         """Rows under `prefix` after `after`, in key order."""
         values = (partition, index, prefix, after, _behind(prefix), max(limit, 0))
         return [(key, value) for key, value in self._reader.rows(_SQL["index_scan"], values)]

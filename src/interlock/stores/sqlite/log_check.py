@@ -44,13 +44,10 @@ def check_log(path: Path, connection: apsw.Connection) -> None:
     if not log.exists() or log.stat().st_size <= _HEADER.size:
         return
     taken = _frames_taken(connection)
-    if (
-        _commits_behind(log, taken, int(connection.pragma("page_size")))
-        and _frames_taken(connection) == taken
-    ):
+    if _commits_behind(log, taken, int(connection.pragma("page_size"))) and _frames_taken(connection) == taken:
         raise STORE_CORRUPT.error(
-            f"the write-ahead log of {path.name} is damaged in frame {taken + 1}, with commits behind it",
-            frame=taken + 1,
+            f"the write-ahead log of {path.name} is damaged behind frame {taken}, and commits stand behind that",
+            frame=taken,
         )
 
 
@@ -72,11 +69,7 @@ def _commits_behind(log: Path, taken: int, page_bytes: int) -> bool:
             # One frame of other salts may be a damaged one; two are left from before the log began anew.
             strangers = strangers + 1 if salts is not None and frame.salts != salts else 0
             finished = before is not None and (before.commit or (salts is None and frame.commit))
-            if (
-                before is not None
-                and finished
-                and any(_continues(frame, before, raw, order) for order in orders)
-            ):
+            if before is not None and finished and any(_continues(frame, before, raw, order) for order in orders):
                 return True
             before = frame
     return False

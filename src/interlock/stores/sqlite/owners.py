@@ -52,9 +52,7 @@ class Owners:
             return True
         if _OWNER.match(owner) is None:
             return True  # not a name of ours: only its expiry says
-        return self._is_locked(
-            self._folder / (owner + _SUFFIX), missing=owner.rsplit("-", 2)[0] != self._host
-        )
+        return self._is_locked(self._folder / (owner + _SUFFIX), missing=owner.rsplit("-", 2)[0] != self._host)
 
     def sweep(self) -> None:
         """Take away the files of dead owners."""

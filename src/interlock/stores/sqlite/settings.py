@@ -50,9 +50,7 @@ class SqliteSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = 50
     artifact_inline_bytes_max: Annotated[
         int,
-        Meta(
-            ge=0, le=16 * MIB, description="Artifacts up to this size live in the database, others in files."
-        ),
+        Meta(ge=0, le=16 * MIB, description="Artifacts up to this size live in the database, others in files."),
     ] = 64 * 1024
     unsafe_synchronous_normal: Annotated[
         bool, Meta(description="Acknowledge before the disk has it: a power cut loses acknowledged work.")

@@ -56,9 +56,7 @@ class ManyRows:
             execute(self._sized(size), values[at : at + size * width])
             at += size * width
 
-    def select(
-        self, execute: Execute, keys: Sequence[Any], *, first: Sequence[Any] = (), width: int = 1
-    ) -> list[Row]:
+    def select(self, execute: Execute, keys: Sequence[Any], *, first: Sequence[Any] = (), width: int = 1) -> list[Row]:
         """The rows found for keys of `width` values each; `first` are the values before the keys."""
         if len(keys) == width:
             rows: list[Row] = execute(self.one, [*first, *keys]).fetchall()

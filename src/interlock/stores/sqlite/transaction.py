@@ -109,9 +109,7 @@ class Transactions:
         self._heads.load([each.stream for append in appends for each in append.streams])
         if any(append.blobs for append in appends):
             ids = {blob.id for append in appends for blob in append.blobs}
-            changes.stored_bytes = {
-                row[0]: row[1] for row in _KNOWN_ARTIFACTS.select(self._execute, list(ids))
-            }
+            changes.stored_bytes = {row[0]: row[1] for row in _KNOWN_ARTIFACTS.select(self._execute, list(ids))}
         if any(append.rows for append in appends):
             self._load_fresh(appends, changes)
             streams = list(dict.fromkeys(chain.from_iterable(streams_of(append.rows) for append in appends)))
@@ -139,22 +137,16 @@ class Transactions:
         for each in append.streams:
             known = self._heads.streams[each.stream]
             if known.no and known.partition != partition:
-                return PARTITION_MIXED.error(
-                    f"stream {each.stream} is of another partition", stream=each.stream
-                )
+                return PARTITION_MIXED.error(f"stream {each.stream} is of another partition", stream=each.stream)
             if known.seq != each.expected.seq or known.digest != each.expected.digest:
-                return HEAD_MOVED.error(
-                    f"the head of {each.stream} is not the expected one", stream=each.stream
-                )
+                return HEAD_MOVED.error(f"the head of {each.stream} is not the expected one", stream=each.stream)
         if append.blobs or append.rows:
             try:
                 self._check_blobs(append.blobs, changes)
                 self._stage_rows(append, partition, changes)
             except InterlockError as refusal:
                 return refusal
-            changes.blobs.update(
-                (blob.id, blob) for blob in append.blobs if blob.id not in changes.stored_bytes
-            )
+            changes.blobs.update((blob.id, blob) for blob in append.blobs if blob.id not in changes.stored_bytes)
         return Appended(partition, self._stage_events(append, changes) if append.streams else 0)
 
     @staticmethod
@@ -162,9 +154,7 @@ class Transactions:
         """What is stored under an id must have the size of what is meant by it."""
         for blob in blobs:
             if changes.stored_bytes.get(blob.id, len(blob.content)) != len(blob.content):
-                raise ARTIFACT_CORRUPT.error(
-                    "a stored artifact has another size than its bytes", artifact=blob.id
-                )
+                raise ARTIFACT_CORRUPT.error("a stored artifact has another size than its bytes", artifact=blob.id)
 
     def _stage_rows(self, append: Append, partition: str, changes: Changes) -> None:
         """Stage index and activation rows, all or none. Raises: `index_key_taken`, `claim_lost`."""

@@ -37,9 +37,7 @@ class SqliteViewStore:
         self._reader = reader
         self._writer = writer
 
-    async def apply(
-        self, partition: str, view: str, rows: Sequence[ViewRow], before: int, position: int
-    ) -> bool:
+    async def apply(self, partition: str, view: str, rows: Sequence[ViewRow], before: int, position: int) -> bool:
         """Write rows and move the position, if the view stands at `before`."""
 
         def task(connection: apsw.Connection) -> bool:

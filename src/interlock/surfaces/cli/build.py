@@ -92,20 +92,14 @@ def _verb(command: Command) -> App:
 
 def _reader(command: Command) -> Callable[..., Invocation]:
     """A function with the command's members and the global options as its signature."""
-    own = [
-        member
-        for member in members_of(command.input)
-        if not (command.machine and member.name in GLOBAL_OPTIONS)
-    ]
+    own = [member for member in members_of(command.input) if not (command.machine and member.name in GLOBAL_OPTIONS)]
     placed = sorted(
         (member for member in own if member.name in command.positional),
         key=lambda member: command.positional.index(member.name),
     )
     named = [member for member in own if member.name not in command.positional]
     signature = inspect.Signature(
-        [_positional(command, member) for member in placed]
-        + [_option(m) for m in named]
-        + list(_global_options())
+        [_positional(command, member) for member in placed] + [_option(m) for m in named] + list(_global_options())
     )
 
     def read(*args: object, **kwargs: object) -> Invocation:

@@ -71,8 +71,7 @@ def _guarded(tokens: Sequence[str], application: Application | None) -> int:
     try:
         return _run(tokens, application or load())
     except InterlockError as fault:
-        report(fault, as_json=as_json)
-        return EXIT_CODES[fault.category]
+        return _reported(fault, as_json=as_json)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)  # noqa: T201
         return EXIT_INTERRUPTED
@@ -82,8 +81,16 @@ def _guarded(tokens: Sequence[str], application: Application | None) -> int:
         import traceback
 
         traceback.print_exception(fault)
-        report(PROGRAM_FAULT.error(f"unexpected {type(fault).__name__}"), as_json=as_json)
-        return EXIT_CODES[Category.FAILED]
+        return _reported(PROGRAM_FAULT.error(f"unexpected {type(fault).__name__}"), as_json=as_json)
+
+
+def _reported(fault: InterlockError, *, as_json: bool) -> int:
+    """Show `fault` and return its exit code, which speaks also where nothing can be shown."""
+    try:
+        report(fault, as_json=as_json)
+    except OSError:
+        _give_up_output()
+    return EXIT_CODES[fault.category]
 
 
 def _options(tokens: Sequence[str]) -> Sequence[str]:
@@ -127,9 +134,7 @@ def _parsed(tokens: Sequence[str], catalogue: Catalogue) -> Invocation | None:
 
     app = build(catalogue, only=tokens[0] if tokens else "")
     try:
-        parsed: Invocation | None = app(
-            tokens, exit_on_error=False, print_error=False, result_action="return_value"
-        )
+        parsed: Invocation | None = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as fault:
         from interlock.surfaces.cli.usage import usage_error
 

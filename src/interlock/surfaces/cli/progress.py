@@ -54,9 +54,7 @@ async def watched(client: Client, command: Command, given: Mapping[str, object])
     return call.result()
 
 
-async def _draw_until_done(
-    client: Client, call: asyncio.Future[Struct], progress: Progress, key: object
-) -> None:
+async def _draw_until_done(client: Client, call: asyncio.Future[Struct], progress: Progress, key: object) -> None:
     with Live(console=Console(stderr=True), refresh_per_second=10) as live:
         while True:
             last = call.done()
@@ -80,9 +78,7 @@ def _drawn(steps: Sequence[Step]) -> Table:
     grid = Table.grid(padding=(0, 1))
     _count(grid, first, "before")
     for step in shown:
-        grid.add_row(
-            _MARKS.get(step.mark, _RUNNING), Text(safe(step.name)), Text(safe(step.note), style="dim")
-        )
+        grid.add_row(_MARKS.get(step.mark, _RUNNING), Text(safe(step.name)), Text(safe(step.note), style="dim"))
     _count(grid, len(steps) - first - len(shown), "after")
     return grid
 

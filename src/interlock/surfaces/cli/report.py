@@ -21,6 +21,7 @@ def report(fault: InterlockError, *, as_json: bool) -> None:
         import msgspec
 
         sys.stdout.buffer.write(msgspec.json.encode({"error": error_object(fault)}) + b"\n")
+        sys.stdout.flush()
         return
     red, dim, plain = (_RED, _DIM, _PLAIN) if _coloured() else ("", "", "")
     sys.stderr.write(

@@ -28,9 +28,7 @@ def _message(fault: parser.CycloptsError, verb: str) -> str:
     match fault:
         case parser.UnknownOptionError():
             typed = (fault.token.keyword or fault.token.value).partition("=")[0]
-            known = chain.from_iterable(
-                argument.names for argument in fault.argument_collection if argument.parse
-            )
+            known = chain.from_iterable(argument.names for argument in fault.argument_collection if argument.parse)
             return f"`{verb}` has no option {shown(typed)}{suggestion(typed, known)}"
         case parser.UnknownCommandError():
             typed = (fault.unused_tokens or [""])[0]
@@ -51,9 +49,7 @@ def _message(fault: parser.CycloptsError, verb: str) -> str:
 def _unknown_word(typed: str, names: Iterable[str], verb: str) -> str:
     known = [name for name in names if not name.startswith("-")]
     kind = "verb" if " " in verb else "noun or verb"
-    return (
-        f"`{verb}` has no {kind} {shown(typed)}{suggestion(typed, known) or '; it has: ' + ', '.join(known)}"
-    )
+    return f"`{verb}` has no {kind} {shown(typed)}{suggestion(typed, known) or '; it has: ' + ', '.join(known)}"
 
 
 def _name(fault: parser.CycloptsError) -> str:

@@ -103,9 +103,7 @@ class ActivationRowsContract(Contract):
         rival = msgspec.structs.replace(lost, epoch=stands.epoch)
 
         for claimed in (lost, rival):
-            [outcome] = await store.events.append(
-                [Append([onto(EMPTY, A)], [Wake(B, "run", NOW), Hold(claimed)])]
-            )
+            [outcome] = await store.events.append([Append([onto(EMPTY, A)], [Wake(B, "run", NOW), Hold(claimed)])])
             assert code_of(outcome) == "claim_lost"
 
         assert await content(store, A) == []

@@ -45,9 +45,7 @@ class DoorbellContract(Contract):
     @on_store
     async def test_a_commit_ends_the_wait_of_everyone(self, store: Store) -> None:
         other = await self.again(store)
-        waits = [
-            asyncio.create_task(long_wait(opened, opened.doorbell.seen())) for opened in (store, other, store)
-        ]
+        waits = [asyncio.create_task(long_wait(opened, opened.doorbell.seen())) for opened in (store, other, store)]
         before = [store.doorbell.seen(), other.doorbell.seen(), store.doorbell.seen()]
         await asyncio.sleep(SHORT_MS / 1_000)
 

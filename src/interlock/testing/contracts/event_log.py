@@ -325,9 +325,7 @@ class EventLogContract(Contract):
     async def test_writers_of_different_streams_all_win_and_leave_no_hole(self, store: Store) -> None:
         other = await self.again(store)
 
-        await asyncio.gather(
-            *(grow((store, other)[n % 2], stream(f"s{n}"), b"1", b"2", b"3") for n in range(12))
-        )
+        await asyncio.gather(*(grow((store, other)[n % 2], stream(f"s{n}"), b"1", b"2", b"3") for n in range(12)))
 
         feed = await store.events.feed("default", 0, 100)
         assert [each.position for each in feed] == list(range(1, 37))

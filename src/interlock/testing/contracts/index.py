@@ -112,8 +112,7 @@ class IndexContract(Contract):
     async def test_of_several_that_want_a_fresh_key_one_gets_it(self, store: Store) -> None:
         other = await self.again(store)
         appends = [
-            Append([onto(EMPTY, stream(f"s{n}"))], [IndexRow("open", "key", b"%d" % n, fresh=True)])
-            for n in range(8)
+            Append([onto(EMPTY, stream(f"s{n}"))], [IndexRow("open", "key", b"%d" % n, fresh=True)]) for n in range(8)
         ]
 
         halves = await asyncio.gather(
@@ -156,9 +155,7 @@ class IndexContract(Contract):
 
     @on_store
     async def test_a_prefix_is_no_pattern(self, store: Store) -> None:
-        await write(
-            store, *(IndexRow("open", key, b"") for key in ("%a", "_a", "*a", "[a]", "aa", "\\a", "%"))
-        )
+        await write(store, *(IndexRow("open", key, b"") for key in ("%a", "_a", "*a", "[a]", "aa", "\\a", "%")))
 
         assert await keys(store, "%") == ["%", "%a"]
         assert await keys(store, "_") == ["_a"]
@@ -188,9 +185,7 @@ class IndexContract(Contract):
 
     @on_store
     async def test_the_indexes_that_have_rows_are_listed(self, store: Store) -> None:
-        await write(
-            store, IndexRow("open", "a", b"1"), IndexRow("closed", "a", b"1"), IndexRow("closed", "b", b"")
-        )
+        await write(store, IndexRow("open", "a", b"1"), IndexRow("closed", "a", b"1"), IndexRow("closed", "b", b""))
         await write(store, IndexRow("other", "a", b"1"), to=ELSEWHERE)
         await write(store, IndexRow("open", "a", None), IndexRow("timers", "a", b"1"))
 

@@ -6,7 +6,7 @@ import shlex
 from typing import Annotated
 
 import pytest
-from cyclopts import App
+from cyclopts import App, CycloptsError
 from msgspec import Meta, Raw, Struct
 
 from interlock.base.part import Command, Effect
@@ -74,6 +74,15 @@ def test_a_line_gives_the_members_that_it_names_and_no_others() -> None:
 )
 def test_every_shape_of_member_has_its_form(line: str, given: dict[str, object]) -> None:
     assert parsed(line, (SHAPES,)).given == given
+
+
+def test_texts_that_look_like_json_lists_stay_texts() -> None:
+    found = parsed("""counter add a --labels '["x"]' --labels y""")
+    numbers = ("counter shape a --numbers '[1]'", (SHAPES,))
+
+    assert found.given["labels"] == ['["x"]', "y"]
+    with pytest.raises(CycloptsError):
+        parsed(*numbers)
 
 
 def test_options_of_every_verb_are_parsed_with_it() -> None:

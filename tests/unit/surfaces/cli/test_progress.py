@@ -48,9 +48,7 @@ def test_a_long_run_is_shown_around_the_step_that_is_next() -> None:
     assert len(shown) == 22
 
 
-@pytest.mark.parametrize(
-    ("done", "first", "last"), [(0, "· step0", "  80 after"), (100, "  80 before", "✓ step99")]
-)
+@pytest.mark.parametrize(("done", "first", "last"), [(0, "· step0", "  80 after"), (100, "  80 before", "✓ step99")])
 def test_the_picture_ends_where_the_run_does(done: int, first: str, last: str) -> None:
     shown = picture(run_of(done=done, total=100))
 

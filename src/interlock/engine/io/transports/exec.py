@@ -131,9 +131,7 @@ class ExecRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     argv: Annotated[tuple[str, ...], Meta(max_length=10_000)] = ()
     stdin_json: object | UnsetType = UNSET
     timeout_ms: Annotated[int, Meta(ge=1, le=86_400_000)] = 300_000
-    env: Annotated[
-        dict[Annotated[str, Meta(pattern=r"\A[^=\x00]+\Z")], str | SecretText], Meta(max_length=1000)
-    ] = {}
+    env: Annotated[dict[Annotated[str, Meta(pattern=r"\A[^=\x00]+\Z")], str | SecretText], Meta(max_length=1000)] = {}
     cwd: Annotated[str, Meta(pattern=r"\A/", max_length=4096)] | None = None
     stdout: Literal["auto", "json", "text", "none"] = "auto"
     ok_codes: Annotated[tuple[Annotated[int, Meta(ge=0, le=255)], ...], Meta(min_length=1)] = (0,)

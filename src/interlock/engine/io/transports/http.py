@@ -76,9 +76,9 @@ class HttpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     connect_timeout_ms: Annotated[
         int, Meta(ge=1, le=600_000, description="How long a connection, or a free one, is waited for.")
     ] = 10_000
-    request_bytes_max: Annotated[
-        int, Meta(ge=0, le=16 * 1024 * 1024, description="Bytes of a body sent.")
-    ] = 1024 * 1024
+    request_bytes_max: Annotated[int, Meta(ge=0, le=16 * 1024 * 1024, description="Bytes of a body sent.")] = (
+        1024 * 1024
+    )
     response_bytes_max: Annotated[
         int, Meta(ge=0, le=16 * 1024 * 1024, description="Bytes of a body received, packed and unpacked.")
     ] = 8 * 1024 * 1024
@@ -135,9 +135,7 @@ class HttpTransport:
         """Send what `request` says. Raises: the `http_…` codes; those of secrets."""
         order = read_request(request, HttpRequest, HTTP_REQUEST_INVALID)
         if order.method not in self._settings.methods:
-            raise HTTP_METHOD_NOT_ALLOWED.error(
-                f"the method {order.method} is not allowed", method=order.method
-            )
+            raise HTTP_METHOD_NOT_ALLOWED.error(f"the method {order.method} is not allowed", method=order.method)
         secrets = SecretsOfCall(self._secrets, context)
         content = self._content(order)
         headers = _headers(order, context, secrets)

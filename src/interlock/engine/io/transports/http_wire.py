@@ -186,9 +186,7 @@ def _request(sending: Sending) -> httpx2.Request:
     except (httpx2.InvalidURL, UnicodeError, ValueError):
         raise HTTP_REQUEST_INVALID.error("the request has no valid address at $.url") from None
     if url.scheme not in {"http", "https"} or url.userinfo:
-        raise HTTP_REQUEST_INVALID.error(
-            "the address at $.url is not an http or https one without user and password"
-        )
+        raise HTTP_REQUEST_INVALID.error("the address at $.url is not an http or https one without user and password")
     if _HOST.fullmatch(url.raw_host) is None or (url.port is not None and url.port not in _PORTS):
         raise HTTP_REQUEST_INVALID.error("the address at $.url has no valid host and port")
     fixed = {"accept": "*/*", "accept-encoding": "gzip, deflate"}

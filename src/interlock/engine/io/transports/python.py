@@ -5,8 +5,8 @@ coroutine function runs on the event loop, any other in a thread. What it does n
 cancelled call leaves the function of a thread running, and drops what it returns.
 
 Rules: an unknown name is refused; what a function raises becomes `python_failed` without a word of its
-text, except for errors of our own tree, which are safe by construction. What a function does is not seen in its
-name, so a state that calls one says what its side effects are.
+text, except for errors of our own tree, which are safe by construction. What a function does is not seen in
+its name, so a state that calls one says what its side effects are; one that fails may have done half of it.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ PYTHON_FUNCTION_UNKNOWN = ErrorCode(
 )
 PYTHON_FAILED = ErrorCode(
     "python_failed",
-    Category.FAILED,
+    Category.UNAVAILABLE,
     "See the function; an error of interlock.base.errors would say more.",
 )
 PYTHON_RESULT_INVALID = ErrorCode(
-    "python_result_invalid", Category.FAILED, "Let the function return a value of JSON types."
+    "python_result_invalid", Category.UNAVAILABLE, "Let the function return a value of JSON types."
 )
 
 ERRORS = (PYTHON_REQUEST_INVALID, PYTHON_FUNCTION_UNKNOWN, PYTHON_FAILED, PYTHON_RESULT_INVALID)

@@ -73,7 +73,6 @@ def open_existing(path: Path) -> apsw.Connection:
         if schema.is_new(connection):
             raise STORE_NOT_FOUND.error(f"{path.name} is empty: it holds no store")
         schema.pending(connection)
-        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
     except apsw.Error as fault:
         connection.close()
         raise translated(fault, path) from fault
@@ -103,9 +102,7 @@ def _density(connection: apsw.Connection) -> Iterator[Finding]:
     for partition, count, first, last in connection.execute(_SQL["feed_holes"]):
         yield Finding("feed", str(partition), f"{count} events stand at positions {first} to {last}")
     for stream, head, count, first, last in connection.execute(_SQL["stream_holes"]):
-        yield Finding(
-            "stream", str(stream), f"its head is {head}, but {count} events stand at {first} to {last}"
-        )
+        yield Finding("stream", str(stream), f"its head is {head}, but {count} events stand at {first} to {last}")
     for (stream,) in connection.execute(_SQL["heads_astray"]):
         yield Finding("stream", str(stream), "its head has another digest than its last event")
 

@@ -49,9 +49,7 @@ PRESENTATION = Presentation(
         "why.reasons": ("kind", "explanation", "since_ms", "until_ms", "release"),
     },
     progress={
-        "start": Progress(
-            key="run_id", query="run.status", asks="run", steps=_steps, fresh=lambda: str(uuid4())
-        ),
+        "start": Progress(key="run_id", query="run.status", asks="run", steps=_steps, fresh=lambda: str(uuid4())),
         "resume": Progress(key="run", query="run.status", asks="run", steps=_steps),
     },
 )

@@ -214,7 +214,7 @@ def test_a_server_that_asks_to_wait_says_how_long(header: str, wait_ms: int) -> 
 
 
 def test_a_server_that_does_not_answer_in_time_leaves_the_outcome_open() -> None:
-    fault = refused(None, method="POST", timeout_ms=300)
+    fault = refused(None, method="POST", timeout_ms=1000)
 
     assert (fault.code, fault.category, fault.retryable) == ("http_timeout", Category.UNAVAILABLE, True)
 

@@ -109,7 +109,7 @@ def test_an_unknown_function_is_refused() -> None:
 def test_what_a_function_raises_becomes_a_stable_error_without_its_text() -> None:
     fault = refused({"kind": "call_function_v1", "function": "fails"})
 
-    assert (fault.code, fault.retryable) == ("python_failed", False)
+    assert (fault.code, fault.category, fault.retryable) == ("python_failed", Category.UNAVAILABLE, False)
     assert "ValueError" in str(fault)
     assert "hunter2" not in f"{fault} {fault.details}"
     assert fault.__suppress_context__
@@ -125,5 +125,5 @@ def test_a_result_that_is_no_json_is_refused() -> None:
     assert refused({"kind": "call_function_v1", "function": "gives_no_json"}).code == "python_result_invalid"
 
 
-def test_functions_count_as_reads() -> None:
-    assert not PythonTransport(PythonFunctions({})).effectful({"function": "double"})
+def test_every_function_counts_as_an_effect() -> None:
+    assert PythonTransport(PythonFunctions({})).effectful({"function": "double"})
