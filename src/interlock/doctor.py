@@ -1,5 +1,44 @@
 """`interlock doctor`: examine a store that nobody trusts yet.
 
-What it does: opens the store read-only, asks the store for its physical integrity and `journal.verify` for the logical
-one, and joins what both name. What it does not do: it mends nothing and writes nothing.
+What it does: asks the store's file for its physical soundness and `journal.verify` for the logical one, and joins what
+both name. What it does not do: it mends nothing and writes nothing; a damage never stops it.
+
+Rule: the store is opened read-only; one that cannot be opened at all is itself the finding.
 """
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from interlock.base.clock import SystemClock, SystemEntropy
+from interlock.base.errors import Corruption
+from interlock.engine.fold import RUN_FOLD
+from interlock.journal.catalogue import EventCatalogue
+from interlock.journal.journal import Journal
+from interlock.journal.verify import verify
+from interlock.machine import DoctorFinding, DoctorReport
+from interlock.stores.sqlite import check_integrity, open_sqlite
+
+
+async def examine(path: Path) -> DoctorReport:
+    """Examine the store at `path`.
+
+    Raises: `store_not_found`, `store_foreign`, `store_from_future`, `store_busy`; damage is never raised.
+    """
+    from interlock.app import PARTS
+
+    findings = [DoctorFinding(f.check, f.place, f.message) for f in await check_integrity(path)]
+    counts: dict[str, int] = {}
+    try:
+        store = await open_sqlite(path, read_only=True)
+    except Corruption as fault:
+        findings.append(DoctorFinding("store", path.name, fault.message))
+        return DoctorReport(str(path), healthy=False, counts=counts, findings=findings)
+    try:
+        catalogue = EventCatalogue(kind for part in PARTS for kind in part.events)
+        journal = Journal(store, catalogue, SystemClock(), SystemEntropy())
+        report = await verify(journal, [RUN_FOLD], [view for part in PARTS for view in part.views])
+    finally:
+        await store.close()
+    findings.extend(DoctorFinding(f.kind, f.place, f.message) for f in report.findings)
+    return DoctorReport(str(path), healthy=not findings, counts=report.counts, findings=findings)

@@ -14,6 +14,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from interlock.base.part import CallContext, Command, Effect, Part
+from interlock.demo.errors import ERRORS as DEMO_ERRORS
 
 EXIT_CORRUPT = 7
 
@@ -54,6 +55,7 @@ class BackupReport(Struct, frozen=True):
     store: str
     target: str
     bytes: int
+    artifact_files: int
 
 
 class DemoInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -87,8 +89,8 @@ async def _doctor(_ctx: CallContext, given: DoctorInput) -> DoctorReport:
 async def _backup(_ctx: CallContext, given: BackupInput) -> BackupReport:
     from interlock.stores.sqlite import backup
 
-    size = await backup(Path(given.store), Path(given.target))
-    return BackupReport(given.store, given.target, size)
+    made = await backup(Path(given.store), Path(given.target))
+    return BackupReport(given.store, given.target, made.bytes, made.artifact_files)
 
 
 async def _demo(_ctx: CallContext, given: DemoInput) -> DemoReport:
@@ -99,6 +101,7 @@ async def _demo(_ctx: CallContext, given: DemoInput) -> DemoReport:
 
 PART = Part(
     name="machine",
+    errors=DEMO_ERRORS,
     commands=(
         Command(
             "",

@@ -53,17 +53,13 @@ def transport(
     return HttpTransport(settings, secret, resolve=names, tls=tls)
 
 
-async def ask(
-    using: HttpTransport, url: str, context: TransportContext = LOCAL, /, **request: Json
-) -> dict[str, Json]:
+async def ask(using: HttpTransport, url: str, context: TransportContext = LOCAL, /, **request: Json) -> dict[str, Json]:
     answer = await using.call({"kind": "http_request_v1", "url": url, **request}, context)
     assert isinstance(answer, dict)
     return answer
 
 
-def against(
-    answer: Answer | bytes | None, attack: Callable[[Server], Coroutine[None, None, Result]]
-) -> Result:
+def against(answer: Answer | bytes | None, attack: Callable[[Server], Coroutine[None, None, Result]]) -> Result:
     """Run an attack beside a server that gives `answer`."""
 
     async def run() -> Result:

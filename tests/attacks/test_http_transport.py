@@ -64,9 +64,7 @@ def test_private_networks_and_the_metadata_of_clouds_are_not_reached(address: st
     assert (fault.code, fault.category) == ("http_address_refused", Category.REFUSED)
 
 
-@pytest.mark.parametrize(
-    "answers", [["127.0.0.1"], ["8.8.8.8", "127.0.0.1"], ["::1"], ["8.8.8.8", "nonsense"]]
-)
+@pytest.mark.parametrize("answers", [["127.0.0.1"], ["8.8.8.8", "127.0.0.1"], ["::1"], ["8.8.8.8", "nonsense"]])
 def test_a_name_with_one_private_address_is_refused_whole(answers: list[str]) -> None:
     names = Names(answers)
     fault, server = refused(ok(), lambda: transport(HttpSettings(), names), "http://rebound.example:PORT/")

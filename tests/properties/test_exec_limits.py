@@ -102,15 +102,11 @@ def descriptors() -> int:
 
 def children() -> set[str]:
     """The children of this process, those that nobody has reaped too."""
-    return {
-        pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()
-    }
+    return {pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
 
 
 @settings(max_examples=25)
-@given(
-    limit=st.integers(0, 3 * 65_536), beyond=st.integers(-2, 2), stream=st.sampled_from(["stdout", "stderr"])
-)
+@given(limit=st.integers(0, 3 * 65_536), beyond=st.integers(-2, 2), stream=st.sampled_from(["stdout", "stderr"]))
 @example(limit=0, beyond=0, stream="stdout")
 @example(limit=0, beyond=1, stream="stdout")
 @example(limit=65_536, beyond=1, stream="stderr")
@@ -234,9 +230,7 @@ def test_a_descendant_that_left_the_group_holds_nobody_up(mark: str) -> None:
 
 
 def test_what_a_program_leaves_running_in_its_group_ends_with_it(mark: str) -> None:
-    assert (
-        answer(f"{FOREVER} </dev/null >/dev/null 2>&1 & echo done", env={"MARK": mark})["stdout"] == "done\n"
-    )
+    assert answer(f"{FOREVER} </dev/null >/dev/null 2>&1 & echo done", env={"MARK": mark})["stdout"] == "done\n"
     assert_gone(mark)
 
 

@@ -19,24 +19,13 @@ from collections import Counter
 from pathlib import Path
 from uuid import uuid4
 
-from interlock.base.errors import Category, ErrorCode
 from interlock.demo.crash import arm
 from interlock.demo.damage import flip_one_byte
+from interlock.demo.errors import DEMO_CLAIM_FAILED, DEMO_FOLDER_TAKEN, DEMO_PROJECT_INVALID
 from interlock.doctor import examine
 from interlock.engine.reports import RunReport
 from interlock.machine import DemoReport
 from interlock.stores.sqlite import backup
-
-DEMO_FOLDER_TAKEN = ErrorCode(
-    "demo_folder_taken", Category.CONFLICT, "Name a folder that is empty, absent, or an earlier demonstration's."
-)
-DEMO_PROJECT_INVALID = ErrorCode(
-    "demo_project_invalid", Category.INVALID, "Name the folder of a Python project that is tracked by git."
-)
-DEMO_CLAIM_FAILED = ErrorCode(
-    "demo_claim_failed", Category.FAILED, "Report this with the folder of the demonstration: it is a defect."
-)
-ERRORS = (DEMO_FOLDER_TAKEN, DEMO_PROJECT_INVALID, DEMO_CLAIM_FAILED)
 
 MARKER = ".interlock-demo"
 PLAN = "interlock.demo.release:plan"

@@ -8,6 +8,9 @@ HEAD_MOVED = ErrorCode(
     "Another writer appended first: read the stream again and decide anew.",
     retryable=True,
 )
+APPEND_MALFORMED = ErrorCode(
+    "append_malformed", Category.INVALID, "Append events that follow the expected head without a gap."
+)
 PARTITION_MIXED = ErrorCode(
     "partition_mixed", Category.INVALID, "Append to streams of one partition; reach another through an inbox."
 )
@@ -75,6 +78,7 @@ VIEW_BEHIND = ErrorCode(
 
 ERRORS = (
     HEAD_MOVED,
+    APPEND_MALFORMED,
     PARTITION_MIXED,
     INDEX_KEY_TAKEN,
     CLAIM_LOST,

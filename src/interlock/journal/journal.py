@@ -9,7 +9,8 @@ fold snapshot of another fold version is ignored; an append pins the head that i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -77,7 +78,7 @@ class Journal:
 
     async def read(
         self, stream: str, after: Head = EMPTY, until_seq: int | None = None
-    ) -> AsyncIterator[list[Recorded]]:
+    ) -> AsyncGenerator[list[Recorded], None]:
         """Verified pages of a stream after a head that is known to be good. Raises: `event_corrupt`."""
         reader = ChainReader(self.catalogue, stream, after)
         while until_seq is None or reader.head.seq < until_seq:
@@ -137,11 +138,12 @@ class Journal:
     async def catch_up(self, fold: Fold[State], stream: str, loaded: Loaded[State]) -> Loaded[State]:
         """Evolve `loaded` over the events that came after it."""
         state, head, at_ms = loaded.state, loaded.head, loaded.at_ms
-        async for page in self.read(stream, head):
-            for event in page:
-                if event.record is not None:
-                    state = fold.evolve(state, event.record, event.place)
-            head, at_ms = Head(page[-1].envelope.seq, page[-1].digest), page[-1].envelope.at_ms
+        async with aclosing(self.read(stream, head)) as pages:
+            async for page in pages:
+                for event in page:
+                    if event.record is not None:
+                        state = fold.evolve(state, event.record, event.place)
+                head, at_ms = Head(page[-1].envelope.seq, page[-1].digest), page[-1].envelope.at_ms
         return Loaded(state, head, at_ms)
 
     async def _restored(self, fold: Fold[State], stream: str) -> Loaded[State] | None:

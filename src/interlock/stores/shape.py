@@ -10,13 +10,8 @@ Rule: every adapter of `EventLog` calls it first, so that all refuse the same an
 from __future__ import annotations
 
 from interlock.base.bounds import EVENTS_PER_APPEND_MAX
-from interlock.base.errors import Category, ErrorCode
-from interlock.journal.errors import PARTITION_MIXED
+from interlock.journal.errors import APPEND_MALFORMED, PARTITION_MIXED
 from interlock.journal.ports import Append, Head, StreamAppend
-
-APPEND_MALFORMED = ErrorCode(
-    "append_malformed", Category.INVALID, "Append events that follow the expected head without a gap."
-)
 
 
 def checked_partition(append: Append) -> str:

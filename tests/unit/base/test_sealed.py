@@ -67,9 +67,7 @@ def test_a_key_is_read_from_hexadecimal_text() -> None:
     assert secret_key(f" {KEY.hex().upper()}\n") == KEY
 
 
-@pytest.mark.parametrize(
-    "text", ["", "00" * 31, "00" * 33, "zz" * 32, "0x" + "00" * 31, "٠" * 64, "a b" * 21 + "c"]
-)
+@pytest.mark.parametrize("text", ["", "00" * 31, "00" * 33, "zz" * 32, "0x" + "00" * 31, "٠" * 64, "a b" * 21 + "c"])
 def test_a_malformed_key_is_refused_without_being_repeated(text: str) -> None:
     with pytest.raises(Invalid) as caught:
         secret_key(text)

@@ -158,7 +158,7 @@ def test_catching_up_reads_only_what_is_new() -> None:
         loaded = await journal.load(ACCOUNT_FOLD, ADA)
         await write(journal, ADA, *HISTORY[4:])
         counted = CountedEvents(store.events)
-        store.events = counted  # type: ignore[assignment]
+        store.events = counted
         assert (await journal.catch_up(ACCOUNT_FOLD, ADA, loaded)).state.balance == 28
         assert counted.events_read == 2
 
@@ -206,7 +206,7 @@ def test_a_snapshot_and_the_events_after_it_equal_the_full_fold(after: int) -> N
         await with_snapshot(journal, ACCOUNT_FOLD, after)
         full = await journal.load(bare(), ADA)
         counted = CountedEvents(store.events)
-        store.events = counted  # type: ignore[assignment]
+        store.events = counted
         assert await journal.load(ACCOUNT_FOLD, ADA) == full
         assert counted.events_read == len(HISTORY) - after + 1  # and the event at the place of the snapshot
 

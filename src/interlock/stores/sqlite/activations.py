@@ -121,9 +121,14 @@ class SqliteActivations:
         return claim if claim is not None and self._owners.is_alive(claim.owner) else None
 
     def _dead(self, now_ms: int) -> list[str]:
-        """Owners that have died while their claims have not expired."""
-        rows = self._reader.rows(_SQL["activation_owners"], (self._owners.name, now_ms))
-        return [owner for (owner,) in rows if not self._owners.is_alive(owner)]
+        """Owners that have died while their claims have not expired; costs one look for each owner."""
+        dead: list[str] = []
+        owner = self._reader.one(_SQL["owner_after"], ("",))
+        while owner is not None:
+            if not self._owners.is_alive(owner) and self._reader.rows(_SQL["claim_unexpired"], (owner, now_ms)):
+                dead.append(owner)
+            owner = self._reader.one(_SQL["owner_after"], (owner,))
+        return dead
 
 
 def _find(connection: apsw.Connection, streams: Sequence[str]) -> dict[str, Activation]:

@@ -33,6 +33,7 @@ from interlock.stores.sqlite.settings import SqliteSettings
 from interlock.stores.sqlite.transaction import Outcome, Task, Transactions
 
 _RETRY_AFTER_MS = 50
+_INLINE_BYTES_MAX = 256 * 1024
 
 
 class Writer:
@@ -111,8 +112,14 @@ class Writer:
         self._scheduled = False
         if self._busy or not (self._queue or self._interlude):
             return
-        if self._interlude or self.queued > self._settings.inline_max_ops or not self._commit_inline():
+        if self._interlude or not self._is_small() or not self._commit_inline():
             self._hand_over()
+
+    def _is_small(self) -> bool:
+        """Whether committing what is queued holds the loop up no longer than handing it over would."""
+        if self.queued > self._settings.inline_max_ops:
+            return False
+        return sum(job.bytes for job in self._queue) <= _INLINE_BYTES_MAX
 
     def _commit_inline(self) -> bool:
         """Commit what is queued on this thread; False if another process writes, for which no loop waits."""

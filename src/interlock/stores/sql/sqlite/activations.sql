@@ -20,8 +20,11 @@ ORDER BY open_ms, stream LIMIT ?
 -- name: activation_next
 SELECT min(open_ms) FROM activation WHERE partition = ? AND kind = ? AND open_ms IS NOT NULL
 
--- name: activation_owners
-SELECT DISTINCT owner FROM activation WHERE owner IS NOT NULL AND owner <> ? AND expires_ms > ?
+-- name: owner_after
+SELECT min(owner) FROM activation WHERE owner > ?
+
+-- name: claim_unexpired
+SELECT stream FROM activation WHERE owner = ? AND expires_ms > ? LIMIT 1
 
 -- name: claims_of
 SELECT stream FROM activation WHERE owner = ? AND partition = ? AND kind = ? LIMIT 1

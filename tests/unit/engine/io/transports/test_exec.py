@@ -217,9 +217,7 @@ def test_a_refusal_of_the_form_names_the_place_and_not_the_value() -> None:
 def test_a_plan_from_elsewhere_runs_nothing_unless_a_path_is_allowed() -> None:
     fault = refused(FOREIGN, program_path="/bin/sh")
     assert fault.details == {"path": "/bin/sh"}
-    assert refused(FOREIGN, program_path="/does/not/exist").code == fault.code, (
-        "it tells nothing of what exists"
-    )
+    assert refused(FOREIGN, program_path="/does/not/exist").code == fault.code, "it tells nothing of what exists"
 
     assert (fault.code, fault.category) == ("exec_program_not_allowed", Category.REFUSED)
 
@@ -235,12 +233,8 @@ def test_a_path_is_allowed_by_whole_components_of_the_real_path(tmp_path: Path) 
 
     assert call(FOREIGN, settings, program_path=str(allowed / "run"))
     assert call(FOREIGN, settings, program_path=str(tmp_path / "alias" / "run"))
-    assert call(
-        FOREIGN, ExecSettings(allowed_paths=(str(allowed / "run"),)), program_path=str(allowed / "run")
-    )
-    assert call(
-        FOREIGN, ExecSettings(allowed_paths=(str(tmp_path / "alias"),)), program_path=str(allowed / "run")
-    )
+    assert call(FOREIGN, ExecSettings(allowed_paths=(str(allowed / "run"),)), program_path=str(allowed / "run"))
+    assert call(FOREIGN, ExecSettings(allowed_paths=(str(tmp_path / "alias"),)), program_path=str(allowed / "run"))
     for path in (
         evil / "run",
         allowed / "link",
@@ -258,6 +252,14 @@ def test_what_runs_is_the_real_path_under_the_name_of_the_request(tmp_path: Path
 
     assert isinstance(answer, dict)
     assert (answer["program"], answer["stdout"]) == (os.path.realpath("/bin/sh"), f"{link}\n")
+
+    # A script learns from the kernel which file was started: not the link, which may have changed since.
+    target = script(tmp_path / "target", "echo $0")
+    alias = tmp_path / "alias"
+    alias.symlink_to(target)
+    answer = call(program_path=str(alias), stdout="text")
+    assert isinstance(answer, dict)
+    assert answer["stdout"] == f"{target}\n"
 
 
 def test_a_program_that_is_missing_or_no_program_is_named(tmp_path: Path) -> None:

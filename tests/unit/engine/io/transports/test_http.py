@@ -70,9 +70,7 @@ def refused(
 
 
 def test_an_answer_has_status_chosen_headers_and_body() -> None:
-    response = ok(
-        b'{"a": 1}', "Content-Type: application/json", 'ETag: "v1"', "Set-Cookie: a=b", "X-Powered-By: y"
-    )
+    response = ok(b'{"a": 1}', "Content-Type: application/json", 'ETag: "v1"', "Set-Cookie: a=b", "X-Powered-By: y")
 
     answer, server = exchange(response, LOCAL, OPEN, "items?page=2#part")
 
@@ -167,9 +165,7 @@ def test_a_compressed_body_is_unpacked(encoding: str, packed: bytes) -> None:
 
 
 def test_a_head_request_has_no_body() -> None:
-    answer, _ = exchange(
-        b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\nContent-Encoding: gzip\r\n\r\n", method="HEAD"
-    )
+    answer, _ = exchange(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\nContent-Encoding: gzip\r\n\r\n", method="HEAD")
 
     assert (answer["status"], answer["body_bytes"]) == (200, 0)
 
@@ -204,9 +200,7 @@ def test_a_status_that_the_request_lists_is_an_answer_and_no_other_is() -> None:
     assert refused(ok(status="201 Created"), ok_statuses=[200]).code == "http_status_refused"
 
 
-@pytest.mark.parametrize(
-    ("header", "wait_ms"), [("Retry-After: 7", 7000), ("Retry-After: soon", 1000), ("X: y", 1000)]
-)
+@pytest.mark.parametrize(("header", "wait_ms"), [("Retry-After: 7", 7000), ("Retry-After: soon", 1000), ("X: y", 1000)])
 def test_a_server_that_asks_to_wait_says_how_long(header: str, wait_ms: int) -> None:
     fault = refused(ok(b"", header, status="429 Too Many Requests"))
 

@@ -1,0 +1,14 @@
+"""Error codes of the demonstration."""
+
+from interlock.base.errors import Category, ErrorCode
+
+DEMO_FOLDER_TAKEN = ErrorCode(
+    "demo_folder_taken", Category.CONFLICT, "Name a folder that is empty, absent, or an earlier demonstration's."
+)
+DEMO_PROJECT_INVALID = ErrorCode(
+    "demo_project_invalid", Category.INVALID, "Name the folder of a Python project that is tracked by git."
+)
+DEMO_CLAIM_FAILED = ErrorCode(
+    "demo_claim_failed", Category.FAILED, "Report this with the folder of the demonstration: it is a defect."
+)
+ERRORS = (DEMO_FOLDER_TAKEN, DEMO_PROJECT_INVALID, DEMO_CLAIM_FAILED)
