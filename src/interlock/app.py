@@ -8,7 +8,6 @@ Rule: everything that the product can do is in a part; nothing is registered any
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,29 +16,24 @@ from typing import TypeVar
 
 from interlock import settings as settings_loader
 from interlock.base.clock import Clock, Entropy, SystemClock, SystemEntropy
-from interlock.base.part import Part, SettingsSection
+from interlock.base.part import Part
 from interlock.base.principal import Principal
 from interlock.engine.decide import EngineSettings
 from interlock.engine.io.router import Router
 from interlock.engine.io.transports.python import PythonFunction, PythonFunctions
-from interlock.engine.part import PART as ENGINE
 from interlock.engine.runs import Runs
 from interlock.engine.sources import Plans
 from interlock.journal.catalogue import EventCatalogue
 from interlock.journal.journal import Journal
-from interlock.journal.part import PART as JOURNAL
 from interlock.journal.ports import Store
 from interlock.journal.runner import Runner, RunnerSettings
 from interlock.journal.views import Views
-from interlock.machine import PART as MACHINE
+from interlock.parts import check_unique, installed_parts, sections_of
 from interlock.settings import Settings
-from interlock.stores.part import PART as STORES
 from interlock.surfaces.application import Application
 from interlock.surfaces.catalogue import Catalogue
 from interlock.surfaces.client import Client
-from interlock.surfaces.part import PART as SURFACES
 
-PARTS: tuple[Part, ...] = (JOURNAL, STORES, ENGINE, SURFACES, MACHINE)
 Service = TypeVar("Service")
 
 
@@ -76,7 +70,7 @@ class App:
         cls,
         store: Store | Path | str = ":memory:",
         *,
-        parts: Sequence[Part] = PARTS,
+        parts: Sequence[Part] | None = None,
         settings: Settings | None = None,
         clock: Clock | None = None,
         entropy: Entropy | None = None,
@@ -87,6 +81,7 @@ class App:
 
         `functions` are what plans may call through the namespace `python`, by name.
         """
+        parts = installed_parts() if parts is None else parts
         settings = settings or settings_loader.load(sections_of(parts))
         clock, entropy = clock or SystemClock(), entropy or SystemEntropy()
         opened = await open_store(store, settings, create=create) if isinstance(store, (str, Path)) else store
@@ -126,34 +121,12 @@ async def open_store(store: Path | str, settings: Settings, *, create: bool = Tr
     return await open_sqlite(Path(store), create=create, settings=settings.get(SqliteSettings))
 
 
-def sections_of(parts: Sequence[Part]) -> list[SettingsSection]:
-    """The settings sections of all parts."""
-    return [section for part in parts for section in part.settings]
-
-
-def check_unique(parts: Sequence[Part]) -> None:
-    """Refuse two parts that name the same thing: a fault of the program (`ValueError`)."""
-    names = Counter(
-        name
-        for part in parts
-        for name in (
-            f"part {part.name}",
-            *(f"error {code.code}" for code in part.errors),
-            *(f"view {view.name}" for view in part.views),
-            *(f"decider {decider.name}" for decider in part.deciders),
-        )
-    )
-    twice = sorted(name for name, count in names.items() if count > 1)
-    if twice:
-        raise ValueError(f"declared twice: {', '.join(twice)}")
-
-
 @asynccontextmanager
 async def _open(*, store: Path, config: Path | None, create: bool) -> AsyncIterator[App]:
-    settings = settings_loader.load(sections_of(PARTS), config=config)
+    settings = settings_loader.load(sections_of(installed_parts()), config=config)
     async with App.open(store, settings=settings, create=create) as app:
         yield app
 
 
-APPLICATION = Application(parts=lambda: PARTS, open=_open)
+APPLICATION = Application(parts=installed_parts, open=_open)
 """What surfaces start (see `surfaces.application`)."""

@@ -15,30 +15,28 @@ from interlock.base.errors import Corruption
 from interlock.engine.fold import RUN_FOLD
 from interlock.journal.catalogue import EventCatalogue
 from interlock.journal.journal import Journal
-from interlock.journal.verify import verify
-from interlock.machine import DoctorFinding, DoctorReport
+from interlock.journal.verify import Finding, Report, verify
 from interlock.stores.sqlite import check_integrity, open_sqlite
 
 
-async def examine(path: Path) -> DoctorReport:
+async def examine(path: Path) -> Report:
     """Examine the store at `path`.
 
     Raises: `store_not_found`, `store_foreign`, `store_from_future`, `store_busy`; damage is never raised.
     """
-    from interlock.app import PARTS
+    from interlock.parts import installed_parts
 
-    findings = [DoctorFinding(f.check, f.place, f.message) for f in await check_integrity(path)]
-    counts: dict[str, int] = {}
+    parts = installed_parts()
+    findings = [Finding(f.check, f.place, f.message) for f in await check_integrity(path)]
     try:
         store = await open_sqlite(path, read_only=True)
     except Corruption as fault:
-        findings.append(DoctorFinding("store", path.name, fault.message))
-        return DoctorReport(str(path), healthy=False, counts=counts, findings=findings)
+        findings.append(Finding("store", path.name, fault.message))
+        return Report(findings, {})
     try:
-        catalogue = EventCatalogue(kind for part in PARTS for kind in part.events)
+        catalogue = EventCatalogue(kind for part in parts for kind in part.events)
         journal = Journal(store, catalogue, SystemClock(), SystemEntropy())
-        report = await verify(journal, [RUN_FOLD], [view for part in PARTS for view in part.views])
+        report = await verify(journal, [RUN_FOLD], [view for part in parts for view in part.views])
     finally:
         await store.close()
-    findings.extend(DoctorFinding(f.kind, f.place, f.message) for f in report.findings)
-    return DoctorReport(str(path), healthy=not findings, counts=report.counts, findings=findings)
+    return Report([*findings, *report.findings], report.counts)

@@ -83,7 +83,9 @@ class DemoReport(Struct, frozen=True):
 async def _doctor(_ctx: CallContext, given: DoctorInput) -> DoctorReport:
     from interlock.doctor import examine
 
-    return await examine(Path(given.store))
+    report = await examine(Path(given.store))
+    findings = [DoctorFinding(finding.kind, finding.place, finding.message) for finding in report.findings]
+    return DoctorReport(given.store, healthy=not findings, counts=report.counts, findings=findings)
 
 
 async def _backup(_ctx: CallContext, given: BackupInput) -> BackupReport:

@@ -25,7 +25,7 @@ from msgspec import Struct, inspect
 from interlock.base.canonical import canonical_digest, parse
 from interlock.base.errors import Category, ErrorCode, InterlockError
 from interlock.base.ids import shown
-from interlock.base.part import SettingsSection
+from interlock.base.part import Part, SettingsSection
 from interlock.base.secrets import SecretRef
 from interlock.surfaces.catalogue import suggestion
 from interlock.surfaces.client import explained
@@ -58,6 +58,8 @@ ERRORS = (
     SETTINGS_TOO_LARGE,
     SETTING_UNSOUND,
 )
+
+PART = Part(name="settings", errors=ERRORS)
 
 FILE_NAME = "interlock.toml"
 FILE_BYTES_MAX = 1024 * 1024

@@ -44,8 +44,10 @@ from tests.unit.journal.bank import (
 A, B = account("a"), account("b")
 AMOUNT = st.integers(1 - 2**53, 2**53 - 1)
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
+# Larger floats are written with all their digits, which reads as an integer out of range.
+FLOAT = st.floats(-(2.0**52), 2.0**52)
 FREE = st.recursive(
-    st.none() | st.booleans() | AMOUNT | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    st.none() | st.booleans() | AMOUNT | FLOAT | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=8,
 )

@@ -150,9 +150,7 @@ def test_an_unknown_name_is_refused_with_the_nearest(
         ("[journal]\nsync = 2026-01-01\n", "[journal] sync: expected `bool`"),
     ],
 )
-def test_a_bad_value_is_named_by_section_key_and_bound_but_never_shown(
-    tmp_path: Path, toml: str, words: str
-) -> None:
+def test_a_bad_value_is_named_by_section_key_and_bound_but_never_shown(tmp_path: Path, toml: str, words: str) -> None:
     refused = refusal(tmp_path, toml)
 
     assert refused.code == "setting_invalid"
@@ -180,9 +178,7 @@ def test_an_unknown_argument_is_refused(tmp_path: Path) -> None:
         (b"[journal]\nhosts = " + b"[" * 5000, None),
     ],
 )
-def test_a_file_that_is_not_toml_is_refused_with_its_line(
-    tmp_path: Path, content: bytes, line: int | None
-) -> None:
+def test_a_file_that_is_not_toml_is_refused_with_its_line(tmp_path: Path, content: bytes, line: int | None) -> None:
     (tmp_path / "interlock.toml").write_bytes(content)
     refused = refusal(tmp_path)
 
@@ -239,9 +235,7 @@ def test_the_digest_changes_with_any_value_and_with_nothing_else(tmp_path: Path)
         ((SettingsSection("a", Needy),), "[a] needed has no default"),
     ],
 )
-def test_a_section_that_cannot_be_is_refused(
-    tmp_path: Path, sections: tuple[SettingsSection, ...], words: str
-) -> None:
+def test_a_section_that_cannot_be_is_refused(tmp_path: Path, sections: tuple[SettingsSection, ...], words: str) -> None:
     with pytest.raises(InterlockError) as refused:
         load(sections, environ={}, folder=tmp_path)
 

@@ -143,10 +143,10 @@ class SettingsSection:
 
 @dataclass(frozen=True, slots=True)
 class TransportFactory:
-    """A way out: the namespace group it serves (longest prefix wins) and how to make one for an attempt."""
+    """A way out: the namespace group it serves (longest prefix wins) and how to make it, once for an application."""
 
     namespace: str
-    make: Callable[..., Any]
+    make: Callable[[Services], Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,14 @@ from pathlib import Path
 from types import MappingProxyType
 
 from interlock import settings as settings_loader
-from interlock.app import PARTS, App, sections_of
+from interlock.app import App
 from interlock.base.clock import Clock, SeededEntropy
 from interlock.base.part import Part, TransportFactory
 from interlock.engine.io.transports.port import Transport
 from interlock.journal.chain import Recorded
 from interlock.journal.ports import Store
 from interlock.journal.streams import stream_id
+from interlock.parts import PARTS, sections_of
 from interlock.stores.memory import MemoryStore
 from interlock.testing.clock import VirtualClock
 

@@ -254,7 +254,7 @@ class CountedEvents:
         return await self._log.append(appends)
 
 
-def damage(store: MemoryStore, stream: str, seq: int, **changes: Any) -> StoredEvent:
+def damage(store: MemoryStore, stream: str, seq: int, /, **changes: Any) -> StoredEvent:
     """Change a stored event behind the store's back, in its stream and in the feed; return it."""
     data = store._handle.data
     event = data.streams[stream][seq - 1]

@@ -1,4 +1,7 @@
-"""How runs look to people: which columns a list shows, and the steps of a run that is being driven."""
+"""How runs look to people: which columns a list shows, and the steps of a run that is being driven.
+
+It computes nothing about a run: every word here comes from the records that the verbs answer with.
+"""
 
 from __future__ import annotations
 
