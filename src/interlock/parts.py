@@ -17,11 +17,11 @@ from interlock.base.part import Part, SettingsSection
 from interlock.engine.part import PART as ENGINE
 from interlock.journal.part import PART as JOURNAL
 from interlock.machine import PART as MACHINE
-from interlock.settings import ERRORS as SETTINGS_ERRORS
+from interlock.settings import PART as SETTINGS
 from interlock.stores.part import PART as STORES
 from interlock.surfaces.part import PART as SURFACES
 
-SETTINGS = Part(name="settings", errors=SETTINGS_ERRORS)
+
 PARTS: tuple[Part, ...] = (SETTINGS, JOURNAL, STORES, ENGINE, SURFACES, MACHINE)
 """The product's own parts."""
 

@@ -17,9 +17,9 @@ import pytest
 from interlock.base.errors import Corruption, InterlockError
 from interlock.journal.chain import event_digest
 from interlock.journal.ports import EMPTY, Head, StoredEvent
-from interlock.stores.sqlite import open_sqlite
+from interlock.stores.sqlite import SqliteSettings, open_sqlite
 from interlock.stores.sqlite.maintenance.integrity import check_integrity
-from interlock.testing.contracts.harness import content, grow, onto, stream
+from interlock.testing.contracts.harness import append, content, grow, onto, stream
 
 A = stream("a")
 APPENDS = 8
@@ -44,22 +44,26 @@ def crashed(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
         store = await open_sqlite(folder / "store")
         for n in range(APPENDS):
             await grow(store, A, b"%d" % n, b"and more")
-        # Another process copies them: closing a database file here would give up SQLite's locks on it.
-        copying = await asyncio.create_subprocess_exec("cp", folder / "store", folder / "store-wal", copies)
-        assert await copying.wait() == 0
+        files = await copied(folder / "store", copies)
         await store.close()
-        return (copies / "store").read_bytes(), (copies / "store-wal").read_bytes()
+        return files
 
     return asyncio.run(main())
 
 
+async def copied(path: Path, folder: Path) -> tuple[bytes, bytes]:
+    """The database and its log as they are on the disk now.
+
+    Another process copies them: closing a database file in this one would give up SQLite's locks on it.
+    """
+    copying = await asyncio.create_subprocess_exec("cp", path, f"{path}-wal", folder)
+    assert await copying.wait() == 0
+    return (folder / path.name).read_bytes(), (folder / f"{path.name}-wal").read_bytes()
+
+
 def opened(folder: Path, database: bytes, log: bytes) -> int | str:
     """How many events a store of these bytes holds, or the code with which it is refused."""
-    path = folder / "store"
-    for leftover in folder.glob("store*"):
-        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-    path.write_bytes(database)
-    Path(f"{path}-wal").write_bytes(log)
+    path = place(folder, database, log)
 
     async def main() -> int | str:
         try:
@@ -80,6 +84,23 @@ def opened(folder: Path, database: bytes, log: bytes) -> int | str:
         return len(data)
 
     return asyncio.run(main())
+
+
+def place(folder: Path, database: bytes, log: bytes) -> Path:
+    """Put a store of these bytes where one may have been before."""
+    path = folder / "store"
+    for leftover in folder.glob("store*"):
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    path.write_bytes(database)
+    Path(f"{path}-wal").write_bytes(log)
+    return path
+
+
+async def data_of(path: Path) -> list[bytes | None]:
+    store = await open_sqlite(path)
+    data = await content(store, A)
+    await store.close()
+    return data
 
 
 def test_a_log_that_is_cut_between_frames_opens_as_the_longest_committed_prefix(
@@ -137,6 +158,57 @@ def test_what_lies_behind_the_end_of_the_log_is_no_damage(tmp_path: Path, crashe
 
     for behind in (bytes(3 * FRAME_BYTES), noise, bytes(earlier[HEADER_BYTES:]), b"torn"):
         assert opened(tmp_path, database, log + behind) == 2 * APPENDS
+
+
+def test_a_log_that_was_begun_anew_before_the_crash_opens_whole(tmp_path: Path) -> None:
+    (tmp_path / "copy").mkdir()
+
+    async def main() -> tuple[int, list[tuple[bytes, bytes]]]:
+        small = SqliteSettings(checkpoint_wal_bytes=30 * FRAME_BYTES)
+        store = await open_sqlite(tmp_path / "store", settings=small)
+        crashes = []
+        head, appends = EMPTY, 0
+        for _ in range(12):
+            for _ in range(7):
+                addition = onto(head, A, b"%d" % appends)
+                await append(store, addition)
+                head, appends = addition.head, appends + 1
+            crashes.append(await copied(tmp_path / "store", tmp_path / "copy"))
+        await store.close()
+        return appends, crashes
+
+    appends, crashes = asyncio.run(main())
+    assert appends == 7 * len(crashes)
+    assert len({log[16:24] for _, log in crashes}) > 2, "the log was never begun anew"
+    for number, (database, log) in enumerate(crashes, 1):
+        place(tmp_path / "copy", database, log)
+        assert asyncio.run(data_of(tmp_path / "copy" / "store")) == [b"%d" % n for n in range(7 * number)]
+
+
+def test_a_store_opens_while_another_process_writes_and_begins_its_log_anew(tmp_path: Path) -> None:
+    async def main() -> None:
+        small = SqliteSettings(checkpoint_wal_bytes=20 * FRAME_BYTES, inline_max_ops=0)
+        store = await open_sqlite(tmp_path / "store", settings=small)
+        opened = 0
+
+        async def write() -> None:
+            head = EMPTY
+            while opened < 100:
+                addition = onto(head, A)
+                await append(store, addition)
+                head = addition.head
+
+        writing = asyncio.create_task(write())
+        while opened < 100:
+            other = await open_sqlite(tmp_path / "store", read_only=opened % 2 == 0)
+            await other.events.heads([A])
+            await other.close()
+            opened += 1
+            await asyncio.sleep(0)
+        await writing
+        await store.close()
+
+    asyncio.run(main())
 
 
 def test_a_reader_and_doctor_meet_the_same_refusal(tmp_path: Path, crashed: tuple[bytes, bytes]) -> None:

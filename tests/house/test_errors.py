@@ -9,7 +9,7 @@ from collections import Counter
 from functools import cache
 
 import interlock
-from interlock.app import PARTS
+from interlock.parts import PARTS
 from interlock.base.errors import ErrorCode
 
 

@@ -8,7 +8,7 @@ import tomllib
 import pytest
 
 import interlock
-from interlock.app import PARTS
+from interlock.parts import PARTS
 from interlock.surfaces import reference
 from scripts.docs import broken_links
 from tests.house.project import PAGE_FOLDER, ROOT, pages

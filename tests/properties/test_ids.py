@@ -92,8 +92,8 @@ def accepts(attempt: Callable[[], object]) -> bool:
 @given(text=near())
 def test_an_identifier_is_accepted_exactly_by_its_grammar_decoded_or_constructed(kind: str, text: str) -> None:
     annotated, grammar = GRAMMAR[kind]
-    expected = grammar(text)
+    escaped = json.dumps(text)  # two halves of a pair, one after the other, are one character in JSON
 
-    assert accepts(lambda: getattr(ids, kind)(text)) == expected
-    assert accepts(lambda: msgspec.convert(text, annotated)) == expected
-    assert accepts(lambda: msgspec.json.decode(json.dumps(text), type=annotated)) == expected
+    assert accepts(lambda: getattr(ids, kind)(text)) == grammar(text)
+    assert accepts(lambda: msgspec.convert(text, annotated)) == grammar(text)
+    assert accepts(lambda: msgspec.json.decode(escaped, type=annotated)) == grammar(json.loads(escaped))

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -180,14 +180,24 @@ class World:
         await check_artifacts(log, observer.store.artifacts)
         self.log = log
 
-    async def within(self, work: Callable[[App], Awaitable[Any]]) -> Any:
-        """Let a process of its own do something to the world."""
-        return await work(self.process())
+    async def context(self) -> dict[str, Any]:
+        """The context of the run at its checkpoint."""
+        return await self.process().runs.read.context(RUN_ID)
+
+    async def read(self) -> list[Any]:
+        """The records of the run as they stand now."""
+        return records(await read_run(self.process(), RUN_ID))
 
 
 def records(log: Sequence[Recorded]) -> list[Any]:
     """The records of a log."""
     return [event.record for event in log]
+
+
+def error_of(world: World) -> str | None:
+    """The code of the last failure of the run; None if nothing failed."""
+    codes = [each.error.info.code for each in records(world.log) if isinstance(each, e.StateFailed)]
+    return codes[-1] if codes else None
 
 
 def effective(log: Sequence[Recorded]) -> list[tuple[str, Any]]:

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from interlock.base.bounds import EVENT_DATA_BYTES_MAX
 from interlock.base.canonical import Json, canonical
 from interlock.base.ids import artifact_id, fact_key
 from interlock.base.secret_scan import refuse_secrets
@@ -23,11 +24,16 @@ from interlock.engine.context import Context
 from interlock.engine.errors import ATTEMPT_CLOSED, EVENT_NAME_INVALID
 from interlock.engine.plan import StateNode
 from interlock.engine.session import Session
+from interlock.journal.errors import EVENT_TOO_LARGE
 from interlock.journal.ports import Blob
 
 RESERVED_NAMES = frozenset(
     {"fact_recorded", "artifact_written", "op_boundary", "child_run_spawned", "child_run_completed"}
 )
+
+
+EVENT_PAYLOAD_BYTES_MAX = EVENT_DATA_BYTES_MAX // 2
+"""Bytes of what a handler may put into the events of one append; the rest is the event's own."""
 
 
 class DomainEvent(Struct, frozen=True):
@@ -53,10 +59,12 @@ class Attempt:
         self.ordinals = 0
 
     async def record(self, records: Sequence[Struct], blobs: Sequence[Blob] = ()) -> None:
-        """Append within this attempt. Raises: `attempt_closed`."""
+        """Append within this attempt. Raises: `attempt_closed`, also to a task that its handler left behind."""
+        await self.session.record(records, blobs, self._check_open)
+
+    def _check_open(self) -> None:
         if self.closed:
             raise ATTEMPT_CLOSED.error(f"the attempt at {self.node.id} has ended")
-        await self.session.record(records, blobs)
 
 
 class Recorder:
@@ -74,6 +82,8 @@ class Recorder:
     async def emit_many(self, events: Sequence[DomainEvent]) -> None:
         """Record several in order, all or none. Raises: `event_name_invalid`, `json_…`, `secrets_detected`."""
         records = [_checked(event) for event in events]
+        if sum(len(record.payload) for record in records) > EVENT_PAYLOAD_BYTES_MAX:
+            raise EVENT_TOO_LARGE.error("the payloads are too large for events", limit_bytes=EVENT_PAYLOAD_BYTES_MAX)
         if self._attempt.session.config.event_profile != "Minimal":
             await self._attempt.record(records)
 
@@ -81,8 +91,10 @@ class Recorder:
         """Store bytes as an artifact and record that they were written; return the artifact's id."""
         raw = canonical(meta)
         refuse_secrets(raw, "artifact meta")
+        if len(raw) > EVENT_PAYLOAD_BYTES_MAX:
+            raise EVENT_TOO_LARGE.error("the meta is too large for an event", limit_bytes=EVENT_PAYLOAD_BYTES_MAX)
         session = self._attempt.session
-        stored = await session.store(kind, content)
+        stored = await session.store(fact_key(kind), content)
         if session.config.event_profile != "Minimal":
             await self._attempt.record([e.ArtifactWritten(stored, kind, msgspec.Raw(raw))])
         return stored

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
+from enum import StrEnum
 from typing import Any, TypeVar, get_type_hints, overload
 
+from interlock.base.ids import shown
 from interlock.engine.config import RetryPolicy
 from interlock.engine.context import Context
 from interlock.engine.errors import PLAN_INVALID
@@ -22,6 +24,16 @@ from interlock.engine.plan import DependencyEdge, ExecutionPlan, State, StateNod
 
 Function = TypeVar("Function", bound=Callable[..., Awaitable[Any]])
 _TOOLS = ("ctx", "io", "rec")
+_UNNAMED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY)
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+def _chosen(kind: type[Choice], value: str) -> Choice:
+    try:
+        return kind(value)
+    except ValueError:
+        choices = ", ".join(kind)
+        raise PLAN_INVALID.error(f"{shown(value)} is none of {choices}", reason="option_unknown") from None
 
 
 class FunctionState:
@@ -31,8 +43,13 @@ class FunctionState:
         self._name = name
         self._function = function
         self._meta = meta
-        hints = get_type_hints(function)
         parameters = inspect.signature(function).parameters.values()
+        if any(p.kind in _UNNAMED for p in parameters):
+            raise PLAN_INVALID.error(f"state {name} has a parameter that cannot be given by name", reason="parameter")
+        try:
+            hints = get_type_hints(function)
+        except (NameError, TypeError) as fault:
+            raise PLAN_INVALID.error(f"a type of state {name} cannot be resolved", reason="type_unresolved") from fault
         self._tools = tuple(p.name for p in parameters if p.name in _TOOLS)
         self._values = tuple((p.name, hints.get(p.name, object)) for p in parameters if p.name not in _TOOLS)
         self._defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
@@ -116,7 +133,7 @@ class Plan:
             is_asynchronous = inspect.iscoroutinefunction(target)
             if not is_asynchronous:
                 raise PLAN_INVALID.error(f"state {step} is not an async function", reason="not_async")
-            effects = SideEffectKind(side_effects or SideEffectKind.READ_ONLY_IO)
+            effects = _chosen(SideEffectKind, side_effects or SideEffectKind.READ_ONLY_IO)
             implied = [APPLY_SIDE_EFFECT] if effects is SideEffectKind.APPLY_SIDE_EFFECT else []
             meta = StateMeta(
                 tags=tuple(dict.fromkeys([*tags, *implied])), side_effects=effects, idempotency=idempotency
@@ -150,7 +167,7 @@ class Plan:
         state_id = f"{self.op_id}.{name}.main"
         if name in self._nodes:
             raise PLAN_INVALID.error(f"state {state_id} appears twice", reason="duplicate_state_id", state_id=state_id)
-        diagnostic = SnapshotPolicy(snapshot) is SnapshotPolicy.ALWAYS
+        diagnostic = _chosen(SnapshotPolicy, snapshot) is SnapshotPolicy.ALWAYS
         self._nodes[name] = StateNode(state_id, state, retry, timeout_ms, declared, diagnostic)
         for before in after:
             self._edges.append(DependencyEdge(self._id_of(before), state_id))

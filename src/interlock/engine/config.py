@@ -152,7 +152,14 @@ def read_manifest(manifest_id: ArtifactId, content: bytes) -> RunManifest:
 
 
 def check_supported(config: RunConfig) -> None:
-    """Refuse what this version cannot honour. Raises: `run_config_unsupported`."""
+    """Refuse what this version cannot honour, and values that a program made past the rules of decoding.
+
+    Raises: `run_config_unsupported`.
+    """
+    try:
+        msgspec.convert(msgspec.to_builtins(config), RunConfig)
+    except msgspec.ValidationError as fault:
+        raise RUN_CONFIG_UNSUPPORTED.error("the configuration has a value out of its bounds") from fault
     if config.io_mode == "Replay":
         raise RUN_CONFIG_UNSUPPORTED.error("io_mode Replay cannot be started; a run is replayed from its record")
     if config.execution_mode != "Sequential":

@@ -133,7 +133,7 @@ def encoded(value: Any, what: str) -> bytes:
     Raises: `context_serialize_failed` (without the value's text), `secrets_detected`.
     """
     try:
-        content = canonical(msgspec.to_builtins(value, str_keys=True))
+        content = canonical(msgspec.to_builtins(value, str_keys=True, order="deterministic"))
     except (InterlockError, TypeError, ValueError, RecursionError) as fault:
         reason = fault.code if isinstance(fault, InterlockError) else type(fault).__name__
         raise CONTEXT_SERIALIZE_FAILED.error(f"{what} is not JSON ({reason})", reason=reason) from None

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from interlock.base.canonical import canonical
 from interlock.base.errors import Category, ErrorCode, InterlockError
-from interlock.base.ids import ErrorCodeText, StateId
+from interlock.base.ids import ErrorCodeText, StateId, op_id
 
 
 class ErrorCategory(StrEnum):
@@ -32,11 +32,11 @@ class ErrorCategory(StrEnum):
 
 
 class ErrorInfo(Struct, frozen=True):
-    """What went wrong, safe to store and to show. `details` is canonical JSON or absent."""
+    """What went wrong, safe to store and to show. `details` is canonical JSON, `null` where there are none."""
 
     category: ErrorCategory
     code: ErrorCodeText
-    details: msgspec.Raw | None
+    details: msgspec.Raw
     message: str
     retryable: bool
 
@@ -48,8 +48,15 @@ class StateError(Struct, frozen=True):
     state_id: StateId | None
 
 
+MESSAGE_CHARACTERS_MAX = 2000
+DETAILS_BYTES_MAX = 64 * 1024
+
+
 class StateFailure(Exception):
-    """Raise it in a handler to fail the attempt: `code`, safe `message`, and whether a retry may help."""
+    """Raise it in a handler to fail the attempt: `code`, safe `message`, and whether a retry may help.
+
+    `code` is a segment (`id_invalid` is raised otherwise); a long message is cut.
+    """
 
     def __init__(
         self,
@@ -60,9 +67,9 @@ class StateFailure(Exception):
         category: ErrorCategory = ErrorCategory.UNKNOWN,
         details: dict[str, object] | None = None,
     ) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
+        self.code = op_id(code)
+        self.message = message[:MESSAGE_CHARACTERS_MAX].encode("utf-8", "backslashreplace").decode("utf-8")
+        super().__init__(self.message)
         self.retryable = retryable
         self.category = category
         self.details = details
@@ -76,6 +83,7 @@ _CONTRACT_CATEGORY = {
     Category.OVERLOADED: ErrorCategory.OFF_CHAIN,
 }
 
+NO_DETAILS = msgspec.Raw(b"null")
 HANDLER_EXCEPTION = "handler_exception"
 ORPHAN_RECOVERED = "orphan_attempt_recovered"
 OUTCOME_UNKNOWN = "side_effect_outcome_unknown"
@@ -91,18 +99,29 @@ def error_info(fault: BaseException) -> ErrorInfo:
     """
     if isinstance(fault, InterlockError):
         category = _CONTRACT_CATEGORY.get(fault.category, ErrorCategory.UNKNOWN)
-        details = msgspec.Raw(canonical(fault.details)) if fault.details else None
+        details = msgspec.Raw(canonical(fault.details or None))
         return ErrorInfo(category, fault.code, details, fault.message, fault.retryable)
     if isinstance(fault, StateFailure):
-        details = None if fault.details is None else msgspec.Raw(canonical(fault.details))
+        details = msgspec.Raw(_details(fault.details))
         return ErrorInfo(fault.category, fault.code, details, fault.message, fault.retryable)
     name = type(fault).__name__
-    return ErrorInfo(ErrorCategory.UNKNOWN, HANDLER_EXCEPTION, None, f"the handler raised {name}", retryable=False)
+    return ErrorInfo(
+        ErrorCategory.UNKNOWN, HANDLER_EXCEPTION, NO_DETAILS, f"the handler raised {name}", retryable=False
+    )
+
+
+def _details(details: dict[str, object] | None) -> bytes:
+    """Details as canonical JSON; none where they are not JSON or too large: the failure itself must be recorded."""
+    try:
+        content = canonical(details)
+    except InterlockError:
+        return bytes(NO_DETAILS)
+    return content if len(content) <= DETAILS_BYTES_MAX else bytes(NO_DETAILS)
 
 
 def own_error(code: str, message: str, *, retryable: bool) -> ErrorInfo:
     """An `ErrorInfo` that the engine writes on its own account."""
-    return ErrorInfo(ErrorCategory.UNKNOWN, code, None, message, retryable)
+    return ErrorInfo(ErrorCategory.UNKNOWN, code, NO_DETAILS, message, retryable)
 
 
 PLAN_INVALID = ErrorCode("plan_invalid", Category.INVALID, "Correct the plan as the message says.")

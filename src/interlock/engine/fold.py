@@ -146,6 +146,8 @@ def _entered(state: RunState, record: e.StateEntered, place: Place) -> None:
     else:
         if step.status is StepStatus.COMPLETED:
             raise _corrupt(place, f"{record.state_id} had completed")
+        if step.error is None or not step.error.retryable:
+            raise _corrupt(place, f"{record.state_id} had failed for good")
         if record.attempt != step.attempts or record.base_snapshot_id != step.base:
             raise _corrupt(place, "a retry follows its predecessor and starts from the same base")
         step.status, step.attempts, step.entered_ms, step.due_ms = (
@@ -183,6 +185,9 @@ def _failed(state: RunState, record: e.StateFailed, place: Place) -> None:
 def _ended(state: RunState, record: e.RunCompleted, place: Place) -> None:
     if state.open_state is not None:
         raise _corrupt(place, f"{state.open_state} is still open")
+    failed = any(step.status is not StepStatus.COMPLETED for step in state.steps.values())
+    if failed and record.status is e.RunStatus.COMPLETED:
+        raise _corrupt(place, "a run completes only when its states have")
     if record.final_snapshot_id is not None and record.final_snapshot_id != state.checkpoint:
         raise _corrupt(place, "the final snapshot is not the checkpoint")
     state.status, state.final_snapshot_id, state.parked = record.status, record.final_snapshot_id, None
@@ -232,8 +237,8 @@ def _scheduled(state: RunState, record: e.RetryScheduled, place: Place) -> None:
 
 
 def _parked(state: RunState, record: e.RunParked, place: Place) -> None:
-    if state.open_state is not None:
-        raise _corrupt(place, "a run is parked between attempts")
+    if state.open_state is not None or state.parked is not None or record.state_id not in state.steps:
+        raise _corrupt(place, "a run is parked once, between attempts of a state that it has entered")
     state.parked = Parked(record.code, record.state_id, record.fact_key, place.at_ms)
 
 

@@ -24,7 +24,7 @@ from interlock.base.secret_scan import redact_error_message, scan_bytes
 from interlock.engine import events as e
 from interlock.engine.attempt import Attempt, Recorder
 from interlock.engine.decide import End, Enter, Stop, decide, failure
-from interlock.engine.errors import EFFECT_UNKNOWN, RUN_HELD, STATE_TIMEOUT, ErrorInfo, error_info
+from interlock.engine.errors import EFFECT_UNKNOWN, NO_DETAILS, RUN_HELD, STATE_TIMEOUT, ErrorInfo, error_info
 from interlock.engine.io.live import LiveIo
 from interlock.engine.io.router import Router
 from interlock.engine.session import Session
@@ -80,8 +80,10 @@ async def _attempt(session: Session, router: Router, place: int) -> None:
                 await node.state.handle(attempt.context, LiveIo(attempt, router), Recorder(attempt))
         finally:
             attempt.closed = True
+        await session.settle()
         context, blobs = await session.context.updated(attempt.context.writes)
     except Exception as fault:  # noqa: BLE001 - whatever a handler raises is an outcome of its attempt
+        await session.settle()
         await _fail(session, attempt, fault)
         return
     if attempt.in_doubt is not None:
@@ -118,6 +120,6 @@ async def _diagnosis(session: Session, attempt: Attempt) -> tuple[str | None, li
 def _redacted(info: ErrorInfo) -> ErrorInfo:
     """The error without what looks like a secret: the details go, and the message if it trips (M17)."""
     details = info.details
-    if details is not None and scan_bytes(bytes(details)) is not None:
-        details = None
+    if scan_bytes(bytes(details)) is not None:
+        details = NO_DETAILS
     return msgspec.structs.replace(info, details=details, message=redact_error_message(info.message))

@@ -131,6 +131,10 @@ def _check_states(states: Sequence[StateNode]) -> None:
         seen.add(node.id)
         if node.timeout_ms is not None and node.timeout_ms <= 0:
             raise _invalid("timeout_invalid", f"state {node.id} has a time limit that is not positive")
+        if node.retry is not None and node.retry.max_attempts < 1:
+            raise _invalid("retry_invalid", f"state {node.id} is to be tried {node.retry.max_attempts} times")
+        if node.meta.idempotency == "":
+            raise _invalid("missing_idempotency_key", f"state {node.id} has an empty idempotency key")
         if node.meta.side_effects is SideEffectKind.PURE and node.meta.idempotency is not None:
             raise _invalid("pure_with_key", f"state {node.id} is pure and has an idempotency key")
 

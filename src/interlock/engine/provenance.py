@@ -52,6 +52,8 @@ def _commit(git: Path) -> str | None:
         if not head.startswith("ref: "):
             return _hexadecimal(head)
         name = head.removeprefix("ref: ")
+        if (git / "commondir").is_file():  # a linked work tree keeps its branches in the main one's folder
+            git = (git / (git / "commondir").read_text("utf-8").strip()).resolve()
         if (git / name).is_file():
             return _hexadecimal((git / name).read_text("utf-8").strip())
         for line in (git / "packed-refs").read_text("utf-8").splitlines():

@@ -10,7 +10,7 @@ session: no later append of it can succeed (ground rule G2). Appends of concurre
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
@@ -108,13 +108,24 @@ class Session:
                 raise self._lost from fault
             raise
 
-    async def record(self, records: Sequence[Struct], blobs: Sequence[Blob] = ()) -> None:
-        """Fold and append `records` with their artifacts, in turn with other calls. An empty list is nothing."""
+    async def record(
+        self, records: Sequence[Struct], blobs: Sequence[Blob] = (), check: Callable[[], None] = lambda: None
+    ) -> None:
+        """Fold and append `records` with their artifacts, in turn with other calls. An empty list is nothing.
+
+        `check` is called once it is this call's turn, and may raise.
+        """
         async with self._turn:
+            check()
             if self._lost is not None:
                 raise self._lost
             self.fold(records, blobs)
             await self.flush()
+
+    async def settle(self) -> None:
+        """Wait until no call of an attempt that has ended is appending any more."""
+        async with self._turn:
+            pass
 
     async def store(self, kind: str, content: bytes) -> str:
         """Make an artifact durable before the event that will name it; return its id."""

@@ -1,4 +1,7 @@
-"""Error codes of the journal and its stores."""
+"""Error codes of the journal and its stores.
+
+What it does: declares each code once, with what to do next. What it does not do: it raises nothing.
+"""
 
 from interlock.base.errors import Category, ErrorCode
 

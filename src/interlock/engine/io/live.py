@@ -199,6 +199,8 @@ class LiveIo:
     async def _effect(self, transport: Transport, call: IoCall, key: str, request_digest: str) -> Json:
         attempt = self._attempt
         idempotency_key = call.idempotency_key or attempt.node.meta.idempotency
+        if idempotency_key is not None:
+            fact_key(idempotency_key)  # the same form as any name that is kept
         intents = attempt.session.state.intents
         self._check_intents(intents, key, request_digest, idempotency_key)
         await attempt.record([e.EffectIntended(key, idempotency_key, call.namespace, request_digest, attempt.node.id)])

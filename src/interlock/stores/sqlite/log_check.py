@@ -27,78 +27,96 @@ _FORMAT = 3007000
 
 
 @dataclass(frozen=True, slots=True)
+class _Header:
+    """Salts of the log, and the byte order of its checksums; no salts and both orders if it is damaged."""
+
+    salts: tuple[int, int] | None
+    orders: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Frame:
+    """`numbers` are the checksummed beginning; `commit` says whether it ends a transaction."""
+
+    numbers: bytes
     commit: bool
     salts: tuple[int, int]
     checksum: tuple[int, int]
-    content: bytes
+    page: bytes
 
 
 def check_log(path: Path, connection: apsw.Connection) -> None:
     """Raise `store_corrupt` if commits lie behind a damaged frame of the log of `path`.
 
-    `connection` is an open one. A writer that is at work meanwhile moves the end of the log and ends the
-    check.
+    `connection` is an open one. Damage is seen twice at the same place; what a writer is changing is not.
     """
-    log = Path(f"{path}-wal")
-    if not log.exists() or log.stat().st_size <= _HEADER.size:
-        return
-    taken = _frames_taken(connection)
-    if _commits_behind(log, taken, int(connection.pragma("page_size"))) and _frames_taken(connection) == taken:
+    sound = _sound_frames(path, connection)
+    if sound is not None and _sound_frames(path, connection) == sound:
         raise STORE_CORRUPT.error(
-            f"the write-ahead log of {path.name} is damaged behind frame {taken}, and commits stand behind that",
-            frame=taken,
+            f"the write-ahead log of {path.name} is damaged behind frame {sound}, and commits stand behind that",
+            frame=sound,
         )
 
 
-def _frames_taken(connection: apsw.Connection) -> int:
-    """How many frames of the log SQLite uses, once it has read the log."""
-    connection.pragma("schema_version")
-    return max(connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)[0], 0)
+def _sound_frames(path: Path, connection: apsw.Connection) -> int | None:
+    """How many frames of the log SQLite uses though commits stand behind them; None if the log is whole."""
+    log = Path(f"{path}-wal")
+    if not log.exists() or log.stat().st_size <= _HEADER.size:
+        return None
+    connection.pragma("schema_version")  # SQLite has then read the log
+    try:
+        used = max(connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)[0], 0)
+    except apsw.BusyError:
+        return None  # a writer is at work
+    return used if _commits_behind(log, used, int(connection.pragma("page_size"))) else None
 
 
-def _commits_behind(log: Path, taken: int, page_bytes: int) -> bool:
-    """Whether the log holds, behind the `taken` frames, what was once a finished commit."""
+def _commits_behind(log: Path, used: int, page_bytes: int) -> bool:
+    """Whether the log holds, behind the `used` frames, what was once a finished commit."""
     with log.open("rb") as file:
-        salts, orders = _header(file.read(_HEADER.size), page_bytes)
+        header = _header(file.read(_HEADER.size), page_bytes)
         frame_bytes = _FRAME.size + page_bytes
-        file.seek(_HEADER.size + taken * frame_bytes)
+        file.seek(_HEADER.size + used * frame_bytes)
         before, strangers = None, 0
         while strangers < 2 and len(raw := file.read(frame_bytes)) == frame_bytes:
-            frame = _read(raw)
-            # One frame of other salts may be a damaged one; two are left from before the log began anew.
-            strangers = strangers + 1 if salts is not None and frame.salts != salts else 0
-            finished = before is not None and (before.commit or (salts is None and frame.commit))
-            if before is not None and finished and any(_continues(frame, before, raw, order) for order in orders):
+            frame = _frame(raw)
+            if header.salts not in (None, frame.salts):
+                # One such frame may be a damaged one; two are left from before the log was begun anew.
+                strangers += 1
+            elif before is not None and _proves_a_commit(header, before, frame):
                 return True
             before = frame
     return False
 
 
-def _header(raw: bytes, page_bytes: int) -> tuple[tuple[int, int] | None, tuple[str, ...]]:
-    """The salts of the log and the byte order of its checksums; no salts and both orders if it is damaged.
+def _proves_a_commit(header: _Header, before: _Frame, frame: _Frame) -> bool:
+    """Whether `frame` was written behind a finished commit.
 
-    SQLite syncs the header before the first frame, so that a damaged header with a commit behind it is no
-    accident of an unfinished write either.
+    SQLite syncs the header before the first frame; so behind a damaged header any whole commit is proof enough.
     """
+    finished = before.commit or (header.salts is None and frame.commit)
+    return finished and any(_continues(frame, before, order) for order in header.orders)
+
+
+def _header(raw: bytes, page_bytes: int) -> _Header:
     magic, version, page, _, salt, salt2, sum1, sum2 = _HEADER.unpack(raw)
     order = ">" if magic & 1 else "<"
     fits = (magic & ~1, version, page) == (_MAGIC, _FORMAT, page_bytes)
     if fits and _checksum((0, 0), raw[:24], order) == (sum1, sum2):
-        return (salt, salt2), (order,)
-    return None, ("<", ">")
+        return _Header((salt, salt2), (order,))
+    return _Header(None, ("<", ">"))
 
 
-def _read(raw: bytes) -> _Frame:
+def _frame(raw: bytes) -> _Frame:
     _, pages, salt, salt2, sum1, sum2 = _FRAME.unpack_from(raw)
-    return _Frame(pages != 0, (salt, salt2), (sum1, sum2), raw[_FRAME.size :])
+    return _Frame(raw[:8], pages != 0, (salt, salt2), (sum1, sum2), raw[_FRAME.size :])
 
 
-def _continues(frame: _Frame, before: _Frame, raw: bytes, order: str) -> bool:
-    """Whether the frame was written behind `before`."""
+def _continues(frame: _Frame, before: _Frame, order: str) -> bool:
+    """Whether the checksum of a frame continues that of the frame before it."""
     if frame.salts != before.salts:
         return False
-    return _checksum(_checksum(before.checksum, raw[:8], order), frame.content, order) == frame.checksum
+    return _checksum(_checksum(before.checksum, frame.numbers, order), frame.page, order) == frame.checksum
 
 
 def _checksum(start: tuple[int, int], content: bytes, order: str) -> tuple[int, int]:

@@ -1,0 +1,70 @@
+"""Format 1 of the persistent map once more, the slow way: from a whole dict, with nothing shared with the product
+but `canonical`. It also keeps nodes for tests, and counts how often they are read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from interlock.base.canonical import Json, canonical
+from interlock.base.errors import Category, ErrorCode
+from interlock.base.merkle_map import ArtifactRef, MerkleMap, Value
+
+MISSING = ErrorCode("artifact_not_found", Category.NOT_FOUND, "Look elsewhere.")
+
+
+def sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def reference_nodes(content: dict[str, Json]) -> tuple[str, dict[str, bytes]]:
+    """The id of the root of a map with this content, and all its nodes."""
+    nodes: dict[str, bytes] = {}
+    return node(content, 0, nodes), nodes
+
+
+def node(content: dict[str, Json], depth: int, nodes: dict[str, bytes]) -> str:
+    written = canonical({key: tagged(value) for key, value in content.items()})
+    if len(content) > 64 or len(written) > 8192:
+        parts = {digit: {k: v for k, v in content.items() if sha(k.encode())[depth] == digit} for digit in "0123456789abcdef"}
+        written = canonical({d: ["n", node(part, depth + 1, nodes)] for d, part in parts.items() if part})
+    nodes[sha(written)] = written
+    return sha(written)
+
+
+def tagged(value: Json) -> Json:
+    written = canonical(value)
+    return ["a", sha(written)] if len(written) > 4096 else ["v", value]
+
+
+def stored(value: Json) -> Value:
+    """How a map gives `value` back."""
+    written = canonical(value)
+    return ArtifactRef(sha(written)) if len(written) > 4096 else written
+
+
+def writes(content: dict[str, Json]) -> dict[str, Value | None]:
+    return {key: canonical(value) for key, value in content.items()}
+
+
+class Store:
+    """Blobs by id, and which were asked for."""
+
+    def __init__(self) -> None:
+        self.blobs: dict[str, bytes] = {}
+        self.fetched: list[str] = []
+
+    def put(self, content: dict[str, Json]) -> str:
+        """Store the map of `content`; return the id of its root."""
+        made, blobs = MerkleMap.empty().update(writes(content))
+        self.blobs.update(blobs)
+        return made.root_id
+
+    def load(self, root_id: str) -> MerkleMap:
+        return MerkleMap.load(root_id, self.fetch)
+
+    def fetch(self, node_id: str) -> bytes:
+        self.fetched.append(node_id)
+        if node_id not in self.blobs:
+            raise MISSING.error("there is no such artifact")
+        return self.blobs[node_id]
