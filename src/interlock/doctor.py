@@ -15,12 +15,12 @@ from interlock.base.errors import Corruption
 from interlock.engine.fold import RUN_FOLD
 from interlock.journal.catalogue import EventCatalogue
 from interlock.journal.journal import Journal
-from interlock.journal.verify import Finding, Report, verify
+from interlock.journal.verify import Finding, Progress, Report, verify
 from interlock.stores.sqlite import check_integrity, open_sqlite
 
 
-async def examine(path: Path) -> Report:
-    """Examine the store at `path`.
+async def examine(path: Path, progress: Progress | None = None) -> Report:
+    """Examine the store at `path`; `progress` hears what is looked at.
 
     Raises: `store_not_found`, `store_foreign`, `store_from_future`, `store_busy`; damage is never raised.
     """
@@ -32,11 +32,11 @@ async def examine(path: Path) -> Report:
         store = await open_sqlite(path, read_only=True)
     except Corruption as fault:
         findings.append(Finding("store", path.name, fault.message))
-        return Report(findings, {})
+        return Report(findings, {}, complete=False)
     try:
         catalogue = EventCatalogue(kind for part in parts for kind in part.events)
         journal = Journal(store, catalogue, SystemClock(), SystemEntropy())
-        report = await verify(journal, [RUN_FOLD], [view for part in parts for view in part.views])
+        report = await verify(journal, [RUN_FOLD], [view for part in parts for view in part.views], progress)
     finally:
         await store.close()
-    return Report([*findings, *report.findings], report.counts)
+    return Report([*findings, *report.findings], report.counts, report.complete)

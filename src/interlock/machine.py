@@ -8,6 +8,7 @@ Rule: `doctor` never mends and never stops at the first damage; `backup` never o
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -34,11 +35,12 @@ class DoctorFinding(Struct, frozen=True):
 
 
 class DoctorReport(Struct, frozen=True):
-    """What was examined and what is damaged; `healthy` only if nothing is."""
+    """What was examined and what is damaged; `healthy` only if nothing is, `complete` unless there is too much."""
 
     store: str
     healthy: bool
     counts: dict[str, int]
+    complete: bool
     findings: list[DoctorFinding]
 
 
@@ -83,9 +85,17 @@ class DemoReport(Struct, frozen=True):
 async def _doctor(_ctx: CallContext, given: DoctorInput) -> DoctorReport:
     from interlock.doctor import examine
 
-    report = await examine(Path(given.store))
+    report = await examine(Path(given.store), _progress if sys.stderr.isatty() else None)
     findings = [DoctorFinding(finding.kind, finding.place, finding.message) for finding in report.findings]
-    return DoctorReport(given.store, healthy=not findings, counts=report.counts, findings=findings)
+    return DoctorReport(
+        given.store, healthy=not findings, counts=report.counts, complete=report.complete, findings=findings
+    )
+
+
+def _progress(what: str, done: int, total: int | None) -> None:
+    """One line on a terminal, written over itself; nothing elsewhere."""
+    amount = f"{done}" if total is None else f"{done} of {total}"
+    print(f"\r\x1b[2Kexamining {what}: {amount}", end="\r", file=sys.stderr, flush=True)  # noqa: T201
 
 
 async def _backup(_ctx: CallContext, given: BackupInput) -> BackupReport:

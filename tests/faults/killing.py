@@ -32,10 +32,19 @@ class Zygote:
         )
 
     def order(self, **order: Any) -> dict[str, Any]:
+        """Give an order and wait for its answer."""
+        self.send(**order)
+        return self.answer()
+
+    def send(self, **order: Any) -> None:
+        """Give an order; `answer` fetches what came of it."""
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
+
+    def answer(self) -> dict[str, Any]:
+        """What came of the last order, once its process has ended."""
+        assert self._process.stdout is not None
         answer: dict[str, Any] = json.loads(self._process.stdout.readline())
         return answer
 
@@ -51,6 +60,8 @@ class Case:
     folder: Path
     plan: str
     run_id: str = field(default_factory=lambda: str(uuid4()))
+    settings: dict[str, dict[str, object]] = field(default_factory=dict)
+    in_files: bool = False
 
     @property
     def store(self) -> Path:
@@ -61,15 +72,26 @@ class Case:
         path = self.folder / "outside.log"
         return path.read_text("utf-8").split("\n")[:-1] if path.exists() else []
 
+    @property
+    def gate(self) -> Path:
+        """The file that stalling handlers wait for."""
+        return self.folder / "outside.log.gate"
+
     def act(self, action: str, kill_at: int | None = None) -> dict[str, Any]:
-        return self.zygote.order(
-            store=str(self.store),
-            outside=str(self.folder / "outside.log"),
-            plan=self.plan,
-            run_id=self.run_id,
-            action=action,
-            kill_at=kill_at,
-        )
+        return self.zygote.order(**self.order(action, kill_at=kill_at))
+
+    def order(self, action: str, **more: Any) -> dict[str, Any]:
+        """The order to do this to the run, for any zygote."""
+        return {
+            "store": str(self.store),
+            "outside": str(self.folder / "outside.log"),
+            "plan": self.plan,
+            "run_id": self.run_id,
+            "settings": self.settings,
+            "in_files": self.in_files,
+            "action": action,
+            **more,
+        }
 
     def finish(self, kills: list[int] | None = None) -> dict[str, Any]:
         """Start or resume until nothing is killed any more; each of `kills` kills one try."""

@@ -5,12 +5,15 @@ Handlers note what they do to the outside in a file, which is what the tests bel
 
 from __future__ import annotations
 
+import asyncio
 import os
+import time
 from pathlib import Path
 
 from interlock import Context, DomainEvent, Io, IoCall, Plan, Recorder, RetryPolicy, StateFailure
 
 OUTSIDE = "OUTSIDE_LOG"
+WAITED_SECONDS_MAX = 60
 
 
 def note(line: str) -> None:
@@ -22,6 +25,20 @@ def note(line: str) -> None:
 def noted() -> list[str]:
     path = Path(os.environ[OUTSIDE])
     return path.read_text("utf-8").split("\n")[:-1] if path.exists() else []
+
+
+async def opened(gate: str | None) -> None:
+    """Wait until the file `gate` exists; None is open."""
+    ends = time.monotonic() + WAITED_SECONDS_MAX
+    while gate is not None and not Path(gate).exists():
+        if time.monotonic() > ends:
+            raise TimeoutError(gate)
+        await asyncio.sleep(0.005)
+
+
+def own_gate() -> str:
+    """The gate of this run's plans: a file beside the log of the outside."""
+    return os.environ[OUTSIDE] + ".gate"
 
 
 def read_outside(given: object) -> object:
@@ -36,7 +53,14 @@ def absorb(given: dict[str, str]) -> object:
     return {"accepted": given["key"]}
 
 
-FUNCTIONS = {"read": read_outside, "absorb": absorb}
+async def stall(given: dict[str, str]) -> object:
+    """An effect that takes long: it says which process sends it, and is delivered when the gate opens."""
+    note(f"sending {os.getpid()}")
+    await opened(own_gate())
+    return absorb(given)
+
+
+FUNCTIONS = {"read": read_outside, "absorb": absorb, "stall": stall}
 
 
 def call(function: str, given: object, fact_key: str, idempotency_key: str | None = None) -> IoCall:
@@ -109,4 +133,57 @@ async def send(io: Io) -> object:
     return (await io.call(call("absorb", {"key": "once"}, "effect:once"))).response
 
 
-PLANS = {"small": small, "full": full, "unkeyed": unkeyed}
+stalling = Plan("stalling")
+
+
+@stalling.state
+async def wait() -> int:
+    note(f"handler wait {os.getpid()}")
+    await opened(own_gate())
+    return 1
+
+
+@stalling.state(side_effects="apply_side_effect")
+async def ship(io: Io, wait: int) -> object:
+    note("handler ship")
+    return (await io.call(call("absorb", {"key": "shipped"}, "effect:shipped", "shipped"))).response
+
+
+keyed = Plan("keyed")
+
+
+@keyed.state(name="hand_over", side_effects="apply_side_effect")
+async def hand_over_with_key(io: Io) -> object:
+    note("handler hand_over")
+    return (await io.call(call("stall", {"key": "handed"}, "effect:handed", "handed"))).response
+
+
+keyless = Plan("keyless")
+
+
+@keyless.state(name="hand_over", side_effects="apply_side_effect")
+async def hand_over_without_key(io: Io) -> object:
+    note("handler hand_over")
+    return (await io.call(call("stall", {"key": "handed"}, "effect:handed"))).response
+
+
+bulky = Plan("bulky")
+
+
+@bulky.state
+async def produce(ctx: Context, rec: Recorder) -> str:
+    note("handler produce")
+    ctx.write("bulk", "b" * 90_000)
+    return await rec.artifact("Output", b"of many bytes " * 8000, {"name": "bulk.txt"})
+
+
+@bulky.state(side_effects="apply_side_effect")
+async def deliver(io: Io, ctx: Context, produce: str) -> int:
+    note("handler deliver")
+    await io.call(call("absorb", {"key": "bulk", "of": produce}, "effect:bulk", "bulk"))
+    return len(await ctx.read("bulk"))
+
+
+PLANS = {
+    plan.op_id: plan for plan in (small, full, unkeyed, stalling, keyed, keyless, bulky)
+}

@@ -1,8 +1,10 @@
 """A process that forks a fresh copy of itself for each order, so that killing one costs milliseconds, not an import.
 
-An order on standard input is one JSON line: `{"store", "outside", "plan", "run_id", "action", "kill_at"}`. The child
-opens the store, starts or resumes the run, and kills itself with SIGKILL when it reaches the `kill_at`-th durable
-operation. The answer is one JSON line: `{"code", "points", "answer"}`.
+An order on standard input is one JSON line: `{"store", "outside", "plan", "run_id", "action", "kill_at"}`, and where
+wanted `settings` (section → name → value), `steal`, `in_files` (the steps of writing a file are operations, too) and
+`barrier` (a file to wait for once the store is open). The child opens the store, starts or resumes the run,
+and kills itself with SIGKILL when it reaches the `kill_at`-th durable operation. The answer is one JSON line:
+`{"code", "points", "answer"}`.
 """
 
 from __future__ import annotations
@@ -12,35 +14,52 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from interlock import App
 from interlock.base.errors import InterlockError
-from interlock.stores.sqlite import open_sqlite
+from interlock.parts import installed_parts, sections_of
+from interlock.settings import load
+from interlock.stores.sqlite import SqliteSettings, open_sqlite
 from tests.faults import plans
+from tests.faults.filesteps import watch_files
 
 
 async def act(order: dict[str, Any], points: list[str]) -> dict[str, Any]:
-    def reached(point: str) -> None:
+    def reached(point: str, dying: Callable[[], None] = lambda: None) -> None:
         points.append(point)
         if len(points) == order.get("kill_at"):
+            dying()
             os.kill(os.getpid(), signal.SIGKILL)
 
-    store = await open_sqlite(Path(order["store"]), faults=reached)
+    if order.get("in_files"):
+        watch_files(reached)
+    sections = sections_of(installed_parts())
+    settings = load(sections, arguments=order.get("settings", {}), environ={}, folder=Path(os.devnull))
     try:
-        async with App.open(store, functions=plans.FUNCTIONS) as app:
-            plan = plans.PLANS[order["plan"]]
-            if order["action"] == "start":
-                result = await app.runs.start(plan, run_id=order["run_id"])
-            else:
-                result = await app.runs.resume(order["run_id"], plan=plan)
-            waiting = result.waiting.kind if result.waiting else None
-            return {"phase": result.phase, "waiting": waiting, "snapshot": result.final_snapshot_id}
+        store = await open_sqlite(Path(order["store"]), settings=settings.get(SqliteSettings), faults=reached)
+    except InterlockError as fault:
+        return {"error": fault.code}
+    try:
+        await plans.opened(order.get("barrier"))
+        async with App.open(store, settings=settings, functions=plans.FUNCTIONS) as app:
+            return await driven(app, order)
     except InterlockError as fault:
         return {"error": fault.code}
     finally:
         await store.close()
+
+
+async def driven(app: App, order: dict[str, Any]) -> dict[str, Any]:
+    plan = plans.PLANS[order["plan"]]
+    if order["action"] == "start":
+        result = await app.runs.start(plan, run_id=order["run_id"])
+    else:
+        result = await app.runs.resume(order["run_id"], plan=plan, steal=order.get("steal", False))
+    waiting = result.waiting.kind if result.waiting else None
+    return {"phase": result.phase, "waiting": waiting, "snapshot": result.final_snapshot_id}
 
 
 def child(order: dict[str, Any], answer: int) -> None:

@@ -31,10 +31,12 @@ class Crash(BaseException):
 
 
 class Points:
-    """Counts the points that a process reaches, and kills it at the one with the number `crash_at` (from 1)."""
+    """Counts the points that a process reaches, and kills it at one: that with the number `crash_at` (from 1), or the
+    first with the name `crash_on`."""
 
-    def __init__(self, crash_at: int | None = None) -> None:
+    def __init__(self, crash_at: int | None = None, crash_on: str | None = None) -> None:
         self.crash_at = crash_at
+        self.crash_on = crash_on
         self.reached: list[str] = []
         self.dead = False
         self.store: MemoryStore | None = None
@@ -44,7 +46,7 @@ class Points:
         if self.dead:
             raise Crash("a dead process does nothing")
         self.reached.append(name)
-        if len(self.reached) == self.crash_at:
+        if len(self.reached) == self.crash_at or name == self.crash_on:
             assert self.store is not None
             self.dead = True
             self.store.die()
@@ -149,9 +151,9 @@ class World:
             store, transports={"outside": transport}, settings=self._settings, seed=self._processes
         )
 
-    async def live(self, crash_at: int | None = None) -> Points:
+    async def live(self, crash_at: int | None = None, *, crash_on: str | None = None) -> Points:
         """One process's life: start the run if there is none, else resume it; then check what it left."""
-        points = Points(crash_at)
+        points = Points(crash_at, crash_on)
         app = self.process(points)
         self.result = None
         try:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from interlock.base.canonical import Json
-from interlock.base.errors import Category, ErrorCode, InterlockError
+from interlock.base.errors import Category, ErrorCode
 from interlock.engine.io.transports.port import TransportContext
 
 TIMED_OUT = ErrorCode("outside_timed_out", Category.UNAVAILABLE, "Ask the outside.", retryable=True)
@@ -40,12 +40,17 @@ class Outside:
     def __init__(self) -> None:
         self.deliveries: list[Delivery] = []
         self.applied: dict[str, int] = defaultdict(int)
+        self.delays_s: dict[str, float] = {}
         self._keys: set[str] = set()
         self._faults: dict[str, list[tuple[ErrorCode, bool]]] = defaultdict(list)
 
     def fail(self, name: str, *faults: ErrorCode, applied: bool = False) -> None:
         """Let the next deliveries of `name` fail, one each; `applied` ones take effect before they do."""
         self._faults[name] += [(fault, applied) for fault in faults]
+
+    def slow(self, name: str, seconds: float) -> None:
+        """Let deliveries of `name` take their time."""
+        self.delays_s[name] = seconds
 
     def count(self, name: str) -> int:
         """How many requests of this name were delivered."""
@@ -76,7 +81,7 @@ class OutsideTransport:
     async def call(self, request: Json, context: TransportContext) -> Json:
         assert isinstance(request, dict)
         self._reach("send:before")
-        await asyncio.sleep(0)
+        await asyncio.sleep(self._outside.delays_s.get(str(request["name"]), 0))
         try:
             return self._outside.answer(str(request["name"]), context.idempotency_key, context.attempt)
         finally:
@@ -84,8 +89,3 @@ class OutsideTransport:
 
     async def close(self) -> None:
         pass
-
-
-def codes(faults: Sequence[InterlockError]) -> list[str]:
-    """The codes of errors, for comparing."""
-    return [fault.code for fault in faults]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
-from interlock.base.canonical import Json
 from interlock.engine.attempt import DomainEvent, Recorder
 from interlock.engine.authoring import Plan
 from interlock.engine.config import RetryPolicy
@@ -64,27 +63,27 @@ def release() -> Plan:
     plan = Plan("release")
 
     @plan.state
-    async def inventory(io: LiveIo, rec: Recorder) -> Json:
+    async def inventory(io: LiveIo, rec: Recorder) -> dict[str, str]:
         await rec.emit("looking", {"at": "sources"})
         answer = await io.call(read("sources"))
         await io.record_value("count", 3)
         await rec.emit_many([DomainEvent("found", {"file": name}) for name in ("a", "b", "c")])
-        return answer.response
+        return cast("dict[str, str]", answer.response)
 
     @plan.state
-    async def build(inventory: Json, io: LiveIo, rec: Recorder) -> str:
+    async def build(inventory: dict[str, str], io: LiveIo, rec: Recorder) -> str:
         at_ms, nonce = await io.now("built"), await io.random("nonce", 8)
         await rec.artifact("Output", f"{inventory}".encode(), {"step": "build"})
         return f"{len(str(at_ms))} {len(nonce)}"
 
     @plan.state(side_effects="apply_side_effect", idempotency="release:1")
-    async def publish(build: str, io: LiveIo, rec: Recorder) -> Json:
+    async def publish(build: str, io: LiveIo, rec: Recorder) -> dict[str, str]:
         answer = await io.call(write("publish"))
         await rec.emit("published", {"build": build})
-        return answer.response
+        return cast("dict[str, str]", answer.response)
 
     @plan.state
-    async def report(publish: Json) -> str:
+    async def report(publish: dict[str, str]) -> str:
         return f"{publish}"
 
     return plan

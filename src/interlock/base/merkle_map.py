@@ -107,7 +107,7 @@ class MerkleMap:
     @classmethod
     def load(cls, root_id: str, fetch: Fetch | None = None) -> MerkleMap:
         """The stored map `root_id`; nothing is read before it is needed. Raises: `id_invalid`."""
-        return cls(artifact_id(root_id), fetch, {})
+        return cls(EMPTY_LEAF if root_id == EMPTY_LEAF.id else artifact_id(root_id), fetch, {})
 
     @property
     def root_id(self) -> str:

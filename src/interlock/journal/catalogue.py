@@ -148,3 +148,7 @@ class EventCatalogue:
     def type_of(self, name: str, version: int) -> EventType | None:
         """The declaration of a type, for rebuilds."""
         return self._by_name.get((name, version))
+
+    def current_type(self, record: type[Struct]) -> EventType | None:
+        """The declaration under which a record is written today."""
+        return self._by_record.get(record)

@@ -19,17 +19,21 @@ def sha(content: bytes) -> str:
 
 def reference_nodes(content: dict[str, Json]) -> tuple[str, dict[str, bytes]]:
     """The id of the root of a map with this content, and all its nodes."""
-    nodes: dict[str, bytes] = {}
-    return node(content, 0, nodes), nodes
+    nodes = reference_places(content)
+    return sha(nodes[""]), {sha(written): written for written in nodes.values()}
 
 
-def node(content: dict[str, Json], depth: int, nodes: dict[str, bytes]) -> str:
-    written = canonical({key: tagged(value) for key, value in content.items()})
-    if len(content) > 64 or len(written) > 8192:
-        parts = {digit: {k: v for k, v in content.items() if sha(k.encode())[depth] == digit} for digit in "0123456789abcdef"}
-        written = canonical({d: ["n", node(part, depth + 1, nodes)] for d, part in parts.items() if part})
-    nodes[sha(written)] = written
-    return sha(written)
+def reference_places(content: dict[str, Json], path: str = "") -> dict[str, bytes]:
+    """The nodes of the map by the hex digits that lead to them."""
+    leaf = canonical({key: tagged(value) for key, value in content.items()})
+    if len(content) <= 64 and len(leaf) <= 8192:
+        return {path: leaf}
+    parts = {path + digit: {} for digit in "0123456789abcdef"}  # type: dict[str, dict[str, Json]]
+    for key, value in content.items():
+        parts[sha(key.encode())[: len(path) + 1]][key] = value
+    below = [reference_places(part, place) for place, part in parts.items() if part]
+    children = {place[-1]: ["n", sha(nodes[place])] for nodes in below for place in [min(nodes, key=len)]}
+    return {path: canonical(children), **{place: node for nodes in below for place, node in nodes.items()}}
 
 
 def tagged(value: Json) -> Json:

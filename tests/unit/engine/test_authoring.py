@@ -283,6 +283,14 @@ def test_a_type_that_cannot_be_resolved_is_refused() -> None:
     assert refusal_of(lambda plan: plan.state(unresolved)).code == "plan_invalid"
 
 
+async def undecodable(value: list[int] | tuple[int, ...]) -> None:
+    del value
+
+
+def test_a_type_that_no_json_can_be_read_as_is_refused() -> None:
+    assert refusal_of(lambda plan: plan.state(undecodable)).code == "plan_invalid"
+
+
 @pytest.mark.parametrize("option", [{"side_effects": "writes"}, {"snapshot": "sometimes"}])
 def test_an_option_with_an_unknown_value_is_refused(option: dict[str, str]) -> None:
     assert refusal_of(lambda plan: plan.state(**option)(nothing)).code == "plan_invalid"

@@ -77,11 +77,11 @@ async def test_a_recorded_answer_is_shared_with_later_states() -> None:
         plan = Plan("demo")
 
         @plan.state
-        async def one(io: LiveIo) -> Json:
+        async def one(io: LiveIo) -> object:
             return (await io.call(read("a"))).response
 
         @plan.state
-        async def two(one: Json, io: LiveIo) -> bool:
+        async def two(one: object, io: LiveIo) -> bool:
             return one == (await io.call(read("a"))).response
 
         return plan
@@ -430,7 +430,7 @@ async def test_an_effect_that_a_time_limit_cuts_off_is_in_doubt() -> None:
         await io.call(write("slow"))
 
     done = await lived(only, timeout_ms=1_000, **EFFECT)
-    cut = await lived(slow, timeout_ms=1_000, **EFFECT)
+    cut = await lived(slow, {"faults": lambda outside: outside.slow("slow", 60)}, timeout_ms=1_000, **EFFECT)
 
     assert error_of(done) == "state_timeout"
     assert parked_effect(cut) == "slow"

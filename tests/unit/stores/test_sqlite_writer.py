@@ -302,6 +302,25 @@ def test_a_write_that_another_holds_up_too_long_is_refused_and_can_be_tried_agai
     on_store(tmp_path, test, busy_timeout_ms=30)
 
 
+def test_the_log_of_a_busy_writer_is_laid_out_in_advance_and_holds_what_was_written(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = await open_sqlite(tmp_path / "store")
+        before = store.statistics().wal_bytes
+        for n in range(40):
+            await grow(store, A, b"%d" % n)
+
+        assert before < 1_000_000 < store.statistics().wal_bytes
+        other = await open_sqlite(tmp_path / "store")
+        assert await content(other, A) == [b"%d" % n for n in range(40)]
+        await other.close()
+        await store.close()
+        again = await open_sqlite(tmp_path / "store")
+        assert await content(again, A) == [b"%d" % n for n in range(40)]
+        await again.close()
+
+    asyncio.run(main())
+
+
 def test_the_log_is_begun_anew_while_a_writer_never_rests(tmp_path: Path) -> None:
     async def test(store: SqliteStore) -> None:
         head = EMPTY

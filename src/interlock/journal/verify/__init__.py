@@ -2,11 +2,11 @@
 
 What it does: walks every stream, the feed, the artifacts, the index and the views of an opened store through its
 ports, and names everything that is not what the events say. What it does not do: it mends and writes nothing, and
-it knows no file; whether pages and rows of a database are sound is for the adapter to say.
+it knows no file; whether the pages of a database are sound is for its adapter to say.
 
 Rules: damage is never raised, it becomes a finding that names one thing; what rests on a damaged event is not
 judged, so that one damage is one finding; memory is bounded and cost grows with what the store holds; a store
-that is in use may be examined: what its writers move meanwhile is looked at again, and then left out.
+that is in use may be examined: what writers move meanwhile is looked at again, and then left out.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from interlock.base.part import View
 from interlock.journal.journal import Fold, Journal
 from interlock.journal.verify.artifacts import NamedArtifacts, check_artifacts, named_artifacts
 from interlock.journal.verify.feed import check_feed
+from interlock.journal.verify.folds import check_folds
+from interlock.journal.verify.index import check_index
 from interlock.journal.verify.report import Examination, Finding, Progress, Report
 from interlock.journal.verify.streams import check_streams
-from interlock.journal.verify.tables import check_folds, check_index
 from interlock.journal.verify.views import check_view
 
 __all__ = ["Finding", "Progress", "Report", "named_artifacts", "verify"]
@@ -35,19 +36,20 @@ async def verify(
     """Examine the whole store of `journal`.
 
     `folds` are those whose snapshots are compared with full folds, `views` those whose tables are compared with
-    a rebuild. `progress` is called after every page: what is examined, how much of it is done, and of how much
-    (None: not known). Raises only what is no damage, such as `store_closed`.
+    a rebuild. `progress` is called after every page. Raises only what is no damage, such as `store_closed`.
     """
     examination = Examination(journal, progress)
-    ends = await examination.ends()
+    reading = examination.reading
+    ends = await reading("store", examination.ends()) or {}
+    artifacts = NamedArtifacts(examination)
     for partition, end in ends.items():
-        artifacts = NamedArtifacts(examination)
-        in_streams = await check_streams(examination, partition, end, artifacts)
-        await check_feed(examination, partition, end, in_streams)
-    await check_artifacts(examination)
+        in_streams = await reading(partition, check_streams(examination, partition, end, artifacts))
+        if in_streams is not None:
+            await reading(partition, check_feed(examination, partition, end, in_streams))
+    await reading("artifacts", check_artifacts(examination))
     for partition in ends:
-        await check_index(examination, partition)
-        await check_folds(examination, partition, folds)
+        await reading(partition, check_index(examination, partition))
+        await reading(partition, check_folds(examination, partition, folds))
         for view in views:
-            await check_view(examination, partition, view)
+            await reading(partition, check_view(examination, partition, view))
     return examination.report()

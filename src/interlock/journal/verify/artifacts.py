@@ -18,10 +18,10 @@ from msgspec import Struct, inspect
 
 from interlock.base.errors import Corruption
 from interlock.base.ids import ArtifactId
-from interlock.base.merkle_node import HEXADECIMAL, ArtifactRef, Inner, Node, parse_node, value_of
+from interlock.base.merkle_node import HEX_DIGITS, ArtifactRef, Inner, Node, read_node, value_of
 from interlock.journal.chain import Recorded
 from interlock.journal.errors import ARTIFACT_NOT_FOUND
-from interlock.journal.verify.report import PAGE, Examination, Finding
+from interlock.journal.verify.report import PAGE, Examination
 
 RECENT_MAX = 200_000
 """Ids that are remembered as looked up."""
@@ -120,7 +120,8 @@ class NamedArtifacts:
         roots: dict[str, str] = {}
         for event in events:
             for member, artifact in () if event.record is None else named_artifacts(event.record):
-                by = f"event {event.envelope.stream}#{event.envelope.seq} names it as {member}"
+                place = f"{event.envelope.stream}#{event.envelope.seq}"
+                by = f"event {place} names it as {member}"
                 wanted.setdefault(artifact, by)
                 if member.endswith(_MAP_ROOT):
                     roots.setdefault(artifact, by)
@@ -135,7 +136,7 @@ class NamedArtifacts:
         there = await self._artifacts.exists(unknown) if unknown else []
         missing = {artifact for artifact, present in zip(unknown, there, strict=True) if not present}
         for artifact in missing:
-            self._examination.found(Finding(ARTIFACT_NOT_FOUND.code, artifact, wanted[artifact]))
+            self._examination.found(ARTIFACT_NOT_FOUND.code, artifact, f"it is not there; {wanted[artifact]}")
         return missing
 
     async def _walk(self, root: str, by: str) -> None:
@@ -150,23 +151,22 @@ class NamedArtifacts:
             if isinstance(node, Inner):
                 waiting += [
                     (child, path + digit)
-                    for digit, child in zip(HEXADECIMAL, node.children, strict=True)
+                    for digit, child in zip(HEX_DIGITS, node.children, strict=True)
                     if isinstance(child, str)
                 ]
             elif node is not None:
-                found = (value_of(part) for part in node.parts)
-                values |= {value.id: f"a value of a map: {by}" for value in found if isinstance(value, ArtifactRef)}
+                found = (value_of(key, member) for key, member in node.entries.items())
+                values |= {value.id: f"{by}, in its map" for value in found if isinstance(value, ArtifactRef)}
         await self._missing(values)
 
     async def _node(self, node_id: str, path: str, by: str) -> Node | None:
-        [content] = await self._examination.reading(node_id, self._artifacts.get([node_id])) or [None]
-        if content is None:
+        contents = await self._examination.reading(node_id, self._artifacts.get([node_id]))
+        if contents is None:
             return None
         try:
-            return parse_node(node_id, content, path)
+            return read_node(node_id, contents[0], path)
         except Corruption as fault:
-            message = f"it is not a node of a map: {fault.details.get('why')}; {by}"
-            self._examination.found(Finding(fault.code, node_id, message))
+            self._examination.found(fault.code, node_id, f"{fault.message}; {by}")
             return None
 
 

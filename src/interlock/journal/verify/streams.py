@@ -16,7 +16,7 @@ from interlock.journal.chain import ChainReader, Recorded, event_digest, read_en
 from interlock.journal.ports import EMPTY, Head, StoredEvent
 from interlock.journal.streams import parse_stream, tenant_of
 from interlock.journal.verify.artifacts import NamedArtifacts
-from interlock.journal.verify.report import PAGE, Examination, Finding
+from interlock.journal.verify.report import PAGE, Examination
 
 _SUM_OVER = 1 << 256
 
@@ -40,9 +40,7 @@ class Tally:
         return (self.events, self.sum) == (other.events, other.sum)
 
 
-async def check_streams(
-    examination: Examination, partition: str, end: int, artifacts: NamedArtifacts
-) -> Tally:
+async def check_streams(examination: Examination, partition: str, end: int, artifacts: NamedArtifacts) -> Tally:
     """Examine every stream of a partition and what its events name; return its events up to position `end`."""
     tally = Tally()
     after = ""
@@ -61,10 +59,10 @@ def _check_name(examination: Examination, partition: str, stream: str) -> None:
     try:
         parse_stream(stream)
     except InterlockError as fault:
-        examination.found(Finding(fault.code, stream, fault.message))
+        examination.damaged(fault, stream)
         return
     if tenant_of(stream) != partition.partition("~")[0]:
-        examination.found(Finding("partition_mixed", stream, f"it stands in the partition {partition}"))
+        examination.found("partition_mixed", stream, f"it stands in the partition {partition}")
 
 
 async def _check_stream(
@@ -103,7 +101,6 @@ class StreamWalk:
         self._reader = ChainReader(examination.catalogue, stream)
         self._before: tuple[Head, ...] = (EMPTY,)
         self._position = 0
-        self._reached = claimed == EMPTY
 
     @property
     def seq(self) -> int:
@@ -116,14 +113,13 @@ class StreamWalk:
             self._missing(self.seq + 1, event.seq - 1)
             self._before = (Head(event.seq - 1, _prev(event)),)
         if event.position <= self._position:
-            self._found("feed_wrong", event.seq, "it stands in the feed before the event that it follows")
+            place = f"{self._stream}#{event.seq}"
+            self._examination.found("feed_wrong", place, "the feed has it before the event that it follows")
         self._position = event.position
         recorded = self._believed(event)
-        if event.seq == self._claimed.seq:
-            self._reached = True
-            if self._claimed not in self._before:
-                message = f"its head is not the digest of event {event.seq}"
-                self._examination.found(Finding("head_wrong", self._stream, message))
+        if event.seq == self._claimed.seq and self._claimed not in self._before:
+            message = f"its head is not the digest of event {event.seq}"
+            self._examination.found("head_wrong", self._stream, message)
         return recorded
 
     def _believed(self, event: StoredEvent) -> Recorded | None:
@@ -149,14 +145,11 @@ class StreamWalk:
             self._missing(self.seq + 1, self._claimed.seq)
         elif still and self.seq > self._claimed.seq:
             message = f"its head is event {self._claimed.seq}, and event {self.seq} stands behind it"
-            self._examination.found(Finding("head_wrong", self._stream, message))
+            self._examination.found("head_wrong", self._stream, message)
 
     def _missing(self, first: int, last: int) -> None:
         place = f"{self._stream}#{first}" + (f"-{last}" if last > first else "")
-        self._examination.found(Finding("event_missing", place, "the stream has no event of this number"))
-
-    def _found(self, kind: str, seq: int, message: str) -> None:
-        self._examination.found(Finding(kind, f"{self._stream}#{seq}", message))
+        self._examination.found("event_missing", place, "the stream has no event of this number")
 
 
 def _prev(event: StoredEvent) -> str:

@@ -6,6 +6,9 @@ the product does.
 
 Rules: a refusal of one append is its own outcome; each slice is one statement, so that no read crosses an
 `await`; a hole in the feed is never passed over.
+
+Reads stay on the loop's thread, in slices of well under a millisecond: a thread would give up the
+interpreter's lock at each row, and beside a busy loop a page then takes some twenty times as long.
 """
 
 from __future__ import annotations
