@@ -141,6 +141,8 @@ class ActivationMachine(RuleBasedStateMachine):
             renewed = entry.claim is not None and entry.epoch == claim.epoch
             if renewed and entry.claim is not None and entry.claim.expires_ms > claim.expires_ms:
                 claim = entry.claim
+            if entry.epoch == 0:
+                entry.due_ms = None
             entry.epoch, entry.claim = claim.epoch, claim
             self.entries[claim.stream] = entry
             self.given.append(claim)

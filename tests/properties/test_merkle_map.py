@@ -37,6 +37,7 @@ class Histories(RuleBasedStateMachine):
         self.model: dict[str, Json] = {}
         self.content = MerkleMap.empty()
         self.nodes = reference_nodes({})[1]
+        self.earlier: list[tuple[MerkleMap, dict[str, Json], dict[str, bytes]]] = []
         self.write(dict(islice(MANY.items(), crowd)))
 
     @rule(changes=CONTENT)
@@ -57,6 +58,11 @@ class Histories(RuleBasedStateMachine):
         some = dict(islice(MANY.items(), first, first + count))
         self.change(some if present else {}, () if present else some)
 
+    @rule(data=st.data())
+    def go_back(self, data: st.DataObject) -> None:
+        self.content, model, self.nodes = data.draw(st.sampled_from(self.earlier))
+        self.model = dict(model)
+
     @rule()
     def reload(self) -> None:
         self.content = self.store.load(self.content.root_id)
@@ -69,6 +75,7 @@ class Histories(RuleBasedStateMachine):
 
     def change(self, changes: dict[str, Json], deleted: object) -> None:
         before = dict(self.model)
+        self.earlier.append((self.content, before, self.nodes))
         self.model.update(changes)
         for key in deleted:  # type: ignore[attr-defined]
             self.model.pop(key, None)

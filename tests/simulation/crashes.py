@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -40,6 +41,19 @@ class Points:
         self.reached: list[str] = []
         self.dead = False
         self.store: MemoryStore | None = None
+        self._awake = asyncio.Event()
+        self._awake.set()
+
+    def freeze(self, *, frozen: bool) -> None:
+        """Stop the process at its next gate, or let it go on."""
+        if frozen:
+            self._awake.clear()
+        else:
+            self._awake.set()
+
+    async def gate(self) -> None:
+        """Wait here while the process is frozen."""
+        await self._awake.wait()
 
     def reach(self, name: str) -> None:
         """Pass a point, or die at it."""
@@ -47,10 +61,14 @@ class Points:
             raise Crash("a dead process does nothing")
         self.reached.append(name)
         if len(self.reached) == self.crash_at or name == self.crash_on:
-            assert self.store is not None
-            self.dead = True
-            self.store.die()
+            self.kill()
             raise Crash(name)
+
+    def kill(self) -> None:
+        """End the process."""
+        assert self.store is not None
+        self.dead = True
+        self.store.die()
 
 
 class PointedArtifacts:
@@ -102,6 +120,7 @@ class PointedActivations:
         return await self._inner.claim(partition, kinds, owner, limit, now_ms, lease_ms)
 
     async def renew(self, claims: Sequence[Claim], now_ms: int, lease_ms: int) -> list[bool]:
+        await self._points.gate()
         return await self._inner.renew(claims, now_ms, lease_ms)
 
     async def due(self, partition: str, kinds: Sequence[str], now_ms: int) -> int | None:
@@ -127,12 +146,12 @@ class World:
         settings: Mapping[str, Mapping[str, object]] = MappingProxyType({}),
         faults: Callable[[Outside], None] = lambda _: None,
     ) -> None:
-        self._plan = plan
+        self.plan = plan
         self._given = given
         self._config = config or RunConfig(retry_policy=policy or RetryPolicy())
         self._settings = settings
         self._content = MemoryStore(owner="content")
-        self._processes = 0
+        self._processes: list[Points] = []
         self.outside = Outside()
         faults(self.outside)
         self.log: list[Recorded] = []
@@ -140,16 +159,22 @@ class World:
 
     def process(self, points: Points | None = None) -> App:
         """A new process on the world."""
-        self._processes += 1
         points = points or Points()
-        store = self._content.reopen(f"process {self._processes}", faults=points.reach)
-        points.store = store
+        self._processes.append(points)
+        number = len(self._processes)
+        store = points.store = self._content.reopen(f"process {number}", faults=points.reach)
         store.artifacts = PointedArtifacts(store.artifacts, points)
         store.activations = PointedActivations(store.activations, points)
-        transport = OutsideTransport(self.outside, points.reach)
-        return memory_app(
-            store, transports={"outside": transport}, settings=self._settings, seed=self._processes
-        )
+        transport = OutsideTransport(self.outside, points.reach, points.gate)
+        return memory_app(store, transports={"outside": transport}, settings=self._settings, seed=number)
+
+    def points(self, app: App) -> Points:
+        """Those of the process that runs `app`."""
+        return next(points for points in self._processes if points.store is app.store)
+
+    def kill(self, app: App) -> None:
+        """End a process where it stands."""
+        self.points(app).kill()
 
     async def live(self, crash_at: int | None = None, *, crash_on: str | None = None) -> Points:
         """One process's life: start the run if there is none, else resume it; then check what it left."""
@@ -166,7 +191,7 @@ class World:
 
     async def drive(self, app: App) -> RunResult:
         """Start or resume the run, as an operator would."""
-        plan = self._plan()
+        plan = self.plan()
         if await read_run(app, RUN_ID):
             return await app.runs.resume(RUN_ID, plan=plan)
         return await app.runs.start(plan, self._given, run_id=RUN_ID, config=self._config)
@@ -175,12 +200,24 @@ class World:
         """Read the log anew and hold it against every invariant."""
         observer = memory_app(self._content.reopen("observer"))
         log = await read_run(observer, RUN_ID)
-        plan = self._plan().build()
+        plan = self.plan().build()
         check_run(
             log, plan=plan, policy=self._config.retry_policy, earlier=self.log, result=self.result
         )
         await check_artifacts(log, observer.store.artifacts)
         self.log = log
+
+    def lose(self, artifact: str) -> bytes:
+        """Take an artifact out of the store, as a lost file would be; return its bytes."""
+        blobs = self._content._handle.data.blobs
+        content = blobs.get(artifact)
+        assert content is not None
+        blobs.drop(artifact)
+        return content
+
+    def restore(self, artifact: str, content: bytes) -> None:
+        """Put an artifact back."""
+        self._content._handle.data.blobs.put(artifact, content)
 
     async def context(self) -> dict[str, Any]:
         """The context of the run at its checkpoint."""

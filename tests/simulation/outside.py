@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from interlock.base.canonical import Json
@@ -56,11 +56,11 @@ class Outside:
         """How many requests of this name were delivered."""
         return sum(delivery.name == name for delivery in self.deliveries)
 
-    def answer(self, name: str, key: str | None, attempt: int) -> Json:
+    def answer(self, name: str, key: str | None, attempt: int, *, effect: bool) -> Json:
         """Take a delivery."""
         self.deliveries.append(Delivery(name, key, attempt))
         code, applied = self._faults[name].pop(0) if self._faults[name] else (None, True)
-        if applied and (key is None or key not in self._keys):
+        if effect and applied and (key is None or key not in self._keys):
             self.applied[name] += 1
             self._keys.update([] if key is None else [key])
         if code is not None:
@@ -69,11 +69,12 @@ class Outside:
 
 
 class OutsideTransport:
-    """The way to an `Outside` from one process. `reach` is called with `send:before` and `send:after`."""
+    """The way to an `Outside` from one process, which dies in `reach` and freezes in `gate`."""
 
-    def __init__(self, outside: Outside, reach: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, outside: Outside, reach: Callable[[str], None], gate: Callable[[], Awaitable[None]]) -> None:
         self._outside = outside
         self._reach = reach
+        self._gate = gate
 
     def effectful(self, request: Json) -> bool:
         return isinstance(request, dict) and request.get("write") is True
@@ -82,8 +83,10 @@ class OutsideTransport:
         assert isinstance(request, dict)
         self._reach("send:before")
         await asyncio.sleep(self._outside.delays_s.get(str(request["name"]), 0))
+        await self._gate()
         try:
-            return self._outside.answer(str(request["name"]), context.idempotency_key, context.attempt)
+            name, key = str(request["name"]), context.idempotency_key
+            return self._outside.answer(name, key, context.attempt, effect=self.effectful(request))
         finally:
             self._reach("send:after")
 

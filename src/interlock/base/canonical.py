@@ -58,14 +58,8 @@ _WHAT = {
     JSON_TOO_DEEP: f"nesting deeper than {JSON_DEPTH_MAX} levels",
 }
 
-# With these, orjson refuses all that is not canonical, but for floats, enums, UUIDs and the order of keys.
-_ORJSON_OPTIONS = (
-    orjson.OPT_SORT_KEYS
-    | orjson.OPT_STRICT_INTEGER
-    | orjson.OPT_PASSTHROUGH_SUBCLASS
-    | orjson.OPT_PASSTHROUGH_DATACLASS
-    | orjson.OPT_PASSTHROUGH_DATETIME
-)
+# orjson itself refuses lone surrogates, integers beyond 53 bits, and keys whose type is not exactly `str`.
+_ORJSON_OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 
 # The bytes with which UTF-8 begins a character beyond U+FFFF.
 _ASTRAL_LEADS = bytes(range(0xF0, 0xF5))
@@ -111,7 +105,7 @@ def canonical(value: object) -> bytes:
 
 
 def _is_plain(value: object) -> bool:
-    """Whether what orjson wrote holds no float, enum or UUID, and no more levels than allowed.
+    """Whether what orjson wrote holds no float, no type beyond JSON's, and no more levels than allowed.
 
     Every value of a user goes through this loop before it is hashed: measure before touching it.
     """

@@ -45,9 +45,9 @@ class DomainEvent(Struct, frozen=True):
 
 
 class Attempt:
-    """The scope between StateEntered and its terminal event. `in_doubt` names an effect of unknown outcome."""
+    """The scope between StateEntered and its terminal event. `doubts` are effects whose outcome nobody knows (yet)."""
 
-    __slots__ = ("closed", "context", "in_doubt", "node", "number", "ordinals", "session")
+    __slots__ = ("closed", "context", "doubts", "node", "number", "ordinals", "session")
 
     def __init__(self, session: Session, node: StateNode, number: int) -> None:
         self.session = session
@@ -55,14 +55,15 @@ class Attempt:
         self.number = number
         self.context = Context(session.context)
         self.closed = False
-        self.in_doubt: str | None = None
+        self.doubts: set[str] = set()
         self.ordinals = 0
 
     async def record(self, records: Sequence[Struct], blobs: Sequence[Blob] = ()) -> None:
         """Append within this attempt. Raises: `attempt_closed`, also to a task that its handler left behind."""
-        await self.session.record(records, blobs, self._check_open)
+        await self.session.record(records, blobs, self.check_open)
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Refuse whoever uses the attempt's tools after its end. Raises: `attempt_closed`."""
         if self.closed:
             raise ATTEMPT_CLOSED.error(f"the attempt at {self.node.id} has ended")
 

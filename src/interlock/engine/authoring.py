@@ -15,6 +15,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
 from typing import Any, TypeVar, get_type_hints, overload
 
+import msgspec
+
 from interlock.base.ids import shown
 from interlock.engine.config import RetryPolicy
 from interlock.engine.context import Context
@@ -48,8 +50,13 @@ class FunctionState:
             raise PLAN_INVALID.error(f"state {name} has a parameter that cannot be given by name", reason="parameter")
         try:
             hints = get_type_hints(function)
+            for parameter in parameters:
+                if parameter.name not in _TOOLS:
+                    msgspec.json.Decoder(hints.get(parameter.name, object))
         except (NameError, TypeError) as fault:
-            raise PLAN_INVALID.error(f"a type of state {name} cannot be resolved", reason="type_unresolved") from fault
+            raise PLAN_INVALID.error(
+                f"a type of state {name} cannot be read from JSON", reason="type_unsound"
+            ) from fault
         self._tools = tuple(p.name for p in parameters if p.name in _TOOLS)
         self._values = tuple((p.name, hints.get(p.name, object)) for p in parameters if p.name not in _TOOLS)
         self._defaults = {p.name: p.default for p in parameters if p.default is not p.empty}

@@ -44,6 +44,10 @@ class RunContext:
         """The artifact id of the map's root."""
         return self._map.root_id
 
+    async def check(self) -> None:
+        """Fetch and verify the root. Raises: `artifact_not_found`, `artifact_corrupt`, `map_node_corrupt`."""
+        await self._loading(lambda content: content.get_raw("any key leads through the root"))
+
     async def value(self, key: str) -> bytes | None:
         """Canonical bytes of a value, or None. Raises: `artifact_not_found`, `artifact_corrupt`."""
         found = await self._loading(lambda content: content.get_raw(key))

@@ -17,6 +17,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from interlock.base.bounds import INTEGER_MAX
 from interlock.engine import events as e
 from interlock.engine.config import RetryPolicy, RunConfig
 from interlock.engine.errors import (
@@ -162,7 +163,8 @@ def failure(
     if not info.retryable or step.failures + 1 >= policy.max_attempts:
         return [failed]
     delay = delay_ms(policy, step.failures)
-    return [failed, e.RetryScheduled(now_ms + delay, node.id)] if delay else [failed]
+    due_ms = min(now_ms + delay, INTEGER_MAX)
+    return [failed, e.RetryScheduled(due_ms, node.id)] if delay else [failed]
 
 
 def _recover(state: RunState, plan: ExecutionPlan, config: RunConfig, crash_budget: int) -> Decision:

@@ -71,7 +71,7 @@ class StateFailure(Exception):
         self.message = message[:MESSAGE_CHARACTERS_MAX].encode("utf-8", "backslashreplace").decode("utf-8")
         super().__init__(self.message)
         self.retryable = retryable
-        self.category = category
+        self.category = ErrorCategory(category)
         self.details = details
 
 
@@ -85,6 +85,7 @@ _CONTRACT_CATEGORY = {
 
 NO_DETAILS = msgspec.Raw(b"null")
 HANDLER_EXCEPTION = "handler_exception"
+CODE_RESERVED = "code_reserved"
 ORPHAN_RECOVERED = "orphan_attempt_recovered"
 OUTCOME_UNKNOWN = "side_effect_outcome_unknown"
 UNCOUNTED = frozenset({ORPHAN_RECOVERED, OUTCOME_UNKNOWN})
@@ -97,6 +98,12 @@ def error_info(fault: BaseException) -> ErrorInfo:
     Our own errors keep code, message and details; a `StateFailure` keeps what its author wrote, with details as
     canonical JSON; any other exception gives `handler_exception` and its class name alone, never its text.
     """
+    info = _described(fault)
+    # The codes of closures are the engine's: a failure that carried one would be tried again for ever.
+    return msgspec.structs.replace(info, code=CODE_RESERVED) if info.code in UNCOUNTED else info
+
+
+def _described(fault: BaseException) -> ErrorInfo:
     if isinstance(fault, InterlockError):
         category = _CONTRACT_CATEGORY.get(fault.category, ErrorCategory.UNKNOWN)
         details = msgspec.Raw(canonical(fault.details or None))

@@ -103,6 +103,7 @@ class RunState(Struct):
     steps: dict[str, Step] = {}
     facts: dict[str, Fact] = {}
     intents: dict[str, Intent] = {}
+    effect_keys: dict[str, str] = {}
     parked: Parked | None = None
     inbox_seq: int = 0
     abandoned: str | None = None
@@ -218,6 +219,10 @@ def _claimed(state: RunState, record: e.OwnerClaimed, place: Place) -> None:
 def _intended(state: RunState, record: e.EffectIntended, place: Place) -> None:
     if state.open_state != record.state_id:
         raise _corrupt(place, "an effect is intended outside its attempt")
+    if record.fact_key in state.facts:
+        raise _corrupt(place, "an effect is intended although its outcome is recorded")
+    if record.idempotency_key is not None:
+        state.effect_keys[record.idempotency_key] = record.fact_key
     attempt = state.steps[record.state_id].attempts - 1
     state.intents[record.fact_key] = Intent(
         record.state_id, record.namespace, record.request_digest, record.idempotency_key, attempt
@@ -301,7 +306,7 @@ def evolve(state: RunState, record: Struct, place: Place) -> RunState:
 
 
 def _initial(stream: str) -> RunState:
-    return RunState(stream, steps={}, facts={}, intents={})
+    return RunState(stream, steps={}, facts={}, intents={}, effect_keys={})
 
 
 RUN_FOLD: Fold[RunState] = Fold(

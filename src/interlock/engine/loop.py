@@ -20,6 +20,7 @@ from msgspec import Raw
 
 from interlock.base.canonical import canonical
 from interlock.base.errors import InterlockError
+from interlock.base.merkle_node import MAP_NODE_CORRUPT
 from interlock.base.secret_scan import redact_error_message, scan_bytes
 from interlock.engine import events as e
 from interlock.engine.attempt import Attempt, Recorder
@@ -28,11 +29,11 @@ from interlock.engine.errors import EFFECT_UNKNOWN, NO_DETAILS, RUN_HELD, STATE_
 from interlock.engine.io.live import LiveIo
 from interlock.engine.io.router import Router
 from interlock.engine.session import Session
-from interlock.journal.errors import OUTCOME_UNKNOWN, STORE_CLOSED
+from interlock.journal.errors import ARTIFACT_CORRUPT, ARTIFACT_NOT_FOUND, OUTCOME_UNKNOWN, STORE_CLOSED
 from interlock.journal.ports import Blob
 
-_OWNERS_END = (RUN_HELD, STORE_CLOSED, OUTCOME_UNKNOWN)
-"""After these the run is no longer ours to write: nothing may be recorded, not even a failure."""
+_NOT_THE_STATES = (RUN_HELD, STORE_CLOSED, OUTCOME_UNKNOWN, ARTIFACT_NOT_FOUND, ARTIFACT_CORRUPT, MAP_NODE_CORRUPT)
+"""The run is no longer ours to write, or its store is damaged: no failure of a state, and nothing may be recorded."""
 
 
 async def drive(session: Session, router: Router) -> Stop | End:
@@ -74,9 +75,10 @@ async def _attempt(session: Session, router: Router, place: int) -> None:
     """Run one attempt and fold what came of it; the loop's next flush makes it durable."""
     node = session.plan.states[place]
     attempt = Attempt(session, node, session.state.steps[node.id].attempts - 1)
+    limit = asyncio.timeout(None if node.timeout_ms is None else node.timeout_ms / 1000)
     try:
         try:
-            async with asyncio.timeout(None if node.timeout_ms is None else node.timeout_ms / 1000):
+            async with limit:
                 await node.state.handle(attempt.context, LiveIo(attempt, router), Recorder(attempt))
         finally:
             attempt.closed = True
@@ -84,9 +86,10 @@ async def _attempt(session: Session, router: Router, place: int) -> None:
         context, blobs = await session.context.updated(attempt.context.writes)
     except Exception as fault:  # noqa: BLE001 - whatever a handler raises is an outcome of its attempt
         await session.settle()
-        await _fail(session, attempt, fault)
+        timely = not limit.expired()
+        await _fail(session, attempt, fault if timely else STATE_TIMEOUT.error(f"no end within {node.timeout_ms} ms"))
         return
-    if attempt.in_doubt is not None:
+    if attempt.doubts:
         await _fail(session, attempt, EFFECT_UNKNOWN.error("the handler went on past an effect in doubt"))
         return
     session.context = context
@@ -95,14 +98,14 @@ async def _attempt(session: Session, router: Router, place: int) -> None:
 
 
 async def _fail(session: Session, attempt: Attempt, fault: Exception) -> None:
-    if isinstance(fault, InterlockError) and fault.kind in _OWNERS_END:
+    if isinstance(fault, InterlockError) and fault.kind in _NOT_THE_STATES:
         raise fault
-    if isinstance(fault, TimeoutError) and attempt.node.timeout_ms is not None:
-        fault = STATE_TIMEOUT.error(f"no end within {attempt.node.timeout_ms} ms")
     info = _redacted(error_info(fault))
     snapshot, blobs = await _diagnosis(session, attempt)
     now_ms = session.clock.now_ms()
-    records = failure(session.state, attempt.node, session.config, info, attempt.in_doubt, now_ms, snapshot)
+    records = failure(
+        session.state, attempt.node, session.config, info, min(attempt.doubts, default=None), now_ms, snapshot
+    )
     session.fold(records, blobs)
 
 

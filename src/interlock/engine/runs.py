@@ -270,6 +270,7 @@ class Runs:
                 self._settings,
                 run_id,
             )
+            await session.context.check()  # a checkpoint that is damaged must stop the run before it goes on (S4)
             entries = await self._inbox(state)
             session.fold([_claimed(claim, state.epoch + 1), *consequences(state, entries)])
         except BaseException:

@@ -94,6 +94,25 @@ def test_eight_kib_are_one_node_and_the_next_byte_divides_it() -> None:
     assert made(too_large).root_id == reference_nodes(too_large)[0]
     assert made(fits).update(writes(too_large))[0].root_id == made(too_large).root_id
     assert made(too_large).update(writes(fits))[0].root_id == made(fits).root_id
+    larger = {**most, **filled(2_196, "c")}
+    assert made(larger).update(writes(too_large))[0].root_id == made(too_large).root_id
+
+
+def test_a_leaf_that_loses_an_entry_while_another_grows_is_taken_in_all_the_same() -> None:
+    content = numbered(65)
+    beside = [key for key in content if sha(key.encode())[0] == "0"][:2]
+    changed, _ = made(content).update({beside[0]: None, beside[1]: canonical("x" * 100)})
+    del content[beside[0]]
+
+    assert changed.root_id == reference_nodes({**content, beside[1]: "x" * 100})[0]
+
+
+def test_two_updates_of_one_map_do_not_meet() -> None:
+    content = numbered(1_000)
+    before = made(content)
+    for key in list(content)[:40]:
+        after, _ = before.update({key: b"1"})
+        assert after.root_id == reference_nodes({**content, key: 1})[0]
 
 
 @pytest.mark.parametrize("key", [EMOJI * 512, '"' * 512, "\\" * 512, "a"])
@@ -430,6 +449,12 @@ def test_a_chain_of_inner_nodes_that_never_ends_is_corrupt() -> None:
     nodes[sha(child)] = child
     with pytest.raises(Corruption):
         MerkleMap.load(sha(child), nodes.__getitem__).get_raw("a")
+
+
+def test_another_spelling_of_a_node_under_its_id_is_corrupt() -> None:
+    spaced = b'{"a": ["v",1]}'
+    with pytest.raises(Corruption):
+        MerkleMap.load(sha(leaf("a")), {sha(leaf("a")): spaced}.__getitem__).get_raw("a")
 
 
 def test_a_damaged_byte_of_any_node_is_corrupt() -> None:

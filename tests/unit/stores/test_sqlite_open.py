@@ -16,7 +16,7 @@ import pytest
 from interlock.base.errors import Category, InterlockError
 from interlock.journal.ports import EMPTY, Append
 from interlock.stores.sqlite import SqliteSettings, open_sqlite, schema
-from interlock.testing.contracts.harness import code_of, content, grow, onto, stream
+from interlock.testing.contracts.harness import blob, code_of, content, grow, onto, stream
 
 A = stream("a")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -186,7 +186,8 @@ def test_a_store_that_is_only_read_is_not_changed(tmp_path: Path) -> None:
 
     async def main() -> None:
         store = await open_sqlite(tmp_path / "store", read_only=True)
-        [outcome] = await store.events.append([Append([onto(EMPTY, stream("b"))])])
+        large = blob(b"x" * 1_000_000)
+        [outcome] = await store.events.append([Append([onto(EMPTY, stream("b"))], (), [large])])
         assert code_of(outcome) == "store_unwritable"
         with pytest.raises(InterlockError) as caught:
             await store.activations.take(A, "run", store.owner, 0, 1000)
@@ -197,6 +198,7 @@ def test_a_store_that_is_only_read_is_not_changed(tmp_path: Path) -> None:
 
     asyncio.run(main())
     assert (tmp_path / "store").read_bytes() == before
+    assert not (tmp_path / "store.artifacts").exists()
     assert list((tmp_path / "store.owners").iterdir()) == []
 
 

@@ -36,7 +36,7 @@ from interlock.engine.errors import (
     FACT_REQUEST_MISMATCH,
     MISSING_FACT_KEY,
 )
-from interlock.engine.fold import Fact, Intent
+from interlock.engine.fold import Fact
 from interlock.engine.io.router import Router
 from interlock.engine.io.transports.port import Transport, TransportContext
 from interlock.engine.meta import SideEffectKind
@@ -76,12 +76,12 @@ class LiveIo:
         Raises: `missing_fact_key`, `fact_request_mismatch`, `side_effects_undeclared`, `idempotency_key_reused`,
         `side_effect_outcome_unknown`, `io_unknown_namespace`, `secrets_detected`, and the transport's own errors.
         """
+        self._attempt.check_open()
         request = canonical(call.request)
         refuse_secrets(request, f"request of {call.namespace}")
         if call.fact_key is None:
             return await self._unrecorded(call)
-        key = fact_key(call.fact_key)
-        refuse_secrets(key.encode(), "fact key")
+        key = _named(call.fact_key)
         async with self._turns.setdefault(key, asyncio.Lock()):
             return await self._recorded(call, key, digest(call.namespace.encode() + b"\n" + request))
 
@@ -90,7 +90,8 @@ class LiveIo:
 
         Raises: `fact_payload_conflict` when the key is bound to another value.
         """
-        key = fact_key(key)
+        self._attempt.check_open()
+        key = _named(key)
         async with self._turns.setdefault(key, asyncio.Lock()):
             payload = canonical(value)
             known = self._facts.get(key)
@@ -102,6 +103,7 @@ class LiveIo:
 
     async def get_recorded_fact(self, key: str) -> str | None:
         """Artifact id of the payload bound to `key`, or None."""
+        self._attempt.check_open()
         known = self._facts.get(fact_key(key))
         return None if known is None else known.payload_id
 
@@ -142,7 +144,8 @@ class LiveIo:
         return f"#{self._attempt.ordinals}"
 
     async def _drawn(self, key: str, kind: str, draw: Any) -> bytes:
-        key = fact_key(key)
+        self._attempt.check_open()
+        key = _named(key)
         async with self._turns.setdefault(key, asyncio.Lock()):
             known = self._facts.get(key)
             if known is None:
@@ -184,7 +187,7 @@ class LiveIo:
             response = await self._effect(transport, call, key, request_digest)
         payload = canonical(response)
         payload_id = await self._bind(key, "json", payload, request_digest)
-        self._attempt.in_doubt = None
+        self._attempt.doubts.discard(key)
         return IoResult(orjson.loads(payload), payload_id)
 
     def _is_effect(self, transport: Transport, call: IoCall) -> bool:
@@ -200,36 +203,32 @@ class LiveIo:
         attempt = self._attempt
         idempotency_key = call.idempotency_key or attempt.node.meta.idempotency
         if idempotency_key is not None:
-            fact_key(idempotency_key)  # the same form as any name that is kept
-        intents = attempt.session.state.intents
-        self._check_intents(intents, key, request_digest, idempotency_key)
+            _named(idempotency_key)
+        self._check_intent(key, request_digest, idempotency_key)
         await attempt.record([e.EffectIntended(key, idempotency_key, call.namespace, request_digest, attempt.node.id)])
         if idempotency_key is None:
-            attempt.in_doubt = key
+            attempt.doubts.add(key)
         try:
             return await transport.call(call.request, self._transport_context(idempotency_key))
         except InterlockError as fault:
             if fault.category is not Category.UNAVAILABLE:  # the port's rule: then nothing is in doubt
-                attempt.in_doubt = None
+                attempt.doubts.discard(key)
                 await attempt.record([e.EffectSettled(fault.code, key)])
                 raise
             if idempotency_key is not None:
                 raise
             raise EFFECT_UNKNOWN.error(f"nobody knows whether the effect {key} happened", key=key) from fault
 
-    def _check_intents(
-        self, intents: dict[str, Intent], key: str, request_digest: str, idempotency_key: str | None
-    ) -> None:
-        known = intents.get(key)
+    def _check_intent(self, key: str, request_digest: str, idempotency_key: str | None) -> None:
+        state = self._attempt.session.state
+        known = state.intents.get(key)
         if known is not None and known.request_digest != request_digest:
             raise FACT_REQUEST_MISMATCH.error(f"the effect {key} was intended with another request", key=key)
         if known is not None and known.idempotency_key is None:
             raise EFFECT_UNKNOWN.error(f"the effect {key} may have happened already", key=key)
-        if idempotency_key is None:
-            return
-        for other, intent in intents.items():
-            if other != key and intent.idempotency_key == idempotency_key:
-                raise EFFECT_KEY_REUSED.error(f"the effects {other} and {key} share an idempotency key", key=key)
+        other = key if idempotency_key is None else state.effect_keys.get(idempotency_key, key)
+        if other != key:
+            raise EFFECT_KEY_REUSED.error(f"the effects {other} and {key} share an idempotency key", key=key)
 
     def _transport_context(self, idempotency_key: str | None) -> TransportContext:
         attempt = self._attempt
@@ -240,3 +239,9 @@ class LiveIo:
             idempotency_key=idempotency_key,
             local_plan=True,  # a plan written in Python is code of this machine's user
         )
+
+
+def _named(key: str) -> str:
+    """A key that may be kept: of the right form and no secret. Raises: `id_invalid`, `secrets_detected`."""
+    refuse_secrets(fact_key(key).encode(), "key")
+    return key

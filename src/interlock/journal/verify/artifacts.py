@@ -16,7 +16,7 @@ from typing import Any
 
 from msgspec import Struct, inspect
 
-from interlock.base.errors import Corruption
+from interlock.base.errors import Corruption, NotFound
 from interlock.base.ids import ArtifactId
 from interlock.base.merkle_node import HEX_DIGITS, ArtifactRef, Inner, Node, read_node, value_of
 from interlock.journal.chain import Recorded
@@ -111,7 +111,7 @@ class NamedArtifacts:
     def __init__(self, examination: Examination, recent_max: int = RECENT_MAX) -> None:
         self._examination = examination
         self._artifacts = examination.store.artifacts
-        self._present = Recent(recent_max)
+        self._looked_up = Recent(recent_max)
         self._nodes = Recent(recent_max)
 
     async def check(self, events: Sequence[Recorded]) -> None:
@@ -130,11 +130,11 @@ class NamedArtifacts:
             if root not in missing:
                 await self._walk(root, by)
 
-    async def _missing(self, wanted: dict[str, str]) -> set[str]:
+    async def _missing(self, wanted: dict[str, str]) -> list[str]:
         """Which of these are not there; each is a finding."""
-        unknown = [artifact for artifact in wanted if self._present.add(artifact)]
+        unknown = [artifact for artifact in wanted if self._looked_up.add(artifact)]
         there = await self._artifacts.exists(unknown) if unknown else []
-        missing = {artifact for artifact, present in zip(unknown, there, strict=True) if not present}
+        missing = [artifact for artifact, present in zip(unknown, there, strict=True) if not present]
         for artifact in missing:
             self._examination.found(ARTIFACT_NOT_FOUND.code, artifact, f"it is not there; {wanted[artifact]}")
         return missing
@@ -145,9 +145,7 @@ class NamedArtifacts:
         values: dict[str, str] = {}
         while waiting:
             node_id, path = waiting.pop()
-            if not self._nodes.add(path + node_id):
-                continue
-            node = await self._node(node_id, path, by)
+            node = await self._node(node_id, path, by) if self._nodes.add(path + node_id) else None
             if isinstance(node, Inner):
                 waiting += [
                     (child, path + digit)
@@ -157,16 +155,16 @@ class NamedArtifacts:
             elif node is not None:
                 found = (value_of(key, member) for key, member in node.entries.items())
                 values |= {value.id: f"{by}, in its map" for value in found if isinstance(value, ArtifactRef)}
-        await self._missing(values)
+            if len(values) >= PAGE or not waiting:
+                await self._missing(values)
+                values = {}
 
     async def _node(self, node_id: str, path: str, by: str) -> Node | None:
-        contents = await self._examination.reading(node_id, self._artifacts.get([node_id]))
-        if contents is None:
-            return None
         try:
-            return read_node(node_id, contents[0], path)
-        except Corruption as fault:
-            self._examination.found(fault.code, node_id, f"{fault.message}; {by}")
+            [content] = await self._artifacts.get([node_id])
+            return read_node(node_id, content, path)
+        except (Corruption, NotFound) as fault:
+            self._examination.found(fault.code, node_id, f"{fault.message}; {by}, in its map")
             return None
 
 

@@ -36,23 +36,31 @@ class FeedReader:
         while seen < self._end:
             page = await self._page(seen)
             if not page:
-                self._hole(seen + 1, seen + 1)
-                seen += 1
-            for event in page:
+                last = self._end if page is not None else seen + 1
+                self._hole(seen + 1, last)
+                seen = last
+            for event in page or ():
                 if event.position > seen + 1:
                     self._hole(seen + 1, event.position - 1)
+                elif event.position <= seen:
+                    self._doubled(event.position)
                 seen = max(seen + 1, event.position)
-            yield [event for event in page if event.position <= self._end]
+            yield [event for event in page or () if event.position <= self._end]
 
-    async def _page(self, after: int) -> list[StoredEvent]:
-        """The events after a position; none where it cannot be said what stands at the next one."""
+    async def _page(self, after: int) -> list[StoredEvent] | None:
+        """The events after a position; None where it cannot be said what stands at the next one."""
         for limit in _PAGES:
             try:
                 return await self._examination.store.events.feed(self._partition, after, limit)
             except Corruption as fault:
                 if fault.kind is not FEED_HOLE:
                     self._examination.damaged(fault, f"{self._partition}@{after + 1}")
-        return []
+        return None
+
+    def _doubled(self, position: int) -> None:
+        self.whole = False
+        place = f"{self._partition}@{position}"
+        self._examination.found("feed_wrong", place, "the feed has more than one event at this position")
 
     def _hole(self, first: int, last: int) -> None:
         self.whole = False
@@ -76,11 +84,10 @@ async def _name_strays_of_feed(examination: Examination, partition: str, end: in
     """Name what stands in the feed and is not that event of its stream."""
     async for page in FeedReader(examination, partition, end).pages():
         for event in page:
-            place = f"{partition}@{event.position}"
             read = examination.store.events.read(event.stream, event.seq - 1, 1)
-            if not _is(event, await examination.reading(place, read)):
+            if not _is(event, await examination.reading(event.stream, read)):
                 message = f"what the feed has here is not event {event.stream}#{event.seq}"
-                examination.found("feed_wrong", place, message)
+                examination.found("feed_wrong", f"{partition}@{event.position}", message)
 
 
 async def _name_strays_of_streams(examination: Examination, partition: str, end: int) -> None:

@@ -3,7 +3,8 @@
 What it does: checks that a snapshot fits the event at its place, and folds the stream anew up to it to compare the
 states. What it does not do: a snapshot of another fold version is never used, so it is not looked at.
 
-Rule: a stream that cannot be read is named by `streams`; its snapshots are not judged.
+Rule: a stream that cannot be read is named by `streams`; its snapshots are not judged, nor are those of a stream
+with erased data, of which nobody can tell what it was.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from interlock.base.canonical import digest
 from interlock.base.errors import Corruption
 from interlock.journal.chain import ChainReader, event_digest
 from interlock.journal.journal import FOLD_INDEX, Fold, FoldSnapshot
-from interlock.journal.ports import EMPTY
 from interlock.journal.verify.report import PAGE, Examination
 
 
@@ -45,6 +45,8 @@ async def _fault(examination: Examination, stream: str, row: bytes, fold: Fold[A
     if digest(bytes(snapshot.state)) != snapshot.state_digest:
         return "its state differs from its digest"
     page = await examination.reading(stream, examination.store.events.read(stream, snapshot.seq - 1, 1))
+    if page is None or (page and 0 < snapshot.seq < page[0].seq):
+        return None  # that event is missing or cannot be read: `streams` names it
     if not page or snapshot.digest not in (page[0].digest, event_digest(page[0].envelope)):
         return f"it does not fit event {stream}#{snapshot.seq}"
     if fold is None or fold.save is None or fold.version != snapshot.version:
@@ -56,21 +58,23 @@ async def _fault(examination: Examination, stream: str, row: bytes, fold: Fold[A
 
 
 async def _folded(examination: Examination, fold: Fold[Any], stream: str, until: int) -> bytes | None:
-    """The saved state of a stream folded from its start; None if it cannot be read or makes no sense."""
-    reader = ChainReader(examination.catalogue, stream, EMPTY)
+    """The saved state of a stream folded from its start; None if that cannot be done any more."""
+    reader = ChainReader(examination.catalogue, stream)
     state = fold.initial(stream)
-    try:
-        while reader.head.seq < until:
-            limit = min(PAGE, until - reader.head.seq)
-            page = await examination.store.events.read(stream, reader.head.seq, limit)
-            if not page:
-                return None
-            for event in reader.take(page):
-                if event.record is not None:
-                    state = fold.evolve(state, event.record, event.place)
-    except Corruption as fault:
-        if fault.details.get("why") is None:
+    while (seq := reader.head.seq) < until:
+        page = await examination.store.events.read(stream, seq, min(PAGE, until - seq))
+        try:
+            events = reader.take(page)
+        except Corruption:
             return None
-        examination.damaged(fault, f"{stream}#{reader.head.seq + 1}")
-        return None
+        for event in events:
+            if event.record is None:
+                return None
+            try:
+                state = fold.evolve(state, event.record, event.place)
+            except Corruption as fault:
+                examination.damaged(fault, f"{stream}#{event.envelope.seq}")
+                return None
+        if not page:
+            return None
     return None if fold.save is None else fold.save(state)

@@ -23,6 +23,8 @@ FINDINGS_MAX = 1_000
 PAGE = 1_000
 """Events or rows that are read at once."""
 
+_COUNTED = ("partitions", "streams", "events", "artifacts", "index_rows", "fold_snapshots", "view_rows")
+
 Progress = Callable[[str, int, int | None], None]
 """What is examined, how much of it is done, and of how much (None: not known)."""
 
@@ -61,7 +63,7 @@ class Examination:
     def __init__(self, journal: Journal, progress: Progress | None = None) -> None:
         self.catalogue = journal.catalogue
         self.store = journal.store
-        self.counts: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter(dict.fromkeys(_COUNTED, 0))
         self.not_judged: set[str] = set()
         self.unsettled: set[str] = set()
         self._progress = progress

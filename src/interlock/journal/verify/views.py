@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -70,17 +71,18 @@ class _Comparison:
     async def _rebuilt(self, shard: Shard[Any]) -> bool:
         """Fold the feed into the rows of the shard; return whether every event that matters could be read."""
         feed = FeedReader(self._examination, self._partition, self._position)
-        async for page in feed.pages():
-            for event in page:
-                try:
-                    touch = touched(self._examination.catalogue, self._view, event)
-                except Corruption:
-                    return False
-                if touch is not None and shard.holds(touch.key):
-                    row = self._view.evolve(shard.rows.get(touch.key), touch.place, touch.record)
-                    shard.put(touch.key, row)
-            if shard.number == 0:
-                self._examination.step(f"view {self._table}", len(page))
+        async with aclosing(feed.pages()) as pages:
+            async for page in pages:
+                for event in page:
+                    try:
+                        touch = touched(self._examination.catalogue, self._view, event)
+                    except Corruption:
+                        return False
+                    if touch is not None and shard.holds(touch.key):
+                        row = self._view.evolve(shard.rows.get(touch.key), touch.place, touch.record)
+                        shard.put(touch.key, row)
+                if shard.number == 0:
+                    self._examination.step(f"view {self._table}", len(page))
         return feed.whole
 
     async def _compare_rows(self, shard: Shard[Any], rows: Mapping[str, ViewRow]) -> None:
@@ -95,7 +97,7 @@ class _Comparison:
                 self._found(key, "no event makes this row")
             elif order != row.order or not _same(document, row.document):
                 self._found(key, "the row is not what the events make of it")
-        for key in missing:
+        for key in sorted(missing):
             self._found(key, "the row is missing")
 
     async def _compare_terms(self, shard: Shard[Any], rows: Mapping[str, ViewRow]) -> None:
@@ -106,7 +108,7 @@ class _Comparison:
                 having[term].add(key)
         for (name, value), expected in having.items():
             found = {key async for _, key, _ in self._stored({name: value}) if shard.holds(key)}
-            for key in found ^ expected:
+            for key in sorted(found ^ expected):
                 self._found(key, f"the filter {name}={value} {'finds' if key in found else 'misses'} it")
 
     async def _stored(self, terms: Mapping[str, str]) -> AsyncGenerator[tuple[int, str, bytes], None]:

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
 from interlock.base.events import Claim
 from interlock.journal.ports import Held
 from interlock.journal.streams import tenant_of
-from interlock.stores.memory.agenda import Activation
+from interlock.stores.activation import Activation
 from interlock.stores.memory.handle import Handle
 
 
@@ -50,29 +48,27 @@ class MemoryActivations:
             return Held(held)
         if self._agenda.get(stream) is None:
             partition = self._data.partition_of.get(stream, tenant_of(stream))
-            self._agenda.put(stream, Activation(partition, kind))
+            self._agenda.put(stream, Activation(stream, partition, kind))
         return self._claimed(stream, owner, now_ms + lease_ms)
 
     def _claimed(self, stream: str, owner: str, expires_ms: int) -> Claim:
         activation = self._agenda.get(stream)
         if activation is None:
             raise KeyError(stream)
-        claim = Claim(stream, activation.kind, owner, activation.epoch + 1, expires_ms)
-        self._agenda.put(stream, msgspec.structs.replace(activation, due_ms=None).held(claim))
-        return claim
+        claimed = activation.claimed(owner, expires_ms)
+        self._agenda.put(stream, claimed)
+        return Claim(stream, claimed.kind, owner, claimed.epoch, expires_ms)
 
     def _living(self, stream: str, now_ms: int) -> Claim | None:
         activation = self._agenda.get(stream)
-        claim = activation.claim if activation is not None else None
-        return claim if claim is not None and claim.expires_ms > now_ms else None
+        return None if activation is None else activation.living(now_ms)
 
     def _held_by(self, claim: Claim) -> Activation | None:
         """The activation, if the claim is still the one on it."""
         activation = self._agenda.get(claim.stream)
-        if activation is None or activation.claim is None:
+        if activation is None or (activation.owner, activation.epoch) != (claim.owner, claim.epoch):
             return None
-        stands = (activation.claim.owner, activation.claim.epoch) == (claim.owner, claim.epoch)
-        return activation if stands else None
+        return activation
 
     async def renew(self, claims: Sequence[Claim], now_ms: int, lease_ms: int) -> list[bool]:
         """Extend each that is still ours."""
@@ -83,7 +79,7 @@ class MemoryActivations:
         activation = self._held_by(claim)
         if activation is None:
             return False
-        self._agenda.put(claim.stream, activation.held(msgspec.structs.replace(claim, expires_ms=expires_ms)))
+        self._agenda.put(claim.stream, activation.extended(expires_ms))
         return True
 
     async def release(self, claims: Sequence[Claim], until_ms: int | None) -> None:

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from interlock.base.events import Claim
 from interlock.journal.ports import Held
 from interlock.journal.streams import tenant_of
-from interlock.stores.sqlite.activation import Activation
+from interlock.stores.activation import Activation
 from interlock.stores.sqlite.connection import Reader
 from interlock.stores.sqlite.owners import Owners
 from interlock.stores.sqlite.statements import ManyRows, Row, statements
@@ -55,7 +55,7 @@ class SqliteActivations:
                     _SQL["activations_open"], (partition, kind, now_ms, limit)
                 ).fetchall()
                 found += [Activation(*row) for row in rows]
-            found.sort(key=lambda each: (each.open_ms, each.stream))
+            found.sort(key=lambda each: (each.open_ms or 0, each.stream))
             return _claim(connection, found[:limit], owner, now_ms + lease_ms)
 
         return cast("list[Claim]", await self._writer.write(task))

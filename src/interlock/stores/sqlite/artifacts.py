@@ -36,8 +36,11 @@ class SqliteArtifacts:
     async def prepare(self, blobs: Sequence[Blob]) -> None:
         """Check the ids, and write into files what is too large for the database.
 
-        Raises: `artifact_id_mismatch`, `disk_full`, `store_unwritable`.
+        Raises: `artifact_id_mismatch`, `disk_full`, `store_unwritable`, `store_closed`.
         """
+        refusal = self._writer.refusal(0)
+        if refusal is not None:
+            raise refusal
         large = [blob for blob in blobs if len(blob.content) > self._inline_bytes_max]
         if large or sum(len(blob.content) for blob in blobs) > _ON_LOOP_BYTES_MAX:
             await asyncio.to_thread(self._prepare, blobs, large)

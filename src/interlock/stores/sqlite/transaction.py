@@ -22,7 +22,7 @@ from interlock.base.errors import InterlockError
 from interlock.base.events import IndexRow
 from interlock.journal.errors import ARTIFACT_CORRUPT, HEAD_MOVED, INDEX_KEY_TAKEN, PARTITION_MIXED
 from interlock.journal.ports import Append, Appended, Blob
-from interlock.stores.sqlite.activation import Activation, changed, streams_of
+from interlock.stores.activation import Activation, changed, streams_of
 from interlock.stores.sqlite.heads import PARTITION_SHIFT, Heads, KnownStream
 from interlock.stores.sqlite.statements import ManyRows, statements
 

@@ -67,8 +67,7 @@ class Checkpoints:
         if self._frames - self._frames_done >= self._frames_max:
             self._start()
         elif self._commits == LAY_OUT_AFTER_COMMITS:
-            self._running = True
-            self._interlude(partial(self._work, self._lay_out))
+            self._pause(self._lay_out)
         elif self._timer is None:
             self._arm()
 
@@ -91,11 +90,16 @@ class Checkpoints:
         if self._executor is None:
             self._executor = ThreadPoolExecutor(1, "interlock-checkpoint")
         copying = self._loop.run_in_executor(self._executor, self._work, self._copy)
-        copying.add_done_callback(lambda _: self._finish())
+        copying.add_done_callback(lambda _: self._pause(self._copy))
 
-    def _finish(self) -> None:
+    def _pause(self, work: Callable[[apsw.Connection], None]) -> None:
+        """Let the writer do `work` between two transactions, as the last step."""
         self._running = True
-        self._interlude(partial(self._work, self._copy))
+        self._interlude(partial(self._last, work))
+
+    def _last(self, work: Callable[[apsw.Connection], None]) -> None:
+        self._work(work)
+        self._running = False
 
     def _work(self, work: Callable[[apsw.Connection], None]) -> None:
         """Do something on the connection of checkpoints, on whichever thread."""
@@ -106,8 +110,6 @@ class Checkpoints:
             work(self._connection)
         except (apsw.Error, InterlockError, OSError):
             pass  # another process was in the way, or the disk is full: later commits try again
-        finally:
-            self._running = False
 
     @staticmethod
     def _copy(connection: apsw.Connection) -> None:

@@ -1,7 +1,7 @@
 """The state of one activation and what may become of it, pure.
 
 What it does: says what waking, holding, ending and releasing make of an activation. What it does not do: it
-reads and writes nothing; `transaction` and `activations` do.
+reads and writes nothing; each adapter keeps the rows.
 
 Rules: a claim lives until it expires or its owner dies; a wake is kept while a claim is held; epochs only
 rise.
@@ -16,7 +16,6 @@ from msgspec.structs import replace
 
 from interlock.base.events import Claim, Hold, IndexRow, Rest, Row, Wake
 from interlock.journal.errors import CLAIM_LOST
-from interlock.stores.sqlite.statements import Row as Values
 
 
 class Activation(Struct, frozen=True):
@@ -38,16 +37,16 @@ class Activation(Struct, frozen=True):
         return Claim(self.stream, self.kind, self.owner, self.epoch, self.expires_ms)
 
     @property
-    def open_ms(self) -> int:
-        """Since when it can be claimed, of one that can be."""
-        return (self.due_ms if self.owner is None else self.expires_ms) or 0
+    def open_ms(self) -> int | None:
+        """When it can be claimed: at its due time, or when its claim ends; None as long as nobody wakes it."""
+        return self.due_ms if self.owner is None else self.expires_ms
 
     def living(self, now_ms: int) -> Claim | None:
         """The claim, if it has not expired."""
         claim = self.claim
         return claim if claim is not None and claim.expires_ms > now_ms else None
 
-    def values(self) -> Values:
+    def values(self) -> tuple[str, str, str, int | None, int, str | None, int | None]:
         """The row that keeps it."""
         return (self.stream, self.partition, self.kind, self.due_ms, self.epoch, self.owner, self.expires_ms)
 
@@ -56,15 +55,25 @@ class Activation(Struct, frozen=True):
         return replace(self, kind=kind, due_ms=due_ms if self.due_ms is None else min(self.due_ms, due_ms))
 
     def recorded(self, claim: Claim) -> Activation:
-        """Held by a claim that its owner records. Raises: `claim_lost` if another or a later one stands."""
+        """Held by a claim that its owner records. Raises: `claim_lost` if another or a later one stands.
+
+        Where nobody ever claimed it, this is the claim, and takes the due time away as any claim does.
+        """
         other = self.owner is not None and self.owner != claim.owner
         if claim.epoch < self.epoch or (claim.epoch == self.epoch and other):
             raise CLAIM_LOST.error(f"a later claim on {self.stream} stands", stream=self.stream)
-        return replace(self, kind=claim.kind, epoch=claim.epoch, owner=claim.owner, expires_ms=claim.expires_ms)
+        # A renewal may have come in between: it is not taken back.
+        expires_ms = max(claim.expires_ms, (self.expires_ms or 0) if claim.epoch == self.epoch else 0)
+        due_ms = None if self.epoch == 0 else self.due_ms
+        return Activation(self.stream, self.partition, claim.kind, due_ms, claim.epoch, claim.owner, expires_ms)
 
     def claimed(self, owner: str, expires_ms: int) -> Activation:
         """Newly held by `owner`, under the next epoch, and no longer due."""
         return Activation(self.stream, self.partition, self.kind, None, self.epoch + 1, owner, expires_ms)
+
+    def extended(self, expires_ms: int) -> Activation:
+        """Held by the same claim until `expires_ms`."""
+        return replace(self, expires_ms=expires_ms)
 
     def released(self, until_ms: int | None) -> Activation:
         """Held by nobody; due at `until_ms`, or before if it was woken meanwhile."""

@@ -1,0 +1,156 @@
+"""A run that was cut short in its last state, and the tools to damage what it rests on.
+
+The plan needs all that a run can rest on: large values, an artifact, a fact, a failure with a diagnostic snapshot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+import pytest
+from msgspec import Struct
+
+from interlock import App, Context, Io, IoCall, Plan, Recorder, RetryPolicy, StateFailure
+from interlock.base.errors import InterlockError
+from interlock.doctor import examine
+from interlock.engine import events as e
+from interlock.engine.errors import ORPHAN_RECOVERED
+from interlock.engine.reports import RunResult
+from interlock.journal.chain import Recorded
+from interlock.journal.streams import stream_id
+from interlock.testing.app import read_run
+
+RUN, OTHER = "01890a5d-ac96-774b-bcce-b302099a8057", "01890a5d-ac96-774b-bcce-b302099a8058"
+STREAM = stream_id("default", "run", RUN)
+Answer = TypeVar("Answer")
+
+
+class Outside:
+    """What handlers did, and whether the last state is to be cut short."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.halting = True
+
+    def read(self, given: object) -> object:
+        self.calls.append("read")
+        return {"answer": self.calls.count("read"), "given": given}
+
+
+def plan_of(outside: Outside) -> Plan:
+    """Four states: large values, a fact, a failure with a diagnostic snapshot, and one that needs all of it."""
+    plan = Plan("needy")
+    request = {"kind": "call_function_v1", "function": "read", "input": "q"}
+
+    @plan.state
+    async def one(ctx: Context, rec: Recorder) -> str:
+        outside.calls.append("one")
+        ctx.write("large", "l" * 5000)
+        return await rec.artifact("Output", b"report")
+
+    @plan.state(after=[one], side_effects="read_only_io")
+    async def two(io: Io) -> Any:
+        outside.calls.append("two")
+        return (await io.call(IoCall("python", request, "read:1"))).response
+
+    @plan.state(after=[two], retry=RetryPolicy.fixed(2), snapshot="always")
+    async def three(ctx: Context) -> int:
+        outside.calls.append("three")
+        if outside.calls.count("three") == 1:
+            ctx.write("diagnosis", "d" * 100)
+            raise StateFailure("not_yet", "it works the second time", retryable=True)
+        return 3
+
+    @plan.state(after=[three], side_effects="read_only_io")
+    async def four(ctx: Context, io: Io, one: str) -> list[object]:
+        outside.calls.append("four")
+        if outside.halting:
+            raise asyncio.CancelledError
+        known = (await io.call(IoCall("python", request, "read:1"))).response
+        return [known, len(str(await ctx.read("large"))), one]
+
+    return plan
+
+
+class Halted:
+    """A run that was cut short in its last state, on a store in a file; with `others` of the same plan beside it."""
+
+    def __init__(self, path: Path, *others: str) -> None:
+        self.path = path
+        self.outside = Outside()
+        self.plan = plan_of(self.outside)
+        for run_id in (RUN, *others):
+            self.outside.calls.clear()
+            with pytest.raises(asyncio.CancelledError):
+                self.drive(lambda app, known=run_id: app.runs.start(self.plan, run_id=known))
+        self.outside.halting = False
+        self.events = self.read()
+
+    def drive(self, work: Callable[[App], Awaitable[Answer]]) -> Answer:
+        """Do something with the application on this store."""
+
+        async def main() -> Answer:
+            async with App.open(self.path, functions={"read": self.outside.read}, create=True) as app:
+                app.runs.plans.add(self.plan)
+                return await work(app)
+
+        return asyncio.run(main())
+
+    def resume(self) -> RunResult:
+        self.outside.calls.clear()
+        return self.drive(lambda app: app.runs.resume(RUN))
+
+    def refused(self) -> InterlockError:
+        """The error with which resuming ends; nothing that the run was is then changed."""
+        with pytest.raises(InterlockError) as caught:
+            self.resume()
+        assert ended(self.read()) == ended(self.events)
+        return caught.value
+
+    def read(self) -> list[Recorded]:
+        """The events of the run, verified."""
+        return self.drive(lambda app: read_run(app, RUN))
+
+    def records(self, kind: type[Struct]) -> list[Any]:
+        return [event.record for event in self.events if isinstance(event.record, kind)]
+
+
+def ended(events: list[Recorded]) -> list[Struct | None]:
+    """How states and the run ended, but for attempts that a process left open."""
+    kinds = (e.StateCompleted, e.StateFailed, e.RunCompleted)
+    found = [event.record for event in events if isinstance(event.record, kinds)]
+    return [r for r in found if not (isinstance(r, e.StateFailed) and r.error.info.code == ORPHAN_RECOVERED)]
+
+
+def sql(path: Path, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+    connection = apsw.Connection(str(path))
+    try:
+        connection.execute("PRAGMA foreign_keys=OFF")
+        return connection.execute(statement, values).fetchall()
+    finally:
+        connection.close()
+
+
+def damage(path: Path, artifact: str, how: str) -> Callable[[], None]:
+    """Harm an artifact in the database; what is returned brings it back."""
+    [row] = sql(path, "SELECT no, id, kind, bytes, content FROM artifact WHERE id = ?", artifact)
+    sql(path, "DELETE FROM artifact WHERE id = ?", artifact)
+    if how == "flipped":
+        content = bytes([row[4][0] ^ 1]) + row[4][1:]
+        sql(path, "INSERT INTO artifact VALUES (?, ?, ?, ?, ?)", *row[:4], content)
+
+    def restore() -> None:
+        sql(path, "DELETE FROM artifact WHERE id = ?", artifact)
+        sql(path, "INSERT INTO artifact VALUES (?, ?, ?, ?, ?)", *row)
+
+    return restore
+
+
+def findings(path: Path) -> str:
+    return "\n".join(f"{each.place}: {each.message}" for each in asyncio.run(examine(path)).findings)
+
+

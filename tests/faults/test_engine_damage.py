@@ -1,0 +1,292 @@
+"""Damage to what a run rests on: snapshots, manifest, facts, events and heads.
+
+What is damaged and needed stops the run with an error that says so, and leaves it as it was: once the bytes are back,
+the run goes on. What is damaged and not needed stops nothing, and doctor names it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from msgspec import Struct
+
+from interlock import App, Plan, Recorder
+from interlock.base.errors import Category, InterlockError
+from interlock.base.events import EventType
+from interlock.engine import events as e
+from interlock.engine.reports import RunResult
+from interlock.journal.catalogue import EventCatalogue
+from interlock.journal.chain import Authorship, Recorded
+from interlock.journal.journal import Journal, StreamWriter
+from interlock.journal.ports import Blob
+from interlock.testing.app import read_run
+from tests.faults.halting import OTHER, RUN, STREAM, Halted, damage, findings, sql
+
+@pytest.fixture
+def halted(tmp_path: Path) -> Halted:
+    return Halted(tmp_path / "store")
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+    """What the run comes to where nothing is damaged."""
+    return Halted(tmp_path_factory.mktemp("usual") / "store").resume()
+
+
+DAMAGES = {"missing": "artifact_not_found", "flipped": "artifact_corrupt"}
+
+
+@pytest.mark.parametrize(("how", "code"), DAMAGES.items())
+def test_a_damaged_checkpoint_stops_the_run_and_no_older_one_is_taken(
+    halted: Halted, usual: RunResult, how: str, code: str
+) -> None:
+    """S4, M4: the run is not resumed from another snapshot and does not fail for good; restored, it goes on."""
+    restore = damage(halted.path, halted.records(e.StateCompleted)[-1].context_snapshot_id, how)
+
+    assert halted.refused().code == code
+    assert halted.refused().code == code
+    assert "read" not in halted.outside.calls
+
+    restore()
+    assert halted.resume() == usual
+
+
+@pytest.mark.parametrize(("how", "code"), DAMAGES.items())
+def test_a_damaged_checkpoint_stops_also_a_run_that_needs_nothing_of_it(tmp_path: Path, how: str, code: str) -> None:
+    """S4, I8, I16: a run never ends with a final snapshot that is not there."""
+    plan = Plan("frugal")
+    halting = True
+
+    @plan.state
+    async def one() -> int:
+        return 1
+
+    @plan.state(after=[one])
+    async def two() -> None:
+        if halting:
+            raise asyncio.CancelledError
+
+    async def drive(path: Path, verb: str) -> RunResult:
+        async with App.open(path) as app:
+            work = app.runs.start(plan, run_id=RUN) if verb == "start" else app.runs.resume(RUN, plan=plan)
+            return await work
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(drive(tmp_path / "store", "start"))
+    halting = False
+    [(checkpoint,)] = sql(tmp_path / "store", "SELECT id FROM artifact WHERE kind = 'ContextSnapshot' ORDER BY no DESC LIMIT 1")
+    restore = damage(tmp_path / "store", checkpoint, how)
+
+    with pytest.raises(InterlockError) as caught:
+        asyncio.run(drive(tmp_path / "store", "resume"))
+
+    assert caught.value.code == code
+    restore()
+    assert asyncio.run(drive(tmp_path / "store", "resume")).final_snapshot_id == checkpoint
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_damage_to_an_older_checkpoint_stops_nothing_and_is_named(halted: Halted, usual: RunResult, how: str) -> None:
+    """S5."""
+    older = halted.records(e.RunStarted)[0].initial_snapshot_id
+    damage(halted.path, older, how)
+
+    assert halted.resume() == usual
+    assert older in findings(halted.path)
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_damage_to_a_diagnostic_snapshot_stops_nothing_and_is_named(
+    halted: Halted, usual: RunResult, how: str
+) -> None:
+    """S6, M1."""
+    [failed] = halted.records(e.StateFailed)
+    damage(halted.path, failed.failure_snapshot_id, how)
+
+    assert halted.resume() == usual
+    assert failed.failure_snapshot_id in findings(halted.path)
+
+
+@pytest.mark.parametrize(("how", "code"), DAMAGES.items())
+def test_a_damaged_manifest_stops_the_run_before_any_handler(
+    halted: Halted, usual: RunResult, how: str, code: str
+) -> None:
+    """S7: nobody knows any more what the run is."""
+    restore = damage(halted.path, halted.records(e.RunStarted)[0].manifest_id, how)
+
+    assert halted.refused().code == code
+    assert halted.outside.calls == []
+
+    restore()
+    assert halted.resume() == usual
+
+
+@pytest.mark.parametrize(("how", "code"), DAMAGES.items())
+def test_a_damaged_fact_is_an_error_when_it_is_used_and_is_never_asked_anew(
+    halted: Halted, usual: RunResult, how: str, code: str
+) -> None:
+    """S8, M6: the outside is not called a second time, and the key stays bound to what was recorded."""
+    [fact] = halted.records(e.FactRecorded)
+    restore = damage(halted.path, fact.payload_id, how)
+
+    assert halted.refused().code == code
+    assert halted.outside.calls == ["four"]
+    assert halted.records(e.FactRecorded) == [fact]
+
+    restore()
+    assert halted.resume() == usual
+
+
+
+
+EVENT = "(SELECT no FROM stream WHERE id = 'default/run/{}')"
+MINE, THEIRS = EVENT.format(RUN), EVENT.format(OTHER)
+DISORDERS = {
+    "a gap": [f"DELETE FROM event WHERE stream = {MINE} AND seq = 9"],
+    "a lost beginning": [f"DELETE FROM event WHERE stream = {MINE} AND seq = 1"],
+    "a lost end": [f"DELETE FROM event WHERE stream = {MINE} AND seq >= 14"],
+    "all of it lost": [f"DELETE FROM event WHERE stream = {MINE}"],
+    "two events that changed places": [
+        f"UPDATE event SET seq = -seq WHERE stream = {MINE} AND seq IN (8, 9)",
+        f"UPDATE event SET seq = 17 + seq WHERE stream = {MINE} AND seq < 0",
+    ],
+    "an event of another run": [
+        f"UPDATE event SET (digest, envelope, data) = (SELECT t.digest, t.envelope, t.data FROM event AS t "
+        f"WHERE t.stream = {THEIRS} AND t.seq = 9) WHERE stream = {MINE} AND seq = 9"
+    ],
+    "the events of another run": [
+        "UPDATE stream SET id = 'elsewhere' WHERE id = 'default/run/{}'".format(RUN),
+        "UPDATE stream SET id = 'default/run/{}' WHERE id = 'default/run/{}'".format(RUN, OTHER),
+    ],
+    "data of another event": [
+        f"UPDATE event SET data = (SELECT t.data FROM event AS t WHERE t.stream = {MINE} AND t.seq = 6) "
+        f"WHERE stream = {MINE} AND seq = 9"
+    ],
+    "a head before the end": [f"UPDATE stream SET seq = seq - 1 WHERE no = {MINE}"],
+    "a head behind the end": [f"UPDATE stream SET seq = seq + 1 WHERE no = {MINE}"],
+    "a head of another digest": [f"UPDATE stream SET digest = zeroblob(32) WHERE no = {MINE}"],
+}
+
+
+@pytest.mark.parametrize("disorder", DISORDERS)
+def test_a_history_that_was_disordered_is_refused_before_any_handler_and_is_named(
+    tmp_path: Path, disorder: str
+) -> None:
+    """S3: a gap, a duplicate, a foreign event, another head."""
+    halted = Halted(tmp_path / "store", OTHER)
+    for statement in DISORDERS[disorder]:
+        sql(halted.path, statement)
+
+    with pytest.raises(InterlockError) as caught:
+        halted.resume()
+
+    assert caught.value.category is Category.CORRUPT
+    assert halted.outside.calls == []
+    assert STREAM in findings(halted.path) or "elsewhere" in findings(halted.path)
+
+
+@pytest.mark.parametrize("seq", range(1, 15))
+def test_an_event_without_its_data_is_refused(halted: Halted, seq: int) -> None:
+    """S3: nothing that a run rests on can be erased, so data that is missing is lost."""
+    sql(halted.path, "UPDATE event SET data = NULL WHERE seq = ?", seq)
+
+    with pytest.raises(InterlockError) as caught:
+        halted.resume()
+
+    assert caught.value.category is Category.CORRUPT
+    assert f"{STREAM}#{seq}" in findings(halted.path)
+
+
+class Novelty(Struct, frozen=True):
+    """An event of a version that is not installed."""
+
+    text: str
+
+
+def forge(halted: Halted, records: Sequence[Struct]) -> None:
+    """Append to the run what its owner would not have written, soundly chained."""
+
+    async def main(app: App) -> None:
+        catalogue = EventCatalogue([*e.EVENTS, EventType("engine.novelty", 1, Novelty)])
+        journal = Journal(app.store, catalogue, app.journal.clock, app.journal.entropy)
+        last = halted.events[-1]
+        [head] = await app.store.events.heads([STREAM])
+        await StreamWriter(journal, STREAM, head, last.envelope.at_ms, Authorship("forger")).append(
+            records, last.envelope.at_ms
+        )
+
+    halted.drive(main)
+
+
+FORGERIES = {
+    "an unknown type": [Novelty("new")],
+    "a second start": [e.RunStarted("0" * 64, "0" * 64, "needy")],
+    "a second attempt beside the open one": [e.StateEntered(0, "0" * 64, "needy.four.main")],
+    "the end of a state that is not open": [e.StateCompleted("0" * 64, "needy.one.main")],
+    "an end with an open attempt": [e.RunCompleted(None, e.RunStatus.COMPLETED)],
+    "a fact that is bound anew": [e.FactRecorded("read:1", "json", "0" * 64, None)],
+    "an owner out of turn": [e.OwnerClaimed(9, 9, 0, "nobody")],
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_a_history_that_no_engine_wrote_is_refused_before_any_handler(halted: Halted, forgery: str) -> None:
+    """S3, C25: sound bytes with an impossible meaning are damage, too."""
+    forge(halted, FORGERIES[forgery])
+
+    with pytest.raises(InterlockError) as caught:
+        halted.resume()
+
+    assert caught.value.category is Category.CORRUPT
+    assert halted.outside.calls == []
+
+
+def test_a_store_that_names_an_artifact_otherwise_is_not_believed(tmp_path: Path) -> None:
+    """S11: the id is that of the bytes, whatever the store says; no event names another."""
+    plan = Plan("liar")
+
+    @plan.state
+    async def one(rec: Recorder) -> str:
+        return await rec.artifact("Output", b"report")
+
+    async def main() -> tuple[str, list[Recorded]]:
+        async with App.open(tmp_path / "store") as app:
+            honest = app.store.artifacts.put
+
+            async def put(blobs: Sequence[Blob]) -> list[str]:
+                await honest(blobs)
+                return ["0" * 64 for _ in blobs]
+
+            app.store.artifacts.put = put  # type: ignore[method-assign]
+            result = await app.runs.start(plan, run_id=RUN)
+            return result.phase, await read_run(app, RUN)
+
+    phase, events = asyncio.run(main())
+
+    assert phase == "failed"
+    assert not [event for event in events if isinstance(event.record, e.ArtifactWritten)]
+
+
+@pytest.mark.parametrize("moved", [0, 4_000_000_000])
+def test_the_dates_of_files_decide_nothing(halted: Halted, usual: RunResult, moved: int) -> None:
+    """S12."""
+    for path in halted.path.parent.rglob("*"):
+        os.utime(path, (moved, moved))
+
+    assert halted.resume() == usual
+    assert findings(halted.path) == ""
+
+
+def test_a_store_cut_to_nothing_holds_no_run_and_no_success(halted: Halted) -> None:
+    """S12."""
+    halted.path.write_bytes(b"")
+
+    with pytest.raises(InterlockError) as caught:
+        halted.resume()
+
+    assert caught.value.category in (Category.NOT_FOUND, Category.CORRUPT)
+    assert halted.outside.calls == []
