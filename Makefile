@@ -37,6 +37,7 @@ $(STAMP): pyproject.toml requirements/dev.txt $(UV_STAMP)
 	@test -x $(BIN)/python || $(UV) venv --quiet --python $(UV_HOME)/bin/python $(VENV)
 	@$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.txt
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q src/interlock
 	@touch $@
 	@echo "ready: $(BIN)/interlock"
 

@@ -40,6 +40,7 @@ class Outside:
     def __init__(self) -> None:
         self.deliveries: list[Delivery] = []
         self.applied: dict[str, int] = defaultdict(int)
+        self.answers: dict[str, Json] = {}
         self.delays_s: dict[str, float] = {}
         self._keys: set[str] = set()
         self._faults: dict[str, list[tuple[ErrorCode, bool]]] = defaultdict(list)
@@ -65,7 +66,7 @@ class Outside:
             self._keys.update([] if key is None else [key])
         if code is not None:
             raise code.error(f"{name} failed as the test wants it")
-        return {"name": name, "state": f"after {name}"}
+        return self.answers.get(name, {"name": name, "state": f"after {name}"})
 
 
 class OutsideTransport:

@@ -27,7 +27,7 @@ from interlock.engine.fold import RUN_FOLD, RunState, evolve
 from interlock.engine.plan import ExecutionPlan
 from interlock.engine.schedule import ReadyStates
 from interlock.journal.chain import Authorship
-from interlock.journal.errors import CLAIM_LOST, HEAD_MOVED
+from interlock.journal.errors import ARTIFACT_ID_MISMATCH, CLAIM_LOST, HEAD_MOVED
 from interlock.journal.journal import Journal, Loaded, StreamWriter
 from interlock.journal.ports import Blob
 
@@ -131,6 +131,8 @@ class Session:
         """Make an artifact durable before the event that will name it; return its id."""
         blob = Blob(digest(content), kind, content)
         [stored] = await self.journal.store.artifacts.put([blob])
+        if stored != blob.id:
+            raise ARTIFACT_ID_MISMATCH.error("the store names an artifact otherwise than its bytes do (S11)")
         return stored
 
     def _translated(self, fault: BaseException) -> InterlockError:

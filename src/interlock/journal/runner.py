@@ -16,10 +16,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import NODEFAULT, Meta, Struct
 from msgspec.structs import FieldInfo
 
 from interlock.base.canonical import canonical, digest
@@ -70,11 +71,11 @@ def command_digest(name: str, command: Struct) -> str:
 def _given(value: object) -> object:
     """What the digest covers of a value: without defaults, so that a member can be added to any record."""
     if isinstance(value, Struct):
-        config = value.__struct_config__
-        members: dict[str, object] = {} if config.tag_field is None else {config.tag_field: config.tag}
-        for field in msgspec.structs.fields(value):
+        tag, fields = _form(type(value))
+        members = dict(tag)
+        for field in fields:
             member = getattr(value, field.name)
-            if member != _default(field):
+            if member != (field.default if field.default_factory is NODEFAULT else field.default_factory()):
                 members[field.encode_name] = _given(member)
         return members
     if isinstance(value, list | tuple):
@@ -84,8 +85,12 @@ def _given(value: object) -> object:
     return msgspec.to_builtins(value)
 
 
-def _default(field: FieldInfo) -> object:
-    return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+@cache
+def _form(record: type[Struct]) -> tuple[dict[str, object], tuple[FieldInfo, ...]]:
+    """The tag and the fields of a record."""
+    config = record.__struct_config__
+    tag: dict[str, object] = {} if config.tag_field is None else {config.tag_field: config.tag}
+    return tag, msgspec.structs.fields(record)
 
 
 class Runner:

@@ -61,8 +61,8 @@ DAMAGES: dict[str, tuple[str, tuple[object, ...], list[tuple[str, str]]]] = {
         [("event_corrupt", f"{A}#5")],
     ),
     "envelope": (
-        "UPDATE event SET envelope = CAST(replace(envelope, 'ada', 'eve') AS BLOB) "
-        "WHERE stream = (SELECT no FROM stream WHERE id = ?) AND seq = ?",
+        """UPDATE event SET envelope = CAST(replace(envelope, 'ada', 'eve') AS BLOB)
+           WHERE stream = (SELECT no FROM stream WHERE id = ?) AND seq = ?""",
         (A, 6),
         [("event_corrupt", f"{A}#6")],
     ),

@@ -1,0 +1,216 @@
+"""A secret that is planted in every slot of a run is nowhere afterwards (I13, P17)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from interlock.base.errors import InterlockError
+from interlock.base.principal import local_principal
+from interlock.engine import events as e
+from interlock.engine.attempt import Recorder
+from interlock.engine.authoring import Plan
+from interlock.engine.config import RunConfig
+from interlock.engine.context import Context
+from interlock.engine.errors import StateFailure
+from interlock.engine.io.live import IoCall, LiveIo
+from interlock.testing.app import dump
+from interlock.testing.checker import InvariantBroken, check_absent
+from interlock.testing.loop import run
+from tests.simulation.crashes import RUN_ID, World
+from tests.simulation.outside import TIMED_OUT
+from tests.simulation.plans import single, unkeyed
+
+CANARY = "ghp" + "_" + "Kn4rYk4Nn9xQ" * 3
+
+Act = Callable[[Context, LiveIo, Recorder], Awaitable[object]]
+
+
+async def written(ctx: Context, _io: LiveIo, _rec: Recorder) -> None:
+    ctx.write("safe", {"nested": [CANARY]})
+
+
+async def written_as_key(ctx: Context, _io: LiveIo, _rec: Recorder) -> None:
+    ctx.write(f"key of {CANARY}", 1)
+
+
+async def returned(_ctx: Context, _io: LiveIo, _rec: Recorder) -> object:
+    return {"value": CANARY}
+
+
+async def emitted(_ctx: Context, _io: LiveIo, rec: Recorder) -> None:
+    await rec.emit("event", CANARY)
+
+
+async def emitted_as_name(_ctx: Context, _io: LiveIo, rec: Recorder) -> None:
+    await rec.emit(CANARY)
+
+
+async def described(_ctx: Context, _io: LiveIo, rec: Recorder) -> None:
+    await rec.artifact("Output", b"clean", {"origin": CANARY})
+
+
+async def named_as_kind(_ctx: Context, _io: LiveIo, rec: Recorder) -> None:
+    await rec.artifact(CANARY, b"clean")
+
+
+async def asked(_ctx: Context, io: LiveIo, _rec: Recorder) -> None:
+    await io.call(IoCall("outside", {"name": "a", "note": CANARY}, "key"))
+
+
+async def asked_under(_ctx: Context, io: LiveIo, _rec: Recorder) -> None:
+    await io.call(IoCall("outside", {"name": "a"}, CANARY))
+
+
+async def asked_of(_ctx: Context, io: LiveIo, _rec: Recorder) -> None:
+    await io.call(IoCall(CANARY, {"name": "a"}, "key"))
+
+
+async def applied_under(_ctx: Context, io: LiveIo, _rec: Recorder) -> None:
+    await io.call(IoCall("outside", {"name": "a", "write": True}, "key", CANARY))
+
+
+async def recorded(_ctx: Context, io: LiveIo, _rec: Recorder) -> None:
+    await io.record_value("key", [CANARY])
+
+
+async def recorded_under(_ctx: Context, io: LiveIo, _rec: Recorder) -> None:
+    await io.record_value(CANARY, 1)
+
+
+async def drawn_under(_ctx: Context, io: LiveIo, _rec: Recorder) -> None:
+    await io.now(CANARY)
+
+
+async def raised(_ctx: Context, _io: LiveIo, _rec: Recorder) -> None:
+    raise ValueError(CANARY)
+
+
+async def failed(_ctx: Context, _io: LiveIo, _rec: Recorder) -> None:
+    raise StateFailure("broke", f"with {CANARY}", details={"token": CANARY})
+
+
+ACTS = {act.__name__: act for act in (
+    written, written_as_key, returned, emitted, emitted_as_name, described, named_as_kind, asked, asked_under,
+    asked_of, applied_under, recorded, recorded_under, drawn_under, raised, failed,
+)}  # fmt: skip
+
+
+def plan_of(act: Act) -> Callable[[], Plan]:
+    async def only(ctx: Context, io: LiveIo, rec: Recorder) -> Any:  # noqa: ANN401 - whatever the act returns
+        return await act(ctx, io, rec)
+
+    return single(only, side_effects="apply_side_effect")
+
+
+async def told(world: World) -> list[tuple[str, bytes]]:
+    """Everything that surfaces give out about the run, beside what is stored."""
+    app = world.process()
+    reader = app.runs.read
+    answers = (reader.report(RUN_ID), reader.why(RUN_ID), reader.result(RUN_ID), reader.context(RUN_ID))
+    names = ("report", "why", "result", "context")
+    pairs = [(name, msgspec.json.encode(await answer)) for name, answer in zip(names, answers, strict=True)]
+    for verb, given in (("run.status", {"run": RUN_ID}), ("run.events", {"run": RUN_ID}), ("run.list", {})):
+        answered = await app.client(local_principal("ada")).call(verb, given)
+        pairs.append((verb, msgspec.json.encode(answered)))
+    return pairs
+
+
+@pytest.mark.parametrize("profile", ["Minimal", "Verbose"])
+@pytest.mark.parametrize("act", ACTS.values(), ids=ACTS)
+def test_a_canary_in_a_slot_of_a_handler_stands_nowhere(
+    act: Act, profile: Any, caplog: pytest.LogCaptureFixture  # noqa: ANN401 - a literal
+) -> None:
+    """I13, P17, M17."""
+    caplog.set_level(logging.DEBUG)
+
+    async def scenario() -> None:
+        world = World(plan_of(act), config=RunConfig(event_profile=profile))
+        await world.live()
+        assert world.result is not None
+        assert world.result.phase == "failed"
+        places = await dump(world.process().store) + await told(world)
+        check_absent([CANARY.encode()], [*places, ("the logs", caplog.text.encode())])
+
+    run(scenario())
+
+
+SLOTS: dict[str, dict[str, Any]] = {
+    "input": {"given": {"value": [CANARY]}},
+    "input name": {"given": {CANARY: 1}},
+    "configuration": {"config": RunConfig(skip_tags=(CANARY,))},
+}
+
+
+@pytest.mark.parametrize("slot", SLOTS.values(), ids=SLOTS)
+def test_a_canary_in_a_slot_of_a_start_is_refused_and_nothing_is_stored(slot: dict[str, Any]) -> None:
+    """I13, P17: no run, no artifact, and no canary in the error."""
+
+    async def scenario() -> None:
+        world = World(plan_of(emitted), **slot)
+        with pytest.raises(InterlockError) as caught:
+            await world.live()
+        assert caught.value.code == "secrets_detected"
+        fault = f"{caught.value} {caught.value.details} {caught.value.advice}"
+        check_absent([CANARY.encode()], [("the error", fault.encode())])
+        assert await dump(world.process().store) == []
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("slot", ["result", "reason"])
+def test_a_canary_in_a_decision_of_an_operator_is_refused(slot: str) -> None:
+    """I13, P17."""
+
+    async def scenario() -> None:
+        world = World(unkeyed, faults=lambda outside: outside.fail("pay", TIMED_OUT))
+        await world.live()
+        adopt, reason = ({"v": CANARY}, "I looked") if slot == "result" else ({}, f"I saw {CANARY}")
+        runs = world.process().runs
+        with pytest.raises(InterlockError, match="secrets_detected"):
+            await runs.resolve(
+                RUN_ID, "pay", e.Resolution.ADOPT, reason, adopt=adopt, principal=local_principal("ada")
+            )
+        check_absent([CANARY.encode()], await dump(world.process().store))
+
+    run(scenario())
+
+
+def test_a_canary_in_an_answer_of_the_outside_is_not_recorded() -> None:
+    """I13, P17."""
+
+    async def only(io: LiveIo) -> None:
+        await io.call(IoCall("outside", {"name": "echo"}, "key"))
+
+    async def scenario() -> None:
+        world = World(single(only))
+        world.outside.answers["echo"] = {"name": CANARY}
+        await world.live()
+        assert world.outside.count("echo") == 1
+        check_absent([CANARY.encode()], await dump(world.process().store) + await told(world))
+
+    run(scenario())
+
+
+def test_a_canary_in_the_address_of_a_source_is_refused() -> None:
+    """I13: what names the plan is recorded, too."""
+
+    async def scenario() -> None:
+        world = World(plan_of(emitted))
+        app = world.process()
+        with pytest.raises(InterlockError, match="secrets_detected"):
+            await app.runs.start(world.plan(), run_id=RUN_ID, source=f"{CANARY}.module:plan", detach=True)
+        check_absent([CANARY.encode()], await dump(app.store))
+
+    run(scenario())
+
+
+def test_a_canary_that_does_stand_somewhere_is_found() -> None:
+    """I13: the check itself."""
+    with pytest.raises(InvariantBroken, match="I13 .* data x#1") as caught:
+        check_absent([b"not here", CANARY.encode()], [("artifact", b"clean"), ("data x#1", CANARY.encode())])
+    assert CANARY not in str(caught.value)
