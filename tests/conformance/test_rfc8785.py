@@ -59,9 +59,7 @@ def test_what_appendix_b_calls_an_error_is_refused(bits: str) -> None:
     assert refusal.value.code == "json_non_finite"
 
 
-@pytest.mark.parametrize(
-    "count", [1_000, 10_000, pytest.param(1_000_000, marks=pytest.mark.slow)], ids="{:,}".format
-)
+@pytest.mark.parametrize("count", [1_000, 10_000, pytest.param(1_000_000, marks=pytest.mark.slow)], ids="{:,}".format)
 def test_the_generated_doubles_have_the_published_digest(count: int) -> None:
     lines = hashlib.sha256()
     for number in islice(generated(), count):

@@ -26,6 +26,7 @@ from interlock.testing.app import read_run
 
 RUN, OTHER = "01890a5d-ac96-774b-bcce-b302099a8057", "01890a5d-ac96-774b-bcce-b302099a8058"
 STREAM = stream_id("default", "run", RUN)
+SECONDS_MAX = 10
 Answer = TypeVar("Answer")
 
 
@@ -94,7 +95,10 @@ class Halted:
         """Do something with the application on this store."""
 
         async def main() -> Answer:
-            async with App.open(self.path, functions={"read": self.outside.read}, create=True) as app:
+            async with (
+                asyncio.timeout(SECONDS_MAX),
+                App.open(self.path, functions={"read": self.outside.read}) as app,
+            ):
                 app.runs.plans.add(self.plan)
                 return await work(app)
 

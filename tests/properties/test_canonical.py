@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable
 
 import jcs_admit
+import pytest
 import rfc8785
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
@@ -88,12 +89,9 @@ def test_one_value_that_is_not_json_is_refused_wherever_it_stands(value: Json, d
     planted = plant(value, bad, data.draw)
 
     for beside in (0, 0.5):
-        try:
+        with pytest.raises(Invalid) as refusal:
             canonical([beside, planted])
-        except Invalid as fault:
-            assert fault.code == code
-        else:
-            raise AssertionError(f"{code} was expected")
+        assert refusal.value.code == code
 
 
 @st.composite

@@ -67,7 +67,9 @@ SOUND = st.one_of(
     st.uuids().map(str),
     st.text(HEX, min_size=63, max_size=65),
     st.text(max_size=20),
-    st.sampled_from([199, 200, 201, 511, 512, 513]).flatmap(lambda size: st.text("aé\U0001f600").map(lambda t: (t + "b" * size)[:size])),
+    st.sampled_from([199, 200, 201, 511, 512, 513]).flatmap(
+        lambda size: st.text("aé\U0001f600").map(lambda t: (t + "b" * size)[:size])
+    ),
 )
 SCRAP = st.text("aA0_-./ \n\r\t\x00\x1f\x7f\x80\x9f\xa0é\u0661\uff11\u2028\ud800\udfff\U0001f600", max_size=2)
 

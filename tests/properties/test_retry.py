@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,7 +58,7 @@ def test_a_run_tries_as_often_and_waits_as_long_as_its_policy_says(
 
         wanted = min(failures + 1, attempts)
         entered = [each.envelope.at_ms for each in world.log if isinstance(each.record, e.StateEntered)]
-        gaps = [later - earlier for earlier, later in zip(entered, entered[1:], strict=False)]
+        gaps = [later - earlier for earlier, later in pairwise(entered)]
         assert len(tried) == len(entered) == wanted
         assert gaps == [min(base_ms * 2**failed, cap_ms) for failed in range(wanted - 1)]
         assert records(world.log)[-1].status == ("completed" if failures < attempts else "failed")

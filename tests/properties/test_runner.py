@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from interlock.base.errors import InterlockError
+from interlock.base.errors import InterlockError, RateLimited
 from interlock.base.part import DecideContext, Decider, Decision
 from interlock.journal.journal import Fold, Journal
+from interlock.journal.queues import QueueStatistics
 from interlock.journal.runner import Runner
 from interlock.stores.memory import MemoryStore
 from interlock.testing.explorer import explore
@@ -148,6 +149,22 @@ def test_k8_in_one_process_commands_on_one_stream_wait_for_each_other_and_never_
     assert seen == {0}
 
 
+@over_seeds(10)
+async def test_a_crowd_on_one_stream_is_served_in_order_and_beyond_the_bound_refused() -> None:
+    [(journal, runner)] = processes(1, queue_per_stream_max=5)
+
+    outcomes = await asyncio.gather(
+        *(runner.execute(DEPOSIT, Deposit(A, 1), ADA) for _ in range(20)), return_exceptions=True
+    )
+
+    served = [each for each in outcomes if isinstance(each, dict)]
+    refused = [each for each in outcomes if isinstance(each, RateLimited)]
+    assert (len(served) + len(refused), len(served) >= 6, len(refused) > 0) == (20, True, True)
+    assert {each.code for each in refused} == {"queue_full"}
+    assert await balance(journal, A) == len(served)
+    assert runner.statistics() == QueueStatistics(0, 0, len(served), len(refused), 0)
+
+
 # Cached states
 
 
@@ -200,34 +217,36 @@ def test_a_command_reads_only_what_is_new_however_long_the_stream_is() -> None:
     run(main())
 
 
-def test_a_decision_that_cannot_be_folded_leaves_no_half_folded_state() -> None:
+def test_a_fold_that_fails_half_way_leaves_no_half_folded_state() -> None:
     class Sum:
         def __init__(self) -> None:
             self.total = 0
 
+    faults = [KeyError("a fault of the program")]
+    totals: list[int] = []
+
     def count(state: Sum, record: Struct, _place: object) -> Sum:
-        assert isinstance(record, Deposited | Noted)
-        if isinstance(record, Noted):
-            raise KeyError("a fault of the program")
-        state.total += record.amount
+        if isinstance(record, Deposited):
+            state.total += record.amount
+        elif faults:
+            raise faults.pop()
         return state
 
     def decide(states: Mapping[str, Any], command: Deposit, _context: DecideContext) -> Decision:
         totals.append(states[A].total)
-        return {A: (Deposited(command.amount), *((Noted(command.memo),) if command.memo else ()))}
+        return {A: (Deposited(command.amount), Noted("and then"))}
 
-    totals: list[int] = []
     decider = Decider("bank.sum", lambda _: (A,), lambda _: Sum(), decide, count, lambda *_: None)
 
     async def main() -> None:
         [(_, runner)] = processes(1)
-        await runner.execute(decider, Deposit(A, 1), ADA)
-        for _ in range(2):
-            with pytest.raises(KeyError):
-                await runner.execute(decider, Deposit(A, 2, "boom"), ADA)
+        with pytest.raises(KeyError):
+            await runner.execute(decider, Deposit(A, 1), ADA)
+        await runner.execute(decider, Deposit(A, 2), ADA)
+        await runner.execute(decider, Deposit(A, 4), ADA)
 
     run(main())
-    assert totals == [0, 1]
+    assert totals == [0, 1, 3]
 
 
 def test_a_cache_of_no_states_changes_no_result() -> None:

@@ -32,8 +32,10 @@ class Crash(BaseException):
 
 
 class Points:
-    """Counts the points that a process reaches, and kills it at one: that with the number `crash_at` (from 1), or the
-    first with the name `crash_on`."""
+    """Counts the points that a process reaches, and kills it at one of them.
+
+    That is the one with the number `crash_at` (from 1), or the first with the name `crash_on`.
+    """
 
     def __init__(self, crash_at: int | None = None, crash_on: str | None = None) -> None:
         self.crash_at = crash_at
@@ -201,9 +203,7 @@ class World:
         observer = memory_app(self._content.reopen("observer"))
         log = await read_run(observer, RUN_ID)
         plan = self.plan().build()
-        check_run(
-            log, plan=plan, policy=self._config.retry_policy, earlier=self.log, result=self.result
-        )
+        check_run(log, plan=plan, policy=self._config.retry_policy, earlier=self.log, result=self.result)
         await check_artifacts(log, observer.store.artifacts)
         self.log = log
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from msgspec import Raw, Struct
 
 from interlock.base.events import Place
 from interlock.engine import events as e
-from interlock.engine.errors import ErrorCategory, ErrorInfo, StateError
+from interlock.engine.errors import NO_DETAILS, ErrorCategory, ErrorInfo, StateError
 from interlock.engine.fold import RUN_FOLD, RunState, evolve
 from interlock.engine.meta import StateMeta
 from interlock.engine.plan import DependencyEdge, ExecutionPlan, StateNode, StateOutcome
@@ -49,7 +50,7 @@ def node(state_id: str, **options: object) -> StateNode:
 def chain_plan(*nodes: StateNode) -> ExecutionPlan:
     """The states one after the other; by default a, b, c."""
     states = nodes or (node(A), node(B), node(C))
-    edges = [DependencyEdge(one.id, two.id) for one, two in zip(states, states[1:], strict=False)]
+    edges = [DependencyEdge(one.id, two.id) for one, two in pairwise(states)]
     return ExecutionPlan("demo", "1", tuple(states), tuple(edges))
 
 
@@ -65,10 +66,10 @@ def completed(state_id: str, snapshot: str) -> e.StateCompleted:
     return e.StateCompleted(snapshot, state_id)
 
 
-def failed(
-    state_id: str, code: str = "broke", *, retryable: bool = True, snapshot: str | None = None
-) -> e.StateFailed:
-    info = ErrorInfo(category=ErrorCategory.UNKNOWN, code=code, details=None, message="it broke", retryable=retryable)
+def failed(state_id: str, code: str = "broke", *, retryable: bool = True, snapshot: str | None = None) -> e.StateFailed:
+    info = ErrorInfo(
+        category=ErrorCategory.UNKNOWN, code=code, details=NO_DETAILS, message="it broke", retryable=retryable
+    )
     return e.StateFailed(StateError(info, state_id), snapshot, state_id)
 
 

@@ -25,7 +25,7 @@ def write(name: str, key: str | None = None, *, idempotency_key: str | None = No
     return IoCall("outside", {"name": name, "write": True}, key or name, idempotency_key)
 
 
-def single(handler: Handler, **options: Any) -> Callable[[], Plan]:  # noqa: ANN401 - options of Plan.state
+def single(handler: Handler, **options: Any) -> Callable[[], Plan]:
     """A plan of one state, made anew at each call."""
 
     def plan() -> Plan:

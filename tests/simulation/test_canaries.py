@@ -101,7 +101,7 @@ ACTS = {act.__name__: act for act in (
 
 
 def plan_of(act: Act) -> Callable[[], Plan]:
-    async def only(ctx: Context, io: LiveIo, rec: Recorder) -> Any:  # noqa: ANN401 - whatever the act returns
+    async def only(ctx: Context, io: LiveIo, rec: Recorder) -> Any:
         return await act(ctx, io, rec)
 
     return single(only, side_effects="apply_side_effect")
@@ -123,7 +123,9 @@ async def told(world: World) -> list[tuple[str, bytes]]:
 @pytest.mark.parametrize("profile", ["Minimal", "Verbose"])
 @pytest.mark.parametrize("act", ACTS.values(), ids=ACTS)
 def test_a_canary_in_a_slot_of_a_handler_stands_nowhere(
-    act: Act, profile: Any, caplog: pytest.LogCaptureFixture  # noqa: ANN401 - a literal
+    act: Act,
+    profile: Any,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """I13, P17, M17."""
     caplog.set_level(logging.DEBUG)
@@ -172,9 +174,7 @@ def test_a_canary_in_a_decision_of_an_operator_is_refused(slot: str) -> None:
         adopt, reason = ({"v": CANARY}, "I looked") if slot == "result" else ({}, f"I saw {CANARY}")
         runs = world.process().runs
         with pytest.raises(InterlockError, match="secrets_detected"):
-            await runs.resolve(
-                RUN_ID, "pay", e.Resolution.ADOPT, reason, adopt=adopt, principal=local_principal("ada")
-            )
+            await runs.resolve(RUN_ID, "pay", e.Resolution.ADOPT, reason, adopt=adopt, principal=local_principal("ada"))
         check_absent([CANARY.encode()], await dump(world.process().store))
 
     run(scenario())
@@ -211,6 +211,6 @@ def test_a_canary_in_the_address_of_a_source_is_refused() -> None:
 
 def test_a_canary_that_does_stand_somewhere_is_found() -> None:
     """I13: the check itself."""
-    with pytest.raises(InvariantBroken, match="I13 .* data x#1") as caught:
+    with pytest.raises(InvariantBroken, match=r"I13 .* data x#1") as caught:
         check_absent([b"not here", CANARY.encode()], [("artifact", b"clean"), ("data x#1", CANARY.encode())])
     assert CANARY not in str(caught.value)

@@ -63,7 +63,13 @@ class SeededEntropy:
         return b"".join(blocks)[:count]
 
 
+RFC_3339_LAST_MS = 253_402_300_799_999
+"""The last millisecond of the year 9999, where the format ends."""
+
+
 def rfc3339(at_ms: int) -> str:
-    """`at_ms` as people read it: `2026-11-22T02:33:25.123Z`."""
+    """`at_ms` as people read it: `2026-11-22T02:33:25.123Z`; past the year 9999 the bare number, with its unit."""
+    if at_ms > RFC_3339_LAST_MS:
+        return f"{at_ms} ms"
     moment = datetime.fromtimestamp(at_ms / 1000, UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at_ms % 1000:03d}Z"

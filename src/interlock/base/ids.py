@@ -90,9 +90,7 @@ def _checked(rule: _Rule, value: object) -> str:
     if isinstance(value, str) and rule.pattern.match(value):
         return value
     found = f"{len(value)} characters" if isinstance(value, str) else "not a string"
-    raise ID_INVALID.error(
-        f"invalid {rule.kind} ({found}): expected {rule.form}", kind=rule.kind, expected=rule.form
-    )
+    raise ID_INVALID.error(f"invalid {rule.kind} ({found}): expected {rule.form}", kind=rule.kind, expected=rule.form)
 
 
 def shown(value: object, limit: int = 40) -> str:

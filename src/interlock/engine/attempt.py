@@ -92,10 +92,11 @@ class Recorder:
         """Store bytes as an artifact and record that they were written; return the artifact's id."""
         raw = canonical(meta)
         refuse_secrets(raw, "artifact meta")
+        refuse_secrets(fact_key(kind).encode(), "artifact kind")
         if len(raw) > EVENT_PAYLOAD_BYTES_MAX:
             raise EVENT_TOO_LARGE.error("the meta is too large for an event", limit_bytes=EVENT_PAYLOAD_BYTES_MAX)
         session = self._attempt.session
-        stored = await session.store(fact_key(kind), content)
+        stored = await session.store(kind, content)
         if session.config.event_profile != "Minimal":
             await self._attempt.record([e.ArtifactWritten(stored, kind, msgspec.Raw(raw))])
         return stored

@@ -114,7 +114,9 @@ class Context:
 
         Raises: `id_invalid`, `context_serialize_failed`, `secrets_detected`.
         """
-        self.writes[context_key(key)] = encoded(value, f"context value {key}")
+        content = encoded(value, "context value")
+        refuse_secrets(context_key(key).encode(), "context key")
+        self.writes[key] = content
 
     def delete(self, key: str) -> None:
         """Remove `key`; no error where it is absent."""

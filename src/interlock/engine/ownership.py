@@ -37,7 +37,9 @@ class ClaimKeeper:
         try:
             yield
         finally:
-            self._held.pop(claim.stream, None)
+            # This process may have taken the run again meanwhile: that claim is kept.
+            if self._held.get(claim.stream) is claim:
+                del self._held[claim.stream]
 
     async def close(self) -> None:
         """Stop renewing."""

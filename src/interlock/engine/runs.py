@@ -131,6 +131,7 @@ class Runs:
         manifest = RunManifest(execution.op_id, execution.version, params, config, build)
         content = manifest_bytes(manifest)
         refuse_secrets(content, "manifest")
+        refuse_secrets((source or "").encode(), "plan source")
         stream = stream_id(principal.tenant, e.RUN, ids.run_id(run_id))
         [head] = await self._journal.store.events.heads([stream])
         if head == EMPTY:
@@ -138,9 +139,12 @@ class Runs:
                 stream, run_id, execution, config, given, content, source, principal, owned=not detach
             )
             try:
-                return await self._begin(session, detach=detach)
+                result = await self._begin(session, detach=detach)
             except Conflict as fault:
                 _unless_lost(fault)
+                result = None
+            if result is not None:
+                return result
         await self._check_same(stream, run_id, digest(content))
         return await (
             self.read.result(run_id, tenant=principal.tenant) if detach else self._drive_or_watch(stream, run_id)
@@ -178,6 +182,7 @@ class Runs:
 
         Raises: `run_not_found`, `resolve_invalid`, `secrets_detected`, `command_id_conflict`.
         """
+        refuse_secrets(reason.encode("utf-8", "backslashreplace"), "reason")
         payload_id = None
         if action is e.Resolution.ADOPT:
             payload = canonical(adopt)
@@ -216,7 +221,7 @@ class Runs:
         session.fold([*opening, _claimed(claim, 1)] if owned else opening, blobs)
         return session
 
-    async def _begin(self, session: Session, *, detach: bool) -> RunResult:
+    async def _begin(self, session: Session, *, detach: bool) -> RunResult | None:
         if detach:
             await session.flush()
             return result_of(session.run_id, session.state, waiting_of(session.state, None))
@@ -229,11 +234,11 @@ class Runs:
             raise RUN_CONFLICT.error("this run id belongs to a run with another manifest", run_id=run_id)
 
     async def _drive_or_watch(self, stream: str, run_id: str, *, steal: bool = False) -> RunResult:
-        """Drive the run as soon as nobody else does; return when it has ended or waits."""
+        """Drive the run as soon as nobody else does; return when it has ended or waits for somebody."""
         store, settings = self._journal.store, self._settings
         seen = store.doorbell.seen()
+        loaded = await self._journal.load(RUN_FOLD, stream)
         while True:
-            loaded = await self._journal.load(RUN_FOLD, stream)
             if not loaded.state.exists:
                 raise RUN_NOT_FOUND.error("there is no such run", run_id=run_id)
             if loaded.state.status is not None:
@@ -244,61 +249,66 @@ class Runs:
             )
             if isinstance(claim, Held):
                 seen = await store.doorbell.wait(seen, settings.watch_interval_ms)
+                loaded = await self._journal.catch_up(RUN_FOLD, stream, loaded)
                 continue
-            try:
-                with self._keeper.keep(claim):
-                    return await self._own(stream, run_id, claim)
-            except Conflict as fault:
-                _unless_lost(fault)
-                steal = False
+            result = await self._taken(claim, loaded, run_id)
+            if result is not None:
+                return result
+            steal = False
+            loaded = await self._journal.load(RUN_FOLD, stream)
 
-    async def _own(self, stream: str, run_id: str, claim: Claim) -> RunResult:
+    async def _taken(self, claim: Claim, loaded: Loaded[RunState], run_id: str) -> RunResult | None:
+        """Own a claimed run; None when it is to be looked at again."""
+        try:
+            with self._keeper.keep(claim):
+                return await self._own(claim, loaded, run_id)
+        except Conflict as fault:
+            _unless_lost(fault)
+            return None
+
+    async def _own(self, claim: Claim, loaded: Loaded[RunState], run_id: str) -> RunResult | None:
         """Take a claimed run from where its history stands, and drive it."""
         try:
-            loaded = await self._journal.load(RUN_FOLD, stream)  # read after the claim, so that no wake is lost
-            state = loaded.state
-            manifest = await self.read.manifest(state)
-            plan = self.plans.find(state.op_id, state.plan_version, state.plan_source)
-            check_history(state, plan)
-            session = Session(
-                self._journal,
-                loaded,
-                plan,
-                manifest.run_config,
-                self.read.context_at(state.checkpoint),
-                claim,
-                self._settings,
-                run_id,
-            )
-            await session.context.check()  # a checkpoint that is damaged must stop the run before it goes on (S4)
-            entries = await self._inbox(state)
-            session.fold([_claimed(claim, state.epoch + 1), *consequences(state, entries)])
+            # Read after the claim, so that no wake is lost. `loaded` is consumed: the session goes on with it.
+            loaded = await self._journal.catch_up(RUN_FOLD, claim.stream, loaded)
+            session = await self._session(claim, loaded, run_id)
         except BaseException:
-            await self._journal.store.activations.release([claim], None)
+            await self._let_go(claim)
             raise
         return await self._drive(session)
 
-    async def _drive(self, session: Session) -> RunResult:
-        """Drive a session to its end or to a wait that this process does not sit out."""
-        activations = self._journal.store.activations
+    async def _session(self, claim: Claim, loaded: Loaded[RunState], run_id: str) -> Session:
+        state = loaded.state
+        manifest = await self.read.manifest(state)
+        plan = self.plans.find(state.op_id, state.plan_version, state.plan_source)
+        check_history(state, plan)
+        context = self.read.context_at(state.checkpoint)
+        await context.check()  # a checkpoint that is damaged must stop the run before it goes on (S4)
+        session = Session(self._journal, loaded, plan, manifest.run_config, context, claim, self._settings, run_id)
+        entries = await self._inbox(state)
+        session.fold([_claimed(claim, state.epoch + 1), *consequences(state, entries)])
+        return session
+
+    async def _drive(self, session: Session) -> RunResult | None:
+        """Drive a session to its end or to a wait; None once a back-off that this process sits out is over."""
         try:
             decision = await drive(session, self._router)
         except BaseException:
-            # Let the next owner in at once; one that has taken the run already is not touched by this.
-            with suppress(InterlockError):
-                await asyncio.shield(activations.release([session.claim], self._journal.now_ms()))
+            await self._let_go(session.claim)
             raise
         if not isinstance(decision, Stop):
             return result_of(session.run_id, session.state, None)
-        await activations.release([session.claim], decision.until_ms)
-        waiting = waiting_of(session.state, None)
-        if decision.until_ms is None:
-            return result_of(session.run_id, session.state, waiting)
-        delay_ms = decision.until_ms - self._journal.now_ms()
-        if delay_ms > self._settings.backoff_held_ms_max:
-            return result_of(session.run_id, session.state, waiting)
+        await self._journal.store.activations.release([session.claim], decision.until_ms)
+        delay_ms = None if decision.until_ms is None else decision.until_ms - self._journal.now_ms()
+        if delay_ms is None or delay_ms > self._settings.backoff_held_ms_max:
+            return result_of(session.run_id, session.state, waiting_of(session.state, None))
         await asyncio.sleep(max(delay_ms, 0) / 1000)
-        return await self._drive_or_watch(session.state.stream, session.run_id)
+        return None
+
+    async def _let_go(self, claim: Claim) -> None:
+        """Let the next owner in at once; one that has taken the run already is not touched by this."""
+        with suppress(InterlockError):
+            await asyncio.shield(self._journal.store.activations.release([claim], self._journal.now_ms()))
 
     async def _inbox(self, state: RunState) -> list[tuple[Any, Struct]]:
         page = await self._journal.tail(f"{state.stream}/inbox", state.inbox_seq)

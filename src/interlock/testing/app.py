@@ -43,7 +43,9 @@ def memory_app(
     `transports` gives namespaces to transports; `settings` maps sections to values, as a settings file would;
     `seed` draws everything random. Nothing has to be closed. Raises: `setting_unknown`, `setting_invalid`.
     """
-    outside = Part("testing", transports=tuple(TransportFactory(name, _given(each)) for name, each in transports.items()))
+    outside = Part(
+        "testing", transports=tuple(TransportFactory(name, _given(each)) for name, each in transports.items())
+    )
     parts = (*PARTS, outside)
     loaded = settings_loader.load(sections_of(parts), arguments=settings, environ={}, folder=_NO_FOLDER)
     entropy = SeededEntropy(seed)

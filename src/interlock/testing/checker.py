@@ -246,7 +246,9 @@ def _check_result(walk: _Walk, result: RunResult) -> None:
     else:
         told = (walk.ended.status.value, walk.ended.final_snapshot_id or "")
     if (result.phase, result.final_snapshot_id or "") != told:
-        raise InvariantBroken("I15", walk.seq, f"the result says {result.phase}, the log {told[0]}, or of another snapshot")
+        raise InvariantBroken(
+            "I15", walk.seq, f"the result says {result.phase}, the log {told[0]}, or of another snapshot"
+        )
     parked = result.waiting is not None and result.waiting.kind == "parked"
     if parked != walk.parked:
         raise InvariantBroken("I15", walk.seq, "result and log differ on whether the run is parked")

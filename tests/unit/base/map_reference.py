@@ -1,5 +1,7 @@
-"""Format 1 of the persistent map once more, the slow way: from a whole dict, with nothing shared with the product
-but `canonical`. It also keeps nodes for tests, and counts how often they are read.
+"""Format 1 of the persistent map once more, the slow way.
+
+It builds all nodes from a whole dict and shares nothing with the product but `canonical`. Its store keeps nodes for
+tests and remembers which were read.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 import hashlib
 import json
-import time
 import uuid
 from collections import OrderedDict
 from datetime import UTC, datetime

@@ -1,16 +1,18 @@
-"""The persistent map: format 1 to the byte, costs that follow the change, and forged nodes refused."""
+"""The persistent map: format 1 to the byte, what it promises, and costs that follow the change."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import pytest
 
 from interlock.base.canonical import Json, canonical, digest
-from interlock.base.errors import Corruption, Invalid, NotFound
+from interlock.base.errors import Invalid, NotFound
 from interlock.base.merkle_map import EMPTY_NODE, ArtifactRef, MapConflict, MerkleMap, NodesMissing
 from tests.unit.base.map_reference import Store, reference_nodes, sha, stored, writes
 
+T = TypeVar("T")
 HEBREW, EMOJI = "\ufb33", "\U0001f600"
 ABSENT = "0" * 64
 
@@ -34,12 +36,21 @@ def filled(size_bytes: int, key: str) -> dict[str, Json]:
 GOLDEN: dict[str, tuple[dict[str, Json], str]] = {
     "empty": ({}, "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"),
     "one": ({"a": 1}, "fc5e869a579b22c30a52eecbbf8c63944952ab165043239d6dfc867487798afc"),
-    "digits as keys": ({"0": ["n", "0" * 64], "a": ["v", 1], "f": {"n": "a"}}, "6218b1739a153f84dad436d3966379fb24b322161b41eaeac1f1a709a17ebb3c"),
-    "utf-16 order": ({HEBREW: 1, EMOJI: 2, "é": 3, "z": [HEBREW, 1.5, 1e-7]}, "b4de855d7dbcaf0746bb586dc7a6c0ddfea971ae9710060dad0032087fd4cada"),
+    "digits as keys": (
+        {"0": ["n", "0" * 64], "a": ["v", 1], "f": {"n": "a"}},
+        "6218b1739a153f84dad436d3966379fb24b322161b41eaeac1f1a709a17ebb3c",
+    ),
+    "utf-16 order": (
+        {HEBREW: 1, EMOJI: 2, "é": 3, "z": [HEBREW, 1.5, 1e-7]},
+        "b4de855d7dbcaf0746bb586dc7a6c0ddfea971ae9710060dad0032087fd4cada",
+    ),
     "64 entries": (numbered(64), "228b2420c35c2a534afa435788d77a7ddaf43c43a96561637deae41dbf9b0a02"),
     "65 entries": (numbered(65), "41dfbd40a4b80f90a1a0ad2a36fdc4bc42858f5f107fd148575b22bb600545c6"),
     "5000 entries": (numbered(5_000), "1255c61f240ba20cdff5f0e72b00b919001012c111483d369d398c15de760e79"),
-    "large value": ({"large": "x" * 4_095, "small": "x" * 4_094}, "d500dbb127f51ba029b4d10e3a3a6196e10794ef877ef1f97625a254d2761aa5"),
+    "large value": (
+        {"large": "x" * 4_095, "small": "x" * 4_094},
+        "d500dbb127f51ba029b4d10e3a3a6196e10794ef877ef1f97625a254d2761aa5",
+    ),
 }
 
 
@@ -291,7 +302,7 @@ class Brought:
         self.maps = [MerkleMap.load(root_id) for root_id in root_ids]
         self.rounds = 0
 
-    def run(self, operation: Callable[..., object]) -> object:
+    def run(self, operation: Callable[..., T]) -> T:
         while True:
             try:
                 return operation(*self.maps)
@@ -311,12 +322,12 @@ def test_every_operation_says_which_nodes_it_needs() -> None:
     assert read.run(lambda m: m.get_raw("step00500.result")) == b'{"n":500}'
     assert read.rounds <= 3
     listed = Brought(store.blobs, left)
-    assert dict(listed.run(lambda m: list(m.items()))) == writes(content)  # type: ignore[call-overload]
+    assert dict(listed.run(lambda m: list(m.items()))) == writes(content)
     compared = Brought(store.blobs, left, right)
-    assert len(compared.run(lambda a, b: list(a.diff(b)))) == 143  # type: ignore[arg-type]
+    assert len(compared.run(lambda a, b: list(a.diff(b)))) == 143
     assert compared.rounds <= 4  # the two roots, and two levels of both
     written = Brought(store.blobs, left)
-    after, _ = written.run(lambda m: m.update(dict.fromkeys(list(content)[:990])))  # type: ignore[misc]
+    after, _ = written.run(lambda m: m.update(dict.fromkeys(list(content)[:990])))
     assert dict(after.items()) == writes(dict(list(content.items())[990:]))
 
 
@@ -350,117 +361,3 @@ def test_the_next_node_for_a_key_is_named_until_it_can_be_read() -> None:
 def test_what_a_fetch_raises_passes_through() -> None:
     with pytest.raises(NotFound):
         Store().load(ABSENT).get_raw("a")
-
-
-# Forged nodes
-
-
-def leaf(*keys: str) -> bytes:
-    return canonical({key: ["v", 1] for key in keys})
-
-
-def placed(digit: str, count: int) -> list[str]:
-    """The first `count` of the keys `k0`, `k1`, … whose path begins with `digit`."""
-    names = (f"k{index}" for index in range(100_000))
-    found = (name for name in names if sha(name.encode()).startswith(digit))
-    return [next(found) for _ in range(count)]
-
-
-ZEROS, ONES = placed("0", 65), placed("1", 65)
-FORGED_ROOTS = {
-    "no JSON": b"{",
-    "no object": b"[]",
-    "not UTF-8": b'{"\xff":["v",1]}',
-    "too deep": b'{"a":["v",' + b"[" * 4_000 + b"]" * 4_000 + b"]}",
-    "too many entries": leaf(*(f"k{index}" for index in range(65))),
-    "too many bytes": canonical({key: ["v", "x" * 4_000] for key in ("a", "b", "c")}),
-    "a value too large": canonical({"a": ["v", "x" * 4_095]}),
-    "a value not canonical": b'{"a":["v",1.0]}',
-    "a value with its keys out of order": b'{"a":["v",{"b":1,"a":2}]}',
-    "spaces": b'{"a": ["v",1]}',
-    "keys out of order": b'{"b":["v",1],"a":["v",1]}',
-    "keys ordered by code point": f'{{"{HEBREW}":["v",1],"{EMOJI}":["v",1]}}'.encode(),
-    "a key twice": b'{"a":["v",1],"a":["v",1]}',
-    "a key escaped": b'{"\\u0061":["v",1]}',
-    "an empty key": leaf(""),
-    "a key that is none": leaf("a\n"),
-    "an unknown tag": b'{"a":["x",1]}',
-    "no tag": b'{"a":1}',
-    "a pair of three": b'{"a":["v",1,2]}',
-    "leaf and inner node": canonical({"a": ["n", ABSENT], "b": ["v", 1]}),
-    "an artifact id that is none": canonical({"a": ["a", "A" * 64]}),
-    "an artifact that is a number": canonical({"a": ["a", 1]}),
-    "a child id that is none": canonical({"a": ["n", "a"]}),
-    "a place that is none": canonical({"g": ["n", ABSENT]}),
-    "a place of two digits": canonical({"01": ["n", ABSENT]}),
-    "an empty place": canonical({"": ["n", ABSENT]}),
-    "places out of order": b'{"b":["n","%b"],"a":["n","%b"]}' % (b"0" * 64, b"1" * 64),
-}
-
-
-@pytest.mark.parametrize("root", FORGED_ROOTS.values(), ids=FORGED_ROOTS.keys())
-def test_a_forged_root_is_corrupt(root: bytes) -> None:
-    with pytest.raises(Corruption) as refusal:
-        MerkleMap.load(sha(root), {sha(root): root}.__getitem__).get_raw("a")
-
-    assert refusal.value.code == "map_node_corrupt"
-    assert refusal.value.details == {"node": sha(root)}
-
-
-def under(child: bytes, digit: str = "0") -> tuple[bytes, dict[str, bytes]]:
-    root = canonical({digit: ["n", sha(child)], "1": ["n", sha(leaf(*ONES[:1]))]})
-    return root, {sha(part): part for part in (root, child, leaf(*ONES[:1]))}
-
-
-FORGED_CHILDREN = {
-    "a key in the wrong place": leaf(*ZEROS[:63], ONES[0]),
-    "an empty leaf": b"{}",
-    "too many entries": leaf(*ZEROS),
-    "the bytes of another node": b"",
-}
-
-
-@pytest.mark.parametrize("child", FORGED_CHILDREN.values(), ids=FORGED_CHILDREN.keys())
-def test_a_forged_child_is_corrupt(child: bytes) -> None:
-    root, nodes = under(child)
-    if not child:
-        nodes[sha(child)] = leaf(*ZEROS[:1])
-    with pytest.raises(Corruption):
-        MerkleMap.load(sha(root), nodes.__getitem__).get_raw(ZEROS[0])
-
-
-def test_an_inner_node_that_should_be_a_leaf_is_corrupt() -> None:
-    root, nodes = under(leaf(*ZEROS[:63]))
-    fine, sound = under(leaf(*ZEROS[:64]))
-    forged = MerkleMap.load(sha(root), nodes.__getitem__)
-
-    assert len(list(MerkleMap.load(sha(fine), sound.__getitem__).items())) == 65
-    with pytest.raises(Corruption):
-        list(forged.items())
-
-
-def test_a_chain_of_inner_nodes_that_never_ends_is_corrupt() -> None:
-    path = sha(b"a")
-    nodes: dict[str, bytes] = {}
-    child = leaf("a")
-    for depth in reversed(range(66)):
-        nodes[sha(child)] = child
-        child = canonical({path[depth % 64]: ["n", sha(child)]})
-    nodes[sha(child)] = child
-    with pytest.raises(Corruption):
-        MerkleMap.load(sha(child), nodes.__getitem__).get_raw("a")
-
-
-def test_another_spelling_of_a_node_under_its_id_is_corrupt() -> None:
-    spaced = b'{"a": ["v",1]}'
-    with pytest.raises(Corruption):
-        MerkleMap.load(sha(leaf("a")), {sha(leaf("a")): spaced}.__getitem__).get_raw("a")
-
-
-def test_a_damaged_byte_of_any_node_is_corrupt() -> None:
-    store = Store()
-    root_id = store.put(numbered(100))
-    for node_id, content in store.blobs.items():
-        damaged = {**store.blobs, node_id: content.replace(b'"n"', b'"v"', 1)}
-        with pytest.raises(Corruption):
-            list(MerkleMap.load(root_id, damaged.__getitem__).items())

@@ -26,7 +26,7 @@ def edges(plan: ExecutionPlan) -> set[tuple[str, str]]:
     return {(edge.before.split(".")[1], edge.after.split(".")[1]) for edge in plan.edges}
 
 
-def outputs(plan: Plan, given: Any = None) -> dict[str, Any]:  # noqa: ANN401 - free JSON, as a run takes it
+def outputs(plan: Plan, given: Any = None) -> dict[str, Any]:
     """The context that a run of `plan` ends with."""
 
     async def scenario() -> dict[str, Any]:
@@ -38,7 +38,7 @@ def outputs(plan: Plan, given: Any = None) -> dict[str, Any]:  # noqa: ANN401 - 
     return run(scenario())
 
 
-def error_code(plan: Plan, given: Any = None) -> str | None:  # noqa: ANN401 - as above
+def error_code(plan: Plan, given: Any = None) -> str | None:
     """The code with which the first step of a run of `plan` fails."""
 
     async def scenario() -> str | None:
@@ -120,7 +120,7 @@ def test_a_parameter_without_a_type_takes_any_json() -> None:
     plan = Plan("demo")
 
     @plan.state
-    async def echo(value) -> Any:  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN401 - what is tested
+    async def echo(value) -> Any:  # type: ignore[no-untyped-def]  # noqa: ANN001 - what is tested
         return value
 
     assert outputs(plan, {"value": {"a": [1, None]}})["echo"] == {"a": [1, None]}
@@ -206,7 +206,7 @@ def test_a_function_reads_and_is_not_declared_unless_it_says_so() -> None:
     assert not node.declared
 
 
-def refusal_of(write: Any) -> InterlockError:  # noqa: ANN401 - a function of any signature
+def refusal_of(write: Any) -> InterlockError:
     with pytest.raises(InterlockError) as caught:
         write(Plan("demo"))
     return caught.value
@@ -229,7 +229,7 @@ def test_a_name_stands_once() -> None:
 
 
 @pytest.mark.parametrize("before", ["missing", nothing])
-def test_after_names_a_state_that_stands_before(before: Any) -> None:  # noqa: ANN401 - a name or a function
+def test_after_names_a_state_that_stands_before(before: Any) -> None:
     assert refusal_of(lambda plan: plan.state(name="x", after=[before])(nothing)).details["reason"] == "after_unknown"
 
 
@@ -271,7 +271,7 @@ async def placed(value: int, /) -> None:
 
 
 @pytest.mark.parametrize("function", [many, named, placed])
-def test_a_parameter_that_cannot_be_given_by_name_is_refused(function: Any) -> None:  # noqa: ANN401 - as written
+def test_a_parameter_that_cannot_be_given_by_name_is_refused(function: Any) -> None:
     assert refusal_of(lambda plan: plan.state(function)).code == "plan_invalid"
 
 

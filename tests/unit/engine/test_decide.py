@@ -24,16 +24,16 @@ from interlock.engine.meta import StateMeta
 from interlock.engine.plan import DependencyEdge, ExecutionPlan, StateNode
 from interlock.engine.schedule import ReadyStates
 from tests.simulation.histories import (
-    A,
     AFTER_A,
     AFTER_B,
     AFTER_C,
-    B,
-    C,
     DIAGNOSTIC,
     INITIAL,
     PAYLOAD,
     START_MS,
+    A,
+    B,
+    C,
     Idle,
     chain_plan,
     completed,
@@ -270,7 +270,8 @@ def test_a_state_with_a_skipped_tag_is_entered_to_be_skipped() -> None:
     plan = chain_plan(StateNode(A, Idle(StateMeta(tags=("impure", "slow")))))
     config = RunConfig(skip_tags=("other", "slow"))
 
-    for history in ([started()], [started(), entered(A, 0, INITIAL)]):
+    histories: list[list[Struct]] = [[started()], [started(), entered(A, 0, INITIAL)]]
+    for history in histories:
         decision = decided(history, plan=plan, config=config)
         assert isinstance(decision, Enter)
         assert decision.skip
@@ -292,7 +293,14 @@ def test_the_failure_of_an_attempt_with_a_retry_left_schedules_it() -> None:
 def test_the_delay_doubles_with_ordinary_failures_and_not_with_crashes() -> None:
     """P9, M10."""
     policy = RetryPolicy.exponential(9, 100, 10_000)
-    history = [started(), entered(A, 0, INITIAL), orphaned(A), entered(A, 1, INITIAL), failed(A), entered(A, 2, INITIAL)]
+    history = [
+        started(),
+        entered(A, 0, INITIAL),
+        orphaned(A),
+        entered(A, 1, INITIAL),
+        failed(A),
+        entered(A, 2, INITIAL),
+    ]
     info = own_error("broke", "it broke", retryable=True)
 
     records = failure(folded(history), node(A), RunConfig(retry_policy=policy), info, None, START_MS)
@@ -356,7 +364,7 @@ def test_another_plan_with_the_same_states_is_refused() -> None:
 
 def test_every_completed_history_ends_after_its_last_state() -> None:
     """I10."""
-    history = [started()]
+    history: list[Struct] = [started()]
     for state_id, base, after in ((A, INITIAL, AFTER_A), (B, AFTER_A, AFTER_B), (C, AFTER_B, AFTER_C)):
         assert isinstance(decided(history), Enter)
         history += [entered(state_id, 0, base), completed(state_id, after)]

@@ -13,18 +13,18 @@ from interlock.base.events import Place
 from interlock.engine import events as e
 from interlock.engine.fold import RUN_FOLD, RunState, StepStatus, evolve
 from tests.simulation.histories import (
-    A,
     AFTER_A,
     AFTER_B,
     AFTER_C,
-    B,
-    C,
     DIAGNOSTIC,
     INITIAL,
     MANIFEST,
     PAYLOAD,
     START_MS,
     STREAM,
+    A,
+    B,
+    C,
     claimed,
     completed,
     ended,
@@ -201,9 +201,7 @@ IMPOSSIBLE: dict[str, Mutation] = {
     "the inbox is taken twice": doubled(27),
     "I11 entered again after a failure that cannot be retried": replaced(11, failed(B, retryable=False)),
     "I10 completed while a state has failed": lambda history: [*history[:11], ended(AFTER_A)],
-    "a record of the inbox": replaced(
-        6, e.ResolutionRequested(e.Resolution.RETRY, None, None, "", STREAM, A)
-    ),
+    "a record of the inbox": replaced(6, e.ResolutionRequested(e.Resolution.RETRY, None, None, "", STREAM, A)),
 }
 
 

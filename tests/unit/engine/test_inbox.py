@@ -14,10 +14,10 @@ from interlock.engine.io.live import LiveIo
 from interlock.testing.loop import over_seeds, run
 from tests.simulation.crashes import RUN_ID, World, records
 from tests.simulation.histories import (
-    A,
     INITIAL,
     PAYLOAD,
     STREAM,
+    A,
     entered,
     failed,
     folded,

@@ -23,14 +23,14 @@ TOKEN = "ghp" + "_" + "a1B2c3D4e5F6" * 3
 EFFECT: dict[str, Any] = {"side_effects": "apply_side_effect"}
 
 
-async def lived(handler: Handler, world: dict[str, Any] | None = None, **options: Any) -> World:  # noqa: ANN401
+async def lived(handler: Handler, world: dict[str, Any] | None = None, **options: Any) -> World:
     """One life of a run of one state; `options` are the state's."""
     lived = World(single(handler, **options), **(world or {}))
     await lived.live()
     return lived
 
 
-def refused(handler: Handler, **options: Any) -> tuple[str | None, World]:  # noqa: ANN401 - options of Plan.state
+def refused(handler: Handler, **options: Any) -> tuple[str | None, World]:
     """The code with which the state fails."""
     world = run(lived(handler, **options))
     assert world.result is not None
@@ -82,7 +82,7 @@ async def test_a_recorded_answer_is_shared_with_later_states() -> None:
 
         @plan.state
         async def two(one: object, io: LiveIo) -> bool:
-            return one == (await io.call(read("a"))).response
+            return bool(one == (await io.call(read("a"))).response)
 
         return plan
 
@@ -437,7 +437,7 @@ async def test_an_effect_that_a_time_limit_cuts_off_is_in_doubt() -> None:
 
 
 @pytest.mark.parametrize("fault", [BUSY, REFUSED])
-def test_an_effect_that_the_outside_refused_is_settled_and_leaves_no_doubt(fault: Any) -> None:  # noqa: ANN401
+def test_an_effect_that_the_outside_refused_is_settled_and_leaves_no_doubt(fault: Any) -> None:
     async def only(io: LiveIo) -> None:
         await io.call(write("a"))
 
@@ -515,7 +515,7 @@ async def test_io_refuses_once_its_attempt_has_ended() -> None:
 
 
 @pytest.mark.parametrize("profile", ["Minimal", "Normal", "Verbose"])
-def test_facts_and_intents_are_kept_in_every_profile(profile: Any) -> None:  # noqa: ANN401 - a literal
+def test_facts_and_intents_are_kept_in_every_profile(profile: Any) -> None:
     """M7, P5."""
 
     async def only(io: LiveIo) -> None:

@@ -110,9 +110,7 @@ def test_equal_plans_have_equal_fingerprints_whatever_the_order_of_their_edges()
         ExecutionPlan("demo", "1", (node(A), node(C)), (DependencyEdge(A, C),)),
         ExecutionPlan("demo", "1", (node(A), node(B, retry=RetryPolicy.fixed(2))), (DependencyEdge(A, B),)),
         ExecutionPlan("demo", "1", (node(A), node(B, timeout_ms=9)), (DependencyEdge(A, B),)),
-        ExecutionPlan(
-            "demo", "1", (node(A), StateNode(B, Idle(StateMeta(tags=("t",))))), (DependencyEdge(A, B),)
-        ),
+        ExecutionPlan("demo", "1", (node(A), StateNode(B, Idle(StateMeta(tags=("t",))))), (DependencyEdge(A, B),)),
     ],
     ids=["version", "operation", "edges", "ids", "retry", "time limit", "tags"],
 )

@@ -20,7 +20,7 @@ from tests.simulation.plans import Handler, single
 TOKEN = "ghp" + "_" + "a1B2c3D4e5F6" * 3
 
 
-async def lived(handler: Handler, **options: Any) -> World:  # noqa: ANN401 - options of World
+async def lived(handler: Handler, **options: Any) -> World:
     world = World(single(handler), **options)
     await world.live()
     return world
@@ -135,7 +135,7 @@ def test_a_secret_is_refused_and_stands_nowhere(name: str, payload: Json) -> Non
 
 @pytest.mark.parametrize("profile", ["Minimal", "Normal", "Verbose"])
 @pytest.mark.parametrize("payload", [{"password": "hunter2 hunter2"}, float("nan"), object(), "x" * 2_000_000])
-def test_what_cannot_be_recorded_fails_the_attempt_in_every_profile(profile: Any, payload: Any) -> None:  # noqa: ANN401
+def test_what_cannot_be_recorded_fails_the_attempt_in_every_profile(profile: Any, payload: Any) -> None:
     """P5: a dropped event is validated all the same."""
 
     async def only(rec: Recorder) -> None:

@@ -44,9 +44,7 @@ def test_a_cap_below_the_base_wins() -> None:
 
 
 def test_durations_of_the_contract_count_whole_milliseconds() -> None:
-    backoff = Backoff(
-        Exponential=ExponentialBackoff(Duration(0, 1_999_999), Duration(secs=1, nanos=999_999_999))
-    )
+    backoff = Backoff(Exponential=ExponentialBackoff(Duration(0, 1_999_999), Duration(secs=1, nanos=999_999_999)))
 
     assert [delay_ms(RetryPolicy(9, backoff), failed) for failed in (0, 20)] == [1, 1_999]
     assert delay_ms(RetryPolicy(9, Backoff(Fixed=FixedBackoff(Duration(2, 999_999)))), 0) == 2_000

@@ -283,6 +283,7 @@ def test_a_snapshot_of_another_state_is_refused_even_if_its_own_digest_fits() ->
         with pytest.raises(Corruption) as caught:
             await journal.load(ACCOUNT_FOLD, ADA)
         assert code_of(caught) == "event_corrupt"
+        assert "fold snapshot" in caught.value.message
 
     run(main())
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,12 +15,11 @@ from interlock.base.part import DecideContext, Decider, Decision, Refusal
 from interlock.base.principal import Principal
 from interlock.journal.errors import OUTCOME_UNKNOWN
 from interlock.journal.journal import Journal
-from interlock.journal.ports import Append, Appended
-from interlock.journal.queues import QueueStatistics
+from interlock.journal.ports import Append, Appended, Head
 from interlock.journal.runner import COMMAND_INDEX, CommandRow, Runner, command_digest
 from interlock.stores.memory import MemoryStore
 from interlock.testing.clock import VirtualClock
-from interlock.testing.loop import over_seeds, run
+from interlock.testing.loop import run
 from tests.unit.journal.bank import (
     ADA,
     DEPOSIT,
@@ -352,22 +350,6 @@ def test_one_decision_may_be_all_that_is_allowed() -> None:
     run(main())
 
 
-@over_seeds(10)
-async def test_a_crowd_on_one_stream_is_served_in_order_and_beyond_the_bound_refused() -> None:
-    [(journal, runner)] = processes(1, queue_per_stream_max=5)
-
-    outcomes = await asyncio.gather(
-        *(runner.execute(DEPOSIT, Deposit(A, 1), ADA) for _ in range(20)), return_exceptions=True
-    )
-
-    served = [each for each in outcomes if isinstance(each, dict)]
-    refused = [each for each in outcomes if isinstance(each, RateLimited)]
-    assert (len(served) + len(refused), len(served) >= 6, len(refused) > 0) == (20, True, True)
-    assert {each.code for each in refused} == {"queue_full"}
-    assert await balance(journal, A) == len(served)
-    assert runner.statistics() == QueueStatistics(0, 0, len(served), len(refused), 0)
-
-
 # Faults of the store
 
 
@@ -425,6 +407,22 @@ def test_p20_damage_behind_a_cached_state_is_corruption_and_not_contention(membe
         damage(other.store, A, 2, **changes[member])  # type: ignore[arg-type]
         assert isinstance(await refusal(one.execute(DEPOSIT, Deposit(A, 3), ADA)), Corruption)
         assert journal.store.statistics().conflicts == 0
+
+    run(main())
+
+
+def test_a_stream_that_lost_its_end_behind_a_cached_state_is_corruption() -> None:
+    async def main() -> None:
+        [(journal, runner)] = processes(1)
+        await runner.execute(DEPOSIT, Deposit(A, 1), ADA)
+        log = journal.store.events
+
+        class Claiming(CountedEvents):
+            async def heads(self, streams: Sequence[str]) -> list[Head]:
+                return [Head(2, "0" * 64) for _ in streams]
+
+        journal.store.events = Claiming(log)
+        assert isinstance(await refusal(runner.execute(DEPOSIT, Deposit(A, 3), ADA)), Corruption)
 
     run(main())
 

@@ -16,6 +16,7 @@ from interlock.base.part import View
 from interlock.journal import views as views_module
 from interlock.journal.catalogue import EventCatalogue
 from interlock.journal.journal import Journal
+from interlock.journal.ports import ViewRow
 from interlock.journal.views import Views
 from interlock.stores.memory import MemoryStore
 from interlock.testing.loop import over_seeds, run
@@ -167,6 +168,32 @@ async def test_two_processes_that_catch_up_at_once_count_each_event_once() -> No
 
     assert {amount for amount in looks if isinstance(amount, int)} <= {5, 6}
     assert [await look(views) for views in both] == [6, 6]
+
+
+def test_a_page_that_another_process_was_faster_with_is_not_counted_as_seen() -> None:
+    async def main() -> None:
+        store = MemoryStore()
+        journal = open_journal(store)
+        await write(journal, A, *(Deposited(1) for _ in range(5)))
+        views = store.views
+        document = msgspec.json.encode(Balance(A, 2, NOW_MS))
+
+        class Faster:
+            """Others have folded two events just before the first page is written."""
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(views, name)
+
+            async def apply(self, *arguments: Any) -> bool:
+                store.views = views
+                row = ViewRow(A, NOW_MS, {"state": "some"}, document)
+                assert await views.apply(PARTITION, "balances@1", [row], 0, 2)
+                return await views.apply(*arguments)
+
+        store.views = Faster()
+        assert (await Views(journal, [BALANCES]).row(PARTITION, "balances", A)).amount == 5
+
+    run(main())
 
 
 # Versions
