@@ -22,6 +22,8 @@ from interlock.engine.errors import ORPHAN_RECOVERED
 from interlock.engine.reports import RunResult
 from interlock.journal.chain import Recorded
 from interlock.journal.streams import stream_id
+from interlock.parts import installed_parts, sections_of
+from interlock.settings import load
 from interlock.testing.app import read_run
 
 RUN, OTHER = "01890a5d-ac96-774b-bcce-b302099a8057", "01890a5d-ac96-774b-bcce-b302099a8058"
@@ -80,8 +82,10 @@ def plan_of(outside: Outside) -> Plan:
 class Halted:
     """A run that was cut short in its last state, on a store in a file; with `others` of the same plan beside it."""
 
-    def __init__(self, path: Path, *others: str) -> None:
+    def __init__(self, path: Path, *others: str, **settings: dict[str, object]) -> None:
         self.path = path
+        sections = sections_of(installed_parts())
+        self.settings = load(sections, arguments=settings, environ={}, folder=path.parent)
         self.outside = Outside()
         self.plan = plan_of(self.outside)
         for run_id in (RUN, *others):
@@ -95,10 +99,9 @@ class Halted:
         """Do something with the application on this store."""
 
         async def main() -> Answer:
-            async with (
-                asyncio.timeout(SECONDS_MAX),
-                App.open(self.path, functions={"read": self.outside.read}) as app,
-            ):
+            functions = {"read": self.outside.read}
+            opening = App.open(self.path, functions=functions, settings=self.settings)
+            async with asyncio.timeout(SECONDS_MAX), opening as app:
                 app.runs.plans.add(self.plan)
                 return await work(app)
 

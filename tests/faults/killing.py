@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +22,8 @@ from interlock.journal.chain import Recorded
 from interlock.journal.journal import Journal
 from interlock.journal.streams import stream_id
 from interlock.stores.sqlite import open_sqlite
+
+SECONDS_MAX = 30
 
 
 class Zygote:
@@ -52,6 +59,24 @@ class Zygote:
         self._process.communicate(timeout=20)
 
 
+def wait_for(what: Callable[[], bool]) -> None:
+    """Wait until something that another process does has come about."""
+    ends = time.monotonic() + SECONDS_MAX
+    while not what():
+        assert time.monotonic() < ends, "it never came about"
+        time.sleep(0.005)
+
+
+@contextmanager
+def stopped(process: int) -> Iterator[None]:
+    """A process that stands still (SIGSTOP) while the block runs."""
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGCONT)
+
+
 @dataclass
 class Case:
     """One run on one store, driven by processes that may be killed."""
@@ -76,6 +101,10 @@ class Case:
     def gate(self) -> Path:
         """The file that stalling handlers wait for."""
         return self.folder / "outside.log.gate"
+
+    def said(self, word: str) -> list[str]:
+        """What the outside noted behind this word, such as the process that waits in a handler."""
+        return [line.removeprefix(word).strip() for line in self.outside if line.startswith(word)]
 
     def act(self, action: str, kill_at: int | None = None) -> dict[str, Any]:
         return self.zygote.order(**self.order(action, kill_at=kill_at))

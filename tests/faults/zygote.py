@@ -1,8 +1,8 @@
 """A process that forks a fresh copy of itself for each order, so that killing one costs milliseconds, not an import.
 
 An order on standard input is one JSON line: `{"store", "outside", "plan", "run_id", "action", "kill_at"}`, and where
-wanted `settings` (section → name → value), `steal`, `in_files` (the steps of writing a file are operations, too) and
-`barrier` (a file to wait for once the store is open). The child opens the store, starts or resumes the run,
+wanted `settings` (section → name → value), `steal`, `in_files` (the steps of writing a file are operations, too),
+`opened` (a word to note once the store is open) and `barrier` (a file to wait for then). The child opens the store, starts or resumes the run,
 and kills itself with SIGKILL when it reaches the `kill_at`-th durable operation. The answer is one JSON line:
 `{"code", "points", "answer"}`.
 """
@@ -43,6 +43,8 @@ async def act(order: dict[str, Any], points: list[str]) -> dict[str, Any]:
     except InterlockError as fault:
         return {"error": fault.code}
     try:
+        if "opened" in order:
+            plans.note(order["opened"])
         await plans.opened(order.get("barrier"))
         async with App.open(store, settings=settings, functions=plans.FUNCTIONS) as app:
             return await driven(app, order)

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from interlock.app import App
+from interlock.base.errors import ErrorCode
 from interlock.base.events import Claim
 from interlock.engine import events as e
 from interlock.engine.authoring import Plan
@@ -34,10 +35,18 @@ class Crash(BaseException):
 class Points:
     """Counts the points that a process reaches, and kills it at one of them.
 
-    That is the one with the number `crash_at` (from 1), or the first with the name `crash_on`.
+    That is the one with the number `crash_at` (from 1), or the first with the name `crash_on`. At the number of
+    `fault` the store fails with that error instead.
     """
 
-    def __init__(self, crash_at: int | None = None, crash_on: str | None = None) -> None:
+    def __init__(
+        self,
+        crash_at: int | None = None,
+        crash_on: str | None = None,
+        *,
+        fault: tuple[int, ErrorCode] | None = None,
+    ) -> None:
+        self.fault = fault
         self.crash_at = crash_at
         self.crash_on = crash_on
         self.reached: list[str] = []
@@ -65,6 +74,13 @@ class Points:
         if len(self.reached) == self.crash_at or name == self.crash_on:
             self.kill()
             raise Crash(name)
+        if self.fault is not None and len(self.reached) == self.fault[0]:
+            raise self.fault[1].error("the store fails as the test wants it")
+
+    async def pass_by(self, name: str) -> None:
+        """`reach`, after a pause in which others run, as they would while a disk works."""
+        await asyncio.sleep(0)
+        self.reach(name)
 
     def kill(self) -> None:
         """End the process."""
@@ -81,9 +97,9 @@ class PointedArtifacts:
         self._points = points
 
     async def put(self, blobs: Sequence[Blob]) -> list[str]:
-        self._points.reach("put:before")
+        await self._points.pass_by("put:before")
         ids = await self._inner.put(blobs)
-        self._points.reach("put:after")
+        await self._points.pass_by("put:after")
         return ids
 
     async def get(self, ids: Sequence[str]) -> list[bytes]:
@@ -106,15 +122,15 @@ class PointedActivations:
     async def take(
         self, stream: str, kind: str, owner: str, now_ms: int, lease_ms: int, *, steal: bool = False
     ) -> Claim | Held:
-        self._points.reach("take:before")
+        await self._points.pass_by("take:before")
         claim = await self._inner.take(stream, kind, owner, now_ms, lease_ms, steal=steal)
-        self._points.reach("take:after")
+        await self._points.pass_by("take:after")
         return claim
 
     async def release(self, claims: Sequence[Claim], until_ms: int | None) -> None:
-        self._points.reach("release:before")
+        await self._points.pass_by("release:before")
         await self._inner.release(claims, until_ms)
-        self._points.reach("release:after")
+        await self._points.pass_by("release:after")
 
     async def claim(
         self, partition: str, kinds: Sequence[str], owner: str, limit: int, now_ms: int, lease_ms: int
@@ -205,6 +221,9 @@ class World:
         plan = self.plan().build()
         check_run(log, plan=plan, policy=self._config.retry_policy, earlier=self.log, result=self.result)
         await check_artifacts(log, observer.store.artifacts)
+        if log and isinstance(log[-1].record, e.RunCompleted):
+            due_ms = await observer.store.activations.due("default", ["run"], 0)
+            assert due_ms is None, "a run that has ended still wants an owner"
         self.log = log
 
     def lose(self, artifact: str) -> bytes:

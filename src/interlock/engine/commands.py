@@ -139,7 +139,7 @@ async def _start(ctx: CallContext, given: StartInput) -> RunResult:
 
 async def _resume(ctx: CallContext, given: ResumeInput) -> RunResult:
     plan = None if given.plan is None else load_plan(given.plan)
-    return await ctx.services.get(Runs).resume(given.run, plan=plan, steal=given.steal, tenant=ctx.principal.tenant)
+    return await ctx.services.get(Runs).resume(given.run, plan=plan, steal=given.steal, principal=ctx.principal)
 
 
 async def _status(ctx: CallContext, given: RunInput) -> RunReport:

@@ -14,6 +14,7 @@ Whatever is not an `Exception` (cancellation, interrupt) leaves the attempt open
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
 import msgspec
 from msgspec import Raw
@@ -31,6 +32,9 @@ from interlock.engine.io.router import Router
 from interlock.engine.session import Session
 from interlock.journal.errors import ARTIFACT_CORRUPT, ARTIFACT_NOT_FOUND, OUTCOME_UNKNOWN, STORE_CLOSED
 from interlock.journal.ports import Blob
+
+SKIPPED_RECORDS_MAX = 1000
+"""Records of skipped states that share an append."""
 
 _NOT_THE_STATES = (RUN_HELD, STORE_CLOSED, OUTCOME_UNKNOWN, ARTIFACT_NOT_FOUND, ARTIFACT_CORRUPT, MAP_NODE_CORRUPT)
 """The run is no longer ours to write, or its store is damaged: no failure of a state, and nothing may be recorded."""
@@ -53,6 +57,8 @@ async def drive(session: Session, router: Router) -> Stop | End:
         session.fold(decision.records)
         if isinstance(decision, Enter) and decision.skip:
             _skip(session, decision.place)
+            if session.pending >= SKIPPED_RECORDS_MAX:
+                await session.flush()
             continue
         await session.flush()
         if not isinstance(decision, Enter):
@@ -98,8 +104,12 @@ async def _attempt(session: Session, router: Router, place: int) -> None:
 
 
 async def _fail(session: Session, attempt: Attempt, fault: Exception) -> None:
-    if isinstance(fault, InterlockError) and fault.kind in _NOT_THE_STATES:
-        raise fault
+    faults = list(_leaves(fault))
+    for each in faults:
+        if isinstance(each, InterlockError) and each.kind in _NOT_THE_STATES:
+            raise each
+    if len(faults) == 1:
+        [fault] = faults
     info = _redacted(error_info(fault))
     snapshot, blobs = await _diagnosis(session, attempt)
     now_ms = session.clock.now_ms()
@@ -107,6 +117,15 @@ async def _fail(session: Session, attempt: Attempt, fault: Exception) -> None:
         session.state, attempt.node, session.config, info, min(attempt.doubts, default=None), now_ms, snapshot
     )
     session.fold(records, blobs)
+
+
+def _leaves(fault: Exception) -> Iterator[Exception]:
+    """What was raised, one by one: tasks of a group that failed together arrive as one fault."""
+    if isinstance(fault, ExceptionGroup):
+        for each in fault.exceptions:
+            yield from _leaves(each)
+    else:
+        yield fault
 
 
 async def _diagnosis(session: Session, attempt: Attempt) -> tuple[str | None, list[Blob]]:

@@ -32,7 +32,7 @@ class ClaimKeeper:
     def keep(self, claim: Claim) -> Iterator[None]:
         """Renew `claim` while the block runs."""
         self._held[claim.stream] = claim
-        if self._task is None:
+        if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._renew(), name="claim keeper")
         try:
             yield

@@ -94,18 +94,26 @@ class RunReader:
         """A run's state as of now, from the cache and what came since."""
         stream = stream_id(tenant, e.RUN, ids.run_id(run_id))
         async with self._turns.setdefault(stream, asyncio.Lock()):
-            known = self._seen.pop(stream, None)
-            if known is None:
-                loaded = await self._journal.load(RUN_FOLD, stream)
-            else:
-                loaded = await self._journal.catch_up(RUN_FOLD, stream, known)
-            if not loaded.state.exists:
-                raise RUN_NOT_FOUND.error("there is no such run", run_id=run_id)
-            self._seen[stream] = loaded
+            try:
+                loaded = await self._loaded(stream, run_id)
+            finally:
+                if stream not in self._seen:  # a run that cannot be read leaves nothing behind
+                    self._turns.pop(stream, None)
             while len(self._seen) > CACHED_RUNS_MAX:
                 self._turns.pop(self._seen.popitem(last=False)[0], None)
         owner = await self._journal.store.activations.holder(stream, self._journal.now_ms())
         return loaded.state, owner
+
+    async def _loaded(self, stream: str, run_id: str) -> Loaded[RunState]:
+        known = self._seen.pop(stream, None)
+        if known is None:
+            loaded = await self._journal.load(RUN_FOLD, stream)
+        else:
+            loaded = await self._journal.catch_up(RUN_FOLD, stream, known)
+        if not loaded.state.exists:
+            raise RUN_NOT_FOUND.error("there is no such run", run_id=run_id)
+        self._seen[stream] = loaded
+        return loaded
 
     async def manifest(self, state: RunState) -> RunManifest:
         """The manifest of a run, verified."""

@@ -46,6 +46,7 @@ from interlock.engine.provenance import provenance
 from interlock.engine.reader import RunReader
 from interlock.engine.reports import (
     RunResult,
+    Waiting,
     result_of,
     waiting_of,
 )
@@ -147,7 +148,9 @@ class Runs:
                 return result
         await self._check_same(stream, run_id, digest(content))
         return await (
-            self.read.result(run_id, tenant=principal.tenant) if detach else self._drive_or_watch(stream, run_id)
+            self.read.result(run_id, tenant=principal.tenant)
+            if detach
+            else self._drive_or_watch(stream, run_id, principal=principal)
         )
 
     async def resume(
@@ -156,16 +159,18 @@ class Runs:
         *,
         plan: Plan | ExecutionPlan | None = None,
         steal: bool = False,
-        tenant: str = "default",
+        principal: Principal = ENGINE,
     ) -> RunResult:
         """Drive an interrupted run until it ends or waits; while another owner drives it, watch.
 
+        `principal` is recorded as who took it over.
+
         Raises: `run_not_found`, `plan_not_found`, `plan_drifted`, `run_corrupt`; storage errors.
         """
-        stream = stream_id(tenant, e.RUN, ids.run_id(run_id))
+        stream = stream_id(principal.tenant, e.RUN, ids.run_id(run_id))
         if plan is not None:
             self.plans.add(plan)
-        return await self._drive_or_watch(stream, run_id, steal=steal)
+        return await self._drive_or_watch(stream, run_id, principal=principal, steal=steal)
 
     async def resolve(
         self,
@@ -226,82 +231,117 @@ class Runs:
             await session.flush()
             return result_of(session.run_id, session.state, waiting_of(session.state, None))
         with self._keeper.keep(session.claim):
-            return await self._drive(session)
+            result = await self._drive(session)
+        return await self._waited_out(result)
 
     async def _check_same(self, stream: str, run_id: str, manifest_id: str) -> None:
         loaded = await self._journal.load(RUN_FOLD, stream)
         if loaded.state.manifest_id != manifest_id:
             raise RUN_CONFLICT.error("this run id belongs to a run with another manifest", run_id=run_id)
 
-    async def _drive_or_watch(self, stream: str, run_id: str, *, steal: bool = False) -> RunResult:
+    async def _drive_or_watch(
+        self, stream: str, run_id: str, *, principal: Principal = ENGINE, steal: bool = False
+    ) -> RunResult:
         """Drive the run as soon as nobody else does; return when it has ended or waits for somebody."""
         store, settings = self._journal.store, self._settings
         seen = store.doorbell.seen()
         loaded = await self._journal.load(RUN_FOLD, stream)
+        look_ms = 0
         while True:
             if not loaded.state.exists:
                 raise RUN_NOT_FOUND.error("there is no such run", run_id=run_id)
             if loaded.state.status is not None:
                 return result_of(run_id, loaded.state, None)
             now_ms = self._journal.now_ms()
-            claim = await store.activations.take(
-                stream, e.RUN, store.owner, now_ms, settings.claim_lease_ms, steal=steal
-            )
-            if isinstance(claim, Held):
-                seen = await store.doorbell.wait(seen, settings.watch_interval_ms)
-                loaded = await self._journal.catch_up(RUN_FOLD, stream, loaded)
-                continue
-            result = await self._taken(claim, loaded, run_id)
-            if result is not None:
-                return result
-            steal = False
-            loaded = await self._journal.load(RUN_FOLD, stream)
+            # Taking writes, so a watcher that is woken by its owner's appends tries it only now and then.
+            if now_ms >= look_ms or await store.activations.holder(stream, now_ms) is None:
+                look_ms = now_ms + settings.watch_interval_ms
+                claim = await store.activations.take(
+                    stream, e.RUN, store.owner, now_ms, settings.claim_lease_ms, steal=steal
+                )
+                if not isinstance(claim, Held):
+                    result = await self._taken(claim, loaded, run_id, principal)
+                    if result is not None:
+                        return result
+                    steal = False
+                    loaded = await self._journal.load(RUN_FOLD, stream)
+                    continue
+            seen = await store.doorbell.wait(seen, settings.watch_interval_ms)
+            loaded = await self._journal.catch_up(RUN_FOLD, stream, loaded)
 
-    async def _taken(self, claim: Claim, loaded: Loaded[RunState], run_id: str) -> RunResult | None:
+    async def _taken(
+        self, claim: Claim, loaded: Loaded[RunState], run_id: str, principal: Principal
+    ) -> RunResult | None:
         """Own a claimed run; None when it is to be looked at again."""
         try:
             with self._keeper.keep(claim):
-                return await self._own(claim, loaded, run_id)
+                outcome = await self._own(claim, loaded, run_id, principal)
         except Conflict as fault:
             _unless_lost(fault)
             return None
+        return await self._waited_out(outcome)
 
-    async def _own(self, claim: Claim, loaded: Loaded[RunState], run_id: str) -> RunResult | None:
+    async def _own(self, claim: Claim, loaded: Loaded[RunState], run_id: str, principal: Principal) -> RunResult:
         """Take a claimed run from where its history stands, and drive it."""
+        activations = self._journal.store.activations
         try:
             # Read after the claim, so that no wake is lost. `loaded` is consumed: the session goes on with it.
             loaded = await self._journal.catch_up(RUN_FOLD, claim.stream, loaded)
-            session = await self._session(claim, loaded, run_id)
+            entries = await self._inbox(loaded.state)
+            waiting = None if entries else waiting_of(loaded.state, None)
+            if loaded.state.status is not None or (waiting is not None and self._is_still(waiting)):
+                await activations.release([claim], None if waiting is None else waiting.until_ms)
+                return result_of(run_id, loaded.state, waiting)
+            session = await self._session(claim, loaded, run_id, principal)
+            session.fold([_claimed(claim, loaded.state.epoch + 1), *consequences(loaded.state, entries)])
         except BaseException:
             await self._let_go(claim)
             raise
         return await self._drive(session)
 
-    async def _session(self, claim: Claim, loaded: Loaded[RunState], run_id: str) -> Session:
+    def _is_still(self, waiting: Waiting) -> bool:
+        """Whether a run has nothing to do now: then nothing is written by looking at it."""
+        return waiting.kind == "parked" or (waiting.until_ms or 0) > self._journal.now_ms()
+
+    async def _session(self, claim: Claim, loaded: Loaded[RunState], run_id: str, principal: Principal) -> Session:
         state = loaded.state
         manifest = await self.read.manifest(state)
         plan = self.plans.find(state.op_id, state.plan_version, state.plan_source)
         check_history(state, plan)
         context = self.read.context_at(state.checkpoint)
         await context.check()  # a checkpoint that is damaged must stop the run before it goes on (S4)
-        session = Session(self._journal, loaded, plan, manifest.run_config, context, claim, self._settings, run_id)
-        entries = await self._inbox(state)
-        session.fold([_claimed(claim, state.epoch + 1), *consequences(state, entries)])
-        return session
+        return Session(
+            self._journal,
+            loaded,
+            plan,
+            manifest.run_config,
+            context,
+            claim,
+            self._settings,
+            run_id,
+            principal.id,
+        )
 
-    async def _drive(self, session: Session) -> RunResult | None:
-        """Drive a session to its end or to a wait; None once a back-off that this process sits out is over."""
+    async def _drive(self, session: Session) -> RunResult:
+        """Drive a session to its end or to a wait."""
         try:
             decision = await drive(session, self._router)
         except BaseException:
-            await self._let_go(session.claim)
+            if session.begun:  # else the claim was never written, and one of that name is somebody else's
+                await self._let_go(session.claim)
             raise
         if not isinstance(decision, Stop):
             return result_of(session.run_id, session.state, None)
         await self._journal.store.activations.release([session.claim], decision.until_ms)
-        delay_ms = None if decision.until_ms is None else decision.until_ms - self._journal.now_ms()
-        if delay_ms is None or delay_ms > self._settings.backoff_held_ms_max:
-            return result_of(session.run_id, session.state, waiting_of(session.state, None))
+        return result_of(session.run_id, session.state, waiting_of(session.state, None))
+
+    async def _waited_out(self, result: RunResult) -> RunResult | None:
+        """None once a back-off that this process sits out is over; else the result."""
+        if result.waiting is None or result.waiting.until_ms is None:
+            return result
+        delay_ms = result.waiting.until_ms - self._journal.now_ms()
+        if delay_ms > self._settings.backoff_held_ms_max:
+            return result
         await asyncio.sleep(max(delay_ms, 0) / 1000)
         return None
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from msgspec import Struct
 
@@ -77,6 +78,16 @@ class Session:
         """The state and its exact place, for whoever goes on later in this process. Only when nothing is pending."""
         return Loaded(self.state, self._writer.head, self._writer.at_ms)
 
+    @property
+    def begun(self) -> bool:
+        """Whether anything of this session, or of an earlier owner, is durable."""
+        return self._writer.head.seq > 0
+
+    @property
+    def pending(self) -> int:
+        """Records that wait for the next flush."""
+        return len(self._folded)
+
     def fold(self, records: Sequence[Struct], blobs: Sequence[Blob] = ()) -> None:
         """Evolve over records that the next `flush` appends. Nobody else sees them before; if it fails, nobody will."""
         if not self._folded:
@@ -113,8 +124,20 @@ class Session:
     ) -> None:
         """Fold and append `records` with their artifacts, in turn with other calls. An empty list is nothing.
 
-        `check` is called once it is this call's turn, and may raise.
+        `check` is called once it is this call's turn, and may raise. A caller that is cancelled leaves only when
+        the outcome is known: a handler may give up a call, but nobody may lose sight of an append.
         """
+        append = asyncio.ensure_future(self._record(records, blobs, check))
+        try:
+            await asyncio.shield(append)
+        except asyncio.CancelledError:
+            while not append.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([append])
+            append.exception()
+            raise
+
+    async def _record(self, records: Sequence[Struct], blobs: Sequence[Blob], check: Callable[[], None]) -> None:
         async with self._turn:
             check()
             if self._lost is not None:
@@ -143,9 +166,10 @@ class Session:
     def _keep_snapshot(self) -> None:
         """Put a fold snapshot into the next append when enough events have come since the last one.
 
-        The distance grows with the number of states, so that writing snapshots stays a small part of the work.
+        The distance grows with what a snapshot holds, so that writing snapshots stays a small part of the work.
         """
-        behind = self.state.seq - self._snapshot_seq
-        if behind >= max(self.settings.fold_snapshot_events, len(self.state.steps) // 4):
+        behind, state = self.state.seq - self._snapshot_seq, self.state
+        size = len(state.steps) + len(state.facts) + len(state.effect_keys)
+        if behind >= max(self.settings.fold_snapshot_events, size // 4):
             self._snapshot_seq = self.state.seq
             self._rows.append(self.journal.fold_row(RUN_FOLD, self.state.stream, self.loaded))

@@ -98,9 +98,8 @@ class EventCatalogue:
 
     def __init__(self, types: Iterable[EventType]) -> None:
         self._by_name: dict[tuple[str, int], EventType] = {}
-        self._by_record: dict[type[Struct], EventType] = {}
+        self._by_record: dict[type[Struct], tuple[EventType, list[str]]] = {}
         self._decoders: dict[tuple[str, int], Callable[[bytes], Struct]] = {}
-        self._integers: dict[type[Struct], list[str]] = {}
         self._encode = msgspec.json.Encoder().encode
         for kind in types:
             self._add(kind)
@@ -113,10 +112,10 @@ class EventCatalogue:
         if kind.upcast is not None:
             self._decoders[name] = kind.upcast
             return
-        if kind.record in self._by_record or kind.name in {known.name for known in self._by_record.values()}:
+        current = {known.name for known, _ in self._by_record.values()}
+        if kind.record in self._by_record or kind.name in current:
             raise EVENT_TYPE_UNSOUND.error(f"{kind.name} is current twice: give its old version an upcast")
-        self._integers[kind.record] = _proved_members(kind)
-        self._by_record[kind.record] = kind
+        self._by_record[kind.record] = kind, _proved_members(kind)
         self._decoders[name] = msgspec.json.Decoder(kind.record).decode
 
     def encode(self, record: Struct) -> tuple[EventType, bytes]:
@@ -125,10 +124,11 @@ class EventCatalogue:
         Raises: `event_type_unknown` (Corruption) for a record of no part; `json_surrogate`,
         `json_integer_range` (Invalid).
         """
-        kind = self._by_record.get(type(record))
-        if kind is None:
+        found = self._by_record.get(type(record))
+        if found is None:
             raise EVENT_TYPE_UNKNOWN.error(f"no part declares the event {type(record).__name__}")
-        for member in self._integers[type(record)]:
+        kind, with_integers = found
+        for member in with_integers:
             if not _in_range(getattr(record, member)):
                 raise JSON_INTEGER_RANGE.error(f"{kind.name} has an integer outside ±(2^53-1)", type=kind.name)
         return kind, encode_checked(self._encode, record)
@@ -151,4 +151,5 @@ class EventCatalogue:
 
     def current_type(self, record: type[Struct]) -> EventType | None:
         """The declaration under which a record is written today."""
-        return self._by_record.get(record)
+        found = self._by_record.get(record)
+        return None if found is None else found[0]

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from interlock.base.bounds import EVENT_DATA_BYTES_MAX
-from interlock.base.canonical import encode_checked
+from interlock.base.canonical import JSON_SURROGATE
 from interlock.base.errors import InterlockError
 from interlock.base.events import Place, Row
 from interlock.journal.catalogue import EventCatalogue
@@ -125,24 +125,26 @@ def seal(
         if len(data) > EVENT_DATA_BYTES_MAX:
             raise EVENT_TOO_LARGE.error(f"{kind.name} has more than {EVENT_DATA_BYTES_MAX} bytes", type=kind.name)
         salt = _salt(author.salt_key, stream, seq) if kind.erasable else b""
-        envelope = encode_checked(
-            _encode_envelope,
-            Envelope(
-                author.actor,
-                at_ms,
-                author.causation,
-                author.command_digest,
-                author.command_id,
-                author.correlation,
-                hashlib.sha256(salt + data).hexdigest(),
-                FORMAT,
-                prev,
-                seq,
-                stream,
-                kind.name,
-                kind.version,
-            ),
-        )
+        try:
+            envelope = _encode_envelope(
+                Envelope(
+                    author.actor,
+                    at_ms,
+                    author.causation,
+                    author.command_digest,
+                    author.command_id,
+                    author.correlation,
+                    hashlib.sha256(salt + data).hexdigest(),
+                    FORMAT,
+                    prev,
+                    seq,
+                    stream,
+                    kind.name,
+                    kind.version,
+                )
+            )
+        except UnicodeEncodeError:
+            raise JSON_SURROGATE.error("an envelope has text with a lone surrogate") from None
         prev = event_digest(envelope)
         events.append(StoredEvent(stream, seq, prev, envelope, data, salt))
         if kind.index is not None:

@@ -39,6 +39,7 @@ class Batch:
     outcomes: list[Outcome] = field(default_factory=list)
     results: list[object] = field(default_factory=list)
     fault: Exception | None = None
+    wrote: bool = False
 
 
 @dataclass(slots=True)

@@ -114,6 +114,8 @@ class Writer:
             return
         if self._interlude or not self._is_small() or not self._commit_inline():
             self._hand_over()
+        elif not self._queue:
+            self._became_idle()
 
     def _is_small(self) -> bool:
         """Whether committing what is queued holds the loop up no longer than handing it over would."""
@@ -177,7 +179,9 @@ class Writer:
         batch.appends = jobs[0].appends if lone else [append for job in jobs for append in job.appends]
         tasks = [job.task for job in jobs if job.task is not None]
         try:
+            before = self._transactions.connection.total_changes()
             batch.outcomes, batch.results = self._transactions.run(batch.appends, tasks)
+            batch.wrote = self._transactions.connection.total_changes() != before
         except Exception as fault:  # noqa: BLE001 — whatever it is, those who wait must hear of it
             batch.fault = fault
 
@@ -188,10 +192,13 @@ class Writer:
         if self._interlude or self.queued >= self._settings.batch_start_ops:
             self._hand_over()
         elif not self._queue:
-            if self._idle is not None and not self._idle.done():
-                self._idle.set_result(None)
+            self._became_idle()
         elif not self._scheduled:
             self._schedule()
+
+    def _became_idle(self) -> None:
+        if self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
 
     def _settle(self, batch: Batch) -> None:
         """Tell everyone in a batch what became of it."""
@@ -210,7 +217,8 @@ class Writer:
                 result += 1
             if not job.future.done():
                 job.future.set_result(value)
-        self._committed()
+        if batch.wrote:
+            self._committed()
 
     def _count(self, batch: Batch) -> None:
         figures = self.figures
