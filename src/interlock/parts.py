@@ -21,7 +21,6 @@ from interlock.settings import PART as SETTINGS
 from interlock.stores.part import PART as STORES
 from interlock.surfaces.part import PART as SURFACES
 
-
 PARTS: tuple[Part, ...] = (SETTINGS, JOURNAL, STORES, ENGINE, SURFACES, MACHINE)
 """The product's own parts."""
 

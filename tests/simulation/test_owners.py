@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 
 from interlock.app import App
@@ -89,6 +89,30 @@ async def test_of_several_starts_with_one_id_one_starts_and_the_others_attach() 
     assert len(set(map(repr, results))) == 1
 
 
+@over_seeds(100)
+async def test_of_several_starts_with_one_id_within_one_process_one_drives() -> None:
+    """K5, K8: those who were too late give nothing back that is not theirs."""
+    calls: Counter[str] = Counter()
+    world = World(single(counted_only(calls)))
+    app = world.process()
+    results = await asyncio.gather(*(world.drive(app) for _ in range(3)))
+    world.result = results[0]
+    await world.check()
+
+    assert calls == {"only": 1}
+    assert len(set(map(repr, results))) == 1
+
+
+def counted_only(calls: Counter[str]) -> Callable[[], Coroutine[None, None, None]]:
+    """A state that counts its executions."""
+
+    async def only() -> None:
+        calls["only"] += 1
+        await asyncio.sleep(1)
+
+    return only
+
+
 @over_seeds(30)
 async def test_resumes_within_one_process_wait_for_each_other() -> None:
     """K8."""
@@ -108,10 +132,11 @@ async def test_a_resume_while_the_owner_lives_watches_until_the_run_has_ended() 
     """K2: a living owner is not taken for a dead one, however long its state takes."""
     calls: Counter[str] = Counter()
     world = World(counted(calls, seconds=10 * LEASE_S))
-    driving = asyncio.create_task(world.live())
+    driving = asyncio.create_task(world.drive(world.process()))
     await asyncio.sleep(5 * LEASE_S)
     watching = await resumed(world, world.process())
-    await driving
+    world.result = await driving
+    await world.check()
 
     assert watching == world.result
     assert calls == {"one": 1, "two": 1, "three": 1}

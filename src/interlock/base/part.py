@@ -53,7 +53,7 @@ class Command:
 
     `noun` is empty for verbs about the machine itself, which have no route (`machine`). `positional` names the input
     members that a command line takes by place. `example` is one complete command line. `exit_code` derives the exit
-    code from an output where it is not 0 (verbs that drive). `hidden` verbs are not listed for people.
+    code from an output where it is not 0 (verbs that drive). `creates` verbs make the store where there is none.
     """
 
     noun: str
@@ -69,6 +69,7 @@ class Command:
     machine: bool = False
     positional: tuple[str, ...] = ()
     exit_code: Callable[[Any], int] | None = None
+    creates: bool = False
 
     @property
     def name(self) -> str:
@@ -98,6 +99,15 @@ Decision = Mapping[str, Sequence[Struct]] | Refusal
 
 
 @dataclass(frozen=True, slots=True)
+class DeciderSnapshots:
+    """How fold snapshots of a decider's states are named and read, so that a long stream is not folded anew."""
+
+    name: str
+    version: int
+    restore: Callable[[bytes], Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Decider:
     """A life cycle: pure functions from (states, command) to events and from (state, event) to state.
 
@@ -112,6 +122,7 @@ class Decider:
     decide: Callable[[Mapping[str, Any], Any, DecideContext], Decision]
     evolve: Callable[[Any, Struct, Place], Any]
     result: Callable[[Mapping[str, Sequence[Struct]], Any], Any]
+    snapshots: DeciderSnapshots | None = None
 
 
 @dataclass(frozen=True, slots=True)

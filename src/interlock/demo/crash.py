@@ -14,6 +14,11 @@ def arm(folder: Path, name: str) -> None:
     (folder / f"{ARMED}{name}").touch()
 
 
+def armed(folder: Path, name: str) -> bool:
+    """Whether that crash is still to come."""
+    return (folder / f"{ARMED}{name}").exists()
+
+
 def crash_once(folder: str, name: str, process: int | None = None) -> None:
     """Kill `process` (this one by default) if armed; disarm first, so that it happens once."""
     try:

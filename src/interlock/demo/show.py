@@ -19,7 +19,7 @@ from collections import Counter
 from pathlib import Path
 from uuid import uuid4
 
-from interlock.demo.crash import arm
+from interlock.demo.crash import arm, armed
 from interlock.demo.damage import flip_one_byte
 from interlock.demo.errors import DEMO_CLAIM_FAILED, DEMO_FOLDER_TAKEN, DEMO_PROJECT_INVALID
 from interlock.doctor import examine
@@ -96,13 +96,24 @@ async def show(project: Path, folder: Path) -> DemoReport:
     given = {"project": str(place.project), "git": git, "work": str(place.work), "channel": str(place.channel)}
     code = await _interlock(place, "run", "start", PLAN, "--run-id", place.run_id, "--input", json.dumps(given))
     stage.say(f"run {place.run_id}")
-    stage.claim("the process was killed by SIGKILL while it listed materials", holds=code == -signal.SIGKILL)
     first = await _report(place)
+    _refuse_broken(first, code)
+    stage.claim(
+        "the process was killed by SIGKILL while it listed materials",
+        holds=code == -signal.SIGKILL and _running(first) == "materials" and not armed(place.work, "half-way"),
+    )
     _steps(stage, first)
     stage.act("Resume it, and lose the process again: published, and nobody heard")
     code = await _interlock(place, "run", "resume", place.run_id)
-    stage.claim("the channel killed the process after it took the wheel", holds=code == -signal.SIGKILL)
     second = await _report(place)
+    _refuse_broken(second, code)
+    stage.claim(
+        "the channel killed the process after it took the wheel",
+        holds=code == -signal.SIGKILL
+        and _running(second) == "publish"
+        and not armed(place.channel, "unheard")
+        and _published(place) == (1, 1),
+    )
     _steps(stage, second)
     stage.act("Resume it to its end")
     code = await _interlock(place, "run", "resume", place.run_id)
@@ -118,11 +129,12 @@ async def show(project: Path, folder: Path) -> DemoReport:
     stage.claim(f"every chain, artifact and index row verifies: {_counted(report.counts)}", holds=not report.findings)
     named = await _damage(place, stage)
     stage.say("")
-    stage.say(f"The store is left for a look: interlock run status {place.run_id} --store {_shown(place.store)}")
+    stage.say("The store is left for a look:")
+    stage.say(f"  {_program()} run status {place.run_id} --store {_shown(place.store)}")
     return DemoReport(
         run_id=place.run_id,
         phase=last.phase,
-        crashes=2,
+        crashes=sum(step.crashes for step in last.steps),
         repeated_steps=repeated,
         publications=publications,
         deliveries=deliveries,
@@ -155,6 +167,18 @@ async def _report(place: Place) -> RunReport:
     async with App.open(place.store, create=False) as app:
         app.runs.plans.add(load_plan(PLAN))
         return await app.runs.read.report(place.run_id)
+
+
+def _running(report: RunReport) -> str | None:
+    """The step that a dead process left open."""
+    return next((step.name for step in report.steps if step.status == "running"), None)
+
+
+def _refuse_broken(report: RunReport, code: int) -> None:
+    """A project whose release fails is its owner's affair, and named as that. Raises: `demo_project_invalid`."""
+    failed = next((step for step in report.steps if step.status == "failed"), None)
+    if code != -signal.SIGKILL and failed is not None:
+        raise DEMO_PROJECT_INVALID.error(f"{failed.name} of this project failed: {failed.error_message}")
 
 
 def _steps(stage: Stage, report: RunReport) -> None:
@@ -192,14 +216,19 @@ async def _damage(place: Place, stage: Stage) -> str:
     where = flip_one_byte(copy)
     stage.say(f"one byte of event {where} is flipped in {copy.name}")
     report = await examine(copy)
-    named = next((finding for finding in report.findings if where in finding.place), None)
+    named = next((finding for finding in report.findings if finding.place == where), None)
     stage.claim("the examination names that event", holds=named is not None)
     stage.say(f"{named.place}: {named.message}" if named else "")
     return where
 
 
+def _program() -> str:
+    """How the program is called from here: by its name if that finds it, else by its path."""
+    return "interlock" if shutil.which("interlock") else _shown(Path(sys.executable).with_name("interlock"))
+
+
 def _counted(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in counts.items())
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
 
 
 def _shown(path: Path) -> str:

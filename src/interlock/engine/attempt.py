@@ -21,7 +21,7 @@ from interlock.base.ids import artifact_id, fact_key
 from interlock.base.secret_scan import refuse_secrets
 from interlock.engine import events as e
 from interlock.engine.context import Context
-from interlock.engine.errors import ATTEMPT_CLOSED, EVENT_NAME_INVALID
+from interlock.engine.errors import ATTEMPT_CLOSED, EVENT_NAME_INVALID, PAYLOAD_REF_UNKNOWN
 from interlock.engine.plan import StateNode
 from interlock.engine.session import Session
 from interlock.journal.errors import EVENT_TOO_LARGE
@@ -85,8 +85,14 @@ class Recorder:
         records = [_checked(event) for event in events]
         if sum(len(record.payload) for record in records) > EVENT_PAYLOAD_BYTES_MAX:
             raise EVENT_TOO_LARGE.error("the payloads are too large for events", limit_bytes=EVENT_PAYLOAD_BYTES_MAX)
+        await self._check_references([record.payload_ref for record in records if record.payload_ref is not None])
         if self._attempt.session.config.event_profile != "Minimal":
             await self._attempt.record(records)
+
+    async def _check_references(self, ids: Sequence[str]) -> None:
+        """Nothing may name what is not there. Raises: `payload_ref_unknown`."""
+        if ids and not all(await self._attempt.session.journal.store.artifacts.exists(ids)):
+            raise PAYLOAD_REF_UNKNOWN.error("a payload_ref names an artifact that is not stored")
 
     async def artifact(self, kind: str, content: bytes, meta: Json = None) -> str:
         """Store bytes as an artifact and record that they were written; return the artifact's id."""

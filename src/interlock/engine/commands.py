@@ -12,10 +12,11 @@ from msgspec import Meta, Raw, Struct
 
 from interlock.base import ids
 from interlock.base.bounds import PAGE_ITEMS_MAX
+from interlock.base.ids import shown
 from interlock.base.part import CallContext, Command, Effect
 from interlock.engine import events as e
 from interlock.engine.config import RunConfig
-from interlock.engine.errors import RESOLVE_INVALID, RUN_NOT_FOUND
+from interlock.engine.errors import CONTEXT_MISSING_KEY, RESOLUTION_UNCLEAR, RUN_NOT_FOUND
 from interlock.engine.meta import APPLY_SIDE_EFFECT
 from interlock.engine.reports import Reason, RunReport, RunResult
 from interlock.engine.runs import Runs
@@ -117,6 +118,20 @@ class Resolved(Struct, frozen=True):
     action: str
 
 
+class OutputInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a run has come to."""
+
+    run: RunArgument
+    step: Annotated[str | None, Meta(description="One step, or one key of the context; all of it where absent.")] = None
+
+
+class RunOutput(Struct, frozen=True):
+    """The context of a run at its checkpoint: its input, and what its steps returned, by name."""
+
+    run_id: str
+    values: dict[str, Any]
+
+
 class WhyReport(Struct, frozen=True):
     """Why a run is not moving: what is missing, and who can supply it. Empty when nothing is."""
 
@@ -126,7 +141,7 @@ class WhyReport(Struct, frozen=True):
 
 async def _start(ctx: CallContext, given: StartInput) -> RunResult:
     config = RunConfig(skip_tags=(APPLY_SIDE_EFFECT,)) if given.dry_run else RunConfig()
-    return await ctx.services.get(Runs).start(
+    result = await ctx.services.get(Runs).start(
         load_plan(given.plan),
         None if given.input is None else msgspec.json.decode(given.input),
         run_id=given.run_id,
@@ -135,6 +150,7 @@ async def _start(ctx: CallContext, given: StartInput) -> RunResult:
         detach=given.detach,
         principal=ctx.principal,
     )
+    return msgspec.structs.replace(result, detached=given.detach)
 
 
 async def _resume(ctx: CallContext, given: ResumeInput) -> RunResult:
@@ -144,6 +160,16 @@ async def _resume(ctx: CallContext, given: ResumeInput) -> RunResult:
 
 async def _status(ctx: CallContext, given: RunInput) -> RunReport:
     return await ctx.services.get(Runs).read.report(given.run, tenant=ctx.principal.tenant)
+
+
+async def _output(ctx: CallContext, given: OutputInput) -> RunOutput:
+    read = ctx.services.get(Runs).read
+    values = await read.context(given.run, tenant=ctx.principal.tenant)
+    if given.step is None:
+        return RunOutput(given.run, values)
+    if given.step not in values:
+        raise CONTEXT_MISSING_KEY.error(f"the run has no value named {shown(given.step)}", run_id=given.run)
+    return RunOutput(given.run, {given.step: values[given.step]})
 
 
 async def _why(ctx: CallContext, given: RunInput) -> WhyReport:
@@ -190,7 +216,7 @@ async def _resolve(ctx: CallContext, given: ResolveInput) -> Resolved:
         if wanted
     ]
     if len(chosen) != 1:
-        raise RESOLVE_INVALID.error("choose exactly one of adopt, retry and abandon")
+        raise RESOLUTION_UNCLEAR.error("choose exactly one of adopt, retry and abandon")
     adopt = None if given.adopt is None else msgspec.json.decode(given.adopt)
     await ctx.services.get(Runs).resolve(
         given.run,
@@ -204,10 +230,12 @@ async def _resolve(ctx: CallContext, given: ResolveInput) -> Resolved:
     return Resolved(given.run, given.step, chosen[0].value)
 
 
-def outcome_code(result: RunResult | RunReport) -> int:
+def outcome_code(result: RunResult) -> int:
     """Exit code of a verb that drives: 0 completed or started detached, 1 failed or cancelled, 8 waiting."""
+    if result.detached:
+        return 0
     if result.phase == "running":
-        return 0 if result.waiting is not None and result.waiting.kind == "queued" else EXIT_WAITING
+        return EXIT_WAITING
     return 0 if result.phase == "completed" else 1
 
 
@@ -226,6 +254,7 @@ COMMANDS = (
         Effect.STARTS,
         positional=("plan",),
         exit_code=outcome_code,
+        creates=True,
     ),
     Command(
         "run",
@@ -261,6 +290,18 @@ COMMANDS = (
         "run.read",
         Effect.READS,
         positional=("run",),
+    ),
+    Command(
+        "run",
+        "output",
+        OutputInput,
+        RunOutput,
+        _output,
+        "Show what a run has come to: its values by name.",
+        f"interlock run output {_RUN} greet",
+        "run.read",
+        Effect.READS,
+        positional=("run", "step"),
     ),
     Command(
         "run",

@@ -96,7 +96,7 @@ def error_info(fault: BaseException) -> ErrorInfo:
     """The storable description of what a handler raised.
 
     Our own errors keep code, message and details; a `StateFailure` keeps what its author wrote, with details as
-    canonical JSON; any other exception gives `handler_exception` and its class name alone, never its text.
+    canonical JSON; any other exception gives `handler_exception` with its class and place, never its text.
     """
     info = _described(fault)
     # The codes of closures are the engine's: a failure that carried one would be tried again for ever.
@@ -111,10 +111,21 @@ def _described(fault: BaseException) -> ErrorInfo:
     if isinstance(fault, StateFailure):
         details = msgspec.Raw(_details(fault.details))
         return ErrorInfo(fault.category, fault.code, details, fault.message, fault.retryable)
-    name = type(fault).__name__
+    name = type(fault).__name__ + place_of(fault)
     return ErrorInfo(
         ErrorCategory.UNKNOWN, HANDLER_EXCEPTION, NO_DETAILS, f"the handler raised {name}", retryable=False
     )
+
+
+def place_of(fault: BaseException) -> str:
+    """Where an exception came from, as ` at file.py:12`: a place in code holds no secret, its text may."""
+    trace = fault.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return ""
+    file = trace.tb_frame.f_code.co_filename.replace("\\", "/").rpartition("/")[2]
+    return f" at {file}:{trace.tb_lineno}"
 
 
 def _details(details: dict[str, object] | None) -> bytes:
@@ -186,6 +197,15 @@ RESOLVE_INVALID = ErrorCode(
     "resolve_invalid", Category.CONFLICT, "Resolve a step that is parked; `interlock run why` names it."
 )
 EVENT_NAME_INVALID = ErrorCode("event_name_invalid", Category.INVALID, "Name a domain event with a key of your own.")
+PAYLOAD_REF_UNKNOWN = ErrorCode(
+    "payload_ref_unknown", Category.INVALID, "Store the payload first, with `rec.artifact`, and name the id it gives."
+)
+PLAN_IMPORT_FAILED = ErrorCode(
+    "plan_import_failed", Category.INVALID, "Mend the plan's own code at the place named, then start again."
+)
+RESOLUTION_UNCLEAR = ErrorCode(
+    "resolution_unclear", Category.INVALID, "Choose exactly one of --adopt, --retry and --abandon."
+)
 STATE_TIMEOUT = ErrorCode("state_timeout", Category.FAILED, "Give the state more time.", retryable=True)
 
 ERRORS = (
@@ -212,5 +232,8 @@ ERRORS = (
     ATTEMPT_CLOSED,
     RESOLVE_INVALID,
     EVENT_NAME_INVALID,
+    PAYLOAD_REF_UNKNOWN,
+    PLAN_IMPORT_FAILED,
+    RESOLUTION_UNCLEAR,
     STATE_TIMEOUT,
 )

@@ -96,9 +96,12 @@ class ArtifactWritten(Struct, frozen=True):
 
 
 class PlanRecorded(Struct, frozen=True):
-    """Control: which plan the run executes; `source` is how a person named it, if they did."""
+    """Control: which plan the run executes: its outline, stored under its fingerprint.
 
-    fingerprint: str
+    `source` is how a person named it, if they did.
+    """
+
+    fingerprint: ArtifactId
     plan_version: str
     source: str | None
 

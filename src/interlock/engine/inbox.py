@@ -15,7 +15,7 @@ from typing import Any
 from msgspec import Struct
 
 from interlock.base.events import Place
-from interlock.base.part import DecideContext, Decider, Decision, Refusal
+from interlock.base.part import DecideContext, Decider, DeciderSnapshots, Decision, Refusal
 from interlock.engine import events as e
 from interlock.engine.errors import RESOLVE_INVALID, RUN_NOT_FOUND
 from interlock.engine.fold import RUN_FOLD, RunState
@@ -59,12 +59,19 @@ class Resolve(Struct, frozen=True):
         return f"{self.stream}/inbox"
 
 
-def _initial(stream: str) -> Any:
-    return None if stream.endswith("/inbox") else RUN_FOLD.initial(stream)
+def _initial(stream: str) -> RunState | int:
+    """The state of a run, or of an inbox: the place of its last entry."""
+    return 0 if stream.endswith("/inbox") else RUN_FOLD.initial(stream)
 
 
-def _evolve(state: Any, record: Struct, place: Place) -> Any:
-    return state if state is None else evolve_run(state, record, place)
+def _evolve(state: RunState | int, record: Struct, place: Place) -> RunState | int:
+    return place.seq if isinstance(state, int) else evolve_run(state, record, place)
+
+
+def _restore(content: bytes) -> Any:
+    if RUN_FOLD.restore is None:
+        raise ValueError("the fold of runs has snapshots")
+    return RUN_FOLD.restore(content)
 
 
 def _decide(states: Mapping[str, Any], command: Resolve, _ctx: DecideContext) -> Decision:
@@ -74,6 +81,8 @@ def _decide(states: Mapping[str, Any], command: Resolve, _ctx: DecideContext) ->
     parked = run.parked
     if parked is None or command.step not in (parked.state_id, parked.state_id.split(".")[1]):
         return Refusal(RESOLVE_INVALID.error(f"the step {command.step} of this run is not parked"))
+    if states[command.inbox] > run.inbox_seq:
+        return Refusal(RESOLVE_INVALID.error("a decision about this step waits already: resume the run"))
     if command.action is e.Resolution.ADOPT and (parked.fact_key is None or command.payload_id is None):
         return Refusal(RESOLVE_INVALID.error("this step has no effect whose result could be adopted"))
     entry = e.ResolutionRequested(
@@ -89,4 +98,5 @@ RESOLVE = Decider(
     decide=_decide,
     evolve=_evolve,
     result=lambda events, _command: next(iter(events.values()))[0],
+    snapshots=DeciderSnapshots(RUN_FOLD.name, RUN_FOLD.version, _restore),
 )

@@ -14,6 +14,8 @@ Whatever is not an `Exception` (cancellation, interrupt) leaves the attempt open
 from __future__ import annotations
 
 import asyncio
+import logging
+import traceback
 from collections.abc import Iterator
 
 import msgspec
@@ -26,18 +28,28 @@ from interlock.base.secret_scan import redact_error_message, scan_bytes
 from interlock.engine import events as e
 from interlock.engine.attempt import Attempt, Recorder
 from interlock.engine.decide import End, Enter, Stop, decide, failure
-from interlock.engine.errors import EFFECT_UNKNOWN, NO_DETAILS, RUN_HELD, STATE_TIMEOUT, ErrorInfo, error_info
+from interlock.engine.errors import (
+    EFFECT_UNKNOWN,
+    NO_DETAILS,
+    RUN_HELD,
+    STATE_TIMEOUT,
+    ErrorInfo,
+    StateFailure,
+    error_info,
+)
 from interlock.engine.io.live import LiveIo
 from interlock.engine.io.router import Router
 from interlock.engine.session import Session
-from interlock.journal.errors import ARTIFACT_CORRUPT, ARTIFACT_NOT_FOUND, OUTCOME_UNKNOWN, STORE_CLOSED
+from interlock.journal.errors import ERRORS as JOURNAL_ERRORS
+from interlock.journal.errors import EVENT_TOO_LARGE
 from interlock.journal.ports import Blob
 
+_LOG = logging.getLogger("interlock.engine")
 SKIPPED_RECORDS_MAX = 1000
 """Records of skipped states that share an append."""
 
-_NOT_THE_STATES = (RUN_HELD, STORE_CLOSED, OUTCOME_UNKNOWN, ARTIFACT_NOT_FOUND, ARTIFACT_CORRUPT, MAP_NODE_CORRUPT)
-"""The run is no longer ours to write, or its store is damaged: no failure of a state, and nothing may be recorded."""
+_NOT_THE_STATES = frozenset({RUN_HELD, MAP_NODE_CORRUPT, *JOURNAL_ERRORS} - {EVENT_TOO_LARGE})
+"""The run is no longer ours to write, or its store cannot or is damaged: no failure of a state, nothing is recorded."""
 
 
 async def drive(session: Session, router: Router) -> Stop | End:
@@ -110,6 +122,10 @@ async def _fail(session: Session, attempt: Attempt, fault: Exception) -> None:
             raise each
     if len(faults) == 1:
         [fault] = faults
+    if not isinstance(fault, (InterlockError, StateFailure)):
+        # For whoever writes the handler: where it came from. Its text may hold anything, so it is shown nowhere.
+        frames = "".join(traceback.format_tb(fault.__traceback__))
+        _LOG.warning("%s raised %s\n%s", attempt.node.id, type(fault).__name__, frames)
     info = _redacted(error_info(fault))
     snapshot, blobs = await _diagnosis(session, attempt)
     now_ms = session.clock.now_ms()

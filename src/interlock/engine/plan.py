@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Struct
 
-from interlock.base.canonical import canonical_digest
+from interlock.base.canonical import canonical, digest
 from interlock.base.errors import InterlockError
 from interlock.base.ids import OpId, StateId, op_id, state_id
 from interlock.engine.config import RetryPolicy
@@ -89,7 +89,7 @@ class ExecutionPlan:
     def __post_init__(self) -> None:
         op_id(self.op_id)
         _check_states(self.states)
-        object.__setattr__(self, "order", _ordered(self.states, self.edges))
+        object.__setattr__(self, "order", _ordered([node.id for node in self.states], self.edges))
 
     @cached_property
     def index(self) -> dict[StateId, int]:
@@ -103,8 +103,13 @@ class ExecutionPlan:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Digest over ids, edges, metadata and policies; another one means another plan."""
-        return canonical_digest(
+        """Digest of the outline; another one means another plan."""
+        return digest(self.outline)
+
+    @cached_property
+    def outline(self) -> bytes:
+        """Canonical JSON of ids, edges, metadata and policies: the plan without its code, kept with each run."""
+        return canonical(
             {
                 "op_id": self.op_id,
                 "version": self.version,
@@ -118,6 +123,18 @@ class ExecutionPlan:
 
 def _invalid(reason: str, message: str, **details: str | list[str]) -> InterlockError:
     return PLAN_INVALID.error(message, reason=reason, **details)
+
+
+class PlanOutline(Struct, frozen=True):
+    """What a stored outline says of a plan: its states in plan order, and its edges."""
+
+    edges: tuple[tuple[StateId, StateId], ...]
+    states: tuple[tuple[StateId, msgspec.Raw, msgspec.Raw, msgspec.Raw], ...]
+
+    def order(self) -> list[StateId]:
+        """The ids of the states in the order in which they run."""
+        ids = [state[0] for state in self.states]
+        return [ids[place] for place in _ordered(ids, [DependencyEdge(*edge) for edge in self.edges])]
 
 
 def _check_states(states: Sequence[StateNode]) -> None:
@@ -146,9 +163,9 @@ def _successors(index: dict[StateId, int], edges: Sequence[DependencyEdge]) -> t
     return tuple(tuple(sorted(places)) for places in after)
 
 
-def _ordered(states: Sequence[StateNode], edges: Sequence[DependencyEdge]) -> tuple[int, ...]:
+def _ordered(states: Sequence[StateId], edges: Sequence[DependencyEdge]) -> tuple[int, ...]:
     """The first linear extension in plan order, or `plan_invalid`."""
-    index = {node.id: place for place, node in enumerate(states)}
+    index = {state: place for place, state in enumerate(states)}
     for edge in edges:
         for end in (edge.before, edge.after):
             if end not in index:
@@ -168,7 +185,7 @@ def _ordered(states: Sequence[StateNode], edges: Sequence[DependencyEdge]) -> tu
             if waiting[follower] == 0:
                 heapq.heappush(ready, follower)
     if len(order) < len(states):
-        cycle = [states[place].id for place in _cycle(after, waiting)]
+        cycle = [states[place] for place in _cycle(after, waiting)]
         raise _invalid("circular_dependency", f"states wait for each other: {' -> '.join(cycle)}", cycle=cycle)
     return tuple(order)
 

@@ -22,6 +22,7 @@ from interlock.engine.config import RunManifest, read_manifest
 from interlock.engine.context import RunContext
 from interlock.engine.errors import RUN_NOT_FOUND
 from interlock.engine.fold import RUN_FOLD, RunState
+from interlock.engine.plan import PlanOutline
 from interlock.engine.reports import (
     Reason,
     RunReport,
@@ -31,7 +32,6 @@ from interlock.engine.reports import (
     steps_of,
     waiting_of,
 )
-from interlock.engine.sources import Plans
 from interlock.journal.journal import Journal, Loaded
 from interlock.journal.streams import stream_id
 
@@ -41,9 +41,8 @@ CACHED_RUNS_MAX = 64
 class RunReader:
     """Answers about the runs of one journal. One instance serves a process."""
 
-    def __init__(self, journal: Journal, plans: Plans) -> None:
+    def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._plans = plans
         self._seen: OrderedDict[str, Loaded[RunState]] = OrderedDict()
         self._turns: dict[str, asyncio.Lock] = {}
 
@@ -57,7 +56,7 @@ class RunReader:
         state, owner = await self._state(run_id, tenant)
         manifest = await self.manifest(state)
         result = result_of(run_id, state, waiting_of(state, owner))
-        plan = self._plans.known(state.op_id, state.plan_version)
+        [outline] = await self._journal.store.artifacts.get([state.fingerprint])
         return RunReport(
             run_id=run_id,
             op_id=state.op_id,
@@ -70,7 +69,7 @@ class RunReader:
             events=state.seq,
             owner=None if owner is None else owner.owner,
             input=manifest.input_params,
-            steps=steps_of(state, plan),
+            steps=steps_of(state, msgspec.json.decode(outline, type=PlanOutline).order()),
         )
 
     async def why(self, run_id: str, *, tenant: str = "default") -> list[Reason]:

@@ -5,13 +5,14 @@ What it does: turns a folded run into records for surfaces. What it does not do:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
 
 from interlock.base.events import Claim
+from interlock.engine.events import RunStatus
 from interlock.engine.fold import Parked, RunState, Step, StepStatus
-from interlock.engine.plan import ExecutionPlan
 
 RUNNING = "running"
 
@@ -25,13 +26,26 @@ class Waiting(Struct, frozen=True):
     until_ms: int | None = None
 
 
+class RunFailure(Struct, frozen=True):
+    """Why a run failed: the state, and what it failed with."""
+
+    state_id: str
+    code: str
+    message: str
+
+
 class RunResult(Struct, frozen=True):
-    """Summary after start or resume; `phase` is running, completed, failed or cancelled."""
+    """Summary after start or resume; `phase` is running, completed, failed or cancelled.
+
+    `detached` says that the caller wanted no more than the start.
+    """
 
     run_id: str
     phase: str
     waiting: Waiting | None
     final_snapshot_id: str | None
+    error: RunFailure | None = None
+    detached: bool = False
 
 
 class StepReport(Struct, frozen=True):
@@ -95,15 +109,22 @@ def result_of(run_id: str, state: RunState, waiting: Waiting | None) -> RunResul
     """The contract's summary."""
     phase = RUNNING if state.status is None else state.status.value
     final = state.final_snapshot_id if state.status is not None else state.checkpoint or None
-    return RunResult(run_id, phase, waiting, final)
+    return RunResult(run_id, phase, waiting, final, _failure(state))
 
 
-def steps_of(state: RunState, plan: ExecutionPlan | None) -> list[StepReport]:
-    """Every state of the plan in execution order; without the plan, those that the run has entered."""
-    if plan is None:
-        return [_step(state_id, step) for state_id, step in state.steps.items()]
-    ids = [plan.states[place].id for place in plan.order]
-    return [_step(state_id, state.steps.get(state_id)) for state_id in ids]
+def _failure(state: RunState) -> RunFailure | None:
+    """The error of the state that ended a failed run."""
+    if state.status is not RunStatus.FAILED:
+        return None
+    for state_id, step in state.steps.items():
+        if step.status is StepStatus.FAILED and step.error is not None:
+            return RunFailure(state_id, step.error.code, step.error.message)
+    return None
+
+
+def steps_of(state: RunState, order: Sequence[str]) -> list[StepReport]:
+    """Every state of the plan in execution order."""
+    return [_step(state_id, state.steps.get(state_id)) for state_id in order]
 
 
 def _step(state_id: str, step: Step | None) -> StepReport:

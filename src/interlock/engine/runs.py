@@ -58,6 +58,7 @@ from interlock.journal.runner import Runner
 from interlock.journal.streams import stream_id
 
 MANIFEST_KIND = "Manifest"
+PLAN_KIND = "Plan"
 
 
 def _unless_lost(fault: Conflict) -> None:
@@ -96,7 +97,7 @@ class Runs:
         self._router = router
         self._settings = settings
         self._keeper = ClaimKeeper(journal.store.activations, journal.clock, settings.claim_lease_ms)
-        self.read = RunReader(journal, plans)
+        self.read = RunReader(journal)
 
     async def close(self) -> None:
         """Stop renewing claims; runs that are being driven lose them when they lapse."""
@@ -117,8 +118,10 @@ class Runs:
         """Start a run and drive it until it ends or waits; a known id with the same manifest attaches.
 
         `input` is a JSON object or a record: its members are the first context. `detach` returns once the start is
-        durable and leaves the driving to a later `resume`. `principal` is recorded as who started it. Raises: `plan_invalid`, `run_input_invalid`,
-        `run_config_unsupported`, `secrets_detected`, `run_conflict`; storage errors.
+        durable and leaves the driving to a later `resume`. `principal` is recorded as who started it.
+
+        Raises: `plan_invalid`, `run_input_invalid`, `run_config_unsupported`, `secrets_detected`, `run_conflict`;
+        storage errors.
         """
         execution = self.plans.add(plan)
         config = config or RunConfig()
@@ -215,6 +218,7 @@ class Runs:
         if not given:
             blobs = [Blob(context.snapshot_id, SNAPSHOT_KIND, EMPTY_NODE)]
         blobs.append(Blob(digest(manifest), MANIFEST_KIND, manifest))
+        blobs.append(Blob(plan.fingerprint, PLAN_KIND, plan.outline))
         now_ms = self._journal.now_ms()
         claim = Claim(stream, e.RUN, self._journal.store.owner, 1, now_ms + self._settings.claim_lease_ms)
         loaded = Loaded(RUN_FOLD.initial(stream), EMPTY, 0)
@@ -248,13 +252,16 @@ class Runs:
         loaded = await self._journal.load(RUN_FOLD, stream)
         look_ms = 0
         while True:
+            now_ms = self._journal.now_ms()
+            # Asked before the events are read: an owner that is gone because the run has ended shows in them.
+            owner = await store.activations.holder(stream, now_ms)
+            loaded = await self._journal.catch_up(RUN_FOLD, stream, loaded)
             if not loaded.state.exists:
                 raise RUN_NOT_FOUND.error("there is no such run", run_id=run_id)
             if loaded.state.status is not None:
                 return result_of(run_id, loaded.state, None)
-            now_ms = self._journal.now_ms()
-            # Taking writes, so a watcher that is woken by its owner's appends tries it only now and then.
-            if now_ms >= look_ms or await store.activations.holder(stream, now_ms) is None:
+            # Taking writes, so a watcher that its owner's appends wake up tries it only now and then.
+            if owner is None or steal or now_ms >= look_ms:
                 look_ms = now_ms + settings.watch_interval_ms
                 claim = await store.activations.take(
                     stream, e.RUN, store.owner, now_ms, settings.claim_lease_ms, steal=steal
@@ -267,7 +274,6 @@ class Runs:
                     loaded = await self._journal.load(RUN_FOLD, stream)
                     continue
             seen = await store.doorbell.wait(seen, settings.watch_interval_ms)
-            loaded = await self._journal.catch_up(RUN_FOLD, stream, loaded)
 
     async def _taken(
         self, claim: Claim, loaded: Loaded[RunState], run_id: str, principal: Principal
@@ -294,8 +300,8 @@ class Runs:
                 return result_of(run_id, loaded.state, waiting)
             session = await self._session(claim, loaded, run_id, principal)
             session.fold([_claimed(claim, loaded.state.epoch + 1), *consequences(loaded.state, entries)])
-        except BaseException:
-            await self._let_go(claim)
+        except BaseException as fault:
+            await self._let_go(claim, fault)
             raise
         return await self._drive(session)
 
@@ -326,9 +332,9 @@ class Runs:
         """Drive a session to its end or to a wait."""
         try:
             decision = await drive(session, self._router)
-        except BaseException:
+        except BaseException as fault:
             if session.begun:  # else the claim was never written, and one of that name is somebody else's
-                await self._let_go(session.claim)
+                await self._let_go(session.claim, fault)
             raise
         if not isinstance(decision, Stop):
             return result_of(session.run_id, session.state, None)
@@ -345,10 +351,12 @@ class Runs:
         await asyncio.sleep(max(delay_ms, 0) / 1000)
         return None
 
-    async def _let_go(self, claim: Claim) -> None:
-        """Let the next owner in at once; one that has taken the run already is not touched by this."""
+    async def _let_go(self, claim: Claim, fault: BaseException) -> None:
+        """Let the next owner in at once, unless the fault is that there is one: that owner is not touched by this."""
+        lost = isinstance(fault, Conflict) and fault.kind is RUN_HELD
         with suppress(InterlockError):
-            await asyncio.shield(self._journal.store.activations.release([claim], self._journal.now_ms()))
+            due_ms = None if lost else self._journal.now_ms()
+            await asyncio.shield(self._journal.store.activations.release([claim], due_ms))
 
     async def _inbox(self, state: RunState) -> list[tuple[Any, Struct]]:
         page = await self._journal.tail(f"{state.stream}/inbox", state.inbox_seq)

@@ -10,8 +10,10 @@ Rule: importing a module runs its code, so a source is followed only where the c
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
+import logging
 import re
 import sys
 from pathlib import Path
@@ -20,9 +22,10 @@ from types import ModuleType
 from interlock.base.errors import InterlockError
 from interlock.base.ids import shown
 from interlock.engine.authoring import Plan
-from interlock.engine.errors import PLAN_NOT_FOUND
+from interlock.engine.errors import PLAN_IMPORT_FAILED, PLAN_NOT_FOUND, place_of
 from interlock.engine.plan import ExecutionPlan
 
+_LOG = logging.getLogger("interlock.plans")
 _SOURCE = re.compile(r"\A(?P<where>[^:\x00]{1,4000}):(?P<name>[A-Za-z_][A-Za-z0-9_.]{0,200})\Z")
 
 
@@ -70,43 +73,68 @@ def source_folder(source: str) -> str | None:
 def load_plan(source: str) -> ExecutionPlan:
     """The plan that `MODULE:NAME` or `path/to/file.py:NAME` names. Side effect: imports that module.
 
-    Raises: `plan_not_found` if there is no such module or plan; `plan_invalid`.
+    Raises: `plan_not_found` if there is no such module or plan; `plan_import_failed` if its code fails;
+    `plan_invalid`.
     """
     match = _SOURCE.match(source)
     if match is None:
         raise PLAN_NOT_FOUND.error("name a plan as MODULE:PLAN or file.py:PLAN", source=shown(source))
     where, name = match["where"], match["name"]
-    found: object = _module(where)
+    module = _module(where)
+    found: object = module
     for attribute in name.split("."):
         found = getattr(found, attribute, None)
     if isinstance(found, Plan):
         return found.build()
     if isinstance(found, ExecutionPlan):
         return found
-    raise PLAN_NOT_FOUND.error(f"{shown(where, 200)} has no plan named {name}", source=shown(source, 200))
+    known = [each for each, value in vars(module).items() if isinstance(value, (Plan, ExecutionPlan))]
+    has = f"; it has {', '.join(known[:5])}" if known else ""
+    raise PLAN_NOT_FOUND.error(f"{shown(where, 200)} has no plan named {name}{has}", source=shown(source, 200))
 
 
 def _module(where: str) -> ModuleType:
+    """The module of a source. What its code raises is shown on the log, with its place, and never in the error."""
     try:
         if where.endswith(".py"):
             return _module_from_file(Path(where).resolve())
-        if str(Path.cwd()) not in sys.path:
-            sys.path.insert(0, str(Path.cwd()))
+        _import_from(Path.cwd())
         return importlib.import_module(where)
     except InterlockError:
         raise
-    except Exception as fault:
-        # The module's own code ran: name the kind of fault and chain it, but keep its text out of the message.
-        reason = type(fault).__name__
-        raise PLAN_NOT_FOUND.error(f"{shown(where, 200)} cannot be imported ({reason})", reason=reason) from fault
+    except ModuleNotFoundError as fault:
+        if fault.name is not None and where.startswith(fault.name):
+            raise PLAN_NOT_FOUND.error(f"there is no module {shown(fault.name)}", module=shown(fault.name)) from fault
+        raise _import_failed(where, fault) from fault
+    except (Exception, SystemExit) as fault:
+        raise _import_failed(where, fault) from fault
+
+
+def _import_failed(where: str, fault: BaseException) -> InterlockError:
+    _LOG.error("the code of a plan failed", exc_info=fault)
+    place = f"line {fault.lineno}" if isinstance(fault, SyntaxError) else place_of(fault).removeprefix(" at ")
+    return PLAN_IMPORT_FAILED.error(
+        f"{shown(where, 200)} cannot be imported: {type(fault).__name__} at {place}", place=place
+    )
+
+
+def _import_from(folder: Path) -> None:
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
 
 
 def _module_from_file(path: Path) -> ModuleType:
-    name = f"_interlock_plan_{path.stem}"
+    """The module of a file: its own name for each path, its siblings importable, nothing left behind if it fails."""
+    name = f"_interlock_plan_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None or not path.is_file():
         raise PLAN_NOT_FOUND.error(f"there is no file {path.name}", file=path.name)
+    _import_from(path.parent)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
     return module

@@ -207,7 +207,7 @@ class Runner:
 
     async def _load(self, decider: Decider, streams: Sequence[str]) -> dict[str, Loaded[Any]]:
         """The states of the streams as they are now; of cached ones only new events are read."""
-        fold = Fold(decider.name, 1, decider.initial, decider.evolve)
+        fold = _fold_of(decider)
         heads = await self._journal.store.events.heads(streams)
         loaded = {}
         for stream, head in zip(streams, heads, strict=True):
@@ -262,3 +262,11 @@ def _moved(conflict: Conflict) -> bool:
     """
     taken = conflict.kind is INDEX_KEY_TAKEN and conflict.details.get("index") == COMMAND_INDEX
     return taken or conflict.kind is HEAD_MOVED
+
+
+def _fold_of(decider: Decider) -> Fold[Any]:
+    """The fold behind a decider's states, with the snapshots that it reads, if it has any."""
+    snapshots = decider.snapshots
+    if snapshots is None:
+        return Fold(decider.name, 1, decider.initial, decider.evolve)
+    return Fold(snapshots.name, snapshots.version, decider.initial, decider.evolve, restore=snapshots.restore)

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from interlock.base.canonical import digest
 from interlock.base.errors import InterlockError
 from interlock.base.principal import local_principal
 from interlock.engine import events as e
@@ -22,6 +23,8 @@ from interlock.engine.io.live import LiveIo
 from interlock.journal.errors import DISK_FULL
 from interlock.stores.memory import MemoryStore
 from interlock.testing.app import dump, memory_app, read_run
+from interlock.testing.checker import check_run
+from interlock.testing.clock import VirtualClock
 from interlock.testing.loop import over_seeds, run
 from tests.simulation.crashes import RUN_ID, World, effective, error_of, records
 from tests.simulation.outside import BUSY
@@ -609,6 +612,54 @@ def test_a_disk_that_is_full_is_an_error_of_the_store_and_no_failure_of_the_run(
 
     for full_at in range(1, 5):
         run(scenario(full_at))
+
+
+@over_seeds(0)
+async def test_a_loose_snapshot_in_the_store_is_never_adopted() -> None:
+    """M4, C14: however new it is; only an event makes a checkpoint."""
+    world = World(numbers, {"start": 1})
+    await world.live(6)
+    loose = b'{"one":["v",99],"start":["v",99],"two":["v",99]}'
+    world.restore(digest(loose), loose)
+    await world.live()
+
+    assert phase(world) == "completed"
+    assert (await world.context())["two"] == 3
+    named = {each.base_snapshot_id for each in records(world.log) if isinstance(each, e.StateEntered)}
+    assert digest(loose) not in named
+
+
+@pytest.mark.parametrize("jump_ms", [-3_600_000, 3_600_000])
+def test_a_clock_that_jumps_changes_nothing_but_times(jump_ms: int) -> None:
+    """P7, M8: recorded time never runs backwards, and orders nothing."""
+
+    async def scenario() -> None:
+        clock = VirtualClock()
+        app = memory_app(clock=clock)
+        tried: list[int] = []
+        plan = Plan("demo")
+
+        @plan.state(retry=RetryPolicy.fixed(2, 1_000))
+        async def one() -> int:
+            clock.jump(jump_ms)
+            tried.append(1)
+            if len(tried) == 1:
+                raise StateFailure("broke", "it broke", retryable=True)
+            return 1
+
+        @plan.state
+        async def two(one: int) -> int:
+            clock.jump(jump_ms)
+            return one + 1
+
+        result = await app.runs.start(plan, run_id=RUN_ID)
+        log = await read_run(app, RUN_ID)
+        check_run(log, plan=plan.build(), result=result)
+        times = [event.envelope.at_ms for event in log]
+        assert times == sorted(times)
+        assert await app.runs.read.context(RUN_ID) == {"one": 1, "two": 2}
+
+    run(scenario())
 
 
 @over_seeds(0)

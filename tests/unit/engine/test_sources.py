@@ -87,7 +87,7 @@ def test_a_module_that_fails_is_named_without_the_text_of_its_fault(file: Path) 
 
     with pytest.raises(InterlockError, match="RuntimeError") as caught:
         load_plan(f"{file}:plan")
-    assert caught.value.code == "plan_not_found"
+    assert caught.value.code == "plan_import_failed"
     assert "hunter2" not in str(caught.value)
 
 

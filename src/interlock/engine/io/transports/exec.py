@@ -70,6 +70,12 @@ EXEC_FAILED = ErrorCode(
     Category.FAILED,
     "See why the program fails; list the exit code in ok_codes to get its outputs as an answer.",
 )
+EXEC_KILLED = ErrorCode(
+    "exec_killed",
+    Category.UNAVAILABLE,
+    "See who ended the program (memory, an operator): nobody knows how far it had come.",
+    retryable=True,
+)
 EXEC_STDOUT_INVALID_JSON = ErrorCode(
     "exec_stdout_invalid_json", Category.UNAVAILABLE, "Let the program print one JSON value, or ask for text."
 )
@@ -92,6 +98,7 @@ ERRORS = (
     EXEC_STDIN_WRITE_FAILED,
     EXEC_TIMEOUT,
     EXEC_FAILED,
+    EXEC_KILLED,
     EXEC_STDOUT_INVALID_JSON,
     EXEC_STDOUT_TOO_LARGE,
     EXEC_STDERR_TOO_LARGE,
@@ -241,6 +248,8 @@ def _judge(order: ExecRequest, path: str, ended: Ended) -> None:
         raise _fault(EXEC_TIMEOUT, f"{path} did not end within {order.timeout_ms} ms{left}", path, ended)
     if ended.stdin_unread and not ok:
         raise _fault(EXEC_STDIN_WRITE_FAILED, f"{path} failed with its input unread", path, ended)
+    if not ok and (code is None or code < 0):
+        raise _fault(EXEC_KILLED, f"{path} {_how(code)}", path, ended)
     if not ok:
         raise _fault(EXEC_FAILED, f"{path} {_how(code)}", path, ended)
     if ended.stdout.overflowed and order.stdout != "none":
