@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import resource
 import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 
 from interlock import App, Context, ExecutionPlan, StateNode
@@ -44,7 +44,7 @@ def sequence(count: int, *, keys: bool = False) -> ExecutionPlan:
     """A plan of `count` states, each after the one before it."""
     ids = [f"bench.s{number:05d}.main" for number in range(count)]
     states = [StateNode(i, OneKey(f"key_{n:05d}") if keys else NoOperation()) for n, i in enumerate(ids)]
-    edges = [DependencyEdge(before, after) for before, after in zip(ids, ids[1:], strict=False)]
+    edges = [DependencyEdge(before, after) for before, after in pairwise(ids)]
     return ExecutionPlan("bench", "1", tuple(states), tuple(edges))
 
 
@@ -73,8 +73,3 @@ def peak_memory_mb() -> int:
 def median(values: list[float]) -> float:
     """The middle value."""
     return sorted(values)[len(values) // 2]
-
-
-def in_new_loop(work: object) -> object:
-    """Run a coroutine function to its end on a loop of its own."""
-    return asyncio.run(work())  # type: ignore[operator]

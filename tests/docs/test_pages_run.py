@@ -1,7 +1,7 @@
 """Every code block of README and docs is executed, page by page, in an empty folder.
 
-A `python` block that begins with `# file: NAME` is written to that file; any other is run as a program; a `sh` block is run
-by bash. A block that cannot run here is announced by a comment `<!-- not run here: reason; until YYYY-MM-DD -->`.
+A `python` block that begins with `# file: NAME` is written to that file; any other is run as a program; a `sh`
+block is run by bash. A block that cannot run here is announced by a comment `<!-- not run here: reason; until YYYY-MM-DD -->`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()
     for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
-    if re.search(r"^```(python|sh)$", path.read_text("utf-8"), re.MULTILINE) and "docs/reference" not in path.as_posix()
+    if re.search(r"^```(python|sh)$", path.read_text("utf-8"), re.MULTILINE)
 )
-_BLOCK = re.compile(r"(?:<!-- not run here: (?P<skip>.+?); until (?P<until>\S+) -->\n+)?```(?P<kind>python|sh)\n(?P<code>.*?)^```$", re.M | re.S)
+_BLOCK = re.compile(
+    r"(?:<!-- not run here: (?P<skip>.+?); until (?P<until>\S+) -->\n+)?```(?P<kind>python|sh)\n(?P<code>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
 _FILE = re.compile(r"\A# file: (\S+)\n")
 
 

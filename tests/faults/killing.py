@@ -87,10 +87,12 @@ class Case:
     run_id: str = field(default_factory=lambda: str(uuid4()))
     settings: dict[str, dict[str, object]] = field(default_factory=dict)
     in_files: bool = False
+    disk: Path | None = None
 
     @property
     def store(self) -> Path:
-        return self.folder / "store.db"
+        """The store: on a disk of its own, if there is one, so that the outside can be noted when that is full."""
+        return (self.disk or self.folder) / "store.db"
 
     @property
     def outside(self) -> list[str]:
@@ -124,11 +126,11 @@ class Case:
 
     def finish(self, kills: list[int] | None = None) -> dict[str, Any]:
         """Start or resume until nothing is killed any more; each of `kills` kills one try."""
-        for kill_at in [*(kills or []), None]:
+        for kill_at in kills or []:
             done = self.act("start", kill_at)
             if done["code"] == 0:
-                break
-        return done
+                return done
+        return self.act("start", None)
 
     async def events(self) -> list[Recorded]:
         store = await open_sqlite(self.store, create=False)

@@ -9,8 +9,10 @@ import asyncio
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 from interlock import Context, DomainEvent, Io, IoCall, Plan, Recorder, RetryPolicy, StateFailure
+from interlock.base.canonical import Json
 
 OUTSIDE = "OUTSIDE_LOG"
 WAITED_SECONDS_MAX = 60
@@ -41,19 +43,19 @@ def own_gate() -> str:
     return os.environ[OUTSIDE] + ".gate"
 
 
-def read_outside(given: object) -> object:
+def read_outside(given: Any) -> Json:
     """A read: its answer changes with every call, so that a repeated call shows."""
     note("read")
     return {"answer": noted().count("read"), "given": given}
 
 
-def absorb(given: dict[str, str]) -> object:
+def absorb(given: Any) -> Json:
     """An effect that the outside absorbs by its key."""
     note(f"deliver {given['key']}")
     return {"accepted": given["key"]}
 
 
-async def stall(given: dict[str, str]) -> object:
+async def stall(given: Any) -> Json:
     """An effect that takes long: it says which process sends it, and is delivered when the gate opens."""
     note(f"sending {os.getpid()}")
     await opened(own_gate())
@@ -181,9 +183,19 @@ async def produce(ctx: Context, rec: Recorder) -> str:
 async def deliver(io: Io, ctx: Context, produce: str) -> int:
     note("handler deliver")
     await io.call(call("absorb", {"key": "bulk", "of": produce}, "effect:bulk", "bulk"))
-    return len(await ctx.read("bulk"))
+    return len(await ctx.require("bulk", str))
+
+
+heavy = Plan("heavy")
+
+
+@heavy.state
+async def pack(rec: Recorder) -> str:
+    note(f"handler pack {os.getpid()}")
+    await opened(own_gate())
+    return await rec.artifact("Output", b"heavy " * 200_000)
 
 
 PLANS = {
-    plan.op_id: plan for plan in (small, full, unkeyed, stalling, keyed, keyless, bulky)
+    plan.op_id: plan for plan in (small, full, unkeyed, stalling, keyed, keyless, bulky, heavy)
 }

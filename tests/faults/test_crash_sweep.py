@@ -19,7 +19,8 @@ from tests.faults.plans import PLANS
 
 def effective(events: list[Recorded]) -> list[object]:
     """Domain events of attempts that completed, in order, without what only says when: what P1 compares."""
-    found, current = [], []
+    found: list[object] = []
+    current: list[object] = []
     for event in events:
         record = event.record
         if isinstance(record, e.StateEntered):

@@ -28,10 +28,10 @@ from interlock.stores.sqlite import open_sqlite
 from interlock.testing.app import read_run
 from interlock.testing.checker import check_run
 from tests.faults.halting import damage
-from tests.faults.killing import Case, Zygote, wait_for
+from tests.faults.killing import Case, Zygote
 from tests.faults.plans import PLANS
 from tests.faults.test_processes import at_once
-from tests.surfaces.process import PRODUCT, run
+from tests.surfaces.process import PRODUCT
 
 PROCESSES = 4
 ROUNDS = 5
@@ -95,10 +95,11 @@ def test_processes_that_start_one_run_leave_nothing_due_when_it_has_ended(crew: 
 
 def test_watchers_that_come_while_a_run_ends_get_its_result(tmp_path: Path) -> None:
     """K5: none is told that the run is corrupt, whenever it looks."""
-    plan = Plan("brief")
+    plan, entered = Plan("brief"), asyncio.Event()
 
     @plan.state
     async def only() -> int:
+        entered.set()
         await asyncio.sleep(0.02)
         return 1
 
@@ -108,10 +109,12 @@ def test_watchers_that_come_while_a_run_ends_get_its_result(tmp_path: Path) -> N
             watcher.runs.plans.add(plan)
             for turn in range(20):
                 run_id = str(uuid4())
-                driven = asyncio.create_task(owner.runs.start(plan, run_id=run_id))
-                await asyncio.sleep(0.005 + turn % 5 * 0.004)
-                watched = [watcher.runs.resume(run_id) for _ in range(3)]
-                results = await asyncio.gather(driven, *watched)
+                driving = asyncio.create_task(owner.runs.start(plan, run_id=run_id))
+                await entered.wait()
+                entered.clear()
+                await asyncio.sleep(turn % 5 * 0.005)
+                watching = [watcher.runs.resume(run_id) for _ in range(3)]
+                results = await asyncio.gather(driving, *watching)
                 assert results == [results[0]] * 4
                 assert results[0].phase == "completed"
                 assert await owner.store.activations.due("default", [e.RUN], 0) is None
@@ -166,11 +169,11 @@ def test_two_starts_of_one_id_in_one_process_run_its_handler_once(tmp_path: Path
         async with opened(path, **WATCHFUL) as one, opened(path, **WATCHFUL) as other:
             for turn in range(ROUNDS):
                 run_id = str(uuid4())
-                results = await asyncio.gather(
+                first, second = await asyncio.gather(
                     one.runs.start(plan, run_id=run_id), (one, other)[owners - 1].runs.start(plan, run_id=run_id)
                 )
-                assert results == [results[0]] * 2
-                assert results[0].phase == "completed"
+                assert first == second
+                assert first.phase == "completed"
                 assert len(entered) == turn + 1
                 log = await records(one, run_id, plan)
                 assert orphans(log) == 0
@@ -297,10 +300,10 @@ def test_a_watcher_of_an_idle_owner_waits_and_writes_hardly_anything(
             await asyncio.sleep(2)
             commits = watcher.store.statistics().commits - before
             gate.set()
-            return commits, await asyncio.gather(driving, watching)
+            return commits, [await driving, await watching]
 
     commits, results = asyncio.run(main())
-    assert 1 <= takes[0] <= 8
+    assert takes[0] <= 8
     assert commits <= 8
     assert [result.phase for result in results] == ["completed"] * 2
 
@@ -387,69 +390,3 @@ def test_a_failure_in_a_task_group_keeps_its_code_and_may_be_retried(tmp_path: P
     assert result.phase == "failed"
     assert len(entered) == 3
     assert (step.failures, step.error_code, step.error_message) == (3, "not_yet", "come back later")
-
-
-# Starting a known id without driving it
-
-KNOWN = """
-import asyncio
-import os
-from pathlib import Path
-from interlock import Io, IoCall, Plan
-
-running = Plan("running")
-failed = Plan("failed")
-parked = Plan("parked")
-
-
-@running.state
-async def waits() -> int:
-    Path("entered").touch()
-    while not Path("gate").exists():
-        await asyncio.sleep(0.01)
-    return 1
-
-
-@failed.state
-async def fails() -> int:
-    raise ValueError
-
-
-@parked.state(side_effects="apply_side_effect")
-async def dies(io: Io) -> int:
-    request = {"kind": "run_program_v1", "program_path": "/bin/sh", "argv": ["-c", "kill -9 $$"]}
-    await io.call(IoCall("exec", request, "effect:1"))
-    return 1
-"""
-
-
-@pytest.mark.parametrize(("plan", "code", "phase"), [("failed", 1, "failed"), ("parked", 8, "running")])
-def test_a_detached_start_of_a_known_id_exits_0_whatever_became_of_it(
-    tmp_path: Path, plan: str, code: int, phase: str
-) -> None:
-    """The start is durable, which is all that was asked for."""
-    (tmp_path / "known.py").write_text(KNOWN)
-    line = ("run", "start", f"known.py:{plan}", "--run-id", str(uuid4()), "--json")
-    assert run(*line, program=PRODUCT, folder=tmp_path).code == code
-
-    again = run(*line, "--detach", program=PRODUCT, folder=tmp_path)
-
-    assert again.code == 0, again.err
-    assert json.loads(again.out)["phase"] == phase
-
-
-def test_a_detached_start_of_an_id_that_another_process_drives_exits_0_at_once(tmp_path: Path) -> None:
-    (tmp_path / "known.py").write_text(KNOWN)
-    line = ("run", "start", "known.py:running", "--run-id", str(uuid4()), "--json")
-    owner = subprocess.Popen([*PRODUCT, *line], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    try:
-        wait_for((tmp_path / "entered").exists)
-        again = run(*line, "--detach", program=PRODUCT, folder=tmp_path)
-
-        assert again.code == 0, again.err
-        assert json.loads(again.out)["phase"] == "running"
-    finally:
-        (tmp_path / "gate").touch()
-        out, _ = owner.communicate(timeout=SECONDS_MAX)
-    assert owner.returncode == 0
-    assert json.loads(out)["phase"] == "completed"

@@ -2,7 +2,8 @@
 
 An order on standard input is one JSON line: `{"store", "outside", "plan", "run_id", "action", "kill_at"}`, and where
 wanted `settings` (section → name → value), `steal`, `in_files` (the steps of writing a file are operations, too),
-`opened` (a word to note once the store is open) and `barrier` (a file to wait for then). The child opens the store, starts or resumes the run,
+`opened` (a word to note once the store is open), `barrier` (a file to wait for then) and `file_bytes_max` (no file may
+grow beyond). The child opens the store, starts or resumes the run,
 and kills itself with SIGKILL when it reaches the `kill_at`-th durable operation. The answer is one JSON line:
 `{"code", "points", "answer"}`.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable
@@ -34,6 +36,8 @@ async def act(order: dict[str, Any], points: list[str]) -> dict[str, Any]:
             dying()
             os.kill(os.getpid(), signal.SIGKILL)
 
+    if "file_bytes_max" in order:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_bytes_max"], resource.RLIM_INFINITY))
     if order.get("in_files"):
         watch_files(reached)
     sections = sections_of(installed_parts())

@@ -233,6 +233,7 @@ TOY = Part(
             handler=add,
             positional=("name",),
             effect=Effect.CHANGES,
+            creates=True,
             example="interlock counter add apples --by 3",
         ),
         command("list", output=ListOutput, handler=listing),
@@ -269,6 +270,7 @@ TOY = Part(
             handler=run_start,
             effect=Effect.STARTS,
             positional=("plan",),
+            creates=True,
             example="interlock run start toy",
         ),
         command(

@@ -74,8 +74,8 @@ class Place(Struct, frozen=True):
 class EventType:
     """One version of one type of event.
 
-    `name` is the envelope's `type`, `<part>.<name>`; `erasable` gives its data a salt; `upcast` turns the bytes of this old version into
-    today's record; `index` derives rows, pure.
+    `name` is the envelope's `type`, `<part>.<name>`; `erasable` gives its data a salt; `upcast` turns the bytes of this
+    old version into today's record; `index` derives rows, pure.
     """
 
     name: str

@@ -21,7 +21,7 @@ from uuid import uuid4
 
 from interlock.demo.crash import arm, armed
 from interlock.demo.damage import flip_one_byte
-from interlock.demo.errors import DEMO_CLAIM_FAILED, DEMO_FOLDER_TAKEN, DEMO_PROJECT_INVALID
+from interlock.demo.errors import DEMO_CLAIM_FAILED, DEMO_FOLDER_TAKEN, DEMO_FOLDER_UNWRITABLE, DEMO_PROJECT_INVALID
 from interlock.doctor import examine
 from interlock.engine.reports import RunReport
 from interlock.machine import DemoReport
@@ -68,10 +68,21 @@ class Place:
         self.run_id = str(uuid4())
 
     def prepare(self) -> str:
-        """Make the folder anew and return the path of git. Raises: `demo_folder_taken`, `demo_project_invalid`."""
+        """Make the folder anew and return the path of git.
+
+        Raises: `demo_folder_taken`, `demo_folder_unwritable`, `demo_project_invalid`.
+        """
         git = shutil.which("git")
         if git is None or not (self.project / "pyproject.toml").is_file() or not (self.project / ".git").exists():
             raise DEMO_PROJECT_INVALID.error("there is no Python project under git in that folder")
+        try:
+            self._make_anew()
+        except OSError as fault:
+            why = f"the folder {self.folder} cannot be used: {fault.strerror}"
+            raise DEMO_FOLDER_UNWRITABLE.error(why) from None
+        return git
+
+    def _make_anew(self) -> None:
         if self.folder.exists() and any(self.folder.iterdir()):
             if not (self.folder / MARKER).is_file():
                 raise DEMO_FOLDER_TAKEN.error("the folder has other content", folder=self.folder.name)
@@ -79,7 +90,6 @@ class Place:
         for path in (self.work, self.channel):
             path.mkdir(parents=True)
         (self.folder / MARKER).touch()
-        return git
 
     def handlers(self) -> Counter[str]:
         """How often each handler began."""

@@ -38,7 +38,7 @@ DISK_FULL = ErrorCode(
     "disk_full", Category.STORAGE, "Nothing was written. Free disk space, then try again.", retryable=True
 )
 STORE_CLOSED = ErrorCode("store_closed", Category.STORAGE, "The store has closed: open it again.")
-STORE_NOT_FOUND = ErrorCode("store_not_found", Category.NOT_FOUND, "Name an existing store with --store.")
+STORE_NOT_FOUND = ErrorCode("store_not_found", Category.NOT_FOUND, "Start a run first, or name a store with --store.")
 STORE_FOREIGN = ErrorCode("store_foreign", Category.CORRUPT, "This file is not an Interlock store: name another.")
 STORE_FROM_FUTURE = ErrorCode(
     "store_from_future", Category.CORRUPT, "A newer version wrote this store: open it with that version."
@@ -50,6 +50,9 @@ STORE_CORRUPT = ErrorCode(
 )
 STORE_BUSY = ErrorCode("store_busy", Category.STORAGE, "Another process holds the store: try again.", retryable=True)
 STORE_UNWRITABLE = ErrorCode("store_unwritable", Category.STORAGE, "Check the path, its folder and their permissions.")
+BACKUP_TARGET_EXISTS = ErrorCode(
+    "backup_target_exists", Category.CONFLICT, "Name a file that does not exist yet: a backup writes over nothing."
+)
 MIGRATION_CHANGED = ErrorCode(
     "migration_changed",
     Category.CORRUPT,
@@ -97,6 +100,7 @@ ERRORS = (
     STORE_CORRUPT,
     STORE_BUSY,
     STORE_UNWRITABLE,
+    BACKUP_TARGET_EXISTS,
     MIGRATION_CHANGED,
     EVENT_CORRUPT,
     EVENT_TYPE_UNKNOWN,

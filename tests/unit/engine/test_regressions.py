@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -42,10 +44,16 @@ from interlock.journal.ports import Append
 from interlock.parts import installed_parts, sections_of
 from interlock.settings import load
 from interlock.testing.app import read_run
+from tests.faults.killing import wait_for
 from tests.surfaces.process import PRODUCT, Ended, run
 
+SECONDS_MAX = 20
 PERSON = local_principal("ada")
-DYING = {"kind": "run_program_v1", "program_path": "/bin/sh", "argv": ["-c", "kill -9 $$"]}
+UNSAFE: dict[str, object] = {"unsafe_synchronous_normal": True}
+"""For tests of many appends and no crash: nobody waits for the disk."""
+
+KILLED: dict[str, Any] = {"kind": "run_program_v1", "program_path": "/bin/sh", "argv": ["-c", "kill -9 $$"]}
+LATE: dict[str, Any] = {"kind": "run_program_v1", "program_path": "/bin/sleep", "argv": ["60"], "timeout_ms": 50}
 
 
 @pytest.fixture
@@ -58,7 +66,7 @@ def opened(path: Path, **sections: dict[str, object]) -> AbstractAsyncContextMan
     return App.open(path, settings=settings)
 
 
-def parking(entered: list[int], facts: int = 0) -> Plan:
+def parking(entered: list[int], request: dict[str, Any] = LATE, facts: int = 0) -> Plan:
     """A state that records `facts` and then has an effect that nobody can know the outcome of."""
     plan = Plan("parking")
 
@@ -67,7 +75,7 @@ def parking(entered: list[int], facts: int = 0) -> Plan:
         entered.append(1)
         for number in range(facts):
             await io.record_value(f"fact:{number}", number)
-        return (await io.call(IoCall("exec", DYING, "effect:publish"))).response
+        return (await io.call(IoCall("exec", request, "effect:publish"))).response
 
     return plan
 
@@ -94,7 +102,7 @@ def test_an_unkeyed_effect_of_a_program_that_a_signal_ended_parks_the_run(path: 
     entered: list[int] = []
 
     async def main() -> tuple[list[Struct | None], list[str]]:
-        plan = parking(entered)
+        plan = parking(entered, KILLED)
         run_id = await parked(path, plan)
         async with opened(path) as app:
             reasons = await app.runs.read.why(run_id)
@@ -156,7 +164,7 @@ def test_a_decision_about_a_long_run_reads_a_part_of_it(path: Path, monkeypatch:
     often: dict[str, object] = {"fold_snapshot_events": 100}
 
     async def main() -> tuple[int, int]:
-        run_id = await parked(path, parking([], facts=2000), engine=often)
+        run_id = await parked(path, parking([], facts=2000), engine=often, sqlite=UNSAFE)
         async with opened(path, engine=often) as app:
             found, read = [0], app.store.events.read
 
@@ -192,7 +200,7 @@ def test_a_plan_of_20_000_skipped_states_ends_in_appends_that_stay_bounded(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = [f"long.s{number:05d}.main" for number in range(20_000)]
-    edges = tuple(DependencyEdge(before, after) for before, after in zip(ids, ids[1:], strict=False))
+    edges = tuple(DependencyEdge(*pair) for pair in pairwise(ids))
     plan = ExecutionPlan("long", "1", tuple(StateNode(each, Skipped()) for each in ids), edges)
     sizes: list[int] = []
 
@@ -224,7 +232,7 @@ def test_fold_snapshots_cost_in_proportion_to_the_facts_of_a_run(
 
     def measured(self: Journal, fold: Fold[Any], stream: str, loaded: Loaded[Any]) -> Any:
         row = fold_row(self, fold, stream, loaded)
-        written[0] += len(row.value)
+        written[0] += len(row.value or b"")
         return row
 
     monkeypatch.setattr(Journal, "fold_row", measured)
@@ -239,7 +247,8 @@ def test_fold_snapshots_cost_in_proportion_to_the_facts_of_a_run(
             return facts
 
         written[0] = 0
-        async with opened(tmp_path / f"{facts}.db", engine={"fold_snapshot_events": 50}) as app:
+        often: dict[str, object] = {"fold_snapshot_events": 50}
+        async with opened(tmp_path / f"{facts}.db", engine=often, sqlite=UNSAFE) as app:
             assert (await app.runs.start(plan)).phase == "completed"
         return written[0]
 
@@ -352,3 +361,69 @@ def test_plan_files_of_one_stem_are_two_plans(tmp_path: Path, monkeypatch: pytes
     sources = [f"{tmp_path / folder / 'flow.py'}:plan" for folder in ("one", "two", "one")]
 
     assert [load_plan(source).op_id for source in sources] == ["one", "two", "one"]
+
+
+# Starting a known id without driving it
+
+KNOWN = """
+import asyncio
+import os
+from pathlib import Path
+from interlock import Io, IoCall, Plan
+
+running = Plan("running")
+failed = Plan("failed")
+parked = Plan("parked")
+
+
+@running.state
+async def waits() -> int:
+    Path("entered").touch()
+    while not Path("gate").exists():
+        await asyncio.sleep(0.01)
+    return 1
+
+
+@failed.state
+async def fails() -> int:
+    raise ValueError
+
+
+@parked.state(side_effects="apply_side_effect")
+async def dies(io: Io) -> int:
+    request = {"kind": "run_program_v1", "program_path": "/bin/sh", "argv": ["-c", "kill -9 $$"]}
+    await io.call(IoCall("exec", request, "effect:1"))
+    return 1
+"""
+
+
+@pytest.mark.parametrize(("plan", "code", "phase"), [("failed", 1, "failed"), ("parked", 8, "running")])
+def test_a_detached_start_of_a_known_id_exits_0_whatever_became_of_it(
+    tmp_path: Path, plan: str, code: int, phase: str
+) -> None:
+    """The start is durable, which is all that was asked for."""
+    (tmp_path / "known.py").write_text(KNOWN)
+    line = ("run", "start", f"known.py:{plan}", "--run-id", str(uuid4()), "--json")
+    assert run(*line, program=PRODUCT, folder=tmp_path).code == code
+
+    again = run(*line, "--detach", program=PRODUCT, folder=tmp_path)
+
+    assert again.code == 0, again.err
+    assert json.loads(again.out)["phase"] == phase
+
+
+def test_a_detached_start_of_an_id_that_another_process_drives_exits_0_at_once(tmp_path: Path) -> None:
+    (tmp_path / "known.py").write_text(KNOWN)
+    line = ("run", "start", "known.py:running", "--run-id", str(uuid4()), "--json")
+    owner = subprocess.Popen([*PRODUCT, *line], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        wait_for((tmp_path / "entered").exists)
+        again = run(*line, "--detach", program=PRODUCT, folder=tmp_path)
+
+        assert again.code == 0, again.err
+        assert json.loads(again.out)["phase"] == "running"
+    finally:
+        (tmp_path / "gate").touch()
+        out, _ = owner.communicate(timeout=SECONDS_MAX)
+    assert owner.returncode == 0
+    assert json.loads(out)["phase"] == "completed"

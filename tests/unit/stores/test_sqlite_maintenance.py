@@ -98,7 +98,7 @@ def test_a_backup_writes_over_nothing(tmp_path: Path, taken: str) -> None:
 
     fault = asyncio.run(refusal(backup(tmp_path / "store", tmp_path / "copy")))
 
-    assert fault.code == "store_unwritable"
+    assert fault.code == "backup_target_exists"
     assert names(tmp_path) == before
 
 

@@ -23,9 +23,10 @@ from interlock.journal.ports import (
     StreamAppend,
     ViewRow,
 )
+from interlock.stores.activation import Activation
 from interlock.stores.memory import MemoryStore
 from interlock.stores.memory.activations import MemoryActivations
-from interlock.stores.memory.agenda import Activation, Agenda
+from interlock.stores.memory.agenda import Agenda
 from interlock.stores.memory.data import MemoryData
 from interlock.stores.memory.events import MemoryEventLog
 from interlock.stores.memory.tables import MemoryArtifacts, MemoryIndex, MemoryViewStore
@@ -164,16 +165,16 @@ def apply_views_from_anywhere(patch: pytest.MonkeyPatch) -> None:
 
 def lose_a_wake_at_the_release(patch: pytest.MonkeyPatch) -> None:
     def released(activation: Activation, until_ms: int | None) -> Activation:
-        return msgspec.structs.replace(activation, claim=None, due_ms=until_ms)
+        return msgspec.structs.replace(activation, owner=None, expires_ms=None, due_ms=until_ms)
 
     patch.setattr(Activation, "released", released)
 
 
 def lose_a_wake_at_the_hold(patch: pytest.MonkeyPatch) -> None:
-    def held(activation: Activation, claim: Claim) -> Activation:
-        return msgspec.structs.replace(activation, epoch=claim.epoch, claim=claim, due_ms=None)
+    def recorded(activation: Activation, claim: Claim) -> Activation:
+        return activation.claimed(claim.owner, claim.expires_ms)
 
-    patch.setattr(Activation, "held", held)
+    patch.setattr(Activation, "recorded", recorded)
 
 
 def keep_the_epoch(patch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ is whole; whatever was opened is closed again when opening fails.
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -79,7 +80,8 @@ class SqliteStore:
         transactions = Transactions(writing, settings.heads_cached_max, inline_max, faults)
         self._writer = Writer(transactions, settings, path, self._committed)
         if read_only:
-            self._writer.end(STORE_UNWRITABLE.error(f"{path.name} was opened to be read only"))
+            why = f"{path.name} can only be read: copy the store to a folder that can be written"
+            self._writer.end(STORE_UNWRITABLE.error(why))
         self._checkpoints = Checkpoints(path, settings, writing, self._writer.interlude)
         files = ArtifactFiles(files_folder(path), faults)
         artifacts = SqliteArtifacts(self._reader, self._writer, files, inline_max)
@@ -137,7 +139,8 @@ async def open_sqlite(
 ) -> SqliteStore:
     """Open the store in the file `path`, or make it if there is none and `create`.
 
-    With `read_only` nothing is written, not even a migration. `faults` is called with the name of each point
+    With `read_only` nothing is written, not even a migration. An existing store on a medium that cannot be written
+    opens so too unless `create`; each write is then refused. `faults` is called with the name of each point
     that a write reaches: `append:before`, `append:before_commit`, `append:after_commit`,
     `artifact:before_rename`, `artifact:after_rename`; what it raises happens there.
 
@@ -146,6 +149,7 @@ async def open_sqlite(
     """
     path = Path(path)
     _check_path(path, create=create and not read_only)
+    read_only = read_only or not (create or _can_be_written(path))
     entropy = entropy or SystemEntropy()
     with ExitStack() as opened:
         try:
@@ -171,9 +175,13 @@ def _check_path(path: Path, *, create: bool) -> None:
     if path.is_dir():
         raise STORE_FOREIGN.error(f"{path.name} is a folder")
     if not create and not path.exists():
-        raise STORE_NOT_FOUND.error(f"there is no store at {path.name}")
+        raise STORE_NOT_FOUND.error(f"there is no store at {path.absolute()}")
     if not path.parent.is_dir():
-        raise STORE_UNWRITABLE.error(f"the folder of {path.name} does not exist")
+        raise STORE_UNWRITABLE.error(f"the folder {path.absolute().parent} does not exist")
+
+
+def _can_be_written(path: Path) -> bool:
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
 
 
 def _recognise(

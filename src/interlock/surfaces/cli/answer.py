@@ -3,8 +3,8 @@
 What it does: reads the values that the line names, opens the application where the verb needs one, and calls
 the client as the person at this machine. What it does not do: it shows nothing and chooses no exit code.
 
-Rules: nothing is opened, let alone created, for a call that cannot be accepted; a query makes no store; verbs
-about the machine itself get no application.
+Rules: nothing is opened, let alone created, for a call that cannot be accepted; only a verb that `creates` makes a
+store; verbs about the machine itself get no application.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from interlock.base.part import Effect
 from interlock.surfaces.application import Application
 from interlock.surfaces.catalogue import Catalogue
 from interlock.surfaces.cli.build import Invocation
+from interlock.surfaces.cli.driving import driven
 from interlock.surfaces.cli.edge import folder_of, person, store_path
 from interlock.surfaces.cli.values import read_values
 from interlock.surfaces.client import Client, checked_input
@@ -38,26 +38,16 @@ async def answer(invocation: Invocation, catalogue: Catalogue, application: Appl
         return await Client(catalogue, person(), _MachineServices(catalogue)).call(command.name, given)
     checked_input(command, given)
     config = Path(invocation.config) if invocation.config else None
-    create = command.effect is not Effect.READS
-    watches = command.effect is Effect.STARTS and not invocation.json and _is_terminal()
+    create = command.creates
     folder = folder_of(store) if create and not invocation.store else nullcontext()
     # Standard output is for the answer alone: what a user's plan prints goes to standard error.
     with folder, redirect_stdout(sys.stderr):
         async with application.open(store=store, config=config, create=create) as opened:
-            client = opened.client(person())
-            if watches:
-                from interlock.surfaces.cli.progress import watched
-
-                return await watched(client, command, given)
-            return await client.call(command.name, given)
+            return await driven(opened.client(person()), invocation, given)
 
 
 def _names(record: type[Struct]) -> tuple[str, ...]:
     return record.__struct_encode_fields__
-
-
-def _is_terminal() -> bool:
-    return sys.stdout.isatty() and sys.stderr.isatty()
 
 
 class _MachineServices:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from interlock.base.errors import Category, InterlockError
 from interlock.surfaces.application import Application, load
 from interlock.surfaces.catalogue import Catalogue
-from interlock.surfaces.cli.report import report
+from interlock.surfaces.cli.report import Interrupted, report, report_interruption
 from interlock.surfaces.errors import OUTPUT_UNWRITABLE, PROGRAM_FAULT
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ def _guarded(tokens: Sequence[str], application: Application | None) -> int:
         return _run(tokens, application or load())
     except InterlockError as fault:
         return _reported(fault, as_json=as_json)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)  # noqa: T201
+    except (KeyboardInterrupt, Interrupted) as fault:
+        report_interruption(str(fault))
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         raise
@@ -99,6 +99,7 @@ def _options(tokens: Sequence[str]) -> Sequence[str]:
 
 def _run(tokens: Sequence[str], application: Application) -> int:
     catalogue = application.catalogue()
+    tokens = _asked_in_words(tokens)
     invocation = _parsed(_globals_last(tokens), catalogue)
     if invocation is None:
         asked = {"--help", "-h", "--version"} & set(_options(tokens))
@@ -124,6 +125,10 @@ def _show(invocation: Invocation, output: Struct) -> None:
     except OSError as fault:
         _give_up_output()
         raise OUTPUT_UNWRITABLE.error(f"the answer cannot be written: {fault.strerror}") from None
+    if not invocation.json:
+        from interlock.surfaces.cli.driving import say_next
+
+        say_next(invocation, output)
 
 
 def _parsed(tokens: Sequence[str], catalogue: Catalogue) -> Invocation | None:
@@ -138,8 +143,19 @@ def _parsed(tokens: Sequence[str], catalogue: Catalogue) -> Invocation | None:
     except CycloptsError as fault:
         from interlock.surfaces.cli.usage import usage_error
 
-        raise usage_error(fault) from None
+        raise usage_error(fault, catalogue) from None
     return parsed
+
+
+def _asked_in_words(tokens: Sequence[str]) -> Sequence[str]:
+    """`help VERB` and `version`, as many programs have them, mean the options."""
+    match list(tokens):
+        case ["help", *rest]:
+            return [*rest, "--help"]
+        case ["version"]:
+            return ["--version"]
+        case _:
+            return tokens
 
 
 def _globals_last(tokens: Sequence[str]) -> list[str]:

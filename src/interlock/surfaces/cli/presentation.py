@@ -31,13 +31,15 @@ class Progress:
     """How to watch a verb that drives: ask `query` ten times a second, and draw the steps of its answer.
 
     Member `key` of the verb's input names what is driven; member `asks` of the query's input takes that name.
-    `fresh` makes one where the line gave none, so that there is something to ask for.
+    `fresh` makes one where the line gave none, so that there is something to ask for; `goes_on` is the command
+    that drives it on after an interruption.
     """
 
     key: str
     query: str
     asks: str
     steps: Callable[[Struct], Sequence[Step]]
+    goes_on: Callable[[str], str]
     fresh: Callable[[], str] | None = None
 
 
@@ -46,11 +48,18 @@ class Presentation:
     """What a noun says about its verbs, each by the name of the verb.
 
     `columns` gives the members to show of the rows of an output's list, by the name of the list; `text` turns
-    an output into bytes that are written as they are; `progress` watches a verb that drives.
+    an output into bytes that are written as they are; `people` gives the record to show instead of an output;
+    `cut` names the tables, like `columns`, whose lines stay whole on a terminal, and which of their columns are
+    cut short for it; `empty` is said on standard error where an output has nothing to show; `follow` gives the
+    command that a person needs next, if any; `progress` watches a verb that drives.
     """
 
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     text: Mapping[str, Callable[[Struct], bytes]] = field(default_factory=dict)
+    people: Mapping[str, Callable[[Struct], Struct]] = field(default_factory=dict)
+    cut: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    empty: Mapping[str, str] = field(default_factory=dict)
+    follow: Mapping[str, Callable[[Struct], str | None]] = field(default_factory=dict)
     progress: Mapping[str, Progress] = field(default_factory=dict)
 
 

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from interlock.base.errors import InterlockError, NotFound
 from interlock.base.part import Command
-from interlock.surfaces.cli.presentation import Progress, Step, presentation_of
+from interlock.surfaces.cli.presentation import Progress, Step
 from interlock.surfaces.cli.text import safe
 from interlock.surfaces.client import Client
 
@@ -36,17 +36,11 @@ _MARKS = {
 _RUNNING = Spinner("dots", style="cyan")
 
 
-async def watched(client: Client, command: Command, given: Mapping[str, object]) -> Struct:
-    """Run `command` and draw its progress; the output is that of the call."""
-    progress = presentation_of(command.noun).progress.get(command.verb)
-    if progress is None:
-        return await client.call(command.name, given)
-    key = given.get(progress.key) or (progress.fresh() if progress.fresh else None)
-    if key is None:
-        return await client.call(command.name, given)
-    call = asyncio.ensure_future(client.call(command.name, {**given, progress.key: key}))
+async def watched(client: Client, command: Command, given: Mapping[str, object], progress: Progress) -> Struct:
+    """Run `command` and draw its progress; the output is that of the call. `given` names what is driven."""
+    call = asyncio.ensure_future(client.call(command.name, given))
     try:
-        await _draw_until_done(client, call, progress, key)
+        await _draw_until_done(client, call, progress, given[progress.key])
     except BaseException:
         call.cancel()
         await asyncio.wait({call})  # what it holds is released before the application closes

@@ -3,21 +3,23 @@
 What it does: writes one JSON object for programs; for people the members of the record line by line, and
 every list of records as a table. What it does not do: it changes no value and knows no command.
 
-Rules: tables are drawn by `rich` on a terminal only; into a pipe go the same columns, aligned, whole and
-without colour, so that other tools can read them.
+Rules: tables are drawn by `rich` on a terminal only, with short times; into a pipe go the same columns, aligned,
+whole and without colour, so that other tools can read them.
 """
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeGuard
 
 import msgspec
 from msgspec import Struct
 
 from interlock.base.part import Command
 from interlock.surfaces.cli.presentation import presentation_of
-from interlock.surfaces.cli.text import cell, is_absent, title
+from interlock.surfaces.cli.text import cell, is_absent, is_moment, short_time, title
 
 
 def show(command: Command, output: Struct, *, as_json: bool) -> None:
@@ -29,6 +31,8 @@ def show(command: Command, output: Struct, *, as_json: bool) -> None:
     if as_text := presentation.text.get(command.verb):
         _write_as_is(as_text(output))
         return
+    if shaped := presentation.people.get(command.verb):
+        output = shaped(output)
     written = False
     for name, block in _blocks(output):
         if written:
@@ -36,9 +40,12 @@ def show(command: Command, output: Struct, *, as_json: bool) -> None:
         if name is None:
             _lines(block)
         else:
-            _table(block, presentation.columns.get(f"{command.verb}.{name}"))
+            key = f"{command.verb}.{name}"
+            _table(block, presentation.columns.get(key), presentation.cut.get(key))
         written = True
-    if not written and sys.stdout.isatty():
+    if not written and (words := presentation.empty.get(command.verb)):
+        sys.stderr.write(f"{words}\n")
+    elif not written and sys.stdout.isatty():
         sys.stdout.write("nothing to show\n")
 
 
@@ -94,18 +101,30 @@ def _lines(block: Sequence[Mapping[str, object]]) -> None:
     width = max(len(title(name)) for row in block for name in row)
     for row in block:
         for name, value in row.items():
-            sys.stdout.write(f"{title(name):<{width}}  {cell(name, value)}\n")
+            first, *others = value if _is_texts(value) else [value]
+            sys.stdout.write(f"{title(name):<{width}}  {cell(name, first)}\n")
+            for each in others:
+                sys.stdout.write(f"{'':<{width}}  {cell(name, each)}\n")
 
 
-def _table(rows: Sequence[Mapping[str, object]], columns: Sequence[str] | None) -> None:
+def _is_texts(value: object) -> TypeGuard[Sequence[str]]:
+    return isinstance(value, list | tuple) and bool(value) and all(isinstance(each, str) for each in value)
+
+
+def _table(rows: Sequence[Mapping[str, object]], columns: Sequence[str] | None, cut: Sequence[str] | None) -> None:
     names = columns or tuple(dict.fromkeys(key for row in rows for key in row))
     used = [name for name in names if not all(is_absent(row.get(name)) for row in rows)] or list(names)
-    cells = [[cell(name, row.get(name)) for name in used] for row in rows]
     headings = [title(name) for name in used]
-    if sys.stdout.isatty():
-        _draw(headings, cells)
-    else:
-        _align([[text.upper() for text in headings], *cells])
+    if not sys.stdout.isatty():
+        _align([[text.upper() for text in headings], *([cell(name, row.get(name)) for name in used] for row in rows)])
+        return
+    now_ms = int(time.time() * 1000)
+    cells = [[_brief(name, row.get(name), now_ms) for name in used] for row in rows]
+    _draw(headings, cells, [cut is None or name in cut for name in used], folds=cut is None)
+
+
+def _brief(name: str, value: object, now_ms: int) -> str:
+    return short_time(value, now_ms) if is_moment(name, value) else cell(name, value)
 
 
 def _align(rows: Sequence[Sequence[str]]) -> None:
@@ -115,16 +134,17 @@ def _align(rows: Sequence[Sequence[str]]) -> None:
         sys.stdout.write(padded.rstrip() + "\n")
 
 
-def _draw(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _draw(headings: Sequence[str], rows: Sequence[Sequence[str]], elastic: Sequence[bool], *, folds: bool) -> None:
+    """A table as wide as the terminal at most: only `elastic` columns give way, over more lines if it `folds`."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
+    for heading, gives_way in zip(headings, elastic, strict=True):
+        table.add_column(heading, overflow="fold", no_wrap=not gives_way)
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(text) if folds else Text(text, no_wrap=True, overflow="ellipsis") for text in row))
     sys.stdout.flush()
     Console().print(table)

@@ -15,6 +15,10 @@ from interlock.surfaces.cli.text import safe
 _RED, _DIM, _PLAIN = "\x1b[1;31m", "\x1b[2m", "\x1b[0m"
 
 
+class Interrupted(Exception):
+    """A person interrupted a verb that drives; the message says what has become of it."""
+
+
 def report(fault: InterlockError, *, as_json: bool) -> None:
     """Write `fault` where its reader looks for it."""
     if as_json:
@@ -27,6 +31,11 @@ def report(fault: InterlockError, *, as_json: bool) -> None:
     sys.stderr.write(
         f"{red}error:{plain} {safe(fault.message)} {dim}[{fault.code}]{plain}\n       {safe(fault.advice)}\n"
     )
+
+
+def report_interruption(note: str = "") -> None:
+    """Say that a person interrupted the call, and what has become of what it drove."""
+    sys.stderr.write(f"interrupted; {safe(note)}\n" if note else "interrupted\n")
 
 
 def error_object(fault: InterlockError) -> dict[str, object]:

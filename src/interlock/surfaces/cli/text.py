@@ -10,6 +10,8 @@ screen.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import TypeGuard
 
 import msgspec
 
@@ -17,6 +19,8 @@ from interlock.base.clock import rfc3339
 
 # Both moments and durations are milliseconds; a duration of three years and more is a moment after 1973.
 _MOMENT_MS_MIN = 10**11
+# Counts of what should not be: where there is none, there is nothing to tell.
+_ODD_COUNTS = {"not_judged", "unsettled"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -31,14 +35,16 @@ def is_absent(value: object) -> bool:
 
 
 def cell(name: str, value: object) -> str:
-    """The short form of a member's value: times as RFC 3339, flags as yes and no, structure as JSON."""
+    """The short form of a member's value: times as RFC 3339, flags as yes and no, counts in words, else JSON."""
     if is_absent(value):
         return "–"
     match value:
         case bool():
             return "yes" if value else "no"
         case int() if name.endswith("_ms"):
-            return rfc3339(value) if value >= _MOMENT_MS_MIN else f"{value} ms"
+            return rfc3339(value) if is_moment(name, value) else f"{value} ms"
+        case dict() if name == "counts":
+            return safe(_counted(value))
         case str():
             return safe(value)
         case list() | tuple() if all(isinstance(each, str) for each in value):
@@ -47,6 +53,27 @@ def cell(name: str, value: object) -> str:
             return str(value)
         case _:
             return safe(msgspec.json.encode(value).decode())
+
+
+def short_time(at_ms: int, now_ms: int) -> str:
+    """The part of a moment that tells it apart, in UTC: the time of today, else the day. At most 12 characters."""
+    moment, now = rfc3339(at_ms), rfc3339(now_ms)
+    if moment[:10] == now[:10]:
+        return moment[11:23]
+    return moment[5:16].replace("T", " ") if moment[:4] == now[:4] else moment[:10]
+
+
+def is_moment(name: str, value: object) -> TypeGuard[int]:
+    """Whether a member is a moment, not a duration."""
+    return name.endswith("_ms") and isinstance(value, int) and value >= _MOMENT_MS_MIN
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(
+        f"{count} {(name[:-1] if count == 1 and name.endswith('s') else name).replace('_', ' ')}"
+        for name, count in counts.items()
+        if count or name not in _ODD_COUNTS
+    )
 
 
 def title(name: str) -> str:

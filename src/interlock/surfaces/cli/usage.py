@@ -14,17 +14,17 @@ from cyclopts import exceptions as parser
 
 from interlock.base.errors import InterlockError
 from interlock.base.ids import shown
-from interlock.surfaces.catalogue import suggestion
+from interlock.surfaces.catalogue import Catalogue, suggestion
 from interlock.surfaces.errors import USAGE_INVALID
 
 
-def usage_error(fault: parser.CycloptsError) -> InterlockError:
+def usage_error(fault: parser.CycloptsError, catalogue: Catalogue) -> InterlockError:
     """The `usage_invalid` error that says what the parser refused."""
     verb = " ".join(["interlock", *(fault.command_chain or ())])
-    return USAGE_INVALID.error(_message(fault, verb), command=verb)
+    return USAGE_INVALID.error(_message(fault, verb, catalogue), command=verb)
 
 
-def _message(fault: parser.CycloptsError, verb: str) -> str:
+def _message(fault: parser.CycloptsError, verb: str, catalogue: Catalogue) -> str:
     match fault:
         case parser.UnknownOptionError():
             typed = (fault.token.keyword or fault.token.value).partition("=")[0]
@@ -32,6 +32,8 @@ def _message(fault: parser.CycloptsError, verb: str) -> str:
             return f"`{verb}` has no option {shown(typed)}{suggestion(typed, known)}"
         case parser.UnknownCommandError():
             typed = (fault.unused_tokens or [""])[0]
+            if " " not in verb and (meant := _with_noun(typed, catalogue)):
+                return f"`{verb}` has no verb {shown(typed)}; did you mean `{verb} {meant} {typed}`?"
             return _unknown_word(typed, [] if fault.app is None else list(fault.app), verb)
         case parser.UnusedCliTokensError():
             count = len(fault.unused_tokens or [])
@@ -44,6 +46,11 @@ def _message(fault: parser.CycloptsError, verb: str) -> str:
             return f"{_name(fault)}: {_expected(fault)}"
         case _:
             return f"`{verb}` cannot be read as it stands"
+
+
+def _with_noun(verb: str, catalogue: Catalogue) -> str | None:
+    """The noun that has this verb, where the line left it out."""
+    return next((noun for noun in catalogue.nouns() if verb in {each.verb for each in catalogue.verbs(noun)}), None)
 
 
 def _unknown_word(typed: str, names: Iterable[str], verb: str) -> str:

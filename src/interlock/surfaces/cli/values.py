@@ -8,17 +8,20 @@ Rule: `@FILE` names a file, `-` is standard input, which can be read once.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from interlock.base.bounds import JSON_BYTES_MAX
-from interlock.base.canonical import parse
+from interlock.base.canonical import JSON_INVALID, parse
 from interlock.base.errors import InterlockError
 from interlock.base.part import Command
 from interlock.surfaces.client import at_member
 from interlock.surfaces.errors import INPUT_UNREADABLE, USAGE_INVALID
 from interlock.surfaces.members import Kind, members_of
+
+_FILE_NAME = re.compile(r"[\w./-]{1,200}\.json", re.IGNORECASE)
 
 
 def read_values(command: Command, given: Mapping[str, object]) -> dict[str, object]:
@@ -37,6 +40,8 @@ def _json(name: str, text: object) -> object:
     try:
         return parse(_content(str(text)))
     except InterlockError as fault:
+        if fault.kind is JSON_INVALID and _FILE_NAME.fullmatch(str(text)):
+            fault = JSON_INVALID.error(f"{fault.message}; did you mean @{text}?", **fault.details)
         raise at_member(fault, name) from None
 
 

@@ -13,13 +13,13 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import apsw
 from msgspec import Struct
 
-from interlock.journal.errors import STORE_UNWRITABLE
+from interlock.journal.errors import BACKUP_TARGET_EXISTS, STORE_NOT_FOUND, STORE_UNWRITABLE
 from interlock.journal.ports import Blob
 from interlock.stores.files import ArtifactFiles, sync_folder
 from interlock.stores.sqlite.connection import CREATE, files_folder, translated
@@ -39,31 +39,42 @@ class Backup(Struct, frozen=True):
 async def backup(path: Path, target: Path) -> Backup:
     """Copy the store at `path` to the new file `target`, on a thread, beside readers and writers.
 
-    Raises: `store_unwritable` if `target` exists or cannot be written; `disk_full`; `artifact_corrupt` and
-    `artifact_not_found` for damaged artifacts; what opening a store raises. Nothing is left behind then.
+    Raises: `backup_target_exists`; `store_unwritable` if `target` cannot be written; `disk_full`;
+    `artifact_corrupt` and `artifact_not_found` for damaged artifacts; what opening a store raises. Nothing is left behind then.
     """
     return await asyncio.to_thread(_backup, Path(path), Path(target))
 
 
 def _backup(path: Path, target: Path) -> Backup:
-    if target.exists() or files_folder(target).exists():
-        raise STORE_UNWRITABLE.error(f"{target.name} exists already: a backup writes over nothing")
     beside = target.with_name(f".{target.name}.{os.urandom(8).hex()}")
     files = ArtifactFiles(files_folder(beside))
     try:
+        _check_paths(path, target)
         in_files = _copy_database(path, beside)
         for identity in in_files:
             files.write(Blob(identity, "", ArtifactFiles(files_folder(path)).read(identity)))
         _publish(beside, target)
     except apsw.Error as fault:
         raise translated(fault, target) from fault
+    except FileExistsError:  # somebody was faster
+        raise BACKUP_TARGET_EXISTS.error(f"{target.name} exists already") from None
     except OSError as fault:
-        raise STORE_UNWRITABLE.error(f"{target.name} cannot be written") from fault
+        raise STORE_UNWRITABLE.error(f"{target.name} cannot be written: {fault.strerror}") from fault
     finally:
         shutil.rmtree(files.folder, ignore_errors=True)
         for leftover in (beside, Path(f"{beside}-wal"), Path(f"{beside}-shm"), Path(f"{beside}-journal")):
-            leftover.unlink(missing_ok=True)
+            with suppress(OSError):  # what cannot be taken away must not hide what went wrong
+                leftover.unlink()
     return Backup(target.stat().st_size, len(in_files))
+
+
+def _check_paths(path: Path, target: Path) -> None:
+    if not path.exists():
+        raise STORE_NOT_FOUND.error(f"there is no store at {path.absolute()}")
+    if target.exists() or files_folder(target).exists():
+        raise BACKUP_TARGET_EXISTS.error(f"{target.name} exists already")
+    if not target.parent.is_dir():
+        raise STORE_UNWRITABLE.error(f"the folder {target.absolute().parent} does not exist")
 
 
 def _publish(beside: Path, target: Path) -> None:

@@ -160,7 +160,7 @@ def test_a_program_that_is_killed_is_an_error_that_names_the_signal() -> None:
     fault = refused(program_path="/bin/sh", argv=["-c", "kill -TERM $$"], ok_codes=[0, 15, 143])
 
     assert (fault.code, fault.details["exit_code"], fault.details["signal"]) == (
-        "exec_failed",
+        "exec_killed",
         None,
         "SIGTERM",
     )

@@ -1,0 +1,76 @@
+"""Calls a verb, and keeps the person who waits for it informed about what it drives.
+
+What it does: chooses the name of what is driven where the line gave none and says it before anything happens,
+has progress drawn on a terminal, says after an interruption what is kept, and names the command that comes next.
+What it does not do: it knows no noun; all of that stands in the noun's presentation.
+
+Rule: everything goes to standard error, and with `--json` nothing is said while the call runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from interlock.base.errors import InterlockError, NotFound
+from interlock.surfaces.cli.build import Invocation
+from interlock.surfaces.cli.presentation import Progress, presentation_of
+from interlock.surfaces.cli.report import Interrupted
+from interlock.surfaces.cli.text import safe
+from interlock.surfaces.client import Client
+
+
+async def driven(client: Client, invocation: Invocation, given: Mapping[str, object]) -> Struct:
+    """The output of the call. Raises: what the command raises; `Interrupted` where it drives something."""
+    command = invocation.command
+    progress = presentation_of(command.noun).progress.get(command.verb)
+    if progress is None:
+        return await client.call(command.name, given)
+    key = given.get(progress.key) or (progress.fresh() if progress.fresh else "")
+    given = {**given, progress.key: key}
+    if progress.fresh and not invocation.json:
+        _say(f"{command.noun} {key}")
+    try:
+        if invocation.json or not (sys.stdout.isatty() and sys.stderr.isatty()):
+            return await client.call(command.name, given)
+        from interlock.surfaces.cli.progress import watched
+
+        return await watched(client, command, given, progress)
+    except asyncio.CancelledError:
+        raise Interrupted(await _kept(client, invocation, progress, str(key))) from None
+
+
+def say_next(invocation: Invocation, output: Struct) -> None:
+    """Name the command that a person needs after this output, if there is one."""
+    command = invocation.command
+    follow = presentation_of(command.noun).follow.get(command.verb)
+    if follow is not None and (line := follow(output)):
+        _say(f"next: {line}{_on_store(invocation)}")
+
+
+async def _kept(client: Client, invocation: Invocation, progress: Progress, key: str) -> str:
+    """What an interruption leaves: asked, because it may have come before anything was durable."""
+    noun = invocation.command.noun
+    try:
+        await client.call(progress.query, {progress.asks: key})
+    except NotFound:
+        return f"no {noun} was begun"
+    except InterlockError:
+        return f"the {noun} may be kept: {progress.goes_on(key)}{_on_store(invocation)}"
+    return f"the {noun} is kept: {progress.goes_on(key)}{_on_store(invocation)}"
+
+
+def _on_store(invocation: Invocation) -> str:
+    """The option without which another line would mean another store."""
+    named = invocation.store
+    return f" --store {shlex.quote(named)}" if named and named != os.environ.get("INTERLOCK_STORE") else ""
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{safe(line)}\n")
+    sys.stderr.flush()
