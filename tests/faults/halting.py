@@ -159,5 +159,3 @@ def damage(path: Path, artifact: str, how: str) -> Callable[[], None]:
 
 def findings(path: Path) -> str:
     return "\n".join(f"{each.place}: {each.message}" for each in asyncio.run(examine(path)).findings)
-
-

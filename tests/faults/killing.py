@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from interlock import App
 from interlock.base.clock import SystemClock, SystemEntropy
 from interlock.engine.events import EVENTS
 from interlock.journal.catalogue import EventCatalogue
@@ -140,3 +141,8 @@ class Case:
             return [event async for page in journal.read(stream) for event in page]
         finally:
             await store.close()
+
+    async def output(self, step: str) -> Any:
+        """What a step returned, as any process can read it."""
+        async with App.open(self.store, create=False) as app:
+            return await app.runs.read.output(self.run_id, step)

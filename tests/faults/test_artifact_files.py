@@ -100,9 +100,7 @@ def test_what_a_killed_process_left_unfinished_is_no_damage(zygote: Zygote, tmp_
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "remove"])
-def test_a_damaged_file_is_told_and_never_taken_for_the_artifact(
-    zygote: Zygote, tmp_path: Path, damage: str
-) -> None:
+def test_a_damaged_file_is_told_and_never_taken_for_the_artifact(zygote: Zygote, tmp_path: Path, damage: str) -> None:
     """F20, S12: the bytes decide, never length or date alone; doctor names the artifact, for each of them."""
     case = bulky(zygote, tmp_path / "case", {})
     case.finish()

@@ -60,7 +60,10 @@ def test_a_run_killed_at_any_durable_operation_ends_as_if_it_had_not_been(
         killed = case(zygote, tmp_path / f"kill-{kill_at}", plan)
         first = killed.act("start", kill_at)
         assert first["code"] == -9, f"not killed at {kill_at}"
-        before = completed(checked(killed)) if killed.store.exists() else []
+        log = checked(killed) if killed.store.exists() else []
+        if not log:  # C1, C2, F1–F3: then no run exists, and there is nothing to resume
+            assert killed.act("resume")["answer"] == {"error": "run_not_found"}
+        before = completed(log)
         handlers = list(killed.outside)
         done = killed.finish()
         assert done["answer"]["phase"] == "completed", (kill_at, done)
@@ -120,3 +123,5 @@ def test_a_recorded_read_is_not_repeated_after_a_crash(zygote: Zygote, tmp_path:
         reads = killed.outside.count("read")
         killed.finish()
         assert killed.outside.count("read") == (reads if recorded else reads + 1), kill_at
+        # C9: the answer that was recorded is the one that binds, and an earlier one that was lost is nowhere.
+        assert asyncio.run(killed.output("fetch"))["answer"] == killed.outside.count("read"), kill_at

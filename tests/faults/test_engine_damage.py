@@ -26,6 +26,7 @@ from interlock.journal.ports import Blob
 from interlock.testing.app import read_run
 from tests.faults.halting import OTHER, RUN, STREAM, Halted, damage, findings, sql
 
+
 @pytest.fixture
 def halted(tmp_path: Path) -> Halted:
     return Halted(tmp_path / "store")
@@ -78,7 +79,9 @@ def test_a_damaged_checkpoint_stops_also_a_run_that_needs_nothing_of_it(tmp_path
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(drive(tmp_path / "store", "start"))
     halting = False
-    [(checkpoint,)] = sql(tmp_path / "store", "SELECT id FROM artifact WHERE kind = 'ContextSnapshot' ORDER BY no DESC LIMIT 1")
+    [(checkpoint,)] = sql(
+        tmp_path / "store", "SELECT id FROM artifact WHERE kind = 'ContextSnapshot' ORDER BY no DESC LIMIT 1"
+    )
     restore = damage(tmp_path / "store", checkpoint, how)
 
     with pytest.raises(InterlockError) as caught:
@@ -100,9 +103,7 @@ def test_damage_to_an_older_checkpoint_stops_nothing_and_is_named(halted: Halted
 
 
 @pytest.mark.parametrize("how", DAMAGES)
-def test_damage_to_a_diagnostic_snapshot_stops_nothing_and_is_named(
-    halted: Halted, usual: RunResult, how: str
-) -> None:
+def test_damage_to_a_diagnostic_snapshot_stops_nothing_and_is_named(halted: Halted, usual: RunResult, how: str) -> None:
     """S6, M1."""
     [failed] = halted.records(e.StateFailed)
     damage(halted.path, failed.failure_snapshot_id, how)
@@ -139,8 +140,6 @@ def test_a_damaged_fact_is_an_error_when_it_is_used_and_is_never_asked_anew(
 
     restore()
     assert halted.resume() == usual
-
-
 
 
 EVENT = "(SELECT no FROM stream WHERE id = 'default/run/{}')"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from msgspec.structs import replace
 
 from interlock.base.errors import InterlockError
@@ -340,5 +340,11 @@ class SqliteMachine(StoreMachine):
         self.folder.cleanup()
 
 
-TestMemory = MemoryMachine.TestCase
-TestSqlite = SqliteMachine.TestCase
+def test_the_store_in_memory_agrees_with_the_model() -> None:
+    """P14."""
+    run_state_machine_as_test(MemoryMachine)
+
+
+def test_the_store_in_a_file_agrees_with_the_model() -> None:
+    """P14."""
+    run_state_machine_as_test(SqliteMachine)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from tests.simulation.plans import single, write
 DEPTH_MAX = 14
 SCHEDULES_MAX = 200
 
-Outcome = tuple[World, list[RunResult], Counter[str]]
+Outcome = tuple[World, Sequence[RunResult], Counter[str]]
 
 
 def counting(calls: Counter[str]) -> Callable[[], Plan]:
@@ -83,7 +83,7 @@ async def a_theft() -> Outcome:
     return await checked(world, results, calls)
 
 
-async def checked(world: World, results: list[RunResult], calls: Counter[str]) -> Outcome:
+async def checked(world: World, results: Sequence[RunResult], calls: Counter[str]) -> Outcome:
     world.result = results[0]
     await world.check()
     return world, results, calls

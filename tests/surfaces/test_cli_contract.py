@@ -160,6 +160,11 @@ def test_a_query_makes_no_store_and_a_change_does(tmp_path: Path) -> None:
     assert (tmp_path / ".interlock" / "store.db").exists()
 
 
+def test_what_may_not_make_a_store_makes_none_even_if_it_drives(tmp_path: Path) -> None:
+    assert run("counter", "sleep", folder=tmp_path).code == 3
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_unacceptable_change_makes_no_store(tmp_path: Path) -> None:
     assert run("counter", "add", "apples", "--by", "0", folder=tmp_path).code == 2
     assert list(tmp_path.iterdir()) == []

@@ -38,6 +38,23 @@ def test_the_help_of_every_verb_ends_with_its_example(capsys: Captured, command:
     assert "INTERLOCK_STORE" in shown
 
 
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        (["help"], ["--help"]),
+        (["help", "counter"], ["counter", "--help"]),
+        (["help", "counter", "add"], ["counter", "add", "--help"]),
+        (["version"], ["--version"]),
+    ],
+)
+def test_help_and_version_may_be_asked_for_in_words(capsys: Captured, words: list[str], options: list[str]) -> None:
+    assert main(options, APPLICATION) == 0
+    expected = capsys.readouterr().out
+
+    assert main(words, APPLICATION) == 0
+    assert capsys.readouterr().out == expected != ""
+
+
 def test_help_shows_bounds_choices_defaults_and_descriptions(capsys: Captured) -> None:
     assert main(["counter", "add", "-h"], APPLICATION) == 0
 

@@ -33,6 +33,7 @@ def error(captured: Captured, *line: str) -> dict[str, str]:
     [
         (("conuter", "add"), "usage_invalid", "has no noun or verb conuter; did you mean counter?"),
         (("counter", "ad", "apples"), "usage_invalid", "has no verb ad; did you mean add?"),
+        (("add", "apples"), "usage_invalid", "has no verb add; did you mean `interlock counter add`?"),
         (("counter", "zzzz"), "usage_invalid", "it has: add, list"),
         (("counter", "add", "--bye", "3", "a"), "usage_invalid", "no option --bye; did you mean --by?"),
         (("counter", "add"), "usage_invalid", "`interlock counter add` needs NAME"),
@@ -90,6 +91,7 @@ def test_a_wrong_line_is_refused(capfdbinary: Captured, line: tuple[str, ...], c
         ("{'a': 1}", "json_invalid", "line 1, column 2"),
         ('{"a": 1, "a": 2}', "json_duplicate_key", "key"),
         ('"\\ud800"', "json_surrogate", "surrogate"),
+        ("nothere.json", "json_invalid", "did you mean @nothere.json?"),
         ("NaN", "json_non_finite", "finite"),
         ("1e999", "json_non_finite", "finite"),
         ("9007199254740992", "json_integer_range", "2^53"),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.surfaces.process import PRODUCT, Ended, run, run_on_terminal
+from tests.surfaces.process import PRODUCT, SECONDS_MAX, Ended, run, run_on_terminal
 
 PLAN = """
 from interlock import Plan
@@ -28,6 +31,20 @@ async def greet(find: str, fail: bool = False) -> dict[str, str]:
         raise ValueError("no greeting")
     return {"text": f"Hello {find}"}
 """
+SLOW = """
+import asyncio, sys
+from interlock import Plan
+
+plan = Plan("slow")
+
+
+@plan.state
+async def wait() -> str:
+    print("waiting", file=sys.stderr, flush=True)
+    await asyncio.sleep(1000)
+    return ""
+"""
+STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 UNKNOWN = "01890a5d-ac96-774b-bcce-b302099a8057"
 
 
@@ -149,6 +166,52 @@ def test_a_person_sees_the_steps_and_the_outcome(folder: Path) -> None:
     assert "find" in shown
     assert "✓" in shown
     assert "completed" in shown
+
+
+def test_a_person_learns_the_id_before_anything_else_and_what_comes_next(folder: Path) -> None:
+    done = interlock(folder, "run", "start", "hello:plan", "--input", '{"name": "ada", "fail": true}')
+    told = done.err.splitlines()
+
+    assert done.code == 1
+    run_id = told[0].removeprefix("run ")
+    assert told[-1] == f"next: interlock run why {run_id}"
+    assert f"run id             {run_id}" in done.text
+    assert "failed step        greet" in done.text
+
+
+def test_an_interrupted_run_is_kept_and_named(folder: Path) -> None:
+    (folder / "slow.py").write_text(SLOW)
+    line = [*PRODUCT, "run", "start", "slow:plan", "--store", "my.db"]
+    with subprocess.Popen(line, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        run_id = process.stderr.readline().strip().removeprefix("run ")
+        assert process.stderr.readline() == "waiting\n"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=SECONDS_MAX)
+
+    assert process.returncode == 130
+    assert err == f"interrupted; the run is kept: interlock run resume {run_id} --store my.db\n"
+    assert answer(folder, "run", "status", run_id, "--store", "my.db")["phase"] == "running"
+
+
+def test_a_resume_where_no_store_is_makes_none(folder: Path) -> None:
+    done = interlock(folder, "run", "resume", UNKNOWN)
+
+    assert done.code == 3
+    assert f"there is no store at {folder / '.interlock' / 'store.db'}" in done.err
+    assert "Start a run first" in done.err
+    assert not (folder / ".interlock").exists()
+
+
+def test_tables_fit_a_terminal_of_80_columns(folder: Path) -> None:
+    run_id = start(folder)["run_id"]
+    for line in (("status", run_id), ("events", run_id), ("list",)):
+        _, shown = run_on_terminal(
+            "run", *line, program=PRODUCT, folder=folder, environ={"NO_COLOR": "1", "COLUMNS": "80"}
+        )
+        rows = [row for row in STYLE.sub("", shown).splitlines() if row.strip()]
+        assert max(map(len, rows)) <= 80
+        assert re.search(r" \d\d:\d\d:\d\d\.\d\d\d ", rows[-1])
 
 
 def test_settings_reach_the_engine_and_wrong_ones_are_refused(folder: Path) -> None:

@@ -64,6 +64,15 @@ def test_progress_is_drawn_on_a_terminal_and_ends_with_every_step_done(store: Pa
     assert plain.split()[-2:] == ["phase", "completed"]
 
 
+@pytest.mark.parametrize("columns", [80, 120])
+def test_no_line_of_a_status_is_wider_than_the_terminal(store: Path, columns: int) -> None:
+    _, shown = run_on_terminal(
+        *("run", "start", "toy"), folder=store, environ={"NO_COLOR": "1", "COLUMNS": str(columns)}
+    )
+
+    assert all(len(line) <= columns for line in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown).splitlines())
+
+
 def test_programs_and_pipes_get_no_progress(store: Path) -> None:
     piped = run("run", "start", "toy", folder=store)
     _, with_json = run_on_terminal("run", "start", "toy", "--json", folder=store)

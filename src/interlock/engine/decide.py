@@ -21,6 +21,7 @@ from interlock.base.bounds import INTEGER_MAX
 from interlock.engine import events as e
 from interlock.engine.config import RetryPolicy, RunConfig
 from interlock.engine.errors import (
+    CRASH_BUDGET_SPENT,
     ORPHAN_RECOVERED,
     OUTCOME_UNKNOWN,
     PLAN_DRIFTED,
@@ -33,8 +34,6 @@ from interlock.engine.fold import RunState, Step, StepStatus
 from interlock.engine.plan import ExecutionPlan, StateNode
 from interlock.engine.retry import delay_ms
 from interlock.engine.schedule import ReadyStates
-
-CRASH_BUDGET_SPENT = "crash_budget_spent"
 
 
 class EngineSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -86,6 +86,7 @@ _CONTRACT_CATEGORY = {
 NO_DETAILS = msgspec.Raw(b"null")
 HANDLER_EXCEPTION = "handler_exception"
 CODE_RESERVED = "code_reserved"
+CRASH_BUDGET_SPENT = "crash_budget_spent"
 ORPHAN_RECOVERED = "orphan_attempt_recovered"
 OUTCOME_UNKNOWN = "side_effect_outcome_unknown"
 UNCOUNTED = frozenset({ORPHAN_RECOVERED, OUTCOME_UNKNOWN})
@@ -105,7 +106,9 @@ def error_info(fault: BaseException) -> ErrorInfo:
 
 def _described(fault: BaseException) -> ErrorInfo:
     if isinstance(fault, InterlockError):
-        category = _CONTRACT_CATEGORY.get(fault.category, ErrorCategory.UNKNOWN)
+        context = fault.kind in (CONTEXT_DESERIALIZE_FAILED, CONTEXT_SERIALIZE_FAILED, CONTEXT_MISSING_KEY)
+        known = _CONTRACT_CATEGORY.get(fault.category, ErrorCategory.UNKNOWN)
+        category = ErrorCategory.CONTEXT if context else known
         details = msgspec.Raw(canonical(fault.details or None))
         return ErrorInfo(category, fault.code, details, fault.message, fault.retryable)
     if isinstance(fault, StateFailure):
@@ -141,6 +144,23 @@ def own_error(code: str, message: str, *, retryable: bool) -> ErrorInfo:
     """An `ErrorInfo` that the engine writes on its own account."""
     return ErrorInfo(ErrorCategory.UNKNOWN, code, NO_DETAILS, message, retryable)
 
+
+HANDLER_RAISED = ErrorCode(HANDLER_EXCEPTION, Category.FAILED, "Mend the handler at the place named; the log has more.")
+HANDLER_CODE_RESERVED = ErrorCode(
+    CODE_RESERVED, Category.FAILED, "Fail with a code of your own: this one is how the engine closes attempts."
+)
+ATTEMPT_ORPHANED = ErrorCode(
+    ORPHAN_RECOVERED,
+    Category.FAILED,
+    "Nothing to do: the process ended, and the state was entered again.",
+    retryable=True,
+)
+CRASHED_TOO_OFTEN = ErrorCode(
+    CRASH_BUDGET_SPENT,
+    Category.FAILED,
+    "See why the state ends its process, then `interlock run resolve`.",
+    retryable=True,
+)
 
 PLAN_INVALID = ErrorCode("plan_invalid", Category.INVALID, "Correct the plan as the message says.")
 PLAN_NOT_FOUND = ErrorCode(
@@ -209,6 +229,10 @@ RESOLUTION_UNCLEAR = ErrorCode(
 STATE_TIMEOUT = ErrorCode("state_timeout", Category.FAILED, "Give the state more time.", retryable=True)
 
 ERRORS = (
+    HANDLER_RAISED,
+    HANDLER_CODE_RESERVED,
+    ATTEMPT_ORPHANED,
+    CRASHED_TOO_OFTEN,
     PLAN_INVALID,
     PLAN_NOT_FOUND,
     PLAN_DRIFTED,

@@ -177,6 +177,7 @@ IMPOSSIBLE: dict[str, Mutation] = {
     "I4 an effect is intended outside of an attempt": added(7, intended("late", A)),
     "I4 an effect is intended for another state": replaced(9, intended("write", A)),
     "an effect is settled that nobody intended": dropped(9),
+    "I4 an effect is settled outside of an attempt": lambda history: [*history[:9], history[10], history[9]],
     "a retry is scheduled for a state that did not fail": replaced(12, e.RetryScheduled(START_MS, A)),
     "a retry is scheduled for a state that was never entered": replaced(12, e.RetryScheduled(START_MS, C)),
     "an owner's epoch is left out": replaced(18, claimed(3)),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
+from interlock.base.bounds import EVENTS_PER_APPEND_MAX
 from interlock.base.canonical import Json, digest
 from interlock.engine import events as e
 from interlock.engine.attempt import RESERVED_NAMES, DomainEvent, Recorder
@@ -88,6 +89,18 @@ async def test_nothing_of_a_batch_with_one_bad_event_is_recorded() -> None:
 
     assert emitted(world) == []
     assert error_of(world) == "secrets_detected"
+
+
+def test_a_batch_that_no_append_can_hold_fails_its_attempt() -> None:
+    """M19: it is not cut into several, and the run does not stand still."""
+
+    async def only(rec: Recorder) -> None:
+        await rec.emit_many([DomainEvent("part")] * (EVENTS_PER_APPEND_MAX + 1))
+
+    world = run(lived(only))
+    assert world.result is not None
+    assert world.result.phase == "failed"
+    assert emitted(world) == []
 
 
 @pytest.mark.parametrize("name", [*sorted(RESERVED_NAMES), "interlock.run_parked"])

@@ -390,8 +390,8 @@ async def fails() -> int:
 
 
 @parked.state(side_effects="apply_side_effect")
-async def dies(io: Io) -> int:
-    request = {"kind": "run_program_v1", "program_path": "/bin/sh", "argv": ["-c", "kill -9 $$"]}
+async def publish(io: Io) -> int:
+    request = {"kind": "run_program_v1", "program_path": "/bin/sleep", "argv": ["60"], "timeout_ms": 50}
     await io.call(IoCall("exec", request, "effect:1"))
     return 1
 """

@@ -102,6 +102,28 @@ def test_a_backup_writes_over_nothing(tmp_path: Path, taken: str) -> None:
     assert names(tmp_path) == before
 
 
+def test_a_backup_into_a_missing_folder_names_the_folder(tmp_path: Path) -> None:
+    make(tmp_path / "store")
+
+    fault = asyncio.run(refusal(backup(tmp_path / "store", tmp_path / "no" / "copy")))
+
+    assert (fault.code, fault.message) == ("store_unwritable", f"the folder {tmp_path / 'no'} does not exist")
+
+
+def test_a_backup_where_nothing_can_be_written_says_so(tmp_path: Path) -> None:
+    make(tmp_path / "store")
+
+    fault = asyncio.run(refusal(backup(tmp_path / "store", Path("/proc/copy"))))  # nobody can write there
+
+    assert fault.code == "store_unwritable"
+
+
+def test_a_backup_of_no_store_names_what_was_looked_for(tmp_path: Path) -> None:
+    fault = asyncio.run(refusal(backup(tmp_path / "store", tmp_path / "copy")))
+
+    assert (fault.code, fault.message) == ("store_not_found", f"there is no store at {tmp_path / 'store'}")
+
+
 def without_a_store(path: Path) -> None:
     path.unlink()
 

@@ -180,6 +180,12 @@ def test_a_commit_is_synced_unless_safety_was_given_up_by_name(tmp_path: Path) -
     assert asyncio.run(main(unsafe=True)) == normal
 
 
+def test_a_store_that_is_missing_is_named_with_its_whole_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert refusal(Path("store"), create=False).message == f"there is no store at {tmp_path / 'store'}"
+
+
 def test_a_store_that_is_only_read_is_not_changed(tmp_path: Path) -> None:
     make(tmp_path / "store")
     before = (tmp_path / "store").read_bytes()
@@ -238,9 +244,22 @@ def read_without_writing(path: Path) -> None:
         await store.close()
 
     asyncio.run(main())
+    assert (
+        asyncio.run(write_to_existing(path)) == "store can only be read: copy the store to a folder that can be written"
+    )
     assert refusal(path).code == "store_unwritable"
     assert refusal(path.parent / "new").code == "store_unwritable"
     assert [each.name for each in path.parent.iterdir()] == ["store"]
+
+
+async def write_to_existing(path: Path) -> str:
+    """Open what need not be made, read it, and return why it refuses a write."""
+    store = await open_sqlite(path, create=False)
+    assert await content(store, A) == [b"1"]
+    with pytest.raises(InterlockError) as caught:
+        await store.activations.take(A, "run", store.owner, 0, 1000)
+    await store.close()
+    return caught.value.message
 
 
 OPENS = """

@@ -124,7 +124,7 @@ def _table(rows: Sequence[Mapping[str, object]], columns: Sequence[str] | None, 
 
 
 def _brief(name: str, value: object, now_ms: int) -> str:
-    return short_time(value, now_ms) if is_moment(name, value) else cell(name, value)
+    return short_time(value, now_ms) if is_moment(value, name) else cell(name, value)
 
 
 def _align(rows: Sequence[Sequence[str]]) -> None:
@@ -141,7 +141,7 @@ def _draw(headings: Sequence[str], rows: Sequence[Sequence[str]], elastic: Seque
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for heading, gives_way in zip(headings, elastic, strict=True):
         table.add_column(heading, overflow="fold", no_wrap=not gives_way)
     for row in rows:

@@ -42,7 +42,7 @@ def cell(name: str, value: object) -> str:
         case bool():
             return "yes" if value else "no"
         case int() if name.endswith("_ms"):
-            return rfc3339(value) if is_moment(name, value) else f"{value} ms"
+            return rfc3339(value) if is_moment(value, name) else f"{value} ms"
         case dict() if name == "counts":
             return safe(_counted(value))
         case str():
@@ -63,7 +63,7 @@ def short_time(at_ms: int, now_ms: int) -> str:
     return moment[5:16].replace("T", " ") if moment[:4] == now[:4] else moment[:10]
 
 
-def is_moment(name: str, value: object) -> TypeGuard[int]:
+def is_moment(value: object, name: str) -> TypeGuard[int]:
     """Whether a member is a moment, not a duration."""
     return name.endswith("_ms") and isinstance(value, int) and value >= _MOMENT_MS_MIN
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 import pytest
 from rich.console import Console
 
-from interlock.base.part import Effect
-from interlock.surfaces.catalogue import Catalogue
 from interlock.surfaces.cli.presentation import Step
-from interlock.surfaces.cli.progress import _drawn, watched
-from interlock.surfaces.client import Client
-from tests.surfaces.toy import Counters, Nothing, command
+from interlock.surfaces.cli.progress import _drawn
 
 
 def picture(steps: Sequence[Step]) -> list[str]:
@@ -57,13 +52,3 @@ def test_the_picture_ends_where_the_run_does(done: int, first: str, last: str) -
 
 def test_names_of_steps_cannot_steer_the_terminal() -> None:
     assert picture([Step("a\x1b[2J", "done", "[bold]x[/bold]")]) == [r"✓ a\x1b[2J [bold]x[/bold]"]
-
-
-def test_a_verb_without_progress_is_simply_called() -> None:
-    async def handler(_ctx: object, given: Nothing) -> Nothing:
-        return given
-
-    verb = command("go", handler=handler, effect=Effect.STARTS)
-    client = Client(Catalogue([verb]), principal=None, services=Counters)  # type: ignore[arg-type]
-
-    assert asyncio.run(watched(client, verb, {})) == Nothing()

@@ -113,7 +113,11 @@ def test_json_is_one_line_with_every_member(capfdbinary: Captured) -> None:
         ("timeout_ms", 1500, "1500 ms"),
         ("data", {"b": 1}, '{"b":1}'),
         ("tags", ["a", "b"], "a; b"),
-        ("counts", {"events": 3, "index_rows": 1, "artifacts": 0, "unsettled": 0}, "3 events, 1 index row, 0 artifacts"),
+        (
+            "counts",
+            {"events": 3, "index_rows": 1, "artifacts": 0, "unsettled": 0},
+            "3 events, 1 index row, 0 artifacts",
+        ),
         ("counts", {"events": 3, "not_judged": 2}, "3 events, 2 not judged"),
         ("numbers", [1, 2], "[1,2]"),
     ],
