@@ -74,7 +74,7 @@ def _claimed(claim: Claim, epoch: int) -> e.OwnerClaimed:
 def _input_members(given: Any, plan: ExecutionPlan) -> dict[str, bytes]:
     """The members of a run's input as first context. Raises: `run_input_invalid`, `secrets_detected`."""
     try:
-        members = {} if given is None else msgspec.to_builtins(given, str_keys=True)
+        members = {} if given is None else msgspec.to_builtins(given, str_keys=True, order="deterministic")
     except (TypeError, ValueError) as fault:
         raise INPUT_INVALID.error(f"the input is not JSON ({type(fault).__name__})") from None
     if not isinstance(members, dict):
@@ -131,11 +131,11 @@ class Runs:
             run_id = ids.run_id_from_entropy(self._journal.entropy.random_bytes(16))
         if build is None:
             build = provenance(None if source is None else source_folder(source))
-        params = {} if input is None else msgspec.to_builtins(input, str_keys=True)
+        params = {} if input is None else msgspec.to_builtins(input, str_keys=True, order="deterministic")
         manifest = RunManifest(execution.op_id, execution.version, params, config, build)
         content = manifest_bytes(manifest)
         refuse_secrets(content, "manifest")
-        refuse_secrets((source or "").encode(), "plan source")
+        refuse_secrets(canonical(source), "plan source")
         stream = stream_id(principal.tenant, e.RUN, ids.run_id(run_id))
         [head] = await self._journal.store.events.heads([stream])
         if head == EMPTY:
