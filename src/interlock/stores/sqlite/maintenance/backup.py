@@ -40,7 +40,8 @@ async def backup(path: Path, target: Path) -> Backup:
     """Copy the store at `path` to the new file `target`, on a thread, beside readers and writers.
 
     Raises: `backup_target_exists`; `store_unwritable` if `target` cannot be written; `disk_full`;
-    `artifact_corrupt` and `artifact_not_found` for damaged artifacts; what opening a store raises. Nothing is left behind then.
+    `artifact_corrupt` and `artifact_not_found` for damaged artifacts; what opening a store raises.
+    Nothing is left behind then.
     """
     return await asyncio.to_thread(_backup, Path(path), Path(target))
 
