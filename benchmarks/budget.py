@@ -16,7 +16,13 @@ STATES = 10
 SHARES = {
     "fold": ("engine/fold.py",),
     "decide": ("engine/decide.py", "engine/schedule.py"),
-    "loop and attempt": ("engine/loop.py", "engine/attempt.py", "engine/session.py", "engine/runs.py", "asyncio/timeouts.py"),
+    "loop and attempt": (
+        "engine/loop.py",
+        "engine/attempt.py",
+        "engine/session.py",
+        "engine/runs.py",
+        "asyncio/timeouts.py",
+    ),
     "encode and hash": ("journal/chain.py", "journal/catalogue.py", "msgspec", "_hashlib", "base/canonical.py"),
     "context map": ("engine/context.py", "base/merkle_map.py", "base/merkle_node.py"),
     "journal": ("journal/journal.py", "journal/ports.py", "journal/streams.py"),

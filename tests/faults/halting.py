@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -91,9 +92,12 @@ class Halted:
         for run_id in (RUN, *others):
             self.outside.calls.clear()
             with pytest.raises(asyncio.CancelledError):
-                self.drive(lambda app, known=run_id: app.runs.start(self.plan, run_id=known))
+                self.drive(partial(self.start, run_id))
         self.outside.halting = False
         self.events = self.read()
+
+    async def start(self, run_id: str, app: App) -> RunResult:
+        return await app.runs.start(self.plan, run_id=run_id)
 
     def drive(self, work: Callable[[App], Awaitable[Answer]]) -> Answer:
         """Do something with the application on this store."""

@@ -114,7 +114,7 @@ def test_a_damaged_file_is_told_and_never_taken_for_the_artifact(zygote: Zygote,
         assert path.name in {finding.place for finding in asyncio.run(examine(case.store)).findings}
         path.write_bytes(whole)
         assert asyncio.run(reading(case.store, path.name)) == "read"
-    assert status.st_size == len(whole)
+        assert status.st_size == len(whole)
 
 
 def harm(path: Path, damage: str) -> None:

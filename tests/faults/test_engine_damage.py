@@ -158,8 +158,8 @@ DISORDERS = {
         f"WHERE t.stream = {THEIRS} AND t.seq = 9) WHERE stream = {MINE} AND seq = 9"
     ],
     "the events of another run": [
-        "UPDATE stream SET id = 'elsewhere' WHERE id = 'default/run/{}'".format(RUN),
-        "UPDATE stream SET id = 'default/run/{}' WHERE id = 'default/run/{}'".format(RUN, OTHER),
+        f"UPDATE stream SET id = 'elsewhere' WHERE id = 'default/run/{RUN}'",
+        f"UPDATE stream SET id = 'default/run/{RUN}' WHERE id = 'default/run/{OTHER}'",
     ],
     "data of another event": [
         f"UPDATE event SET data = (SELECT t.data FROM event AS t WHERE t.stream = {MINE} AND t.seq = 6) "
@@ -221,7 +221,7 @@ def forge(halted: Halted, records: Sequence[Struct]) -> None:
     halted.drive(main)
 
 
-FORGERIES = {
+FORGERIES: dict[str, list[Struct]] = {
     "an unknown type": [Novelty("new")],
     "a second start": [e.RunStarted("0" * 64, "0" * 64, "needy")],
     "a second attempt beside the open one": [e.StateEntered(0, "0" * 64, "needy.four.main")],

@@ -36,8 +36,6 @@ def test_an_example_runs_without_a_word(what: str, tmp_path: Path) -> None:
     program = tmp_path / "example.py"
     program.write_text(EXAMPLES[what], encoding="utf-8")
 
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", program], capture_output=True, text=True, check=False
-    )
+    ran = subprocess.run([sys.executable, "-W", "error", program], capture_output=True, text=True, check=False)
 
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")

@@ -55,9 +55,7 @@ def test_no_item_stands_twice() -> None:
 
 
 def test_the_summary_counts_the_rows_of_each_page() -> None:
-    counted = re.findall(
-        r"\]\((coverage/\S+\.md)\).*\| +(\d+) \|$", SUMMARY.read_text(encoding="utf-8"), re.MULTILINE
-    )
+    counted = re.findall(r"\]\((coverage/\S+\.md)\).*\| +(\d+) \|$", SUMMARY.read_text(encoding="utf-8"), re.MULTILINE)
     present = {f"coverage/{file.name}": sum(row.file == file for row in rows()) for file in files()}
 
     assert {name: int(count) for name, count in counted} == present
@@ -115,9 +113,7 @@ def exists(name: str) -> bool:
         return False
     if not kind:
         return any(getattr(node, "name", None) == test for node in tree(ROOT / file).body)
-    found = [
-        node for node in tree(ROOT / file).body if isinstance(node, ast.ClassDef) and node.name == kind[0]
-    ]
+    found = [node for node in tree(ROOT / file).body if isinstance(node, ast.ClassDef) and node.name == kind[0]]
     return any(test in methods(node) for node in found)
 
 

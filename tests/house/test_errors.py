@@ -9,8 +9,8 @@ from collections import Counter
 from functools import cache
 
 import interlock
-from interlock.parts import PARTS
 from interlock.base.errors import ErrorCode
+from interlock.parts import PARTS
 
 
 def test_every_code_is_a_segment_declared_once() -> None:

@@ -22,8 +22,6 @@ def test_imports_keep_the_direction_of_the_contracts(capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize("module", ["interlock", "interlock.surfaces.cli"])
 def test_importing_a_surface_loads_no_heavy_library(module: str) -> None:
     program = f"import sys, {module}; print(*{{name.partition('.')[0] for name in sys.modules}})"
-    loaded = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    ).stdout
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
 
     assert sorted(set(HEAVY) & set(loaded.split())) == []

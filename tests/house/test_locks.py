@@ -67,9 +67,7 @@ def assert_whole(locked: Pins, asked: list[str]) -> None:
         wanted = waiting.pop()
         name = canonicalize_name(wanted.name)
         assert name in locked, f"{wanted} is not locked; run: make lock"
-        assert wanted.specifier.contains(locked[name], prereleases=True), (
-            f"{wanted} is not met; run: make lock"
-        )
+        assert wanted.specifier.contains(locked[name], prereleases=True), f"{wanted} is not met; run: make lock"
         for extra in {"", *wanted.extras}:
             if (name, extra) not in reached:
                 reached.add((name, extra))

@@ -22,9 +22,7 @@ def test_every_link_of_every_page_leads_somewhere() -> None:
 
 
 def test_the_reference_is_what_the_parts_declare() -> None:
-    written = {
-        page.name: page.read_text(encoding="utf-8") for page in (PAGE_FOLDER / "reference").glob("*.md")
-    }
+    written = {page.name: page.read_text(encoding="utf-8") for page in (PAGE_FOLDER / "reference").glob("*.md")}
     stale = [name for name, text in reference.pages(PARTS).items() if written.get(name) != text]
 
     assert stale == [], "run: make docs"

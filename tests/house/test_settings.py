@@ -12,16 +12,12 @@ NODES = [node for path in python_files("src") for node in ast.walk(tree(path))]
 def test_every_setting_is_used() -> None:
     read = {node.attr for node in NODES if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)}
 
-    assert [
-        f"{record}.{member}" for record in records() for member in members(record) if member not in read
-    ] == []
+    assert [f"{record}.{member}" for record in records() for member in members(record) if member not in read] == []
 
 
 def records() -> set[str]:
     """The record of every `SettingsSection(name, record)` of the package."""
-    calls = [
-        node for node in NODES if isinstance(node, ast.Call) and ast.unparse(node.func) == "SettingsSection"
-    ]
+    calls = [node for node in NODES if isinstance(node, ast.Call) and ast.unparse(node.func) == "SettingsSection"]
     return {ast.unparse(call.args[1]) for call in calls}
 
 

@@ -16,16 +16,11 @@ LETTERS = st.characters(codec="utf-8")
 WORD = st.text(alphabet="abcdefghijklmnopqrstuvwxyz", min_size=2, max_size=9)
 KEY = st.text(alphabet="bcdfgh_", max_size=8)
 CLEAN = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**53) + 1, 2**53 - 1)
-    | st.text(alphabet="bcdfgh ,.", max_size=20),
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(alphabet="bcdfgh ,.", max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEY, inner, max_size=3),
     max_leaves=8,
 )
-BASE64 = st.text(
-    alphabet="ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", min_size=36, max_size=36
-)
+BASE64 = st.text(alphabet="ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", min_size=36, max_size=36)
 CANARY = st.one_of(
     BASE64.map(lambda text: "ghp" + "_" + text),
     BASE64.map(lambda text: "glpat" + "-" + text),

@@ -141,9 +141,7 @@ def _in_object(members: dict[str, Json], pointer: str) -> Iterator[SecretFinding
         yield from _findings(item, place, labelled if key == "value" and labelled else _held_under(key))
 
 
-def _in_array(
-    items: list[Json] | tuple[Json, ...], pointer: str, held: _Held | None
-) -> Iterator[SecretFinding]:
+def _in_array(items: list[Json] | tuple[Json, ...], pointer: str, held: _Held | None) -> Iterator[SecretFinding]:
     option: _Held | None = None
     for place, item in enumerate(items):
         yield from _findings(item, f"{pointer}/{place}", held or option)

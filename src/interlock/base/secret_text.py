@@ -67,8 +67,7 @@ _SHAPES: Final = (
     _shape("url_password", "@", r"""://[^\s/?\#@:"']{0,256}:(?P<value>[^\s/?\#@"']{1,256})@"""),
     _shape(
         "assignment",
-        "passw, pwd, phrase, private, secret, token, "
-        "apikey, api_key, api-key, accesskey, access_key, access-key",
+        "passw, pwd, phrase, private, secret, token, apikey, api_key, api-key, accesskey, access_key, access-key",
         r"""
         (?: p(?:assw(?:or)?d|wd|assphrase|rivate[_-]?key) | s(?:ecret[_-]?key|ession[_-]?token)
           | a(?:pi[_-]?(?:key|token)|ccess[_-]?(?:key|token)|uth[_-]?token) | client[_-]?secret
@@ -178,9 +177,7 @@ def is_mnemonic(text: str) -> bool:
 
 
 def _are_list_words(words: list[str]) -> bool:
-    short = all(
-        3 <= len(word) <= 8 and word.isascii() and word.isalpha() and word.islower() for word in words
-    )
+    short = all(3 <= len(word) <= 8 and word.isascii() and word.isalpha() and word.islower() for word in words)
     return short and not _PROSE_WORDS.intersection(words)
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from interlock.base.bounds import EVENT_DATA_BYTES_MAX
-from interlock.base.canonical import Json, canonical
+from interlock.base.bounds import EVENT_DATA_BYTES_MAX, EVENTS_PER_APPEND_MAX
+from interlock.base.canonical import canonical
 from interlock.base.ids import artifact_id, fact_key
 from interlock.base.secret_scan import refuse_secrets
 from interlock.engine import events as e
@@ -76,13 +76,15 @@ class Recorder:
     def __init__(self, attempt: Attempt) -> None:
         self._attempt = attempt
 
-    async def emit(self, name: str, payload: Json = None, payload_ref: str | None = None) -> None:
+    async def emit(self, name: str, payload: Any = None, payload_ref: str | None = None) -> None:
         """Record one event, durable when this returns."""
         await self.emit_many([DomainEvent(name, payload, payload_ref)])
 
     async def emit_many(self, events: Sequence[DomainEvent]) -> None:
         """Record several in order, all or none. Raises: `event_name_invalid`, `json_…`, `secrets_detected`."""
         records = [_checked(event) for event in events]
+        if len(records) > EVENTS_PER_APPEND_MAX:
+            raise EVENT_TOO_LARGE.error("more events than one append holds", limit=EVENTS_PER_APPEND_MAX)
         if sum(len(record.payload) for record in records) > EVENT_PAYLOAD_BYTES_MAX:
             raise EVENT_TOO_LARGE.error("the payloads are too large for events", limit_bytes=EVENT_PAYLOAD_BYTES_MAX)
         await self._check_references([record.payload_ref for record in records if record.payload_ref is not None])
@@ -94,7 +96,7 @@ class Recorder:
         if ids and not all(await self._attempt.session.journal.store.artifacts.exists(ids)):
             raise PAYLOAD_REF_UNKNOWN.error("a payload_ref names an artifact that is not stored")
 
-    async def artifact(self, kind: str, content: bytes, meta: Json = None) -> str:
+    async def artifact(self, kind: str, content: bytes, meta: Any = None) -> str:
         """Store bytes as an artifact and record that they were written; return the artifact's id."""
         raw = canonical(meta)
         refuse_secrets(raw, "artifact meta")

@@ -230,8 +230,9 @@ def _intended(state: RunState, record: e.EffectIntended, place: Place) -> None:
 
 
 def _settled(state: RunState, record: e.EffectSettled, place: Place) -> None:
-    if state.intents.pop(record.fact_key, None) is None:
-        raise _corrupt(place, "an effect was settled that nobody intended")
+    intent = state.intents.pop(record.fact_key, None)
+    if intent is None or intent.state_id != state.open_state:
+        raise _corrupt(place, "an effect was settled that this attempt did not intend")
 
 
 def _scheduled(state: RunState, record: e.RetryScheduled, place: Place) -> None:

@@ -1,4 +1,4 @@
-"""What a state says about itself: the words of the contract, and what they do not do (seed 001, `meta` and `errors`)."""
+"""What a state says about itself: the words of the contract, and what they do not do (seed 001, `meta`)."""
 
 from __future__ import annotations
 

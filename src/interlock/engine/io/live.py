@@ -85,7 +85,7 @@ class LiveIo:
         async with self._turns.setdefault(key, asyncio.Lock()):
             return await self._recorded(call, key, digest(call.namespace.encode() + b"\n" + request))
 
-    async def record_value(self, key: str, value: Json) -> str:
+    async def record_value(self, key: str, value: Any) -> str:
         """Bind a deterministic value to a fact key; return its artifact id.
 
         Raises: `fact_payload_conflict` when the key is bound to another value.

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -47,7 +47,8 @@ PYTHON_RESULT_INVALID = ErrorCode(
 
 ERRORS = (PYTHON_REQUEST_INVALID, PYTHON_FUNCTION_UNKNOWN, PYTHON_FAILED, PYTHON_RESULT_INVALID)
 
-PythonFunction = Callable[[Json], Json | Awaitable[Json]]
+PythonFunction = Callable[[Any], Any]
+"""Takes a JSON value, and returns one or a coroutine that does; what it returns is checked."""
 
 
 @dataclass(frozen=True, slots=True)

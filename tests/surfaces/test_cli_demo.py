@@ -1,0 +1,124 @@
+"""`interlock demo` from its first process to its last, on a small project that the test makes, and its refusals."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.surfaces.process import PRODUCT, run
+from tests.surfaces.product import answer
+
+PYPROJECT = """
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[project]
+name = "tiny-gift"
+version = "1.2.3"
+requires-python = ">=3.11"
+{licence}
+
+[tool.hatch.build.targets.wheel]
+packages = ["src/tiny_gift"]
+"""
+AUTHOR = {
+    **{f"GIT_{role}_{part}": "tester" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")},
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_SYSTEM": os.devnull,
+}
+
+
+def project(folder: Path, licence: str = 'license = "Apache-2.0"') -> Path:
+    """A Python project of two files, committed."""
+    package = folder / "src" / "tiny_gift"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text('"""A gift."""\n')
+    (folder / "pyproject.toml").write_text(PYPROJECT.format(licence=licence))
+    for line in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "A gift"]):
+        subprocess.run(["git", *line], cwd=folder, env={**os.environ, **AUTHOR}, check=True)  # noqa: S607 — git is found as by people
+    return folder
+
+
+def test_the_demo_releases_a_project_through_two_crashes_and_leaves_its_store(tmp_path: Path) -> None:
+    """C7, C10, F6, P20: SIGKILL half-way and after the effect; one publication; the flipped byte is named."""
+    home = project(tmp_path / "gift")
+    before = {path.name for path in home.iterdir()}
+
+    done = run("demo", str(home), "--folder", "shown", "--json", program=PRODUCT, folder=tmp_path)
+
+    assert done.code == 0, done.err
+    report = json.loads(done.out)
+    assert (report["phase"], report["crashes"], report["repeated_steps"]) == ("completed", 2, [])
+    assert (report["publications"], report["deliveries"]) == (1, 2)
+    assert report["damage_named"].startswith(f"default/run/{report['run_id']}#")
+    assert "✓ no completed step ran again" in done.err
+    assert {path.name for path in home.iterdir()} == before, "it never touches the project"
+
+    [receipt] = (tmp_path / "shown" / "channel" / "published").glob("*/receipt.json")
+    assert json.loads(receipt.read_text())["file"] == "tiny_gift-1.2.3-py3-none-any.whl"
+    status = answer(tmp_path, "run", "status", report["run_id"], "--store", report["store"])
+    assert [(step["name"], step["status"]) for step in status["steps"]] == [
+        (name, "completed") for name in ("inventory", "build", "inspect", "materials", "checks", "publish")
+    ]
+    assert [step["crashes"] for step in status["steps"]] == [0, 0, 0, 1, 0, 1]
+    answer(tmp_path, "doctor", "--store", report["store"])
+    damaged = str(tmp_path / "shown" / "damaged.db")
+    [finding] = answer(tmp_path, "doctor", "--store", damaged, code=7)["findings"]
+    assert finding["place"] == report["damage_named"]
+
+
+def test_a_release_whose_checks_do_not_hold_is_told_as_the_projects_own(tmp_path: Path) -> None:
+    home = project(tmp_path / "gift", licence="")
+
+    error = answer(tmp_path, "demo", str(home), "--folder", "shown", code=2)["error"]
+
+    assert error["code"] == "demo_project_invalid"
+    assert "a licence is stated" in error["message"]
+    assert not (tmp_path / "shown" / "channel" / "published").exists()
+
+
+@pytest.mark.parametrize("missing", ["pyproject.toml", ".git", "everything"])
+def test_what_is_no_project_under_git_is_refused_before_anything_is_made(tmp_path: Path, missing: str) -> None:
+    home = tmp_path / "gift"
+    for name in {"pyproject.toml", ".git"} - {missing} if missing != "everything" else ():
+        (home / name).mkdir(parents=True) if name == ".git" else None
+    home.mkdir(exist_ok=True)
+    if missing == ".git":
+        (home / "pyproject.toml").write_text(PYPROJECT.format(licence=""))
+
+    error = answer(tmp_path, "demo", str(home), "--folder", "shown", code=2)["error"]
+
+    assert error["code"] == "demo_project_invalid"
+    assert not (tmp_path / "shown").exists()
+
+
+def test_a_folder_with_other_content_is_never_emptied(tmp_path: Path) -> None:
+    home = project(tmp_path / "gift")
+    kept = tmp_path / "shown" / "letter.txt"
+    kept.parent.mkdir()
+    kept.write_text("dear reader")
+
+    error = answer(tmp_path, "demo", str(home), "--folder", "shown", code=4)["error"]
+
+    assert error["code"] == "demo_folder_taken"
+    assert kept.read_text() == "dear reader"
+
+
+@pytest.mark.parametrize("blocked", ["a file", "a closed folder"])
+def test_a_folder_that_cannot_be_used_is_an_error_with_its_reason(tmp_path: Path, blocked: str) -> None:
+    home = project(tmp_path / "gift")
+    place = tmp_path / "place"
+    if blocked == "a file":
+        place.write_text("in the way")
+        folder = place
+    else:
+        folder = Path("/proc/nowhere")
+
+    error = answer(tmp_path, "demo", str(home), "--folder", str(folder), code=1)["error"]
+
+    assert error["code"] == "demo_folder_unwritable"
