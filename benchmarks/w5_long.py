@@ -44,12 +44,15 @@ class Halting(NoOperation):
     def __init__(self) -> None:
         self.entered: list[float] = []
         self.reached = asyncio.Event()
+        self.again = asyncio.Event()
 
     async def handle(self, ctx: object, io: object, rec: object) -> None:
         self.entered.append(time.perf_counter())
         if len(self.entered) == 1:
             self.reached.set()
             await asyncio.Event().wait()
+        self.again.set()
+        await asyncio.Event().wait()
 
 
 async def _resume_ms(stop_at: int) -> float:
@@ -70,8 +73,7 @@ async def _resume_ms(stop_at: int) -> float:
         await asyncio.gather(task, return_exceptions=True)
         began = time.perf_counter()
         driving = asyncio.create_task(app.runs.resume(run_id))
-        while len(halting.entered) < 2:
-            await asyncio.sleep(0.0002)
+        await halting.again.wait()
         driving.cancel()
         await asyncio.gather(driving, return_exceptions=True)
     return (halting.entered[1] - began) * 1000

@@ -3,6 +3,8 @@
 What it does: runs an `App` on a loop in a thread of its own, and gives its verbs as plain calls that wait.
 What it does not do: it adds nothing to the product; everything is `App` and `Runs`.
 
+Rule: a call that is interrupted is cancelled, and has ended before the application closes: its run can be resumed.
+
 Example:
     with interlock.open_sync("store.db") as app:
         result = app.start(plan, {"name": "Ada"})
@@ -35,6 +37,7 @@ class SyncApp:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="interlock", daemon=True)
         self._app: App | None = None
+        self._calls: set[asyncio.Task[Any]] = set()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -49,9 +52,18 @@ class SyncApp:
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self._wait(self._stack.aclose())
+            self._wait(self._close())
         finally:
             self._stop()
+
+    async def _close(self) -> None:
+        """End the calls that somebody was interrupted in, then close what was opened."""
+        calls = self._calls - {asyncio.current_task()}
+        for call in calls:
+            call.cancel()
+        if calls:
+            await asyncio.wait(calls)
+        await self._stack.aclose()
 
     @property
     def app(self) -> App:
@@ -81,7 +93,14 @@ class SyncApp:
         return self._wait(self.app.runs.read.output(run_id, step))
 
     def _wait(self, work: Coroutine[Any, Any, Result]) -> Result:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        return asyncio.run_coroutine_threadsafe(self._call(work), self._loop).result()
+
+    async def _call(self, work: Coroutine[Any, Any, Result]) -> Result:
+        task = asyncio.current_task()
+        if task is not None:
+            self._calls.add(task)
+            task.add_done_callback(self._calls.discard)
+        return await work
 
     def _stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -1,7 +1,8 @@
 """Every code block of README and docs is executed, page by page, in an empty folder.
 
 A `python` block that begins with `# file: NAME` is written to that file; any other is run as a program; a `sh`
-block is run by bash. A block that cannot run here is announced by a comment `<!-- not run here: reason; until YYYY-MM-DD -->`.
+block is run by bash. A block that cannot run here is announced by a comment
+`<!-- not run here: reason; until YYYY-MM-DD -->`.
 """
 
 from __future__ import annotations

@@ -261,12 +261,13 @@ def test_a_store_that_names_an_artifact_otherwise_is_not_believed(tmp_path: Path
                 return ["0" * 64 for _ in blobs]
 
             app.store.artifacts.put = put  # type: ignore[method-assign]
-            result = await app.runs.start(plan, run_id=RUN)
-            return result.phase, await read_run(app, RUN)
+            with pytest.raises(InterlockError) as caught:
+                await app.runs.start(plan, run_id=RUN)
+            return caught.value.code, await read_run(app, RUN)
 
-    phase, events = asyncio.run(main())
+    code, events = asyncio.run(main())
 
-    assert phase == "failed"
+    assert code == "artifact_id_mismatch"
     assert not [event for event in events if isinstance(event.record, e.ArtifactWritten)]
 
 

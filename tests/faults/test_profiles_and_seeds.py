@@ -1,4 +1,4 @@
-"""What must not matter to a run: hash seed, time zone, locale, the profile of its events, and when they were written."""
+"""What must not matter to a run: hash seed, time zone, locale, the profile of its events, and when it was."""
 
 from __future__ import annotations
 

@@ -171,9 +171,14 @@ def read_envelope(event: StoredEvent) -> Envelope:
 def read_record(catalogue: EventCatalogue, envelope: Envelope, event: StoredEvent) -> Struct | None:
     """The record of a stored event, if its data is what the envelope names; None where it was erased.
 
+    Only data of an erasable type may be missing: of any other, that is damage.
+
     Raises: `event_corrupt`; `event_type_unknown` for a type or version that no part explains.
     """
     if event.data is None:
+        kind = catalogue.type_of(envelope.type, envelope.version)
+        if kind is None or not kind.erasable:
+            raise _damage(event, "its data is missing")
         return None
     if hashlib.sha256(event.salt + event.data).hexdigest() != envelope.data_digest:
         raise _damage(event, "its data differs from its digest")

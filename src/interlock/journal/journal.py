@@ -127,7 +127,10 @@ class Journal:
             return await self.catch_up(fold, stream, Loaded(fold.initial(stream), EMPTY, 0))
         loaded = await self._restored(fold, stream) or Loaded(fold.initial(stream), EMPTY, 0)
         loaded = await self.catch_up(fold, stream, loaded)
-        if loaded.head.seq < claimed.seq or (loaded.head.seq == claimed.seq and loaded.head != claimed):
+        if loaded.head.seq > claimed.seq:  # appended meanwhile, or the head is wrong: then it still is
+            [later] = await self.store.events.heads([stream])
+            claimed = loaded.head if later.seq > loaded.head.seq else later
+        if loaded.head != claimed:
             raise EVENT_CORRUPT.error(
                 f"stream {stream} ends at {loaded.head.seq}, but its head is {claimed.seq}",
                 stream=stream,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import pytest
 
 from interlock.base.canonical import digest
-from interlock.base.errors import Conflict, Corruption
+from interlock.base.errors import Conflict, Corruption, InterlockError
 from interlock.base.events import IndexRow
 from interlock.journal import journal as journal_module
 from interlock.journal.chain import Authorship
@@ -144,8 +146,29 @@ def test_an_append_that_came_after_the_head_was_read_is_part_of_the_state() -> N
         journal = open_journal(store)
         head = await write(journal, ADA, *HISTORY[:4])
         await write(journal, ADA, *HISTORY[4:])
-        store.events = ClaimedHead(journal, head)  # type: ignore[assignment]
+        log = store.events
+        told = [head]
+
+        async def heads(streams: Sequence[str]) -> list[Head]:
+            return [told.pop()] if told else await honest(streams)
+
+        honest = log.heads
+        log.heads = heads  # type: ignore[method-assign]
         assert (await journal.load(ACCOUNT_FOLD, ADA)).state.balance == 28
+        assert told == []
+
+    run(main())
+
+
+def test_a_head_that_stays_before_the_end_is_damage() -> None:
+    async def main() -> None:
+        store = MemoryStore()
+        journal = open_journal(store)
+        head = await write(journal, ADA, *HISTORY[:4])
+        await write(journal, ADA, *HISTORY[4:])
+        store.events = ClaimedHead(journal, head)  # type: ignore[assignment]
+        with pytest.raises(InterlockError, match="event_corrupt"):
+            await journal.load(ACCOUNT_FOLD, ADA)
 
     run(main())
 
