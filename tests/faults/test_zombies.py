@@ -50,7 +50,7 @@ def begun(case: Case, word: str) -> int:
 
 
 def completed(case: Case, answer: dict[str, Any]) -> bool:
-    return answer["code"] == 0 and answer["answer"]["phase"] == "completed"
+    return bool(answer["code"] == 0 and answer["answer"]["phase"] == "completed")
 
 
 def test_an_owner_that_stood_still_in_a_handler_writes_and_does_nothing_more(
