@@ -102,7 +102,7 @@ async def stamp(io: Io, fetch: dict[str, object]) -> list[object]:
     return [await io.now("stamped"), (await io.random("salt", 8)).hex()]
 
 
-@full.state(retry=RetryPolicy.fixed(3, 20), snapshot="always")
+@full.state(retry=RetryPolicy.fixed(3), snapshot="always")
 async def flaky(io: Io, stamp: list[object]) -> str:
     note("handler flaky")
     tries = await io.get_recorded_fact("flaky:tried")

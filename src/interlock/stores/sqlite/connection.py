@@ -80,7 +80,7 @@ def owners_folder(path: Path) -> Path:
     return Path(f"{path}.owners")
 
 
-def translated(fault: apsw.Error, path: Path) -> InterlockError:
+def translated(fault: apsw.Error | UnicodeDecodeError, path: Path) -> InterlockError:
     """The store's error for one of SQLite's, outside a commit."""
     name = path.name
     match fault:
@@ -114,7 +114,7 @@ class Reader:
         """All rows of one statement."""
         try:
             found: list[Row] = self._execute(sql, values).fetchall()
-        except apsw.Error as fault:
+        except (apsw.Error, UnicodeDecodeError) as fault:  # damaged text is no longer UTF-8
             raise translated(fault, self._path) from fault
         return found
 
@@ -129,7 +129,7 @@ class Reader:
             return []
         try:
             return statement.select(self._execute, keys, first=first)
-        except apsw.Error as fault:
+        except (apsw.Error, UnicodeDecodeError) as fault:  # damaged text is no longer UTF-8
             raise translated(fault, self._path) from fault
 
     def changes_seen(self) -> int:

@@ -238,7 +238,7 @@ class Writer:
             return translated(fault, self._path)
         if isinstance(fault, apsw.FullError) and sound:
             return DISK_FULL.error(f"the disk of {self._path.name} is full")
-        if isinstance(fault, apsw.CorruptError | apsw.ConstraintError) and sound:
+        if isinstance(fault, apsw.CorruptError | apsw.ConstraintError | UnicodeDecodeError) and sound:
             self.end(STORE_CLOSED.error(f"{self._path.name} has closed because it is damaged"))
             return STORE_CORRUPT.error(f"{self._path.name} is damaged: nothing was written")
         if isinstance(fault, apsw.Error) or not sound:

@@ -1,0 +1,116 @@
+"""Examining a store: physical and logical findings side by side, nothing changed, damage never an error."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+
+import pytest
+
+from interlock import App, InterlockError, Plan, Recorder
+from interlock.doctor import examine
+from interlock.journal.verify import Report
+from interlock.stores.sqlite import open_sqlite
+from tests.faults.halting import sql
+
+RUN = "01890a5d-ac96-774b-bcce-b302099a8057"
+plan = Plan("greeting")
+
+
+@plan.state
+async def greet(rec: Recorder, name: str) -> str:
+    await rec.artifact("Output", name.encode() * 20_000)
+    return f"Hello {name}"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """A store with one finished run and one large artifact in a file."""
+
+    async def main() -> None:
+        async with App.open(tmp_path / "store.db") as app:
+            await app.runs.start(plan, {"name": "Ada Lovelace"}, run_id=RUN)
+
+    asyncio.run(main())
+    return tmp_path / "store.db"
+
+
+def examined(path: Path) -> Report:
+    return asyncio.run(examine(path))
+
+
+def places(report: Report) -> str:
+    return " ".join(finding.place for finding in report.findings)
+
+
+def test_a_sound_store_has_no_findings_and_is_left_as_it_was(store: Path) -> None:
+    before = {path: path.read_bytes() for path in store.parent.rglob("*") if path.is_file()}
+
+    report = examined(store)
+
+    assert (report.findings, report.complete) == ([], True)
+    assert report.counts["streams"] == 1
+    assert {path: path.read_bytes() for path in store.parent.rglob("*") if path.is_file()} == before
+
+
+def test_what_pages_and_what_chains_tell_stands_in_one_report(store: Path) -> None:
+    sql(store, "UPDATE stream SET seq = seq + 1")  # its density is the store's, its chain the journal's affair
+    [file] = (store.parent / "store.db.artifacts").glob("*/*")
+    file.write_bytes(b"other")
+
+    report = examined(store)
+
+    assert f"default/run/{RUN}" in places(report)
+    assert file.name in places(report)
+
+
+def test_a_large_artifact_whose_file_is_gone_is_named(store: Path) -> None:
+    [file] = (store.parent / "store.db.artifacts").glob("*/*")
+    file.unlink()
+
+    assert file.name in places(examined(store))
+
+
+def test_a_store_that_cannot_be_opened_at_all_is_itself_the_finding(store: Path) -> None:
+    store.write_bytes(store.read_bytes()[:8192])
+
+    report = examined(store)
+
+    assert report.findings
+    assert not report.complete
+
+
+@pytest.mark.parametrize(("content", "code"), [(None, "store_not_found"), (b"text " * 2000, "store_foreign")])
+def test_what_is_no_store_is_an_error(tmp_path: Path, content: bytes | None, code: str) -> None:
+    if content is not None:
+        (tmp_path / "store.db").write_bytes(content)
+
+    with pytest.raises(InterlockError) as caught:
+        examined(tmp_path / "store.db")
+
+    assert caught.value.code == code
+
+
+def test_a_store_that_others_write_to_is_examined_beside_them(store: Path) -> None:
+    async def main() -> Report:
+        other = await open_sqlite(store)
+        try:
+            async with App.open(other) as app:
+                await app.runs.start(plan, {"name": "Ada"})
+                return await examine(store)
+        finally:
+            await other.close()
+
+    assert asyncio.run(main()).findings == []
+
+
+def test_random_damage_to_pages_is_never_an_error(store: Path) -> None:
+    """P20: whatever page is overwritten, doctor answers; it is no store any more only without its first page."""
+    whole = store.read_bytes()
+    noise = random.Random(7)  # noqa: S311 — no secret
+    for page in range(1, len(whole) // 4096):
+        damaged = bytearray(whole)
+        damaged[page * 4096 : page * 4096 + 64] = noise.randbytes(64)
+        store.write_bytes(damaged)
+        assert examined(store).findings is not None
