@@ -173,8 +173,13 @@ def test_a_client_acts_for_its_principal_alone() -> None:
         app = memory_app()
         app.runs.plans.add(plan)
         client = app.client(local_principal("ada"))
-        await app.runs.start(plan, {"name": "Ada"}, run_id="01890a5d-ac96-774b-bcce-b302099a8057", detach=True,
-                             principal=client.principal)
+        await app.runs.start(
+            plan,
+            {"name": "Ada"},
+            run_id="01890a5d-ac96-774b-bcce-b302099a8057",
+            detach=True,
+            principal=client.principal,
+        )
         events = await read_run(app, "01890a5d-ac96-774b-bcce-b302099a8057")
         return [event.envelope.actor for event in events]
 

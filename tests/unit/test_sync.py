@@ -86,7 +86,14 @@ def test_why_says_what_failed() -> None:
 
 
 @pytest.mark.parametrize(
-    "ask", [lambda app: app.report(RUN), lambda app: app.why(RUN), lambda app: app.resume(RUN), lambda app: app.output(RUN, "x")]
+    "ask",
+    [
+        lambda app: app.report(RUN),
+        lambda app: app.why(RUN),
+        lambda app: app.resume(RUN),
+        lambda app: app.output(RUN, "x"),
+    ],
+    ids=["report", "why", "resume", "output"],
 )
 def test_an_error_is_raised_where_the_call_was_made(ask: Callable[[SyncApp], object]) -> None:
     with open_sync() as app:
@@ -130,7 +137,7 @@ def test_a_failing_block_closes_the_application_and_keeps_its_own_error(tmp_path
 
 def test_before_the_block_there_is_nothing_to_call() -> None:
     app = open_sync()
-    with pytest.raises(RuntimeError, match="with interlock.open_sync"):
+    with pytest.raises(RuntimeError, match=r"with interlock.open_sync"):
         app.start(plan, {"name": "Ada"})
     app._loop.close()
 

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from interlock.base.errors import InterlockError
-from interlock.journal.errors import FEED_HOLE
+from interlock.journal.errors import EVENT_CORRUPT, FEED_HOLE
 from interlock.journal.ports import EMPTY, Append, Head, StoredEvent
 from interlock.stores.shape import checked_partition
 from interlock.stores.sqlite.artifacts import SqliteArtifacts
@@ -74,7 +75,7 @@ class SqliteEventLog:
             after = events[-1].seq if events else after_seq
             rows = self._reader.rows(_SQL["stream_events"], (no, after, wanted))
             events += [
-                StoredEvent(stream, seq, digest.hex(), envelope, data, salt, place & _POSITION_MASK)
+                _event(stream, seq, digest, envelope, data, salt, place)
                 for seq, digest, envelope, data, salt, place in rows
             ]
             if len(rows) < wanted:
@@ -104,7 +105,7 @@ class SqliteEventLog:
         if rows and rows[-1][6] != first + after + len(rows):
             raise FEED_HOLE.error(f"the feed of {partition} misses a position after {after}", position=after)
         return [
-            StoredEvent(stream, seq, digest.hex(), envelope, data, salt, place & _POSITION_MASK)
+            _event(stream, seq, digest, envelope, data, salt, place)
             for stream, seq, digest, envelope, data, salt, place in rows
         ]
 
@@ -142,3 +143,13 @@ def _bytes_of(append: Append) -> int:
         for event in each.events:
             size += len(event.envelope) + len(event.data or b"")
     return size
+
+
+def _event(stream: str, seq: int, digest: Any, envelope: Any, data: Any, salt: Any, place: int) -> StoredEvent:
+    """A row as an event; a damaged row can hold values of other types than were written."""
+    kinds = (type(stream), type(seq), type(digest), type(envelope), type(salt))
+    if kinds != (str, int, bytes, bytes, bytes) or (data is not None and type(data) is not bytes):
+        raise EVENT_CORRUPT.error(
+            f"a row of the event at {place & _POSITION_MASK} is damaged", position=place & _POSITION_MASK
+        )
+    return StoredEvent(stream, seq, digest.hex(), envelope, data, salt, place & _POSITION_MASK)
