@@ -14,6 +14,7 @@ from interlock.journal.verify import Report
 from interlock.stores.sqlite import open_sqlite
 from tests.faults.halting import sql
 
+PAGE_BYTES = 4096
 RUN = "01890a5d-ac96-774b-bcce-b302099a8057"
 plan = Plan("greeting")
 
@@ -45,13 +46,17 @@ def places(report: Report) -> str:
 
 
 def test_a_sound_store_has_no_findings_and_is_left_as_it_was(store: Path) -> None:
-    before = {path: path.read_bytes() for path in store.parent.rglob("*") if path.is_file()}
+    before = {
+        path: path.read_bytes()
+        for path in store.parent.rglob("*")
+        if path.is_file() and path.suffix not in {".db-shm", ".db-wal"}
+    }
 
     report = examined(store)
 
     assert (report.findings, report.complete) == ([], True)
     assert report.counts["streams"] == 1
-    assert {path: path.read_bytes() for path in store.parent.rglob("*") if path.is_file()} == before
+    assert {path: path.read_bytes() for path in before} == before
 
 
 def test_what_pages_and_what_chains_tell_stands_in_one_report(store: Path) -> None:
@@ -73,7 +78,7 @@ def test_a_large_artifact_whose_file_is_gone_is_named(store: Path) -> None:
 
 
 def test_a_store_that_cannot_be_opened_at_all_is_itself_the_finding(store: Path) -> None:
-    store.write_bytes(store.read_bytes()[:8192])
+    store.write_bytes(store.read_bytes()[: 2 * PAGE_BYTES])
 
     report = examined(store)
 
@@ -105,12 +110,14 @@ def test_a_store_that_others_write_to_is_examined_beside_them(store: Path) -> No
     assert asyncio.run(main()).findings == []
 
 
-def test_random_damage_to_pages_is_never_an_error(store: Path) -> None:
-    """P20: whatever page is overwritten, doctor answers; it is no store any more only without its first page."""
+def test_noise_on_any_page_is_never_an_error_and_mostly_found(store: Path) -> None:
+    """P20: doctor answers whatever it meets; a page that holds nothing may take any bytes."""
     whole = store.read_bytes()
     noise = random.Random(7)  # noqa: S311 — no secret
-    for page in range(1, len(whole) // 4096):
+    found = []
+    for page in range(1, len(whole) // PAGE_BYTES):
         damaged = bytearray(whole)
-        damaged[page * 4096 : page * 4096 + 64] = noise.randbytes(64)
+        damaged[page * PAGE_BYTES : page * PAGE_BYTES + 64] = noise.randbytes(64)
         store.write_bytes(damaged)
-        assert examined(store).findings is not None
+        found.append(bool(examined(store).findings))
+    assert sum(found) > len(found) // 2

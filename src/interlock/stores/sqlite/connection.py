@@ -80,6 +80,18 @@ def owners_folder(path: Path) -> Path:
     return Path(f"{path}.owners")
 
 
+_WRITING = frozenset(
+    {
+        apsw.SQLITE_IOERR_WRITE,
+        apsw.SQLITE_IOERR_TRUNCATE,
+        apsw.SQLITE_IOERR_FSYNC,
+        apsw.SQLITE_IOERR_SHMSIZE,
+        apsw.SQLITE_IOERR_SHMOPEN,
+    }
+)
+"""Faults of writing: what is stored is as it was."""
+
+
 def translated(fault: apsw.Error | UnicodeDecodeError, path: Path) -> InterlockError:
     """The store's error for one of SQLite's, outside a commit."""
     name = path.name
@@ -96,6 +108,8 @@ def translated(fault: apsw.Error | UnicodeDecodeError, path: Path) -> InterlockE
             return STORE_UNWRITABLE.error(f"{name} cannot be opened as asked")
         case apsw.ConnectionClosedError():
             return STORE_CLOSED.error(f"{name} is closed")
+        case apsw.IOError() if getattr(fault, "extendedresult", 0) in _WRITING:
+            return STORE_UNWRITABLE.error(f"{name} cannot be written: the disk, or a limit on files, refused it")
         case apsw.IOError():
             return STORE_CORRUPT.error(f"{name} cannot be read: the disk gave an error")
         case _:
