@@ -27,6 +27,7 @@ from interlock.journal.catalogue import EventCatalogue
 from interlock.journal.journal import Journal
 from interlock.journal.ports import Store
 from interlock.journal.runner import Runner, RunnerSettings
+from interlock.journal.timers import TimerService
 from interlock.journal.views import Views
 from interlock.parts import check_unique, installed_parts, sections_of
 from interlock.settings import Settings
@@ -58,10 +59,20 @@ class App:
         self.views = Views(self.journal, [view for part in parts for view in part.views])
         self.runner = Runner(self.journal, settings.get(RunnerSettings), settings.digest)
         self._router = Router([factory for part in parts for factory in part.transports], self)
-        self.runs = Runs(self.journal, self.runner, Plans(), self._router, settings.get(EngineSettings))
+        timers = TimerService(self.journal, self.runner, [target for part in parts for target in part.timers])
+        self.runs = Runs(self.journal, self.runner, timers, Plans(), self._router, settings.get(EngineSettings))
         self._services: dict[type, object] = {
             type(service): service
-            for service in (settings, self.catalogue, self.journal, self.views, self.runner, self.runs, functions)
+            for service in (
+                settings,
+                self.catalogue,
+                self.journal,
+                self.views,
+                self.runner,
+                timers,
+                self.runs,
+                functions,
+            )
         }
 
     @classmethod

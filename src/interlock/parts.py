@@ -50,6 +50,7 @@ def check_unique(parts: Sequence[Part]) -> None:
             *(f"error {code.code}" for code in part.errors),
             *(f"view {view.name}" for view in part.views),
             *(f"decider {decider.name}" for decider in part.deciders),
+            *(f"timers of {target.kind}" for target in part.timers),
         )
     )
     twice = sorted(name for name, count in names.items() if count > 1)

@@ -19,7 +19,8 @@ from msgspec.structs import replace
 from interlock import App, Context, DomainEvent, Io, IoCall, Plan, Recorder, RetryPolicy, RunConfig, StateFailure
 from interlock.engine import events as e
 from interlock.engine.decide import completed_states, decide
-from interlock.engine.fold import RUN_FOLD, RunState
+from interlock.engine.fold import RUN_FOLD
+from interlock.engine.run_state import RunState
 from interlock.engine.schedule import ReadyStates
 from interlock.journal.chain import Recorded
 from interlock.testing.app import read_run
@@ -143,5 +144,5 @@ def test_when_events_were_written_changes_nothing_that_a_run_is_or_does_next(dat
 
 def next_step(state: RunState) -> object:
     execution = plan.build()
-    ready = ReadyStates(execution, completed_states(state))
+    ready = ReadyStates(execution, completed_states(state), state.steps)
     return decide(state, execution, ready, RunConfig(), 2**53 - 1, 5)

@@ -121,7 +121,7 @@ async def test_11_a_person_looks_and_decides() -> None:
     shop = Shop(answers_lost=1)
     app = memory_app(transports={"shop": shop})
     parked = await app.runs.start(careless())
-    await app.runs.resolve(
+    await app.runs.control.resolve(
         parked.run_id,
         "order",
         Resolution.ADOPT,

@@ -89,11 +89,11 @@ def test_18_what_a_run_does_next_is_a_pure_function_of_that() -> None:
     plan = working([]).build()
     state = RUN_FOLD.initial("default/run/" + RUN)
     state = RUN_FOLD.evolve(state, e.RunStarted("1" * 64, "2" * 64, "working"), place(1))
-    fresh = decide(state, plan, ReadyStates(plan, ()), RunConfig(), 0, 5)
+    fresh = decide(state, plan, ReadyStates(plan, (), state.steps), RunConfig(), 0, 5)
     assert fresh == Enter(0, (e.StateEntered(0, "1" * 64, "working.first.main"),))
 
     state = RUN_FOLD.evolve(state, e.StateEntered(0, "1" * 64, "working.first.main"), place(2))
-    crashed = decide(state, plan, ReadyStates(plan, ()), RunConfig(), 0, 5)
+    crashed = decide(state, plan, ReadyStates(plan, (), state.steps), RunConfig(), 0, 5)
     assert isinstance(crashed, Enter)
     assert [type(record) for record in crashed.records] == [e.StateFailed, e.StateEntered]  # in one append
 

@@ -71,7 +71,7 @@ def test_recorded_times_change_no_decision(times_ms: list[int], length: int) -> 
     for times in (None, times_ms):
         state = folded(FULL[: length + 1], times)
         done = {state_id for state_id, step in state.steps.items() if step.status == "completed"}
-        decisions.append(decide(state, plan, ReadyStates(plan, done), config, START_MS, 5))
+        decisions.append(decide(state, plan, ReadyStates(plan, done, state.steps), config, START_MS, 5))
 
     assert decisions[0] == decisions[1]
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+import msgspec
 from msgspec import Raw, Struct
 
 from interlock.base.events import Place
 from interlock.engine import events as e
 from interlock.engine.errors import NO_DETAILS, ErrorCategory, ErrorInfo, StateError
-from interlock.engine.fold import RUN_FOLD, RunState, evolve
+from interlock.engine.fold import RUN_FOLD, evolve
 from interlock.engine.meta import StateMeta
 from interlock.engine.plan import DependencyEdge, ExecutionPlan, StateNode, StateOutcome
+from interlock.engine.run_state import RunState
 from interlock.journal.chain import Envelope, Recorded
 
 STREAM = "default/run/01890a5d-ac96-774b-bcce-b302099a8057"
@@ -101,7 +103,7 @@ def full_history() -> list[Struct]:
     """A completed run that has met everything: a retry, a diagnostic snapshot, a crash, a parked effect."""
     return [
         started(),
-        e.PlanRecorded(snap(80), "1", None),
+        e.PlanRecorded(msgspec.Raw(b"{}"), snap(80), "1", None),
         claimed(1),
         entered(A, 0, INITIAL),
         fact("read"),

@@ -174,7 +174,9 @@ def test_a_canary_in_a_decision_of_an_operator_is_refused(slot: str) -> None:
         adopt, reason = ({"v": CANARY}, "I looked") if slot == "result" else ({}, f"I saw {CANARY}")
         runs = world.process().runs
         with pytest.raises(InterlockError, match="secrets_detected"):
-            await runs.resolve(RUN_ID, "pay", e.Resolution.ADOPT, reason, adopt=adopt, principal=local_principal("ada"))
+            await runs.control.resolve(
+                RUN_ID, "pay", e.Resolution.ADOPT, reason, adopt=adopt, principal=local_principal("ada")
+            )
         check_absent([CANARY.encode()], await dump(world.process().store))
 
     run(scenario())

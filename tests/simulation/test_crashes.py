@@ -240,7 +240,7 @@ def test_a_crash_while_a_decision_is_taken_takes_it_once(action: e.Resolution) -
         await world.live()
         adopt = {"name": "pay", "state": "seen"} if action is e.Resolution.ADOPT else None
         runs = world.process().runs
-        await runs.resolve(RUN_ID, "pay", action, "I looked", adopt=adopt, principal=local_principal("ada"))
+        await runs.control.resolve(RUN_ID, "pay", action, "I looked", adopt=adopt, principal=local_principal("ada"))
         reached = (await world.live(crash_at)).reached
         if crash_at is not None:
             await world.live()

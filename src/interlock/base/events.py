@@ -1,7 +1,7 @@
 """What a part says about its events: their types, and the derived rows that an append writes with them.
 
 What it does: declares `EventType` and the rows that its pure `index` function may return: `IndexRow` (a key that
-correctness needs), `Wake`, `Hold` and `Rest` (what happens to the stream's activation).
+correctness needs), `Wake`, `Hold` and `Rest` (what happens to a stream's activation), `SetTimer` and `ClearTimer`.
 
 What it does not do: it encodes nothing and writes nothing; the journal does.
 
@@ -57,7 +57,35 @@ class Rest(Struct, frozen=True):
     stream: str
 
 
-Row = IndexRow | Wake | Hold | Rest
+class SetTimer(Struct, frozen=True):
+    """Let the timer `timer_id` fire at `due_ms` for `stream`; one that is set already moves.
+
+    Ids are unique in a partition. A firing is remembered by id and due time: who sets a timer that has fired again,
+    sets it to a later time.
+    """
+
+    timer_id: str
+    stream: str
+    due_ms: int
+    payload: bytes = b""
+
+
+class ClearTimer(Struct, frozen=True):
+    """Take a timer away, fired or not; nothing if there is none."""
+
+    timer_id: str
+
+
+Row = IndexRow | Wake | Hold | Rest | SetTimer | ClearTimer
+
+
+class Timer(Struct, frozen=True):
+    """A timer that is set: when it is due, for which stream, and what its target needs to know."""
+
+    timer_id: str
+    stream: str
+    due_ms: int
+    payload: bytes
 
 
 class Place(Struct, frozen=True):

@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 from msgspec import Struct
 
 from interlock.base.errors import ErrorCode, InterlockError
-from interlock.base.events import EventType, Place
+from interlock.base.events import EventType, Place, Timer
 from interlock.base.principal import Principal
 
 Service = TypeVar("Service")
@@ -100,11 +100,17 @@ Decision = Mapping[str, Sequence[Struct]] | Refusal
 
 @dataclass(frozen=True, slots=True)
 class DeciderSnapshots:
-    """How fold snapshots of a decider's states are named and read, so that a long stream is not folded anew."""
+    """How fold snapshots of a decider's states are named and read, so that a long stream is not folded anew.
+
+    With `save`, the runner also writes them, one for every `every_events` events of a stream; without it another
+    writer of the same streams does.
+    """
 
     name: str
     version: int
     restore: Callable[[bytes], Any]
+    save: Callable[[Any], bytes] | None = None
+    every_events: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +129,19 @@ class Decider:
     evolve: Callable[[Any, Struct, Place], Any]
     result: Callable[[Mapping[str, Sequence[Struct]], Any], Any]
     snapshots: DeciderSnapshots | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TimerTarget:
+    """Which decider takes the due timers of the streams of one kind.
+
+    `command(timer)` is what it is given. Every firing must leave an event whose `index` clears the timer or moves it to
+    a later time, also one that comes to nothing: whatever refuses or records nothing would fire for ever.
+    """
+
+    kind: str
+    decider: Decider
+    command: Callable[[Timer], Struct]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +186,7 @@ class Part:
     name: str
     events: tuple[EventType, ...] = ()
     deciders: tuple[Decider, ...] = ()
+    timers: tuple[TimerTarget, ...] = ()
     views: tuple[View, ...] = ()
     commands: tuple[Command, ...] = ()
     transports: tuple[TransportFactory, ...] = ()

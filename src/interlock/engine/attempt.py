@@ -9,6 +9,7 @@ same, so a profile never changes success or failure (P5); after the attempt its 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from interlock.base.canonical import canonical
 from interlock.base.ids import artifact_id, fact_key
 from interlock.base.secret_scan import refuse_secrets
 from interlock.engine import events as e
-from interlock.engine.context import Context
+from interlock.engine.context import Context, RunContext
 from interlock.engine.errors import ATTEMPT_CLOSED, EVENT_NAME_INVALID, PAYLOAD_REF_UNKNOWN
 from interlock.engine.plan import StateNode
 from interlock.engine.session import Session
@@ -44,19 +45,42 @@ class DomainEvent(Struct, frozen=True):
     payload_ref: str | None = None
 
 
+class Suspend(BaseException):
+    """Ends an attempt that waits. Not an `Exception`, so that a handler's own `except Exception` lets it pass."""
+
+
 class Attempt:
-    """The scope between StateEntered and its terminal event. `doubts` are effects whose outcome nobody knows (yet)."""
+    """The scope between StateEntered and what ends it.
 
-    __slots__ = ("closed", "context", "doubts", "node", "number", "ordinals", "session")
+    `doubts` are effects whose outcome nobody knows (yet); `waits` what the handler waits for, by name.
+    """
 
-    def __init__(self, session: Session, node: StateNode, number: int) -> None:
+    __slots__ = (
+        "base",
+        "closed",
+        "context",
+        "doubts",
+        "interrupted",
+        "limit",
+        "node",
+        "number",
+        "ordinals",
+        "session",
+        "waits",
+    )
+
+    def __init__(self, session: Session, node: StateNode, number: int, base: RunContext) -> None:
         self.session = session
         self.node = node
         self.number = number
-        self.context = Context(session.context)
+        self.base = base
+        self.context = Context(base)
         self.closed = False
         self.doubts: set[str] = set()
+        self.waits: dict[str, OpenedWait] = {}
         self.ordinals = 0
+        self.interrupted: str | None = None
+        self.limit: asyncio.Timeout | None = None
 
     async def record(self, records: Sequence[Struct], blobs: Sequence[Blob] = ()) -> None:
         """Append within this attempt. Raises: `attempt_closed`, also to a task that its handler left behind."""
@@ -66,6 +90,19 @@ class Attempt:
         """Refuse whoever uses the attempt's tools after its end. Raises: `attempt_closed`."""
         if self.closed:
             raise ATTEMPT_CLOSED.error(f"the attempt at {self.node.id} has ended")
+
+    def interrupt(self, code: str) -> None:
+        """End the attempt now, for the reason `code`: its handler sees a cancellation, as at the end of its time."""
+        self.interrupted = code
+        if self.limit is not None and not self.closed:
+            self.limit.reschedule(0)
+
+
+class OpenedWait(Struct, frozen=True):
+    """A wait of this attempt, with the artifact of its default, which is not stored yet."""
+
+    record: e.OpenWait
+    blobs: tuple[Blob, ...] = ()
 
 
 class Recorder:
@@ -82,7 +119,7 @@ class Recorder:
 
     async def emit_many(self, events: Sequence[DomainEvent]) -> None:
         """Record several in order, all or none. Raises: `event_name_invalid`, `json_…`, `secrets_detected`."""
-        records = [_checked(event) for event in events]
+        records = [_checked(event, self._attempt.node.id) for event in events]
         if len(records) > EVENTS_PER_APPEND_MAX:
             raise EVENT_TOO_LARGE.error("more events than one append holds", limit=EVENTS_PER_APPEND_MAX)
         if sum(len(record.payload) for record in records) > EVENT_PAYLOAD_BYTES_MAX:
@@ -106,15 +143,15 @@ class Recorder:
         session = self._attempt.session
         stored = await session.store(kind, content)
         if session.config.event_profile != "Minimal":
-            await self._attempt.record([e.ArtifactWritten(stored, kind, msgspec.Raw(raw))])
+            await self._attempt.record([e.ArtifactWritten(stored, kind, msgspec.Raw(raw), self._attempt.node.id)])
         return stored
 
 
-def _checked(event: DomainEvent) -> e.DomainEmitted:
+def _checked(event: DomainEvent, state_id: str) -> e.DomainEmitted:
     if event.name in RESERVED_NAMES or event.name.startswith("interlock."):
         raise EVENT_NAME_INVALID.error(f"the event name {event.name} is reserved", name=event.name)
     payload = canonical(event.payload)
     refuse_secrets(fact_key(event.name).encode(), "event name")
     refuse_secrets(payload, f"payload of {event.name}")
     reference = None if event.payload_ref is None else artifact_id(event.payload_ref)
-    return e.DomainEmitted(event.name, msgspec.Raw(payload), reference)
+    return e.DomainEmitted(event.name, msgspec.Raw(payload), reference, state_id)

@@ -218,7 +218,7 @@ async def _resolve(ctx: CallContext, given: ResolveInput) -> Resolved:
     if len(chosen) != 1:
         raise RESOLUTION_UNCLEAR.error("choose exactly one of adopt, retry and abandon")
     adopt = None if given.adopt is None else msgspec.json.decode(given.adopt)
-    await ctx.services.get(Runs).resolve(
+    await ctx.services.get(Runs).control.resolve(
         given.run,
         given.step,
         chosen[0],

@@ -9,7 +9,7 @@ changes no id (DR5); `input_params` hold no secret; every field counts in the id
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import msgspec
 from msgspec import Meta, Struct
@@ -93,6 +93,11 @@ class FanOutJoin(Struct, frozen=True):
 
     FanOutJoin: FanOutLimit
 
+    @classmethod
+    def of(cls, max_concurrency: int) -> Self:
+        """The mode with at most `max_concurrency` states at once."""
+        return cls(FanOutLimit(max_concurrency))
+
 
 class Custom(Struct, frozen=True):
     """Wire form of a named custom policy."""
@@ -151,6 +156,12 @@ def read_manifest(manifest_id: ArtifactId, content: bytes) -> RunManifest:
     return manifest
 
 
+def concurrency_of(config: RunConfig) -> int:
+    """How many states may run at once; 1 for a sequential run."""
+    mode = config.execution_mode
+    return mode.FanOutJoin.max_concurrency if isinstance(mode, FanOutJoin) else 1
+
+
 def check_supported(config: RunConfig) -> None:
     """Refuse what this version cannot honour, and values that a program made past the rules of decoding.
 
@@ -162,8 +173,6 @@ def check_supported(config: RunConfig) -> None:
         raise RUN_CONFIG_UNSUPPORTED.error("the configuration has a value out of its bounds") from fault
     if config.io_mode == "Replay":
         raise RUN_CONFIG_UNSUPPORTED.error("io_mode Replay cannot be started; a run is replayed from its record")
-    if config.execution_mode != "Sequential":
-        raise RUN_CONFIG_UNSUPPORTED.error("execution_mode must be Sequential")
     if config.context_checkpointing != "AfterEveryState":
         raise RUN_CONFIG_UNSUPPORTED.error("context_checkpointing must be AfterEveryState")
     if isinstance(config.event_profile, Custom):

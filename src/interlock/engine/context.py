@@ -19,7 +19,7 @@ import orjson
 from interlock.base.canonical import Json, canonical
 from interlock.base.errors import InterlockError
 from interlock.base.ids import context_key
-from interlock.base.merkle_map import ArtifactRef, MerkleMap, NodesMissing
+from interlock.base.merkle_map import ArtifactRef, MerkleMap, NodesMissing, Value
 from interlock.base.secret_scan import refuse_secrets
 from interlock.engine.errors import (
     CONTEXT_DESERIALIZE_FAILED,
@@ -53,7 +53,7 @@ class RunContext:
         found = await self._loading(lambda content: content.get_raw(key))
         return await self._fetched(found) if isinstance(found, ArtifactRef) else found
 
-    async def updated(self, writes: Mapping[str, bytes | None]) -> tuple[RunContext, list[Blob]]:
+    async def updated(self, writes: Mapping[str, Value | None]) -> tuple[RunContext, list[Blob]]:
         """The context after `writes` (None deletes), and the artifacts that it adds."""
         if not writes:
             return self, []

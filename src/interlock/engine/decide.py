@@ -1,9 +1,12 @@
 """What a run does next: a pure function of its folded state, its plan and the time.
 
-What it does: chooses between entering a state, ending the run and stopping to wait, and names the events that say so.
-What it does not do: no I/O, no clock, no handler; it never reads anything but its arguments (ground rule G4).
+What it does: chooses between entering a state, ending the run, stopping to wait and waiting for attempts under way,
+and names the events that say so. What it does not do: no I/O, no clock, no handler; it never reads anything but its
+arguments (ground rule G4).
 
 Rules:
+- a sequential run has one state between entry and completion; with fan-out as many as its limit, in plan order;
+- one branch that fails for good, a cancel or a deadline lets nothing new start, and ends the run once all is closed;
 - an orphan (an attempt that a crash left open) is closed and entered again in one append, and spends no retry budget;
 - a separate crash budget parks a state that keeps killing its process;
 - an effect that may have been sent, has no key and has no recorded outcome parks the run;
@@ -12,9 +15,10 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta, Struct
 
 from interlock.base.bounds import INTEGER_MAX
@@ -25,14 +29,16 @@ from interlock.engine.errors import (
     ORPHAN_RECOVERED,
     OUTCOME_UNKNOWN,
     PLAN_DRIFTED,
+    RUN_CANCELLED,
+    RUN_TIMED_OUT,
     UNCOUNTED,
     ErrorInfo,
     StateError,
     own_error,
 )
-from interlock.engine.fold import RunState, Step, StepStatus
 from interlock.engine.plan import ExecutionPlan, StateNode
 from interlock.engine.retry import delay_ms
+from interlock.engine.run_state import RunState, Step, StepStatus
 from interlock.engine.schedule import ReadyStates
 
 
@@ -52,14 +58,28 @@ class EngineSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     fold_snapshot_events: Annotated[
         int, Meta(ge=10, le=1_000_000, description="Events between two fold snapshots of a run.")
     ] = 1000
+    inbox_poll_ms: Annotated[
+        int, Meta(ge=5, le=60_000, description="How often an owner looks for what came from outside, ms.")
+    ] = 100
+    concurrency_max: Annotated[
+        int, Meta(ge=1, le=10_000, description="States of one run that may run at once, whatever it asks for.")
+    ] = 256
+    child_depth_max: Annotated[int, Meta(ge=1, le=100, description="How deep child runs may be nested.")] = 16
+    children_max: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="Child runs of one run; more are refused, never cut.")
+    ] = 10_000
 
 
 class Enter(Struct, frozen=True):
-    """Run the state at `place` once `records`, which end with its StateEntered, are durable."""
+    """Run the state at `place` once `records`, which end with its StateEntered, are durable.
+
+    `fresh`: with fan-out the base of a first attempt is a merge, which the caller computes; `records` lack the entry.
+    """
 
     place: int
     records: Sequence[Struct]
     skip: bool = False
+    fresh: bool = False
 
 
 class End(Struct, frozen=True):
@@ -76,7 +96,15 @@ class Stop(Struct, frozen=True):
     until_ms: int | None = None
 
 
-Decision = Enter | End | Stop
+class Await(Struct, frozen=True):
+    """Nothing to do until an attempt under way ends, or `until_ms` comes; `interrupt` says why to end them now."""
+
+    until_ms: int | None = None
+    interrupt: str | None = None
+    records: Sequence[Struct] = ()
+
+
+Decision = Enter | End | Stop | Await
 
 
 def check_history(state: RunState, plan: ExecutionPlan) -> None:
@@ -104,34 +132,131 @@ def decide(
     config: RunConfig,
     now_ms: int,
     crash_budget: int,
+    running: Collection[str] = (),
 ) -> Decision:
-    """The next thing to do. `ready` must reflect the completed states of `state`."""
+    """The next thing to do. `ready` must reflect the steps of `state`; `running` are its own attempts under way."""
     if state.status is not None:
         return End(())
-    if state.parked is not None:
-        return Stop((), "parked")
+    if state.deadline_ms is not None and now_ms >= state.deadline_ms and not state.timed_out:
+        return _ending(state, (e.RunTimedOut(state.deadline_ms),), e.RunStatus.FAILED, running)
+    if state.cancelling is not None:
+        return _ending(state, (), e.RunStatus.CANCELLED, running)
+    if state.timed_out:
+        return _ending(state, (), e.RunStatus.FAILED, running)
     if state.abandoned is not None:
-        return End((_run_completed(state, e.RunStatus.FAILED),))
-    if state.open_state is not None:
-        return _recover(state, plan, config, crash_budget)
+        return Await() if running else _end(state, e.RunStatus.FAILED)
+    if state.paused is not None:
+        return Await() if running else Stop((), "paused")
+    return _next(state, plan, ready, config, now_ms, crash_budget, running)
+
+
+def _next(
+    state: RunState,
+    plan: ExecutionPlan,
+    ready: ReadyStates,
+    config: RunConfig,
+    now_ms: int,
+    crash_budget: int,
+    running: Collection[str],
+) -> Decision:
+    due_ms: int | None = None
+    candidate: Decision | None = None
+    for state_id in () if not state.active else _in_plan_order(state, plan, running):
+        step = state.steps[state_id]
+        node = plan.states[plan.index[state_id]]
+        if state_id in state.parked:
+            continue
+        if step.status is StepStatus.FAILED and not may_retry(step, policy_of(node, config, state)):
+            if state_id not in state.skips:
+                return Await() if running else _end(state, e.RunStatus.FAILED)
+        elif step.due_ms > now_ms and state_id not in state.skips:
+            due_ms = step.due_ms if due_ms is None else min(due_ms, step.due_ms)
+            continue
+        if candidate is None:
+            candidate = _again(state, plan, config, crash_budget, state_id)
+    if candidate is None:
+        candidate = _first(state, plan, ready, config)
+    if candidate is not None:
+        is_full = isinstance(candidate, Enter) and len(running) >= state.max_concurrency
+        return Await(due_ms) if is_full else candidate
+    if running:
+        return Await(due_ms)
+    return _stopped(state, due_ms)
+
+
+def _in_plan_order(state: RunState, plan: ExecutionPlan, running: Collection[str]) -> list[str]:
+    active = [state_id for state_id in state.active if state_id not in running]
+    return active if len(active) < 2 else sorted(active, key=plan.index.__getitem__)
+
+
+def _again(state: RunState, plan: ExecutionPlan, config: RunConfig, crash_budget: int, state_id: str) -> Decision:
+    """Another attempt at a state that was entered before: an orphan, a retry, or one whose wait is over."""
+    if state_id in state.open:
+        return _recover(state, plan, config, crash_budget, state_id)
+    step, place = state.steps[state_id], plan.index[state_id]
+    entered = e.StateEntered(step.attempts, step.base, state_id)
+    return Enter(place, (entered,), skip=_skipped(plan.states[place], config, state))
+
+
+def _first(state: RunState, plan: ExecutionPlan, ready: ReadyStates, config: RunConfig) -> Decision | None:
+    """The first attempt at the next ready state; None where there is none, or a sequential run is at another."""
     place = ready.first()
-    if place is None:
-        return End((_run_completed(state, e.RunStatus.COMPLETED),))
+    sequential = state.max_concurrency == 1
+    if place is None or (sequential and len(state.steps) > state.completed):
+        return None
     node = plan.states[place]
-    step = state.steps.get(node.id)
-    if step is None:
-        entered = e.StateEntered(0, state.checkpoint, node.id)
-        return Enter(place, (entered,), skip=_skipped(node, config))
-    if not may_retry(step, policy_of(node, config)):
-        return End((_run_completed(state, e.RunStatus.FAILED),))
-    if step.due_ms > now_ms:
-        return Stop((), "backoff", step.due_ms)
-    return Enter(place, (e.StateEntered(step.attempts, step.base, node.id),), skip=_skipped(node, config))
+    skip = _skipped(node, config, state)
+    if not sequential:
+        return Enter(place, (), skip=skip, fresh=True)
+    return Enter(place, (e.StateEntered(0, state.checkpoint, node.id),), skip=skip)
 
 
-def policy_of(node: StateNode, config: RunConfig) -> RetryPolicy:
-    """The retry policy that holds for a state: its own, else the run's."""
+def _stopped(state: RunState, due_ms: int | None) -> Decision:
+    """Nothing is under way and nothing can be entered: the run is complete, or waits."""
+    if len(state.steps) == state.completed:
+        return _end(state, e.RunStatus.COMPLETED)
+    timers = [wait.due_ms for waits in state.waits.values() for wait in waits.values() if wait.due_ms is not None]
+    until = [
+        *timers,
+        *([] if due_ms is None else [due_ms]),
+        *([] if state.deadline_ms is None else [state.deadline_ms]),
+    ]
+    kind = "suspended" if state.waits else "backoff" if due_ms is not None else "parked"
+    if state.parked:
+        kind = "parked"
+    return Stop((), kind, min(until, default=None))
+
+
+def _ending(state: RunState, before: Sequence[Struct], status: e.RunStatus, running: Collection[str]) -> Decision:
+    """End the run, once attempts under way are interrupted; attempts of dead owners are closed here."""
+    code = RUN_CANCELLED if status is e.RunStatus.CANCELLED else RUN_TIMED_OUT
+    if running:
+        return Await(interrupt=code, records=before)
+    closures = [closure(state_id, code, "the run was ended while this attempt was open") for state_id in state.open]
+    return End((*before, *closures, *_end(state, status).records))
+
+
+def _end(state: RunState, status: e.RunStatus) -> End:
+    timers = state.timers()
+    if state.deadline_ms is not None:
+        timers.append(e.deadline_timer(state.stream))
+    cleared = (e.TimersCleared(tuple(timers)),) if timers else ()
+    return End((*cleared, e.RunCompleted(state.checkpoint, status)))
+
+
+def policy_of(node: StateNode, config: RunConfig, state: RunState) -> RetryPolicy:
+    """The retry policy that holds for a state: as an operator edited it, else its own, else the run's."""
+    if state.edits:
+        edit = state.edits.get(node.id)
+        if edit is not None and bytes(edit.retry) != b"null":
+            return msgspec.json.decode(edit.retry, type=RetryPolicy)
     return node.retry or config.retry_policy
+
+
+def timeout_of(node: StateNode, state: RunState) -> int | None:
+    """The time limit of an attempt in milliseconds: as an operator edited it, else the state's own."""
+    edit = state.edits.get(node.id) if state.edits else None
+    return edit.timeout_ms if edit is not None and edit.timeout_ms is not None else node.timeout_ms
 
 
 def may_retry(step: Step, policy: RetryPolicy) -> bool:
@@ -158,7 +283,7 @@ def failure(
     if in_doubt is not None:
         return _park(node.id, OUTCOME_UNKNOWN, in_doubt)
     failed = e.StateFailed(StateError(info, node.id), snapshot_id, node.id)
-    step, policy = state.steps[node.id], policy_of(node, config)
+    step, policy = state.steps[node.id], policy_of(node, config, state)
     if not info.retryable or step.failures + 1 >= policy.max_attempts:
         return [failed]
     delay = delay_ms(policy, step.failures)
@@ -166,18 +291,17 @@ def failure(
     return [failed, e.RetryScheduled(due_ms, node.id)] if delay else [failed]
 
 
-def _recover(state: RunState, plan: ExecutionPlan, config: RunConfig, crash_budget: int) -> Decision:
-    state_id = state.open_state or ""
+def _recover(state: RunState, plan: ExecutionPlan, config: RunConfig, crash_budget: int, state_id: str) -> Decision:
     step = state.steps[state_id]
     in_doubt = unkeyed_intent(state, state_id)
     if in_doubt is not None:
         return Stop(_park(state_id, OUTCOME_UNKNOWN, in_doubt), "parked")
-    closure = _closure(state_id, ORPHAN_RECOVERED, "the process ended during this attempt")
+    closed = closure(state_id, ORPHAN_RECOVERED, "the process ended during this attempt")
     if step.orphans >= crash_budget:
-        return Stop((closure, e.RunParked(CRASH_BUDGET_SPENT, None, state_id)), "parked")
+        return Stop((closed, e.RunParked(CRASH_BUDGET_SPENT, None, state_id)), "parked")
     place = plan.index[state_id]
     entered = e.StateEntered(step.attempts, step.base, state_id)
-    return Enter(place, (closure, entered), skip=_skipped(plan.states[place], config))
+    return Enter(place, (closed, entered), skip=_skipped(plan.states[place], config, state))
 
 
 def unkeyed_intent(state: RunState, state_id: str) -> str | None:
@@ -189,17 +313,16 @@ def unkeyed_intent(state: RunState, state_id: str) -> str | None:
 
 
 def _park(state_id: str, code: str, fact_key: str) -> list[Struct]:
-    closure = _closure(state_id, code, "an effect may have happened, and nothing recorded its outcome")
-    return [closure, e.RunParked(code, fact_key, state_id)]
+    closed = closure(state_id, code, "an effect may have happened, and nothing recorded its outcome")
+    return [closed, e.RunParked(code, fact_key, state_id)]
 
 
-def _closure(state_id: str, code: str, message: str) -> e.StateFailed:
+def closure(state_id: str, code: str, message: str) -> e.StateFailed:
+    """The end of an attempt that did not end by itself."""
     return e.StateFailed(StateError(own_error(code, message, retryable=True), state_id), None, state_id)
 
 
-def _run_completed(state: RunState, status: e.RunStatus) -> e.RunCompleted:
-    return e.RunCompleted(state.checkpoint, status)
-
-
-def _skipped(node: StateNode, config: RunConfig) -> bool:
+def _skipped(node: StateNode, config: RunConfig, state: RunState) -> bool:
+    if state.skips and node.id in state.skips:
+        return True
     return bool(config.skip_tags) and not set(config.skip_tags).isdisjoint(node.meta.tags)

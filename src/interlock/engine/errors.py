@@ -89,7 +89,9 @@ CODE_RESERVED = "code_reserved"
 CRASH_BUDGET_SPENT = "crash_budget_spent"
 ORPHAN_RECOVERED = "orphan_attempt_recovered"
 OUTCOME_UNKNOWN = "side_effect_outcome_unknown"
-UNCOUNTED = frozenset({ORPHAN_RECOVERED, OUTCOME_UNKNOWN})
+RUN_CANCELLED = "run_cancelled"
+RUN_TIMED_OUT = "run_timed_out"
+UNCOUNTED = frozenset({ORPHAN_RECOVERED, OUTCOME_UNKNOWN, RUN_CANCELLED, RUN_TIMED_OUT})
 """Codes of closures that spend no retry budget: how an attempt ended is not its own failure."""
 
 
@@ -227,6 +229,34 @@ RESOLUTION_UNCLEAR = ErrorCode(
     "resolution_unclear", Category.INVALID, "Choose exactly one of --adopt, --retry and --abandon."
 )
 STATE_TIMEOUT = ErrorCode("state_timeout", Category.FAILED, "Give the state more time.", retryable=True)
+ATTEMPT_CANCELLED = ErrorCode(
+    RUN_CANCELLED, Category.FAILED, "Nothing to do: the run was cancelled; `interlock run why` says by whom."
+)
+RUN_DEADLINE = ErrorCode(RUN_TIMED_OUT, Category.FAILED, "Start the run again with more time.")
+RUN_ENDED = ErrorCode("run_ended", Category.CONFLICT, "The run has ended: look at it, or fork it.")
+STEP_UNKNOWN = ErrorCode(
+    "step_unknown", Category.NOT_FOUND, "Name a step of the run; `interlock run status` lists them."
+)
+STEP_NOT_READY = ErrorCode(
+    "step_not_ready", Category.CONFLICT, "See with `interlock run status` where the step stands, then ask again."
+)
+WAIT_UNKNOWN = ErrorCode(
+    "wait_unknown", Category.NOT_FOUND, "Name a wait of this run; `interlock run why` lists the open ones."
+)
+WAIT_TIMED_OUT = ErrorCode("wait_timed_out", Category.FAILED, "Give the wait a default, or handle its deadline.")
+WAIT_INVALID = ErrorCode("wait_invalid", Category.INVALID, "Name each wait of a state once, with a deadline ahead.")
+SIGNAL_INVALID = ErrorCode("signal_invalid", Category.INVALID, "Send a value that fits the schema of the wait.")
+FACT_KEY_RESERVED = ErrorCode("fact_key_reserved", Category.INVALID, "Choose a key that does not begin with `wait:`.")
+CONTEXT_WRITE_CONFLICT = ErrorCode(
+    "context_write_conflict",
+    Category.CONFLICT,
+    "Give states that may run at once keys of their own, or put an edge between them.",
+)
+ATTRIBUTES_INVALID = ErrorCode(
+    "run_attributes_invalid", Category.INVALID, "Give a run few and short attributes: what you would search for."
+)
+CHILD_CONFLICT = ErrorCode("child_run_conflict", Category.CONFLICT, "Name each child of a state differently.")
+CHILD_LIMIT = ErrorCode("child_limit_exceeded", Category.REFUSED, "Spawn fewer children, or nest them less deeply.")
 
 ERRORS = (
     HANDLER_RAISED,
@@ -260,4 +290,18 @@ ERRORS = (
     PLAN_IMPORT_FAILED,
     RESOLUTION_UNCLEAR,
     STATE_TIMEOUT,
+    ATTEMPT_CANCELLED,
+    RUN_DEADLINE,
+    RUN_ENDED,
+    STEP_UNKNOWN,
+    STEP_NOT_READY,
+    WAIT_UNKNOWN,
+    WAIT_TIMED_OUT,
+    WAIT_INVALID,
+    SIGNAL_INVALID,
+    FACT_KEY_RESERVED,
+    CONTEXT_WRITE_CONFLICT,
+    ATTRIBUTES_INVALID,
+    CHILD_CONFLICT,
+    CHILD_LIMIT,
 )

@@ -1,8 +1,8 @@
-"""The events of a run and its inbox: three families on one stream.
+"""The events of a run: three families on one stream.
 
 What it does: declares kernel events (seed 001: start, enter, complete, fail, end), domain events, and control events
-(who owns it, what was intended, parked, decided, scheduled), with the activation rows that they entail.
-What it does not do: it folds and decides nothing.
+(who owns it, what it waits for, what was intended, parked, decided, scheduled), with the rows that they entail.
+What it does not do: it folds and decides nothing; what the outside sends is in `inbox_events`.
 
 Rules: members in alphabetical order; no profile drops anything but `DomainEmitted` and `ArtifactWritten`; free JSON is
 canonical bytes.
@@ -16,8 +16,9 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Raw, Struct
 
-from interlock.base.events import Claim, EventType, Hold, Place, Rest, Row, Wake
-from interlock.base.ids import ArtifactId, FactKey, OpId, StateId
+from interlock.base.canonical import canonical
+from interlock.base.events import Claim, ClearTimer, EventType, Hold, Place, Rest, Row, SetTimer, Wake
+from interlock.base.ids import ArtifactId, FactKey, OpId, RunId, StateId
 from interlock.engine.errors import StateError
 
 RUN = "run"
@@ -71,11 +72,12 @@ class RunCompleted(Struct, frozen=True):
 
 
 class DomainEmitted(Struct, frozen=True):
-    """Domain: what a handler wanted on record."""
+    """Domain: what a handler wanted on record. `state_id` tells attempts apart that run at once."""
 
     name: str
     payload: Raw
     payload_ref: ArtifactId | None
+    state_id: StateId | None = None
 
 
 class FactRecorded(Struct, frozen=True):
@@ -93,14 +95,16 @@ class ArtifactWritten(Struct, frozen=True):
     artifact_id: ArtifactId
     kind: str
     meta: Raw
+    state_id: StateId | None = None
 
 
 class PlanRecorded(Struct, frozen=True):
     """Control: which plan the run executes: its outline, stored under its fingerprint.
 
-    `source` is how a person named it, if they did.
+    `source` is how a person named it, if they did. `attributes` is an object of what the run can be found by.
     """
 
+    attributes: Raw
     fingerprint: ArtifactId
     plan_version: str
     source: str | None
@@ -172,19 +176,173 @@ class InboxTaken(Struct, frozen=True):
     inbox_seq: Natural
 
 
-class ResolutionRequested(Struct, frozen=True):
-    """Inbox: an operator's decision on its way to the owner; `payload_id` is an adopted result."""
+class OpenWait(Struct, frozen=True):
+    """One thing that a suspended state waits for: a fact that has not arrived yet.
 
-    action: Resolution
-    fact_key: FactKey | None
-    payload_id: ArtifactId | None
-    reason: str
-    run_stream: str
+    `token` is its name to the outside. At `due_ms` it ends by itself: with the value in the artifact `default_id`, or
+    as timed out. `schema` is the JSON Schema of the value, null where any will do.
+    """
+
+    default_id: ArtifactId | None
+    due_ms: Natural | None
+    kind: str
+    name: FactKey
+    schema: Raw
+    token: str
+
+
+class StateSuspended(Struct, frozen=True):
+    """Control: an attempt ended to wait. It spends no budget; the state is entered again when a wait has ended."""
+
+    state_id: StateId
+    waits: tuple[OpenWait, ...]
+
+
+class SignalReceived(Struct, frozen=True):
+    """Control: an answer to a wait was taken from the inbox; `code` says why it was refused, if it was."""
+
+    actor: str
+    code: str | None
+    name: FactKey
+    payload_id: ArtifactId
     state_id: StateId
 
 
+class WaitExpired(Struct, frozen=True):
+    """Control: the deadline of a wait passed; the fact beside it holds what the wait ends with."""
+
+    name: FactKey
+    state_id: StateId
+    token: str
+
+
+class TimersCleared(Struct, frozen=True):
+    """Control: timers that nothing waits for any more."""
+
+    timer_ids: tuple[str, ...]
+
+
+class RunLimits(Struct, frozen=True):
+    """Control: how many states may run at once, and when the run has to have ended."""
+
+    deadline_ms: Natural | None
+    max_concurrency: Annotated[int, Meta(ge=1, le=2**32 - 1)]
+
+
+class BranchCompleted(Struct, frozen=True):
+    """Control, with fan-out: what a completed state wrote, and the context as it and its ancestors leave it."""
+
+    state_id: StateId
+    view_id: ArtifactId
+    writes_id: ArtifactId
+
+
+class RunPaused(Struct, frozen=True):
+    """Control: no state is entered until the run is unpaused."""
+
+    actor: str
+    reason: str
+
+
+class RunUnpaused(Struct, frozen=True):
+    """Control: the run goes on."""
+
+    actor: str
+    reason: str
+
+
+class RunCancelling(Struct, frozen=True):
+    """Control: the run ends as cancelled as soon as its open attempts are closed."""
+
+    actor: str
+    reason: str
+
+
+class RunTimedOut(Struct, frozen=True):
+    """Control: the run's deadline passed; it ends as failed."""
+
+    deadline_ms: Natural
+
+
+class StepSkipped(Struct, frozen=True):
+    """Control: an operator wants the state passed over: it completes without its handler."""
+
+    actor: str
+    reason: str
+    state_id: StateId
+
+
+class StepRetried(Struct, frozen=True):
+    """Control: an operator wants the next attempt now; `reset` gives the state its whole retry budget again."""
+
+    actor: str
+    reason: str
+    reset: bool
+    state_id: StateId
+
+
+class StepEdited(Struct, frozen=True):
+    """Control: another retry policy or time limit for a state; what is null stays. Manifest and plan do not change."""
+
+    actor: str
+    reason: str
+    retry: Raw
+    state_id: StateId
+    timeout_ms: Annotated[int, Meta(ge=1, le=2**53 - 1)] | None
+
+
+class PlanMigrated(Struct, frozen=True):
+    """Control: the run goes on with another plan, whose difference somebody was shown."""
+
+    actor: str
+    fingerprint: ArtifactId
+    plan_version: str
+    reason: str
+    source: str | None
+
+
+class RunForked(Struct, frozen=True):
+    """Control: the run inherits what completed in another before `from_state`; what follows it is its own.
+
+    Effects of `again` are sent under new idempotency keys, all others under those of the source.
+    """
+
+    again: tuple[FactKey, ...]
+    from_state: StateId
+    source_run_id: RunId
+    source_seq: Natural
+
+
+class ParentLinked(Struct, frozen=True):
+    """Control: this run is a child; `name` is the parent's wait for its end, `depth` counts from 1."""
+
+    depth: Natural
+    name: FactKey
+    parent_run_id: RunId
+    state_id: StateId
+
+
+class ChildRunSpawned(Struct, frozen=True):
+    """Domain: a child run was started; with the fact that records it, in one append. No profile drops it."""
+
+    cancel_with_parent: bool
+    child_manifest_id: ArtifactId
+    child_run_id: RunId
+    name: FactKey
+    parent_run_id: RunId
+    state_id: StateId
+
+
+class ChildRunCompleted(Struct, frozen=True):
+    """Domain: a child run has ended, for good. No profile drops it."""
+
+    child_run_id: RunId
+    final_snapshot_id: ArtifactId | None
+    status: RunStatus
+
+
 KERNEL = (RunStarted, StateEntered, StateCompleted, StateFailed, RunCompleted)
-DOMAIN = (DomainEmitted, FactRecorded, ArtifactWritten)
+DOMAIN = (DomainEmitted, FactRecorded, ArtifactWritten, ChildRunSpawned, ChildRunCompleted)
 OPTIONAL = (DomainEmitted, ArtifactWritten)
 """What the Minimal profile drops (after validating it)."""
 
@@ -201,8 +359,32 @@ def _on_ended(place: Place, _record: Struct) -> Sequence[Row]:
     return (Rest(place.stream),)
 
 
-def _on_inbox(place: Place, record: Any) -> Sequence[Row]:
-    return (Wake(record.run_stream, RUN, place.at_ms),)
+def timer_payload(state_id: str, name: str) -> bytes:
+    """What a timer of a wait carries."""
+    return canonical({"name": name, "state_id": state_id})
+
+
+def _on_suspended(place: Place, record: Any) -> Sequence[Row]:
+    return [
+        SetTimer(wait.token, place.stream, wait.due_ms, timer_payload(record.state_id, wait.name))
+        for wait in record.waits
+        if wait.due_ms is not None
+    ]
+
+
+def _on_cleared(_place: Place, record: Any) -> Sequence[Row]:
+    return [ClearTimer(timer_id) for timer_id in record.timer_ids]
+
+
+def deadline_timer(stream: str) -> str:
+    """The id of the timer of a run's own deadline."""
+    return f"deadline:{stream}"
+
+
+def _on_limits(place: Place, record: Any) -> Sequence[Row]:
+    if record.deadline_ms is None:
+        return ()
+    return (SetTimer(deadline_timer(place.stream), place.stream, record.deadline_ms, canonical(None)),)
 
 
 EVENTS = (
@@ -222,5 +404,22 @@ EVENTS = (
     EventType("engine.run_parked", 1, RunParked),
     EventType("engine.effect_resolved", 1, EffectResolved),
     EventType("engine.inbox_taken", 1, InboxTaken),
-    EventType("engine.resolution_requested", 1, ResolutionRequested, index=_on_inbox),
+    EventType("engine.state_suspended", 1, StateSuspended, index=_on_suspended),
+    EventType("engine.signal_received", 1, SignalReceived),
+    EventType("engine.wait_expired", 1, WaitExpired),
+    EventType("engine.timers_cleared", 1, TimersCleared, index=_on_cleared),
+    EventType("engine.run_limits", 1, RunLimits, index=_on_limits),
+    EventType("engine.branch_completed", 1, BranchCompleted),
+    EventType("engine.run_paused", 1, RunPaused),
+    EventType("engine.run_unpaused", 1, RunUnpaused),
+    EventType("engine.run_cancelling", 1, RunCancelling),
+    EventType("engine.run_timed_out", 1, RunTimedOut),
+    EventType("engine.step_skipped", 1, StepSkipped),
+    EventType("engine.step_retried", 1, StepRetried),
+    EventType("engine.step_edited", 1, StepEdited),
+    EventType("engine.plan_migrated", 1, PlanMigrated),
+    EventType("engine.run_forked", 1, RunForked),
+    EventType("engine.parent_linked", 1, ParentLinked),
+    EventType("engine.child_run_spawned", 1, ChildRunSpawned),
+    EventType("engine.child_run_completed", 1, ChildRunCompleted),
 )

@@ -1,102 +1,135 @@
-"""What reaches a run from outside: its inbox, folded by the owner; and the command that puts a decision there.
+"""What reaches a run from outside, folded by its owner.
 
-What it does: turns inbox entries into the run's own events (pure), and declares the decider behind
-`run resolve`. What it does not do: nobody but the owner writes to the run's stream.
+What it does: turns each entry of a run's inbox into the run's own events: answers, deadlines, ends of children, and
+orders of operators. What it does not do: it puts nothing there (`control`), and nobody but the owner writes to the
+run's stream.
 
 Rules: an entry is recorded as taken in the same append as its consequence; one that answers nothing any more is taken
-and ignored.
+and ignored; entries take effect in their order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec import Struct
 
+from interlock.base.canonical import digest
 from interlock.base.events import Place
-from interlock.base.part import DecideContext, Decider, DeciderSnapshots, Decision, Refusal
 from interlock.engine import events as e
-from interlock.engine.errors import RESOLVE_INVALID, RUN_NOT_FOUND
-from interlock.engine.fold import RUN_FOLD, RunState
-from interlock.engine.fold import evolve as evolve_run
+from interlock.engine import inbox_events as i
+from interlock.engine.run_state import RunState, StepStatus, wait_key
+from interlock.engine.waits import expired, misfit
 
 
-def consequences(state: RunState, entries: Sequence[tuple[Place, Struct]]) -> list[Struct]:
-    """The run's events that take `entries`, in order; empty for none."""
-    if not entries:
+def consequence(state: RunState, place: Place, entry: Struct, payloads: Mapping[str, bytes]) -> list[Struct]:
+    """The run's events that answer one entry; empty where it answers nothing any more. Pure.
+
+    `payloads` holds the bytes that signals carry, by artifact id.
+    """
+    answer = _ANSWERS.get(type(entry))
+    return [] if answer is None else answer(state, place, entry, payloads)
+
+
+def _resolution(
+    state: RunState, place: Place, entry: i.ResolutionRequested, _payloads: Mapping[str, bytes]
+) -> list[Struct]:
+    parked = state.parked.get(entry.state_id)
+    if parked is None or parked.fact_key != entry.fact_key:
         return []
-    records: list[Struct] = []
-    parked = state.parked
-    for place, entry in entries:
-        if not isinstance(entry, e.ResolutionRequested) or parked is None:
-            continue
-        if (entry.state_id, entry.fact_key) != (parked.state_id, parked.fact_key):
-            continue
-        intent = None if entry.fact_key is None else state.intents.get(entry.fact_key)
-        records.append(
-            e.EffectResolved(entry.action, place.actor, entry.fact_key, entry.payload_id, entry.reason, entry.state_id)
-        )
-        if entry.payload_id is not None and entry.fact_key is not None and intent is not None:
-            records.append(e.FactRecorded(entry.fact_key, "json", entry.payload_id, intent.request_digest))
-        parked = None
-    records.append(e.InboxTaken(entries[-1][0].seq))
-    return records
-
-
-class Resolve(Struct, frozen=True):
-    """An operator's decision about a parked step. `payload_id` is the adopted result's artifact."""
-
-    stream: str
-    step: str
-    action: e.Resolution
-    reason: str
-    payload_id: str | None = None
-
-    @property
-    def inbox(self) -> str:
-        """The run's inbox stream."""
-        return f"{self.stream}/inbox"
-
-
-def _initial(stream: str) -> RunState | int:
-    """The state of a run, or of an inbox: the place of its last entry."""
-    return 0 if stream.endswith("/inbox") else RUN_FOLD.initial(stream)
-
-
-def _evolve(state: RunState | int, record: Struct, place: Place) -> RunState | int:
-    return place.seq if isinstance(state, int) else evolve_run(state, record, place)
-
-
-def _restore(content: bytes) -> Any:
-    if RUN_FOLD.restore is None:
-        raise ValueError("the fold of runs has snapshots")
-    return RUN_FOLD.restore(content)
-
-
-def _decide(states: Mapping[str, Any], command: Resolve, _ctx: DecideContext) -> Decision:
-    run: RunState = states[command.stream]
-    if not run.exists:
-        return Refusal(RUN_NOT_FOUND.error("there is no such run"))
-    parked = run.parked
-    if parked is None or command.step not in (parked.state_id, parked.state_id.split(".")[1]):
-        return Refusal(RESOLVE_INVALID.error(f"the step {command.step} of this run is not parked"))
-    if states[command.inbox] > run.inbox_seq:
-        return Refusal(RESOLVE_INVALID.error("a decision about this step waits already: resume the run"))
-    if command.action is e.Resolution.ADOPT and (parked.fact_key is None or command.payload_id is None):
-        return Refusal(RESOLVE_INVALID.error("this step has no effect whose result could be adopted"))
-    entry = e.ResolutionRequested(
-        command.action, parked.fact_key, command.payload_id, command.reason, command.stream, parked.state_id
+    intent = None if entry.fact_key is None else state.intents.get(entry.fact_key)
+    resolved = e.EffectResolved(
+        entry.action, place.actor, entry.fact_key, entry.payload_id, entry.reason, entry.state_id
     )
-    return {command.inbox: (entry,)}
+    if entry.payload_id is None or entry.fact_key is None or intent is None:
+        return [resolved]
+    return [resolved, e.FactRecorded(entry.fact_key, "json", entry.payload_id, intent.request_digest)]
 
 
-RESOLVE = Decider(
-    name="engine.resolve",
-    streams=lambda command: (command.stream, command.inbox),
-    initial=_initial,
-    decide=_decide,
-    evolve=_evolve,
-    result=lambda events, _command: next(iter(events.values()))[0],
-    snapshots=DeciderSnapshots(RUN_FOLD.name, RUN_FOLD.version, _restore),
-)
+def _signal(state: RunState, place: Place, entry: i.SignalSent, payloads: Mapping[str, bytes]) -> list[Struct]:
+    key = wait_key(entry.state_id, entry.name)
+    step = state.steps.get(entry.state_id)
+    if key in state.facts or (step is not None and step.status is StepStatus.COMPLETED):
+        return []
+    wait = state.waits.get(entry.state_id, {}).get(entry.name)
+    code = None if wait is None else misfit(wait.schema, payloads[entry.payload_id])
+    received = e.SignalReceived(place.actor, code, entry.name, entry.payload_id, entry.state_id)
+    if wait is None or code is not None:
+        return [received]
+    cleared = [e.TimersCleared((wait.token,))] if wait.due_ms is not None else []
+    return [received, *cleared, e.FactRecorded(key, "json", entry.payload_id, None)]
+
+
+def _due(state: RunState, place: Place, entry: i.TimerDue, _payloads: Mapping[str, bytes]) -> list[Struct]:
+    if entry.state_id is None or entry.name is None:
+        due = state.deadline_ms is not None and place.at_ms >= state.deadline_ms and not state.timed_out
+        return [e.RunTimedOut(entry.due_ms)] if due else []
+    wait = state.waits.get(entry.state_id, {}).get(entry.name)
+    if wait is None or wait.due_ms is None or wait.due_ms > entry.due_ms:
+        return []
+    return expired(entry.state_id, entry.name, wait)
+
+
+def _child(state: RunState, _place: Place, entry: i.ChildEnded, _payloads: Mapping[str, bytes]) -> list[Struct]:
+    child = state.children.get(entry.child_run_id)
+    if child is None or child.status is not None:
+        return []
+    ended = e.ChildRunCompleted(entry.child_run_id, entry.final_snapshot_id, entry.status)
+    key = wait_key(entry.state_id, entry.name)
+    if key in state.facts:
+        return [ended]
+    return [ended, e.FactRecorded(key, "json", digest(i.child_payload(entry)), None)]
+
+
+def _cancel(state: RunState, place: Place, entry: i.CancelRequested, _payloads: Mapping[str, bytes]) -> list[Struct]:
+    return [] if state.cancelling is not None else [e.RunCancelling(place.actor, entry.reason)]
+
+
+def _pause(state: RunState, place: Place, entry: i.PauseRequested, _payloads: Mapping[str, bytes]) -> list[Struct]:
+    return [] if state.paused is not None else [e.RunPaused(place.actor, entry.reason)]
+
+
+def _unpause(state: RunState, place: Place, entry: i.UnpauseRequested, _payloads: Mapping[str, bytes]) -> list[Struct]:
+    return [] if state.paused is None else [e.RunUnpaused(place.actor, entry.reason)]
+
+
+def _skip(state: RunState, place: Place, entry: i.SkipRequested, _payloads: Mapping[str, bytes]) -> list[Struct]:
+    step = state.steps.get(entry.state_id)
+    if step is not None and step.status in (StepStatus.COMPLETED, StepStatus.RUNNING):
+        return []
+    return [e.StepSkipped(place.actor, entry.reason, entry.state_id)]
+
+
+def _retry(state: RunState, place: Place, entry: i.RetryRequested, _payloads: Mapping[str, bytes]) -> list[Struct]:
+    step = state.steps.get(entry.state_id)
+    if step is None or step.status is not StepStatus.FAILED or entry.state_id in state.parked:
+        return []
+    return [e.StepRetried(place.actor, entry.reason, entry.reset, entry.state_id)]
+
+
+def _edit(_state: RunState, place: Place, entry: i.EditRequested, _payloads: Mapping[str, bytes]) -> list[Struct]:
+    return [e.StepEdited(place.actor, entry.reason, entry.retry, entry.state_id, entry.timeout_ms)]
+
+
+def _migrate(
+    state: RunState, place: Place, entry: i.MigrationRequested, _payloads: Mapping[str, bytes]
+) -> list[Struct]:
+    if state.open or entry.fingerprint == state.fingerprint:
+        return []
+    return [e.PlanMigrated(place.actor, entry.fingerprint, entry.plan_version, entry.reason, entry.source)]
+
+
+_ANSWERS: dict[type[Struct], Callable[[RunState, Place, Any, Mapping[str, bytes]], list[Struct]]] = {
+    i.ResolutionRequested: _resolution,
+    i.SignalSent: _signal,
+    i.TimerDue: _due,
+    i.ChildEnded: _child,
+    i.CancelRequested: _cancel,
+    i.PauseRequested: _pause,
+    i.UnpauseRequested: _unpause,
+    i.SkipRequested: _skip,
+    i.RetryRequested: _retry,
+    i.EditRequested: _edit,
+    i.MigrationRequested: _migrate,
+}

@@ -1,163 +1,178 @@
 """The one loop that drives a run: the only ordering of I/O in the engine.
 
-What it does: asks `decide` what comes next, makes that durable, runs the handler, turns what came of it into events.
-What it does not do: it chooses nothing (`decide`, `schedule`), knows no store and claims nothing (`runs`).
+What it does: takes what the inbox holds, asks `decide` what comes next, makes that durable, and lets attempts run: one
+after the other in this very task where the run is sequential, else each in a task of its own. What it does not do: it
+chooses nothing (`decide`, `schedule`), knows no store and claims nothing (`runs`).
 
-The procedure, once per state:
- 1. decide; the end of one state and the entry of the next share one append
+The procedure, once per decision:
+ 1. the inbox, if there is news; then decide; the end of one state and the entry of the next share one append
  2. `StateEntered` is durable before the handler starts (K1)
- 3. the handler works on an overlay; its tools close with it
- 4. success stores the changed snapshot with `StateCompleted`; failure drops the overlay
-Whatever is not an `Exception` (cancellation, interrupt) leaves the attempt open for the next owner (G7).
+ 3. the attempt folds its end (`perform`)
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import traceback
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
-import msgspec
-from msgspec import Raw
+from msgspec import Struct
 
-from interlock.base.canonical import canonical
-from interlock.base.errors import InterlockError
-from interlock.base.merkle_node import MAP_NODE_CORRUPT
-from interlock.base.secret_scan import redact_error_message, scan_bytes
 from interlock.engine import events as e
-from interlock.engine.attempt import Attempt, Recorder
-from interlock.engine.decide import End, Enter, Stop, decide, failure
-from interlock.engine.errors import (
-    EFFECT_UNKNOWN,
-    NO_DETAILS,
-    RUN_HELD,
-    STATE_TIMEOUT,
-    ErrorInfo,
-    StateFailure,
-    error_info,
-)
-from interlock.engine.io.live import LiveIo
+from interlock.engine.context import RunContext
+from interlock.engine.decide import Await, Decision, End, Enter, Stop, decide
 from interlock.engine.io.router import Router
+from interlock.engine.perform import perform, skip, skip_branch
 from interlock.engine.session import Session
-from interlock.journal.errors import ERRORS as JOURNAL_ERRORS
-from interlock.journal.errors import EVENT_TOO_LARGE
+from interlock.engine.spawning import Spawner
 from interlock.journal.ports import Blob
 
-_LOG = logging.getLogger("interlock.engine")
 SKIPPED_RECORDS_MAX = 1000
 """Records of skipped states that share an append."""
 
-_NOT_THE_STATES = frozenset({RUN_HELD, MAP_NODE_CORRUPT, *JOURNAL_ERRORS} - {EVENT_TOO_LARGE})
-"""The run is no longer ours to write, or its store cannot or is damaged: no failure of a state, nothing is recorded."""
+Inbox = Callable[[Session], Awaitable[None]]
+"""Folds what the inbox of a session's run holds."""
 
 
-async def drive(session: Session, router: Router) -> Stop | End:
-    """Drive a run until it ends or waits. What the session has folded already goes with the first append.
+class Loop:
+    """Drives one session. A `clerk` enters no state: it stops where a handler would have to run."""
 
-    Raises: `run_held` when another owner took the run; storage errors; cancellation, leaving the attempt open.
-    """
-    while True:
-        decision = decide(
+    def __init__(
+        self, session: Session, router: Router, spawner: Spawner, inbox: Inbox, *, clerk: bool = False
+    ) -> None:
+        self._clerk = clerk
+        self._session = session
+        self._router = router
+        self._spawner = spawner
+        self._inbox = inbox
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._entering: dict[str, tuple[int, RunContext]] = {}
+
+    async def drive(self) -> Stop | End:
+        """Drive the run until it ends or waits. What the session has folded already goes with the first append.
+
+        Raises: `run_held` when another owner took the run; storage errors; cancellation, leaving attempts open.
+        """
+        if self._session.is_sequential:
+            return await self._drive_in_sequence()
+        try:
+            while True:
+                async with self._session.turn:
+                    decision = await self._decided()
+                if isinstance(decision, (Stop, End)):
+                    return decision
+                self._start_tasks()
+                if isinstance(decision, Await):
+                    await self._wait(decision)
+        finally:
+            await self._stop_tasks()
+
+    async def _drive_in_sequence(self) -> Stop | End:
+        """As `drive`, with every attempt in this very task: between attempts nobody else can fold or append."""
+        session = self._session
+        while True:
+            decision = await self._decided()
+            if isinstance(decision, (Stop, End)):
+                return decision
+            # Nothing is under way when a sequential run decides, so that it never awaits: it has entered a state.
+            place, base = self._entering.popitem()[1]
+            await perform(session, self._router, self._spawner, place, base)
+
+    async def _decided(self) -> Decision:
+        """Decide and append, until something is to be done outside of the session's turn."""
+        session = self._session
+        if session.news.is_set():
+            session.news.clear()
+            await self._inbox(session)
+        while True:
+            decision = self._decide()
+            if self._stops_here(decision):
+                decision = Stop((), "queued", session.clock.now_ms())
+            if isinstance(decision, Enter) and await self._enter(decision):
+                if session.pending >= SKIPPED_RECORDS_MAX:
+                    await session.flush()
+                continue
+            if not isinstance(decision, Enter):
+                session.fold(decision.records)
+            if isinstance(decision, End):
+                session.tell_kin()
+            await session.flush()
+            return decision
+
+    def _stops_here(self, decision: Decision) -> bool:
+        """Whether somebody else has to go on: who has the handlers, or the plan that the run migrated to."""
+        if isinstance(decision, Enter):
+            return (self._clerk and not decision.skip) or self._session.is_migrated
+        return False
+
+    def _decide(self) -> Decision:
+        session = self._session
+        return decide(
             session.state,
             session.plan,
             session.ready,
             session.config,
             session.clock.now_ms(),
             session.settings.crash_budget,
+            [*self._tasks, *self._entering] if self._tasks or self._entering else (),
         )
-        session.fold(decision.records)
-        if isinstance(decision, Enter) and decision.skip:
-            _skip(session, decision.place)
-            if session.pending >= SKIPPED_RECORDS_MAX:
-                await session.flush()
-            continue
-        await session.flush()
-        if not isinstance(decision, Enter):
-            return decision
-        await _attempt(session, router, decision.place)
 
+    async def _enter(self, decision: Enter) -> bool:
+        """Fold the entry of a state; True when the next decision may share its append."""
+        session, place = self._session, decision.place
+        session.ready.enter(place)
+        node = session.plan.states[place]
+        if session.is_sequential:
+            session.fold(decision.records)
+            if decision.skip:
+                skip(session, place)
+                return True
+            self._entering[node.id] = place, session.context
+            return False
+        base, blobs = await self._base(decision)
+        session.fold([*decision.records, *self._fresh(decision, base)], blobs)
+        if decision.skip:
+            await skip_branch(session, place, base)
+        else:
+            self._entering[node.id] = place, base
+        return True
 
-def _skip(session: Session, place: int) -> None:
-    """Complete a state whose tag says to skip it: neither handler nor transport is called, nothing changes (P13)."""
-    node = session.plan.states[place]
-    base = session.state.steps[node.id].base
-    tags = sorted(set(session.config.skip_tags).intersection(node.meta.tags))
-    if session.config.event_profile != "Minimal":
-        session.fold([e.DomainEmitted("state_skipped", Raw(canonical({"state_id": node.id, "tags": tags})), None)])
-    session.fold([e.StateCompleted(base, node.id)])
-    session.ready.complete(place)
+    def _fresh(self, decision: Enter, base: RunContext) -> list[Struct]:
+        node = self._session.plan.states[decision.place]
+        return [e.StateEntered(0, base.snapshot_id, node.id)] if decision.fresh else []
 
+    async def _base(self, decision: Enter) -> tuple[RunContext, list[Blob]]:
+        session, node = self._session, self._session.plan.states[decision.place]
+        if decision.fresh:
+            return await session.branches.base_of(decision.place, session.state)
+        return session.context_at(session.state.steps[node.id].base), []
 
-async def _attempt(session: Session, router: Router, place: int) -> None:
-    """Run one attempt and fold what came of it; the loop's next flush makes it durable."""
-    node = session.plan.states[place]
-    attempt = Attempt(session, node, session.state.steps[node.id].attempts - 1)
-    limit = asyncio.timeout(None if node.timeout_ms is None else node.timeout_ms / 1000)
-    try:
-        try:
-            async with limit:
-                await node.state.handle(attempt.context, LiveIo(attempt, router), Recorder(attempt))
-        finally:
-            attempt.closed = True
-        await session.settle()
-        context, blobs = await session.context.updated(attempt.context.writes)
-    except Exception as fault:  # noqa: BLE001 - whatever a handler raises is an outcome of its attempt
-        await session.settle()
-        timely = not limit.expired()
-        await _fail(session, attempt, fault if timely else STATE_TIMEOUT.error(f"no end within {node.timeout_ms} ms"))
-        return
-    if attempt.doubts:
-        await _fail(session, attempt, EFFECT_UNKNOWN.error("the handler went on past an effect in doubt"))
-        return
-    session.context = context
-    session.fold([e.StateCompleted(context.snapshot_id, node.id)], blobs)
-    session.ready.complete(place)
+    def _start_tasks(self) -> None:
+        """Let run what was entered, now that it is durable."""
+        session = self._session
+        entering, self._entering = self._entering, {}
+        for state_id, (place, base) in entering.items():
+            work = perform(session, self._router, self._spawner, place, base)
+            task = asyncio.get_running_loop().create_task(work, name=state_id)
+            task.add_done_callback(lambda _task: session.news.set())
+            self._tasks[state_id] = task
 
+    async def _wait(self, decision: Await) -> None:
+        """Wait until an attempt ends, the inbox has news, or the time comes."""
+        session = self._session
+        if decision.interrupt is not None:
+            session.interrupt(decision.interrupt)
+        delay = None if decision.until_ms is None else max(decision.until_ms - session.clock.now_ms(), 0) / 1000
+        with suppress(TimeoutError):
+            async with asyncio.timeout(delay):
+                await session.news.wait()
+        for state_id in [state_id for state_id, task in self._tasks.items() if task.done()]:
+            self._tasks.pop(state_id).result()
 
-async def _fail(session: Session, attempt: Attempt, fault: Exception) -> None:
-    faults = list(_leaves(fault))
-    for each in faults:
-        if isinstance(each, InterlockError) and each.kind in _NOT_THE_STATES:
-            raise each
-    if len(faults) == 1:
-        [fault] = faults
-    if not isinstance(fault, (InterlockError, StateFailure)):
-        # For whoever writes the handler: where it came from. Its text may hold anything, so it is shown nowhere.
-        frames = "".join(traceback.format_tb(fault.__traceback__))
-        _LOG.warning("%s raised %s\n%s", attempt.node.id, type(fault).__name__, frames)
-    info = _redacted(error_info(fault))
-    snapshot, blobs = await _diagnosis(session, attempt)
-    now_ms = session.clock.now_ms()
-    records = failure(
-        session.state, attempt.node, session.config, info, min(attempt.doubts, default=None), now_ms, snapshot
-    )
-    session.fold(records, blobs)
-
-
-def _leaves(fault: Exception) -> Iterator[Exception]:
-    """What was raised, one by one: tasks of a group that failed together arrive as one fault."""
-    if isinstance(fault, ExceptionGroup):
-        for each in fault.exceptions:
-            yield from _leaves(each)
-    else:
-        yield fault
-
-
-async def _diagnosis(session: Session, attempt: Attempt) -> tuple[str | None, list[Blob]]:
-    """The overlay of a failed attempt as a snapshot, for states that ask for it; never masks the state's own error."""
-    if not attempt.node.diagnostic:
-        return None, []
-    try:
-        context, blobs = await session.context.updated(attempt.context.writes)
-    except InterlockError:
-        return None, []
-    return context.snapshot_id, blobs
-
-
-def _redacted(info: ErrorInfo) -> ErrorInfo:
-    """The error without what looks like a secret: the details go, and the message if it trips (M17)."""
-    details = info.details
-    if scan_bytes(bytes(details)) is not None:
-        details = NO_DETAILS
-    return msgspec.structs.replace(info, details=details, message=redact_error_message(info.message))
+    async def _stop_tasks(self) -> None:
+        """Leave no attempt running: those that are under way stay open for the next owner."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)

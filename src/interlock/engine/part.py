@@ -7,14 +7,16 @@ from interlock.engine.commands import COMMANDS
 from interlock.engine.decide import EngineSettings
 from interlock.engine.errors import ERRORS
 from interlock.engine.events import EVENTS
-from interlock.engine.inbox import RESOLVE
+from interlock.engine.inbox_events import EVENTS as INBOX_EVENTS
 from interlock.engine.io import router, transports
+from interlock.engine.tell import RESOLVE, TELL, TIMERS
 from interlock.engine.views import RUNS
 
 PART = Part(
     name="engine",
-    events=EVENTS,
-    deciders=(RESOLVE,),
+    events=(*EVENTS, *INBOX_EVENTS),
+    deciders=(TELL, RESOLVE),
+    timers=(TIMERS,),
     views=(RUNS,),
     commands=COMMANDS,
     transports=transports.TRANSPORTS,

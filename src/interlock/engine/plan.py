@@ -129,12 +129,48 @@ class PlanOutline(Struct, frozen=True):
     """What a stored outline says of a plan: its states in plan order, and its edges."""
 
     edges: tuple[tuple[StateId, StateId], ...]
+    op_id: OpId
     states: tuple[tuple[StateId, msgspec.Raw, msgspec.Raw, msgspec.Raw], ...]
+    version: str
 
     def order(self) -> list[StateId]:
         """The ids of the states in the order in which they run."""
         ids = [state[0] for state in self.states]
         return [ids[place] for place in _ordered(ids, [DependencyEdge(*edge) for edge in self.edges])]
+
+    def plan(self) -> ExecutionPlan:
+        """The plan without its code: whatever needs no handler can be decided with it."""
+        nodes = [
+            StateNode(
+                state_id,
+                _Codeless(msgspec.json.decode(meta, type=StateMeta)),
+                msgspec.json.decode(retry, type=RetryPolicy | None),
+                msgspec.json.decode(timeout_ms, type=int | None),
+            )
+            for state_id, meta, retry, timeout_ms in self.states
+        ]
+        edges = tuple(DependencyEdge(*edge) for edge in self.edges)
+        return ExecutionPlan(self.op_id, self.version, tuple(nodes), edges)
+
+
+class _Codeless:
+    """A state of which only the metadata is at hand."""
+
+    def __init__(self, meta: StateMeta) -> None:
+        self._meta = meta
+
+    def meta(self) -> StateMeta:
+        """As the outline has it."""
+        return self._meta
+
+    async def handle(self, ctx: Any, io: Any, rec: Any) -> StateOutcome | None:  # noqa: ARG002 - a protocol
+        """Never called: a clerk enters no state that has a handler to run."""
+        raise RuntimeError("a plan without its code was to run a handler")
+
+
+def read_outline(content: bytes) -> PlanOutline:
+    """The outline in stored bytes, which their artifact id proves."""
+    return msgspec.json.decode(content, type=PlanOutline)
 
 
 def _check_states(states: Sequence[StateNode]) -> None:

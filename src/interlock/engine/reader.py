@@ -21,8 +21,8 @@ from interlock.engine import events as e
 from interlock.engine.config import RunManifest, read_manifest
 from interlock.engine.context import RunContext
 from interlock.engine.errors import RUN_NOT_FOUND
-from interlock.engine.fold import RUN_FOLD, RunState
-from interlock.engine.plan import PlanOutline
+from interlock.engine.fold import RUN_FOLD
+from interlock.engine.plan import read_outline
 from interlock.engine.reports import (
     Reason,
     RunReport,
@@ -32,6 +32,7 @@ from interlock.engine.reports import (
     steps_of,
     waiting_of,
 )
+from interlock.engine.run_state import RunState
 from interlock.journal.journal import Journal, Loaded
 from interlock.journal.streams import stream_id
 
@@ -51,6 +52,10 @@ class RunReader:
         state, owner = await self._state(run_id, tenant)
         return result_of(run_id, state, waiting_of(state, owner))
 
+    async def state(self, run_id: str, *, tenant: str = "default") -> RunState:
+        """The folded state of a run; not to be changed. Raises: `run_not_found`."""
+        return (await self._state(run_id, tenant))[0]
+
     async def report(self, run_id: str, *, tenant: str = "default") -> RunReport:
         """A run with its steps. Raises: `run_not_found`."""
         state, owner = await self._state(run_id, tenant)
@@ -69,7 +74,7 @@ class RunReader:
             events=state.seq,
             owner=None if owner is None else owner.owner,
             input=manifest.input_params,
-            steps=steps_of(state, msgspec.json.decode(outline, type=PlanOutline).order()),
+            steps=steps_of(state, read_outline(outline).order()),
         )
 
     async def why(self, run_id: str, *, tenant: str = "default") -> list[Reason]:

@@ -12,13 +12,17 @@ from msgspec import Struct
 
 from interlock.base.events import Claim
 from interlock.engine.events import RunStatus
-from interlock.engine.fold import Parked, RunState, Step, StepStatus
+from interlock.engine.run_state import Parked, RunState, Step, StepStatus, Wait
 
 RUNNING = "running"
 
 
 class Waiting(Struct, frozen=True):
-    """Why a running run does not move: `kind` is `queued`, `backoff` or `parked`; `until_ms` where time ends it."""
+    """Why a running run does not move.
+
+    `kind` is `suspended` (it waits for facts), `parked` (for an operator), `paused`, `backoff` or `queued` (for an
+    owner); `until_ms` where time ends it.
+    """
 
     kind: str
     state_id: str | None = None
@@ -95,14 +99,46 @@ def waiting_of(state: RunState, owner: Claim | None) -> Waiting | None:
     """Why the run does not move; None when it has ended or somebody drives it."""
     if state.status is not None:
         return None
-    if state.parked is not None:
-        return Waiting("parked", state.parked.state_id, state.parked.since_ms)
+    if owner is None and state.paused is not None and not state.cancelling:
+        return Waiting("paused", None, state.paused.since_ms)
+    if state.parked and (owner is None or state.max_concurrency == 1):
+        parked = next(iter(state.parked.values()))
+        return Waiting("parked", parked.state_id, parked.since_ms)
     if owner is not None:
         return None
-    for state_id, step in state.steps.items():
-        if step.status is StepStatus.FAILED and step.due_ms:
-            return Waiting("backoff", state_id, step.ended_ms, step.due_ms)
-    return Waiting("queued", state.open_state, state.at_ms)
+    if state.open or any(_enterable(state, state_id) for state_id in state.active):
+        return Waiting("queued", state.open_state, state.at_ms)
+    return _backoff(state) or _suspended(state) or Waiting("queued", None, state.at_ms)
+
+
+def _enterable(state: RunState, state_id: str) -> bool:
+    """Whether a state can be entered without waiting for time: its wait is over, or it is to be skipped."""
+    step = state.steps[state_id]
+    return step.status is StepStatus.SUSPENDED or state_id in state.skips
+
+
+def _backoff(state: RunState) -> Waiting | None:
+    failed = [(i, state.steps[i]) for i in state.active if state.steps[i].status is StepStatus.FAILED]
+    dues = [(step.due_ms, state_id, step.ended_ms) for state_id, step in failed]
+    if not dues or any(due_ms == 0 for due_ms, _, _ in dues):
+        return None
+    until_ms, state_id, since_ms = min(dues)
+    timers = _due_times(state)
+    return Waiting("backoff", state_id, since_ms, min([until_ms, *timers]))
+
+
+def _suspended(state: RunState) -> Waiting | None:
+    if not state.waits or state.active:
+        return None
+    state_id, waits = next(iter(state.waits.items()))
+    since_ms = min(wait.since_ms for wait in waits.values())
+    return Waiting("suspended", state_id, since_ms, min(_due_times(state), default=None))
+
+
+def _due_times(state: RunState) -> list[int]:
+    """When time ends something that the run waits for."""
+    waits = (wait.due_ms for waits in state.waits.values() for wait in waits.values())
+    return [due_ms for due_ms in (*waits, state.deadline_ms) if due_ms is not None]
 
 
 def result_of(run_id: str, state: RunState, waiting: Waiting | None) -> RunResult:
@@ -148,26 +184,44 @@ def _step(state_id: str, step: Step | None) -> StepReport:
 
 def reasons_of(run_id: str, state: RunState, waiting: Waiting | None, owner: Claim | None) -> list[Reason]:
     """Why the run is not moving, as data; empty when it is, or has ended well."""
-    if waiting is None:
-        return _reasons_of_the_ended(state) if state.status is not None else _driven(owner, state)
-    step = (waiting.state_id or "").split(".")[1:2]
-    name = step[0] if step else ""
-    if waiting.kind == "parked" and state.parked is not None:
-        return [_parked_reason(run_id, name, state.parked)]
-    if waiting.kind == "backoff":
-        text = f"{name} failed and is tried again later"
-        return [
-            Reason(
-                "backoff",
-                text,
-                waiting.state_id,
-                waiting.since_ms,
-                waiting.until_ms,
-                (f"interlock run resume {run_id}",),
-            )
-        ]
-    text = "no process drives this run now"
-    return [Reason("queued", text, waiting.state_id, waiting.since_ms, None, (f"interlock run resume {run_id}",))]
+    if state.status is not None:
+        return _reasons_of_the_ended(state)
+    reasons = [_parked_reason(run_id, _name(parked.state_id), parked) for parked in state.parked.values()]
+    reasons += [
+        _wait_reason(run_id, state_id, name, wait)
+        for state_id, waits in state.waits.items()
+        for name, wait in waits.items()
+    ]
+    resume = (f"interlock run resume {run_id}",)
+    if state.paused is not None:
+        text = f"{state.paused.actor} paused it: {state.paused.reason}"
+        reasons.insert(
+            0, Reason("paused", text, None, state.paused.since_ms, None, (f"interlock run unpause {run_id}",))
+        )
+    elif waiting is None:
+        reasons += _driven(owner, state)
+    elif waiting.kind == "backoff":
+        text = f"{_name(waiting.state_id)} failed and is tried again later"
+        reasons.append(Reason("backoff", text, waiting.state_id, waiting.since_ms, waiting.until_ms, resume))
+    elif waiting.kind == "queued":
+        text = "no process drives this run now"
+        reasons.append(Reason("queued", text, waiting.state_id, waiting.since_ms, None, resume))
+    return reasons
+
+
+def _name(state_id: str | None) -> str:
+    """The step of a state."""
+    return "" if state_id is None else state_id.split(".")[1]
+
+
+def _wait_reason(run_id: str, state_id: str, name: str, wait: Wait) -> Reason:
+    step = _name(state_id)
+    if wait.kind == "sleep":
+        return Reason("sleep", f"{step} sleeps ({name})", state_id, wait.since_ms, wait.due_ms)
+    if wait.kind == "child":
+        return Reason("child", f"{step} waits for its child run {name.removeprefix('child:')}", state_id, wait.since_ms)
+    answer = (f"interlock run signal {run_id} {step} {name} --value JSON",)
+    return Reason("signal", f"{step} waits for the signal {name}", state_id, wait.since_ms, wait.due_ms, answer)
 
 
 def _parked_reason(run_id: str, name: str, parked: Parked) -> Reason:

@@ -1,7 +1,7 @@
 """Which state of a plan is next: readiness from edges and the completed set, nothing else.
 
-What it does: keeps the states whose predecessors have completed, in the plan's own order. What it does not do: it
-knows no attempts, failures or time.
+What it does: keeps the states whose predecessors have completed and that nobody has entered, in the plan's own order.
+What it does not do: it knows no attempts, failures or time.
 
 Rule: readiness never depends on where a run stopped before, so reordering a plan can not skip a state (D5, M20).
 """
@@ -15,28 +15,35 @@ from interlock.engine.plan import ExecutionPlan
 
 
 class ReadyStates:
-    """States that may run now. Built in O(states + edges), then O(log states) for each completion."""
+    """States that may be entered for the first time. Built in O(states + edges), then O(log states) a step."""
 
-    def __init__(self, plan: ExecutionPlan, completed: Container[str]) -> None:
+    def __init__(self, plan: ExecutionPlan, completed: Container[str], entered: Container[str] = ()) -> None:
         self._plan = plan
         self._rank = {place: rank for rank, place in enumerate(plan.order)}
-        self._done = [node.id in completed for node in plan.states]
         self._waiting = [0] * len(plan.states)
+        done = [node.id in completed for node in plan.states]
         for place, followers in enumerate(plan.successors):
-            if not self._done[place]:
+            if not done[place]:
                 for follower in followers:
                     self._waiting[follower] += 1
-        ready = [p for p, count in enumerate(self._waiting) if count == 0 and not self._done[p]]
+        ready = [
+            place
+            for place, count in enumerate(self._waiting)
+            if count == 0 and not done[place] and plan.states[place].id not in entered
+        ]
         self._heap = sorted((self._rank[place], place) for place in ready)
 
     def first(self) -> int | None:
-        """Place of the ready state that comes first in the plan; None when all have completed."""
+        """Place of the ready state that comes first in the plan; None when there is none."""
         return self._heap[0][1] if self._heap else None
 
+    def enter(self, place: int) -> None:
+        """Record that a state was entered; nothing to do where it had been entered before."""
+        if self._heap and self._heap[0][1] == place:
+            heapq.heappop(self._heap)
+
     def complete(self, place: int) -> None:
-        """Record that the first ready state has completed, and admit those that waited for it alone."""
-        heapq.heappop(self._heap)
-        self._done[place] = True
+        """Record that a state that was entered has completed, and admit those that waited for it alone."""
         for follower in self._plan.successors[place]:
             self._waiting[follower] -= 1
             if self._waiting[follower] == 0:

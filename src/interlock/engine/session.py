@@ -4,7 +4,9 @@ What it does: keeps the folded state in step with what was appended, one append 
 so often. What it does not do: it decides nothing and calls no handler.
 
 Rules: nothing is true before its append is durable; a conflict means that another owner has the run, and poisons the
-session: no later append of it can succeed (ground rule G2). Appends of concurrent calls in one attempt go in turn.
+session: no later append of it can succeed (ground rule G2). Whoever folds or appends has the session's turn; appends
+of concurrent calls and attempts go one after the other. What an append posts to another run's inbox is in the same
+append, at whatever head that inbox has by then.
 """
 
 from __future__ import annotations
@@ -12,6 +14,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cached_property
+from typing import Protocol
+from weakref import WeakValueDictionary
 
 from msgspec import Struct
 
@@ -19,18 +24,32 @@ from interlock.base.canonical import digest
 from interlock.base.clock import Clock
 from interlock.base.errors import InterlockError
 from interlock.base.events import Claim, IndexRow, Place
+from interlock.base.merkle_map import MerkleMap
 from interlock.base.principal import ENGINE
+from interlock.engine.branches import Branches
 from interlock.engine.config import RunConfig
 from interlock.engine.context import RunContext
 from interlock.engine.decide import EngineSettings, completed_states
 from interlock.engine.errors import RUN_HELD
-from interlock.engine.fold import RUN_FOLD, RunState, evolve
+from interlock.engine.events import RUN
+from interlock.engine.fold import RUN_FOLD, evolve
+from interlock.engine.inbox_events import CancelRequested, ChildEnded, child_payload
 from interlock.engine.plan import ExecutionPlan
+from interlock.engine.run_state import RunState
 from interlock.engine.schedule import ReadyStates
 from interlock.journal.chain import Authorship
 from interlock.journal.errors import ARTIFACT_ID_MISMATCH, CLAIM_LOST, HEAD_MOVED
-from interlock.journal.journal import Journal, Loaded, StreamWriter
+from interlock.journal.journal import Journal, Loaded, Post, StreamWriter
 from interlock.journal.ports import Blob
+from interlock.journal.streams import stream_id, tenant_of
+
+
+class Interruptible(Protocol):
+    """An attempt under way, as the session knows it."""
+
+    def interrupt(self, code: str) -> None:
+        """End the attempt now, for the reason `code`; its handler sees a cancellation."""
+        ...
 
 
 class Session:
@@ -56,17 +75,27 @@ class Session:
         self.claim = claim
         self.settings = settings
         self.run_id = run_id
-        self.ready = ReadyStates(plan, completed_states(loaded.state))
+        self.ready = ReadyStates(plan, completed_states(loaded.state), loaded.state.steps)
+        self.attempts: dict[str, Interruptible] = {}
+        self.news = asyncio.Event()
+        """Set when the inbox may hold something, or an attempt has ended."""
         author = Authorship(actor=ENGINE.id, correlation=run_id)
         self._writer = StreamWriter(journal, loaded.state.stream, loaded.head, loaded.at_ms, author)
         self._opener = None if opened_by is None else Authorship(actor=opened_by, correlation=run_id)
-        self._turn = asyncio.Lock()
+        self.turn = asyncio.Lock()
+        self._keys: WeakValueDictionary[str, asyncio.Lock] | None = None
         self._lost: InterlockError | None = None
         self._snapshot_seq = loaded.head.seq
         self._folded: list[Struct] = []
         self._blobs: list[Blob] = []
         self._rows: list[IndexRow] = []
+        self._posts: list[Post] = []
         self._at_ms = loaded.at_ms
+
+    @cached_property
+    def branches(self) -> Branches:
+        """The joining of states that run at once."""
+        return Branches(self.plan, self.journal.store.artifacts, self.state.initial_snapshot_id)
 
     @property
     def clock(self) -> Clock:
@@ -88,8 +117,9 @@ class Session:
         """Records that wait for the next flush."""
         return len(self._folded)
 
-    def fold(self, records: Sequence[Struct], blobs: Sequence[Blob] = ()) -> None:
+    def fold(self, records: Sequence[Struct], blobs: Sequence[Blob] = (), posts: Sequence[Post] = ()) -> None:
         """Evolve over records that the next `flush` appends. Nobody else sees them before; if it fails, nobody will."""
+        self._posts.extend(posts)
         if not self._folded:
             self._at_ms = self.journal.now_ms(self.state.at_ms)
             self._keep_snapshot()
@@ -107,10 +137,10 @@ class Session:
             return
         if self._lost is not None:
             raise self._lost
-        records, blobs, rows = self._folded, self._blobs, self._rows
-        self._folded, self._blobs, self._rows = [], [], []
+        records, blobs, rows, posts = self._folded, self._blobs, self._rows, self._posts
+        self._folded, self._blobs, self._rows, self._posts = [], [], [], []
         try:
-            await self._writer.append(records, self._at_ms, blobs, rows, self._opener)
+            await self._writer.append(records, self._at_ms, blobs, rows, self._opener, posts)
             self._opener = None
         except BaseException as fault:
             # Also when cancelled: whether it was appended is unknown here, so this session must not go on.
@@ -138,17 +168,59 @@ class Session:
             raise
 
     async def _record(self, records: Sequence[Struct], blobs: Sequence[Blob], check: Callable[[], None]) -> None:
-        async with self._turn:
+        async with self.turn:
             check()
             if self._lost is not None:
                 raise self._lost
             self.fold(records, blobs)
             await self.flush()
 
-    async def settle(self) -> None:
-        """Wait until no call of an attempt that has ended is appending any more."""
-        async with self._turn:
-            pass
+    def turn_of(self, key: str) -> asyncio.Lock:
+        """The lock under which calls of one fact key go one after the other. Kept while anybody holds it."""
+        if self._keys is None:
+            self._keys = WeakValueDictionary()
+        lock = self._keys.get(key)
+        if lock is None:
+            lock = self._keys[key] = asyncio.Lock()
+        return lock
+
+    def interrupt(self, code: str) -> None:
+        """End every attempt under way, for the reason `code`."""
+        for attempt in list(self.attempts.values()):
+            attempt.interrupt(code)
+
+    @property
+    def is_sequential(self) -> bool:
+        """Whether one state runs at a time."""
+        return self.state.max_concurrency == 1
+
+    @property
+    def is_migrated(self) -> bool:
+        """Whether the run has another plan by now."""
+        return self.state.fingerprint != self.plan.fingerprint
+
+    def tell_kin(self) -> None:
+        """Post the end of the run with the append that ends it: to its parent, and to children that end with it."""
+        state, tenant = self.state, tenant_of(self.state.stream)
+        if state.status is None:
+            return
+        if state.parent is not None:
+            parent = stream_id(tenant, RUN, state.parent.run_id)
+            ended = ChildEnded(
+                self.run_id, state.final_snapshot_id, state.parent.name, parent, state.parent.state_id, state.status
+            )
+            content = child_payload(ended)
+            self._blobs.append(Blob(digest(content), "FactPayload", content))
+            self._posts.append(Post(f"{parent}/inbox", (ended,)))
+        for run_id, child in state.children.items():
+            if child.status is None and child.cancel_with_parent:
+                stream = stream_id(tenant, RUN, run_id)
+                order = CancelRequested("its parent has ended", stream)
+                self._posts.append(Post(f"{stream}/inbox", (order,)))
+
+    def context_at(self, snapshot_id: str) -> RunContext:
+        """The context of a snapshot; nothing is loaded yet."""
+        return RunContext(MerkleMap.load(snapshot_id), self.journal.store.artifacts)
 
     async def store(self, kind: str, content: bytes) -> str:
         """Make an artifact durable before the event that will name it; return its id."""

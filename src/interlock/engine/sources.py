@@ -61,6 +61,15 @@ def absolute_source(source: str) -> str:
     return f"{Path(where).resolve()}:{name}" if where.endswith(".py") else source
 
 
+def source_of(plan: Plan | ExecutionPlan, beside: str) -> str | None:
+    """How a plan is named that stands in the same module or file as the source `beside`; None where it does not."""
+    where = beside.rpartition(":")[0]
+    name = _file_module(Path(where)) if where.endswith(".py") else where
+    members = vars(sys.modules.get(name)) if name in sys.modules else {}
+    found = next((member for member, value in members.items() if value is plan), None)
+    return None if found is None else f"{where}:{found}"
+
+
 def source_folder(source: str) -> str | None:
     """The folder of the code that a source names, once it is loaded."""
     where = source.rpartition(":")[0]
@@ -123,9 +132,14 @@ def _import_from(folder: Path) -> None:
         sys.path.insert(0, str(folder))
 
 
+def _file_module(path: Path) -> str:
+    """The name under which the module of a file is kept."""
+    return f"_interlock_plan_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+
+
 def _module_from_file(path: Path) -> ModuleType:
     """The module of a file: its own name for each path, its siblings importable, nothing left behind if it fails."""
-    name = f"_interlock_plan_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    name = _file_module(path)
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None or not path.is_file():
         raise PLAN_NOT_FOUND.error(f"there is no file {path.name}", file=path.name)

@@ -81,6 +81,16 @@ CURSOR_EXPIRED = ErrorCode("cursor_expired", Category.CONFLICT, "Events before i
 VIEW_BEHIND = ErrorCode(
     "view_behind", Category.UNAVAILABLE, "The table has not caught up yet: ask again.", retryable=True
 )
+TIMER_TARGET_UNKNOWN = ErrorCode(
+    "timer_target_unknown",
+    Category.CORRUPT,
+    "A part that set this timer is missing: add it or upgrade.",
+)
+TIMER_NOT_CLEARED = ErrorCode(
+    "timer_not_cleared",
+    Category.CORRUPT,
+    "The decider that takes it must record an event that clears it or moves it to a later time: mend the part.",
+)
 
 ERRORS = (
     HEAD_MOVED,
@@ -113,4 +123,6 @@ ERRORS = (
     CURSOR_FOREIGN,
     CURSOR_EXPIRED,
     VIEW_BEHIND,
+    TIMER_TARGET_UNKNOWN,
+    TIMER_NOT_CLEARED,
 )

@@ -19,11 +19,11 @@ from msgspec import Struct
 
 from interlock.base.canonical import digest
 from interlock.base.clock import Clock, Entropy
-from interlock.base.errors import InterlockError
+from interlock.base.errors import Conflict, InterlockError
 from interlock.base.events import IndexRow, Place
 from interlock.journal.catalogue import EventCatalogue
-from interlock.journal.chain import Authorship, ChainReader, Recorded, event_digest, read_envelope, seal
-from interlock.journal.errors import EVENT_CORRUPT
+from interlock.journal.chain import Authorship, ChainReader, Recorded, Sealed, event_digest, read_envelope, seal
+from interlock.journal.errors import CONTENTION, EVENT_CORRUPT, HEAD_MOVED
 from interlock.journal.ports import EMPTY, Append, Appended, Blob, Head, Store
 from interlock.journal.streams import tenant_of
 
@@ -191,6 +191,17 @@ class Journal:
         return outcome
 
 
+class Post(Struct, frozen=True):
+    """Records for a stream that anybody may write to (an inbox), appended together with one's own."""
+
+    stream: str
+    records: tuple[Struct, ...]
+
+
+POSTS_TRIED_MAX = 100
+"""How often an append is sealed anew because an inbox that it posts to has moved."""
+
+
 class StreamWriter:
     """The one writer of a stream: keeps its head, and seals and appends what its owner decides.
 
@@ -211,14 +222,42 @@ class StreamWriter:
         blobs: Sequence[Blob] = (),
         rows: Sequence[IndexRow] = (),
         author: Authorship | None = None,
+        posts: Sequence[Post] = (),
     ) -> Appended:
         """Append `records` with the artifacts that they name; the head moves only if it is durable.
 
-        `at_ms` is not less than that of the append before it; `author` is another than the writer's own.
+        `at_ms` is not less than that of the append before it; `author` is another than the writer's own. `posts` go
+        to other streams of the partition, at whatever heads those have.
         """
-        sealed = seal(self._journal.catalogue, self.stream, self.head, records, at_ms, author or self._author)
+        author = author or self._author
+        sealed = seal(self._journal.catalogue, self.stream, self.head, records, at_ms, author)
         if rows:
             sealed.rows.extend(rows)
-        appended = await self._journal.commit(Append([sealed.append], sealed.rows, blobs))
+        if posts:
+            appended = await self._append_posting(sealed, blobs, posts, author)
+        else:
+            appended = await self._journal.commit(Append([sealed.append], sealed.rows, blobs))
         self.head, self.at_ms = sealed.append.head, at_ms
         return appended
+
+    async def _append_posting(
+        self, sealed: Sealed, blobs: Sequence[Blob], posts: Sequence[Post], author: Authorship
+    ) -> Appended:
+        """Append with posts; one that lost the race for an inbox's head is sealed and tried again."""
+        for _ in range(POSTS_TRIED_MAX):
+            posted = [await self._posted(post, author) for post in posts]
+            rows = [*sealed.rows, *(row for each in posted for row in each.rows)]
+            try:
+                return await self._journal.commit(
+                    Append([sealed.append, *(each.append for each in posted)], rows, blobs)
+                )
+            except Conflict as fault:
+                if fault.kind is not HEAD_MOVED or fault.details.get("stream") == self.stream:
+                    raise
+        raise CONTENTION.error("an inbox moved at every attempt to write to it")
+
+    async def _posted(self, post: Post, author: Authorship) -> Sealed:
+        [head] = await self._journal.store.events.heads([post.stream])
+        page = await self._journal.store.events.read(post.stream, head.seq - 1, 1) if head.seq else []
+        at_ms = self._journal.now_ms(read_envelope(page[0]).at_ms if page else 0)
+        return seal(self._journal.catalogue, post.stream, head, post.records, at_ms, author)

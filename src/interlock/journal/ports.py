@@ -1,7 +1,7 @@
 """The ports of the journal: what a store must offer, and the records that cross them.
 
-What it does: declares the protocols `EventLog`, `Artifacts`, `Index`, `ViewStore`, `Activations` and `Doorbell`, and
-the bundle `Store`. What it does not do: nothing here runs.
+What it does: declares the protocols `EventLog`, `Artifacts`, `Index`, `ViewStore`, `Activations`, `Timers` and
+`Doorbell`, and the bundle `Store`. What it does not do: nothing here runs.
 
 Rules: every method is asynchronous and takes a batch; a conflict fails only its own append; bytes are kept exactly as
 given; errors are those of `journal.errors`. The contract suites in `interlock.testing.contracts` say the rest.
@@ -15,7 +15,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from interlock.base.errors import InterlockError
-from interlock.base.events import Claim, Row
+from interlock.base.events import Claim, Row, Timer
 
 
 class Head(Struct, frozen=True):
@@ -234,6 +234,22 @@ class Activations(Protocol):
         ...
 
 
+class Timers(Protocol):
+    """Timers that are set; written only by an append (`SetTimer`, `ClearTimer`)."""
+
+    async def due(self, partition: str, now_ms: int, limit: int) -> list[Timer]:
+        """Timers due at `now_ms` or before, in the order of `(due_ms, timer_id)`, at most `limit`."""
+        ...
+
+    async def next_due(self, partition: str) -> int | None:
+        """When the first timer is due; None where none is set."""
+        ...
+
+    async def scan(self, partition: str, after: str, limit: int) -> list[Timer]:
+        """Timers whose id is greater than `after`, in the order of ids, at most `limit`."""
+        ...
+
+
 class Doorbell(Protocol):
     """Shortens waiting for other writers; correctness never needs it."""
 
@@ -266,6 +282,7 @@ class Store(Protocol):
     index: Index
     views: ViewStore
     activations: Activations
+    timers: Timers
     doorbell: Doorbell
     id: str
     """Random identity drawn when the store was made."""

@@ -111,6 +111,10 @@ class Runner:
         """Figures of the queues."""
         return self._queues.statistics()
 
+    def hand_over(self, decider: Decider, stream: str) -> Loaded[Any] | None:
+        """The state of a stream as it is kept from the last command, for somebody who goes on with it."""
+        return self._states.pop((decider.name, stream), None)
+
     async def execute(
         self, decider: Decider, command: Struct, principal: Principal, command_id: str | None = None
     ) -> Any:

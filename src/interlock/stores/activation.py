@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from interlock.base.events import Claim, Hold, IndexRow, Rest, Row, Wake
+from interlock.base.events import Claim, ClearTimer, Hold, IndexRow, Rest, Row, SetTimer, Wake
 from interlock.journal.errors import CLAIM_LOST
 
 
@@ -83,7 +83,11 @@ class Activation(Struct, frozen=True):
 
 def streams_of(rows: Sequence[Row]) -> list[str]:
     """The streams whose activations the rows of an append change."""
-    return [row.claim.stream if isinstance(row, Hold) else row.stream for row in rows if not isinstance(row, IndexRow)]
+    return [
+        row.claim.stream if isinstance(row, Hold) else row.stream
+        for row in rows
+        if not isinstance(row, IndexRow | SetTimer | ClearTimer)
+    ]
 
 
 def changed(
@@ -107,6 +111,6 @@ def changed(
                 changes[claim.stream] = current(claim.stream, claim.kind).recorded(claim)
             case Rest(stream):
                 changes[stream] = None
-            case IndexRow():
+            case IndexRow() | SetTimer() | ClearTimer():
                 pass
     return changes

@@ -64,7 +64,7 @@ async def read_run(app: App, run_id: str, *, tenant: str = "default") -> list[Re
 
 
 async def dump(store: Store) -> list[tuple[str, bytes]]:
-    """All bytes that a store holds and gives out, each with the name of its place: events, artifacts, index."""
+    """All bytes that a store gives out, each with the name of its place: events, index, timers, artifacts."""
     places: list[tuple[str, bytes]] = []
     for partition in await store.events.partitions():
         for event in await store.events.feed(partition, 0, await store.events.position(partition)):
@@ -75,6 +75,10 @@ async def dump(store: Store) -> list[tuple[str, bytes]]:
             while rows := await store.index.scan(partition, index, "", after, _PAGE):
                 after = rows[-1][0]
                 places += [(f"index {index}", key.encode() + b"\n" + value) for key, value in rows]
+        after = ""
+        while timers := await store.timers.scan(partition, after, _PAGE):
+            after = timers[-1].timer_id
+            places += [(f"timer {timer.stream}", timer.timer_id.encode() + b"\n" + timer.payload) for timer in timers]
     after = ""
     while ids := await store.artifacts.scan(after, _PAGE):
         after = ids[-1]

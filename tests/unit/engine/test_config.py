@@ -190,7 +190,6 @@ def test_a_manifest_under_another_id_is_refused() -> None:
     "config",
     [
         RunConfig(io_mode="Replay"),
-        RunConfig(execution_mode=FanOutJoin(FanOutLimit(4))),
         RunConfig(context_checkpointing=Custom("mine")),
         RunConfig(event_profile=Custom("mine")),
     ],

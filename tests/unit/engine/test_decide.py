@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from interlock.base.errors import InterlockError
 from interlock.engine import events as e
@@ -61,7 +61,7 @@ def decided(
 ) -> Decision:
     plan = plan or chain_plan()
     state = folded(history)
-    ready = ReadyStates(plan, completed_states(state))
+    ready = ReadyStates(plan, completed_states(state), state.steps)
     return decide(state, plan, ready, config or RunConfig(), now_ms, CRASH_BUDGET)
 
 
@@ -356,7 +356,7 @@ def test_a_history_in_which_a_state_completed_before_its_predecessor_is_refused(
 def test_another_plan_with_the_same_states_is_refused() -> None:
     """DR3."""
     plan = chain_plan()
-    history: list[Struct] = [started(), e.PlanRecorded(plan.fingerprint, "1", None)]
+    history: list[Struct] = [started(), e.PlanRecorded(Raw(b"{}"), plan.fingerprint, "1", None)]
 
     check_history(folded(history), plan)
     drift(history, ExecutionPlan("demo", "1", plan.states, plan.edges[:1]))

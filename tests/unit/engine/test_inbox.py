@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from msgspec import Struct
 
@@ -9,8 +11,11 @@ from interlock.base.errors import InterlockError
 from interlock.base.events import Place
 from interlock.base.principal import local_principal
 from interlock.engine import events as e
-from interlock.engine.inbox import consequences
+from interlock.engine import inbox_events as i
+from interlock.engine.fold import evolve
+from interlock.engine.inbox import consequence
 from interlock.engine.io.live import LiveIo
+from interlock.engine.run_state import RunState
 from interlock.testing.loop import over_seeds, run
 from tests.simulation.crashes import RUN_ID, World, records
 from tests.simulation.histories import (
@@ -42,8 +47,18 @@ PARKED: list[Struct] = [
 def entry(
     action: e.Resolution, *, key: str | None = "pay", state_id: str = A, payload: str | None = None, seq: int = 1
 ) -> tuple[Place, Struct]:
-    request = e.ResolutionRequested(action, key, payload, "I looked", STREAM, state_id)
+    request = i.ResolutionRequested(action, key, payload, "I looked", STREAM, state_id)
     return Place(f"{STREAM}/inbox", seq, 0, "local:ada", None), request
+
+
+def consequences(state: RunState, entries: Sequence[tuple[Place, Struct]]) -> list[Struct]:
+    """What the owner records for entries, as it takes them one after the other."""
+    taken: list[Struct] = []
+    for place, each in entries:
+        for record in consequence(state, place, each, {}):
+            state = evolve(state, record, Place(STREAM, state.seq + 1, 0, "system:engine", None))
+            taken.append(record)
+    return [*taken, *([e.InboxTaken(entries[-1][0].seq)] if entries else [])]
 
 
 def test_an_empty_inbox_has_no_consequence() -> None:
@@ -110,7 +125,7 @@ async def parked() -> World:
 
 async def resolved(world: World, action: e.Resolution, *, adopt: object = None) -> None:
     runs = world.process().runs
-    await runs.resolve(RUN_ID, "pay", action, "I looked", adopt=adopt, principal=ADA)
+    await runs.control.resolve(RUN_ID, "pay", action, "I looked", adopt=adopt, principal=ADA)
     await world.live()
 
 
@@ -170,7 +185,7 @@ async def test_a_retried_effect_whose_outcome_is_unknown_again_parks_again() -> 
 @over_seeds(0)
 async def test_a_step_is_named_by_its_short_or_its_whole_name() -> None:
     world = await parked()
-    await world.process().runs.resolve(RUN_ID, "unkeyed.pay.main", e.Resolution.RETRY, "go", principal=ADA)
+    await world.process().runs.control.resolve(RUN_ID, "unkeyed.pay.main", e.Resolution.RETRY, "go", principal=ADA)
     await world.live()
 
     assert world.result is not None
@@ -179,7 +194,7 @@ async def test_a_step_is_named_by_its_short_or_its_whole_name() -> None:
 
 async def refusal(world: World, step: str, action: e.Resolution, adopt: object = None) -> str:
     with pytest.raises(InterlockError) as caught:
-        await world.process().runs.resolve(RUN_ID, step, action, "I looked", adopt=adopt, principal=ADA)
+        await world.process().runs.control.resolve(RUN_ID, step, action, "I looked", adopt=adopt, principal=ADA)
     return caught.value.code
 
 
@@ -213,9 +228,9 @@ async def test_a_command_that_is_given_twice_decides_once() -> None:
     world = await parked()
     runs = world.process().runs
     for _ in range(2):
-        await runs.resolve(RUN_ID, "pay", e.Resolution.RETRY, "go", principal=ADA, command_id="once")
+        await runs.control.resolve(RUN_ID, "pay", e.Resolution.RETRY, "go", principal=ADA, command_id="once")
     with pytest.raises(InterlockError, match="command_id_conflict"):
-        await runs.resolve(RUN_ID, "pay", e.Resolution.ABANDON, "no", principal=ADA, command_id="once")
+        await runs.control.resolve(RUN_ID, "pay", e.Resolution.ABANDON, "no", principal=ADA, command_id="once")
     await world.live()
 
     assert [each for each in records(world.log) if isinstance(each, e.InboxTaken)] == [e.InboxTaken(1)]
@@ -237,7 +252,7 @@ async def test_a_state_that_kept_crashing_has_no_effect_to_adopt() -> None:
     assert last.code == "crash_budget_spent"
 
     assert await refusal(world, "only", e.Resolution.ADOPT, {}) == "resolve_invalid"
-    await world.process().runs.resolve(RUN_ID, "only", e.Resolution.RETRY, "mended", principal=ADA)
+    await world.process().runs.control.resolve(RUN_ID, "only", e.Resolution.RETRY, "mended", principal=ADA)
     await world.live()
     assert world.result is not None
     assert (world.result.phase, world.outside.applied["a"]) == ("completed", 1)

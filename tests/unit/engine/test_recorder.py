@@ -182,7 +182,7 @@ async def test_an_artifact_is_there_before_the_event_that_names_it() -> None:
     world = await lived(only)
 
     [written] = [each for each in records(world.log) if isinstance(each, e.ArtifactWritten)]
-    assert written == e.ArtifactWritten(digest(b"some bytes"), "Output", Raw(b'{"name":"log"}'))
+    assert written == e.ArtifactWritten(digest(b"some bytes"), "Output", Raw(b'{"name":"log"}'), "demo.only.main")
     assert await world.context() == {"only": digest(b"some bytes")}
     points = (await World(single(only)).live()).reached
     assert points.index("put:after") < points.index("append:before", points.index("put:after"))

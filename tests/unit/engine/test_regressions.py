@@ -142,11 +142,11 @@ def test_a_second_decision_before_the_first_is_taken_is_refused_and_the_first_ho
         plan = parking(entered)
         run_id = await parked(path, plan)
         async with opened(path) as one, opened(path) as other:
-            await one.runs.resolve(
+            await one.runs.control.resolve(
                 run_id, "publish", e.Resolution.ADOPT, "it is out", adopt={"done": 1}, principal=PERSON
             )
             with pytest.raises(InterlockError) as caught:
-                await (one if same_process else other).runs.resolve(
+                await (one if same_process else other).runs.control.resolve(
                     run_id, "publish", e.Resolution.ABANDON, "never mind", principal=PERSON
                 )
             assert caught.value.code == "resolve_invalid"
@@ -174,7 +174,7 @@ def test_a_decision_about_a_long_run_reads_a_part_of_it(path: Path, monkeypatch:
                 return page
 
             monkeypatch.setattr(app.store.events, "read", counted)
-            await app.runs.resolve(run_id, "publish", e.Resolution.RETRY, "it is not out", principal=PERSON)
+            await app.runs.control.resolve(run_id, "publish", e.Resolution.RETRY, "it is not out", principal=PERSON)
             resolving = found[0]
             return resolving, (await app.runs.read.report(run_id)).events
 

@@ -191,7 +191,7 @@ def test_an_input_that_cannot_be_taken_is_refused_before_anything_is_written(giv
     "config",
     [
         RunConfig(io_mode="Replay"),
-        RunConfig(execution_mode=FanOutJoin(FanOutLimit(2))),
+        RunConfig(execution_mode=FanOutJoin(FanOutLimit(0))),
         RunConfig(event_profile="minimal"),  # type: ignore[arg-type]
         RunConfig(retry_policy=RetryPolicy.fixed(0)),
     ],

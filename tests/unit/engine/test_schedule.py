@@ -12,6 +12,7 @@ def all_in_order(plan: ExecutionPlan, completed: set[str]) -> list[str]:
     order = []
     while (place := ready.first()) is not None:
         order.append(plan.states[place].id)
+        ready.enter(place)
         ready.complete(place)
     return order
 
@@ -29,6 +30,7 @@ def test_a_state_waits_for_all_of_its_predecessors() -> None:
     ready = ReadyStates(plan, {A})
 
     assert ready.first() == 2
+    ready.enter(2)
     ready.complete(2)
     assert ready.first() == 0
 

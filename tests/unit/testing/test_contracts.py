@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from interlock.base.errors import InterlockError
-from interlock.base.events import Claim, Row
+from interlock.base.events import Claim, ClearTimer, Row, SetTimer, Timer
 from interlock.journal.ports import (
     Append,
     Appended,
@@ -29,7 +29,9 @@ from interlock.stores.memory.activations import MemoryActivations
 from interlock.stores.memory.agenda import Agenda
 from interlock.stores.memory.data import MemoryData
 from interlock.stores.memory.events import MemoryEventLog
-from interlock.stores.memory.tables import MemoryArtifacts, MemoryIndex, MemoryViewStore
+from interlock.stores.memory.rows import SortedRows
+from interlock.stores.memory.tables import MemoryArtifacts, MemoryIndex, MemoryTimers, MemoryViewStore
+from interlock.stores.memory.timers import TimerTable
 from interlock.testing.contracts import StoreContract
 from interlock.testing.loop import run
 
@@ -206,6 +208,38 @@ def lose_the_head(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(MemoryEventLog, "heads", heads)
 
 
+def fire_in_the_order_of_setting(patch: pytest.MonkeyPatch) -> None:
+    async def due(timers: MemoryTimers, partition: str, now_ms: int, limit: int) -> list[Timer]:
+        found = timers._timers[partition].by_id._rows.values()
+        return [timer for timer in found if timer.due_ms <= now_ms][:limit]
+
+    patch.setattr(MemoryTimers, "due", due)
+
+
+def keep_the_old_time_of_a_moved_timer(patch: pytest.MonkeyPatch) -> None:
+    def apply(table: TimerTable, row: SetTimer | ClearTimer) -> None:
+        kept = SortedRows[tuple[int, str], Timer]()
+        for key, timer in table.by_time.since((0, "")):
+            kept.put(key, timer)
+        original(table, row)
+        for key, timer in kept.since((0, "")) if isinstance(row, SetTimer) else ():
+            table.by_time.put(key, timer)
+
+    original = TimerTable.apply
+    patch.setattr(TimerTable, "apply", apply)
+
+
+def set_timers_of_refused_appends(patch: pytest.MonkeyPatch) -> None:
+    def commit(data: MemoryData, append: Append) -> Appended:
+        for row in append.rows:
+            if isinstance(row, SetTimer | ClearTimer):
+                data.timers[append.streams[0].partition].apply(row)
+        return original(data, append)
+
+    original = MemoryData.commit
+    patch.setattr(MemoryData, "commit", commit)
+
+
 SEEDED: list[tuple[Patch, str]] = [
     (compare_sequence_numbers_only, "only_the_exact_head_is_appended_to"),
     (append_to_fresh_heads, "of_many_writers_at_one_head_exactly_one_wins"),
@@ -226,6 +260,9 @@ SEEDED: list[tuple[Patch, str]] = [
     (keep_the_epoch, "the_epoch_rises_by_one_with_every_claim"),
     (renew_what_is_lost, "only_what_is_still_ours_is_renewed"),
     (keep_the_claims_of_the_dead, "a_dead_owners_claims_have_ended_at_once"),
+    (fire_in_the_order_of_setting, "timers_are_due_in_the_order_of_time_and_then_of_id"),
+    (keep_the_old_time_of_a_moved_timer, "a_timer_that_is_set_again_moves_with_all_that_it_has"),
+    (set_timers_of_refused_appends, "an_append_that_is_refused_sets_and_clears_no_timer"),
     (ring_no_bell, "a_commit_ends_the_wait_of_everyone"),
 ]
 

@@ -10,16 +10,16 @@ The procedure of a keyed call:
  3. the intent (key, request digest) is appended, durable before the request is sent
  4. the transport sends; a failure that leaves the outcome open is in doubt unless a key lets it be repeated
  5. the answer is canonical, free of secrets, stored and bound to the key in one append, then returned
-Calls of one key in one attempt go in turn (single flight).
+Calls of one key go in turn, over all attempts of the run (single flight). What waits is `waits`.
 """
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import orjson
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from interlock.base.canonical import Json, canonical, digest
 from interlock.base.errors import Category, InterlockError
@@ -27,23 +27,27 @@ from interlock.base.ids import fact_key
 from interlock.base.secret_scan import refuse_secrets
 from interlock.engine import events as e
 from interlock.engine.attempt import Attempt
+from interlock.engine.config import RunConfig
 from interlock.engine.errors import (
     EFFECT_KEY_REUSED,
     EFFECT_UNDECLARED,
     EFFECT_UNKNOWN,
+    FACT_KEY_RESERVED,
     FACT_PAYLOAD_CONFLICT,
     FACT_PAYLOAD_INVALID,
     FACT_REQUEST_MISMATCH,
     MISSING_FACT_KEY,
 )
-from interlock.engine.fold import Fact
 from interlock.engine.io.router import Router
 from interlock.engine.io.transports.port import Transport, TransportContext
 from interlock.engine.meta import SideEffectKind
+from interlock.engine.run_state import WAIT_PREFIX, Fact
+from interlock.engine.spawning import Spawner
+from interlock.engine.waits import CHILD, FACT_KIND, SLEEP, wait_for
 from interlock.journal.ports import Blob
 
-FACT_KIND = "FactPayload"
 RANDOM_BYTES_MAX = 65_536
+T = TypeVar("T")
 
 
 class IoCall(Struct, frozen=True):
@@ -62,13 +66,21 @@ class IoResult(Struct, frozen=True):
     recorded_payload_id: str | None
 
 
+class ChildResult(Struct, frozen=True):
+    """How a child run ended: `status` is completed, failed or cancelled."""
+
+    child_run_id: str
+    final_snapshot_id: str | None
+    status: str
+
+
 class LiveIo:
     """The IO of one attempt."""
 
-    def __init__(self, attempt: Attempt, router: Router) -> None:
+    def __init__(self, attempt: Attempt, router: Router, spawner: Spawner) -> None:
         self._attempt = attempt
         self._router = router
-        self._turns: dict[str, asyncio.Lock] = {}
+        self._spawner = spawner
 
     async def call(self, call: IoCall) -> IoResult:
         """Send a request, or give back the answer that a fact of its key records.
@@ -82,7 +94,7 @@ class LiveIo:
         if call.fact_key is None:
             return await self._unrecorded(call)
         key = _named(call.fact_key)
-        async with self._turns.setdefault(key, asyncio.Lock()):
+        async with self._attempt.session.turn_of(key):
             return await self._recorded(call, key, digest(call.namespace.encode() + b"\n" + request))
 
     async def record_value(self, key: str, value: Any) -> str:
@@ -92,7 +104,7 @@ class LiveIo:
         """
         self._attempt.check_open()
         key = _named(key)
-        async with self._turns.setdefault(key, asyncio.Lock()):
+        async with self._attempt.session.turn_of(key):
             payload = canonical(value)
             known = self._facts.get(key)
             if known is None:
@@ -124,6 +136,66 @@ class LiveIo:
             raise FACT_PAYLOAD_INVALID.error(f"the fact {key} has {len(drawn)} bytes", key=key)
         return drawn
 
+    async def wait(
+        self,
+        name: str,
+        kind: type[T] = object,  # type: ignore[assignment]  # any JSON value is an object
+        *,
+        schema: Mapping[str, Any] | None = None,
+        timeout_ms: int | None = None,
+        until_ms: int | None = None,
+        default: Any = UNSET,
+    ) -> T:
+        """The answer that somebody outside gives to `name`; until it is there, the run waits and holds nothing.
+
+        The value is read as `kind`, and held against its JSON Schema (or `schema`) when it is sent. At the deadline the
+        wait ends with `default`, or raises `wait_timed_out`. Raises: also `wait_invalid`.
+        """
+        limits: dict[str, Any] = {"timeout_ms": timeout_ms, "until_ms": until_ms, "default": default}
+        return await wait_for(self._attempt, name, kind, schema=schema, **limits)
+
+    async def sleep(self, name: str, ms: int) -> None:
+        """Wait for `ms` milliseconds from the first time this is reached, without holding anything."""
+        await wait_for(self._attempt, name, timeout_ms=ms, default=None, wait_kind=SLEEP)
+
+    async def spawn(
+        self,
+        plan: Any,
+        input: Any = None,  # noqa: A002 - the contract's own word
+        *,
+        name: str,
+        config: RunConfig | None = None,
+        detached: bool = False,
+    ) -> str:
+        """Start a child run, once; return its run id. It is cancelled with this run unless it is `detached`.
+
+        Raises: `child_run_conflict`, `child_limit_exceeded`, and what starting a run raises.
+        """
+        return await self._spawner.spawn(self._attempt, plan, input, name, config, detached=detached)
+
+    async def child(
+        self,
+        plan: Any,
+        input: Any = None,  # noqa: A002 - the contract's own word
+        *,
+        name: str,
+        config: RunConfig | None = None,
+    ) -> ChildResult:
+        """Start a child run and wait until it has ended, well or not: the caller decides what that means."""
+        await self.spawn(plan, input, name=name, config=config)
+        return await self.joined(name)
+
+    async def joined(self, name: str) -> ChildResult:
+        """How the child `name` of this state has ended; waits until it has."""
+        return await wait_for(self._attempt, f"child:{name}", ChildResult, wait_kind=CHILD)
+
+    async def output(self, child: ChildResult, key: str) -> Json:
+        """A value of the context that a child ended with; None where there is none."""
+        if child.final_snapshot_id is None:
+            return None
+        raw = await self._attempt.session.context_at(child.final_snapshot_id).value(key)
+        return None if raw is None else orjson.loads(raw)
+
     async def now_millis(self) -> int:
         """The contract's unnamed clock: named by its ordinal among unnamed draws of the attempt."""
         return await self.now(self._ordinal())
@@ -146,7 +218,7 @@ class LiveIo:
     async def _drawn(self, key: str, kind: str, draw: Any) -> bytes:
         self._attempt.check_open()
         key = _named(key)
-        async with self._turns.setdefault(key, asyncio.Lock()):
+        async with self._attempt.session.turn_of(key):
             known = self._facts.get(key)
             if known is None:
                 payload: bytes = draw()
@@ -204,6 +276,8 @@ class LiveIo:
         idempotency_key = call.idempotency_key or attempt.node.meta.idempotency
         if idempotency_key is not None:
             _named(idempotency_key)
+            if key in attempt.session.state.again:  # a fork that is to send the effect once more
+                idempotency_key = f"{idempotency_key}#{attempt.session.run_id}"
         self._check_intent(key, request_digest, idempotency_key)
         await attempt.record([e.EffectIntended(key, idempotency_key, call.namespace, request_digest, attempt.node.id)])
         if idempotency_key is None:
@@ -244,4 +318,6 @@ class LiveIo:
 def _named(key: str) -> str:
     """A key that may be kept: of the right form and no secret. Raises: `id_invalid`, `secrets_detected`."""
     refuse_secrets(fact_key(key).encode(), "key")
+    if key.startswith((WAIT_PREFIX, "child:")):
+        raise FACT_KEY_RESERVED.error("keys that begin with `wait:` or `child:` are the engine's")
     return key

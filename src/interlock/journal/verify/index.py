@@ -1,7 +1,7 @@
-"""Whether the index is what the events say.
+"""Whether the index and the timers are what the events say.
 
-What it does: computes the rows that every event entails and the row of every command, and compares them with
-those that are stored. What it does not do: it leaves fold snapshots to `folds`; activations have no port that
+What it does: computes the rows and timers that every event entails and the row of every command, and compares them
+with those that are stored. What it does not do: it leaves fold snapshots to `folds`; activations have no port that
 lists them, and are not examined.
 
 Rule: where an event cannot be read, the rows that it may have entailed are not judged.
@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from interlock.base.errors import Corruption
-from interlock.base.events import EventType, IndexRow
+from interlock.base.events import ClearTimer, EventType, IndexRow, SetTimer, Timer
 from interlock.journal.chain import Envelope, read_envelope, read_record
 from interlock.journal.journal import FOLD_INDEX
 from interlock.journal.ports import StoredEvent
@@ -24,9 +24,15 @@ from interlock.journal.verify.feed import FeedReader
 from interlock.journal.verify.report import FINDINGS_MAX, PAGE, Examination, Finding
 from interlock.journal.verify.tables import Compared, Shard, settled
 
+TIMERS = "timer"
+"""How findings name the table of timers."""
+
+# Rows of a shard are named `<index>\0<key>`; no index has the empty name.
+_TIMERS = "\0"
+
 
 async def check_index(examination: Examination, partition: str) -> None:
-    """Compare the index of a partition with what its events entail."""
+    """Compare the index and the timers of a partition with what its events entail."""
 
     async def compare(end: int) -> Compared:
         return await _Comparison(examination, partition, end).run()
@@ -95,7 +101,12 @@ class _Rebuild:
             return
         for row in kind.index(envelope.place, record):
             if isinstance(row, IndexRow):
-                self._put(row.index, row.key, row.value)
+                self._put(f"{row.index}\0{row.key}", row.value)
+            elif isinstance(row, SetTimer):
+                timer = Timer(row.timer_id, row.stream, row.due_ms, row.payload)
+                self._put(_TIMERS + row.timer_id, msgspec.msgpack.encode(timer))
+            elif isinstance(row, ClearTimer):
+                self._put(_TIMERS + row.timer_id, None)
 
     def _take_command(self, envelope: Envelope) -> None:
         command = self._command
@@ -121,11 +132,10 @@ class _Rebuild:
     def _end_command(self) -> None:
         if self._command is not None:
             row = CommandRow(self._command.digest, tuple(self._command.places))
-            self._put(COMMAND_INDEX, self._command.id, msgspec.json.encode(row))
+            self._put(f"{COMMAND_INDEX}\0{self._command.id}", msgspec.json.encode(row))
             self._command = None
 
-    def _put(self, index: str, key: str, value: bytes | None) -> None:
-        name = f"{index}\0{key}"
+    def _put(self, name: str, value: bytes | None) -> None:
         if self._shard.holds(name):
             self._shard.put(name, None if value is None else hashlib.sha256(value).digest())
 
@@ -146,6 +156,7 @@ class _Comparison:
         while shard is not None and len(self._findings) < FINDINGS_MAX:
             rebuild = _Rebuild(self._examination, self._partition, shard)
             await rebuild.run(self._end)
+            await self._compare_timers(shard, rebuild)
             await self._compare(shard, rebuild)
             shard = shard.next()
         return Compared(self._findings, self._rows)
@@ -162,21 +173,47 @@ class _Comparison:
     async def _compare_index(self, index: str, shard: Shard[bytes]) -> None:
         """Name every row that is not stored as it should be; what is left in the shard is not stored at all."""
         after = ""
+        prefix = f"{index}\0"
         while page := await self._examination.store.index.scan(self._partition, index, "", after, PAGE):
             for key, value in page:
-                name = f"{index}\0{key}"
-                if shard.holds(name):
-                    self._rows += 1
-                    expected = shard.rows.pop(name, None)
-                    if expected is None:
-                        self._found(index, key, "no event entails this row")
-                    elif expected != hashlib.sha256(value).digest():
-                        self._found(index, key, "the row is not what the events entail")
+                self._compare_row(shard, prefix, key, value)
             after = page[-1][0]
-        for name in [name for name in shard.rows if name.startswith(f"{index}\0")]:
-            self._found(index, name.partition("\0")[2], "the row is missing")
+        self._name_missing(shard, prefix)
 
-    def _found(self, index: str, key: str, message: str) -> None:
-        place = f"{self._partition}/{index}/{key}"
+    async def _compare_timers(self, shard: Shard[bytes], rebuild: _Rebuild) -> None:
+        """As `_compare_index`, and takes the timers out of the shard."""
+        after = ""
+        timers = self._examination.store.timers
+        if not rebuild.rows_known:
+            others = {name: row for name, row in shard.rows.items() if not name.startswith(_TIMERS)}
+            if len(others) < len(shard.rows) or await timers.scan(self._partition, "", 1):
+                self._examination.not_judged.add(f"{self._partition}/{TIMERS}")
+            shard.rows = others
+            return
+        while page := await timers.scan(self._partition, after, PAGE):
+            for timer in page:
+                self._compare_row(shard, _TIMERS, timer.timer_id, msgspec.msgpack.encode(timer))
+            after = page[-1].timer_id
+        self._name_missing(shard, _TIMERS)
+
+    def _compare_row(self, shard: Shard[bytes], prefix: str, key: str, value: bytes) -> None:
+        name = prefix + key
+        if not shard.holds(name):
+            return
+        self._rows += 1
+        expected = shard.rows.pop(name, None)
+        if expected is None:
+            self._found(prefix, key, "no event entails this row")
+        elif expected != hashlib.sha256(value).digest():
+            self._found(prefix, key, "the row is not what the events entail")
+
+    def _name_missing(self, shard: Shard[bytes], prefix: str) -> None:
+        for name in [name for name in shard.rows if name.startswith(prefix)]:
+            del shard.rows[name]
+            self._found(prefix, name.removeprefix(prefix), "the row is missing")
+
+    def _found(self, prefix: str, key: str, message: str) -> None:
+        table = TIMERS if prefix == _TIMERS else prefix[:-1]
+        kind = "timer_row_wrong" if prefix == _TIMERS else "index_row_wrong"
         if len(self._findings) < FINDINGS_MAX:
-            self._findings.append(Finding("index_row_wrong", place, message))
+            self._findings.append(Finding(kind, f"{self._partition}/{table}/{key}", message))

@@ -15,11 +15,12 @@ from asyncio import Future
 from collections import defaultdict
 from collections.abc import Sequence
 
-from interlock.base.events import IndexRow, Row
+from interlock.base.events import ClearTimer, IndexRow, Row, SetTimer
 from interlock.journal.errors import ARTIFACT_ID_MISMATCH, HEAD_MOVED, INDEX_KEY_TAKEN, PARTITION_MIXED
 from interlock.journal.ports import EMPTY, Append, Appended, Blob, Head, StoredEvent, StreamAppend, ViewRow
 from interlock.stores.memory.agenda import Agenda
 from interlock.stores.memory.rows import SortedRows
+from interlock.stores.memory.timers import TimerTable
 from interlock.stores.shape import checked_partition
 
 
@@ -53,6 +54,7 @@ class MemoryData:
         self.blobs: SortedRows[str, bytes] = SortedRows()
         self.index: dict[tuple[str, str], SortedRows[str, bytes]] = defaultdict(SortedRows)
         self.views: dict[tuple[str, str], View] = defaultdict(View)
+        self.timers: dict[str, TimerTable] = defaultdict(TimerTable)
         self.agenda = Agenda()
         self.changes = 0
         self._waiting: list[Future[None]] = []
@@ -78,6 +80,9 @@ class MemoryData:
             self._write_index(partition, row)
         for stream, activation in activations.items():
             self.agenda.put(stream, activation)
+        for timer in append.rows:
+            if isinstance(timer, SetTimer | ClearTimer):
+                self.timers[partition].apply(timer)
         self.changed()
         return Appended(partition, len(self.feeds[partition]))
 

@@ -20,13 +20,14 @@ from interlock.journal.ports import (
     EventLog,
     Index,
     StoreStatistics,
+    Timers,
     ViewStore,
 )
 from interlock.stores.memory.activations import MemoryActivations
 from interlock.stores.memory.data import MemoryData
 from interlock.stores.memory.events import MemoryEventLog
 from interlock.stores.memory.handle import Faults, Handle
-from interlock.stores.memory.tables import MemoryArtifacts, MemoryIndex, MemoryViewStore
+from interlock.stores.memory.tables import MemoryArtifacts, MemoryIndex, MemoryTimers, MemoryViewStore
 
 QUEUE_CAPACITY_APPENDS = 1_024
 _NAME_BYTES = 16
@@ -90,6 +91,7 @@ class MemoryStore:
         self.index: Index = MemoryIndex(handle)
         self.views: ViewStore = MemoryViewStore(handle)
         self.activations: Activations = MemoryActivations(handle)
+        self.timers: Timers = MemoryTimers(handle)
         self.doorbell: Doorbell = MemoryDoorbell(data)
 
     def _drawn_name(self) -> str:

@@ -1,7 +1,7 @@
-"""Artifacts, index and views of a store in memory.
+"""Artifacts, index, timers and views of a store in memory.
 
-What it does: the ports `Artifacts`, `Index` and `ViewStore` over the store's content. What it does not do: it
-writes no index row; an append does.
+What it does: the ports `Artifacts`, `Index`, `Timers` and `ViewStore` over the store's content. What it does not do:
+it writes no index row and no timer; an append does.
 
 Rule: bytes are verified when they are put and when they are read.
 """
@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from itertools import islice, takewhile
 
+from interlock.base.events import Timer
 from interlock.journal.errors import ARTIFACT_CORRUPT, ARTIFACT_NOT_FOUND
 from interlock.journal.ports import Blob, ViewRow
 from interlock.stores.memory.data import check_blobs
@@ -130,3 +131,29 @@ class MemoryViewStore:
         """Forget the view and its position."""
         self._handle.check_open()
         self._views.pop((partition, view), None)
+
+
+class MemoryTimers:
+    """`Timers` in memory."""
+
+    def __init__(self, handle: Handle) -> None:
+        self._handle = handle
+        self._timers = handle.data.timers
+
+    async def due(self, partition: str, now_ms: int, limit: int) -> list[Timer]:
+        """Timers that are due, in order."""
+        self._handle.check_open()
+        timers = (timer for _, timer in self._timers[partition].by_time.since((0, "")))
+        return list(islice(takewhile(lambda timer: timer.due_ms <= now_ms, timers), max(limit, 0)))
+
+    async def next_due(self, partition: str) -> int | None:
+        """When the first timer is due."""
+        self._handle.check_open()
+        first = self._timers[partition].by_time.first()
+        return None if first is None else first[0]
+
+    async def scan(self, partition: str, after: str, limit: int) -> list[Timer]:
+        """Timers after the id `after`, in the order of ids."""
+        self._handle.check_open()
+        rows = self._timers[partition].by_id.since(next_text(after))
+        return [timer for _, timer in islice(rows, max(limit, 0))]

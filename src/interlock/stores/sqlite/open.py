@@ -25,6 +25,7 @@ from interlock.journal.ports import (
     EventLog,
     Index,
     StoreStatistics,
+    Timers,
     ViewStore,
 )
 from interlock.stores.files import ArtifactFiles
@@ -48,6 +49,7 @@ from interlock.stores.sqlite.log_check import check_log
 from interlock.stores.sqlite.maintenance.checkpoints import Checkpoints
 from interlock.stores.sqlite.owners import Owners
 from interlock.stores.sqlite.settings import SqliteSettings
+from interlock.stores.sqlite.timers import SqliteTimers
 from interlock.stores.sqlite.transaction import Faults, Transactions
 from interlock.stores.sqlite.views import SqliteViewStore
 from interlock.stores.sqlite.writer import Writer
@@ -90,6 +92,7 @@ class SqliteStore:
         self.index: Index = SqliteIndex(self._reader)
         self.views: ViewStore = SqliteViewStore(self._reader, self._writer)
         self.activations: Activations = SqliteActivations(self._reader, self._writer, owners)
+        self.timers: Timers = SqliteTimers(self._reader)
         self.doorbell: Doorbell = self._bell
         self._closing: asyncio.Future[None] | None = None
 

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 import apsw
 
 from interlock.base.errors import InterlockError
-from interlock.base.events import IndexRow
+from interlock.base.events import ClearTimer, IndexRow, SetTimer
 from interlock.journal.errors import ARTIFACT_CORRUPT, HEAD_MOVED, INDEX_KEY_TAKEN, PARTITION_MIXED
 from interlock.journal.ports import Append, Appended, Blob
 from interlock.stores.activation import Activation, changed, streams_of
@@ -30,9 +30,11 @@ Outcome: TypeAlias = Appended | InterlockError
 Task: TypeAlias = Callable[[apsw.Connection], object]
 Faults: TypeAlias = Callable[[str], None]
 IndexPlace: TypeAlias = tuple[int, str, str]
+TimerPlace: TypeAlias = tuple[int, str]
 
 _EVENTS, _ROWS = statements("events"), statements("index")
 _ARTIFACTS, _ACTIVATIONS = statements("artifacts"), statements("activations")
+_TIMERS = statements("timers")
 _PUT_STREAMS, _PUT_EVENTS = ManyRows(_EVENTS["streams_put"]), ManyRows(_EVENTS["events_put"])
 _PUT_INDEX, _DROP_INDEX = ManyRows(_ROWS["index_put"]), ManyRows(_ROWS["index_drop"])
 _TAKEN = ManyRows(_ROWS["index_taken"])
@@ -41,6 +43,7 @@ _PUT_ARTIFACTS = ManyRows(_ARTIFACTS["artifacts_put"])
 _FIND_ACTIVATIONS = ManyRows(_ACTIVATIONS["activations_find"])
 _PUT_ACTIVATIONS = ManyRows(_ACTIVATIONS["activations_put"])
 _DROP_ACTIVATIONS = ManyRows(_ACTIVATIONS["activations_drop"])
+_PUT_TIMERS, _DROP_TIMERS = ManyRows(_TIMERS["timers_put"]), ManyRows(_TIMERS["timers_drop"])
 
 
 _stream_of = attrgetter("stream")
@@ -58,6 +61,7 @@ class Changes:
         self.stored_bytes: dict[str, int] = {}
         self.activations: dict[str, Activation | None] = {}
         self.activations_changed: set[str] = set()
+        self.timers: dict[TimerPlace, SetTimer | None] = {}
 
 
 class Transactions:
@@ -157,10 +161,14 @@ class Transactions:
                 raise ARTIFACT_CORRUPT.error("a stored artifact has another size than its bytes", artifact=blob.id)
 
     def _stage_rows(self, append: Append, partition: str, changes: Changes) -> None:
-        """Stage index and activation rows, all or none. Raises: `index_key_taken`, `claim_lost`."""
+        """Stage index, activation and timer rows, all or none. Raises: `index_key_taken`, `claim_lost`."""
         index: dict[IndexPlace, bytes | None] = {}
+        timers: dict[TimerPlace, SetTimer | None] = {}
         for row in append.rows:
             if not isinstance(row, IndexRow):
+                if isinstance(row, SetTimer | ClearTimer):
+                    of = self._heads.partition(partition).no
+                    timers[of, row.timer_id] = row if isinstance(row, SetTimer) else None
                 continue
             place = (self._heads.partition(partition).no, row.index, row.key)
             if row.fresh and _stands(place, index, changes):
@@ -170,6 +178,7 @@ class Transactions:
         changes.index.update(index)
         changes.activations.update(activations)
         changes.activations_changed.update(activations)
+        changes.timers.update(timers)
 
     def _stage_events(self, append: Append, changes: Changes) -> int:
         """Move the heads, stage the events in the order of stream ids; return the position of the last."""
@@ -201,6 +210,8 @@ class Transactions:
             self._write_index(changes.index)
         if changes.activations_changed:
             self._write_activations(changes)
+        if changes.timers:
+            self._write_timers(changes.timers)
 
     def _stream_values(self, streams: dict[str, KnownStream]) -> list[Any]:
         values: list[Any] = []
@@ -241,6 +252,19 @@ class Transactions:
             _PUT_ACTIVATIONS.run(self._execute, kept, 7)
         if gone:
             _DROP_ACTIVATIONS.run(self._execute, gone, 1)
+
+    def _write_timers(self, timers: dict[TimerPlace, SetTimer | None]) -> None:
+        puts: list[Any] = []
+        drops: list[Any] = []
+        for place, timer in timers.items():
+            if timer is None:
+                drops += place
+            else:
+                puts += (*place, timer.stream, timer.due_ms, timer.payload)
+        if puts:
+            _PUT_TIMERS.run(self._execute, puts, 5)
+        if drops:
+            _DROP_TIMERS.run(self._execute, drops, 2)
 
 
 def _stands(place: IndexPlace, staged: dict[IndexPlace, bytes | None], changes: Changes) -> bool:

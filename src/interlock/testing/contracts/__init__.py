@@ -33,6 +33,7 @@ from interlock.testing.contracts.doorbell import DoorbellContract
 from interlock.testing.contracts.event_log import EventLogContract
 from interlock.testing.contracts.index import IndexContract
 from interlock.testing.contracts.store import StoreContract
+from interlock.testing.contracts.timers import TimersContract
 from interlock.testing.contracts.views import ViewStoreContract
 
 __all__ = [
@@ -43,5 +44,6 @@ __all__ = [
     "EventLogContract",
     "IndexContract",
     "StoreContract",
+    "TimersContract",
     "ViewStoreContract",
 ]

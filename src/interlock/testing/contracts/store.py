@@ -17,6 +17,7 @@ from interlock.testing.contracts.doorbell import DoorbellContract
 from interlock.testing.contracts.event_log import EventLogContract
 from interlock.testing.contracts.harness import blob, code_of, content, grow, on_store, onto, refusal, stream
 from interlock.testing.contracts.index import IndexContract
+from interlock.testing.contracts.timers import TimersContract
 from interlock.testing.contracts.views import ViewStoreContract
 
 A = stream("a")
@@ -29,6 +30,7 @@ class StoreContract(
     ViewStoreContract,
     ActivationsContract,
     ActivationRowsContract,
+    TimersContract,
     DoorbellContract,
 ):
     """Proves a `Store` through all its ports."""
@@ -72,6 +74,7 @@ class StoreContract(
             await refusal(store.index.get("default", "open", ["key"])),
             await refusal(store.views.position("default", "runs@1")),
             await refusal(store.activations.holder(A, 0)),
+            await refusal(store.timers.due("default", 0, 10)),
         ]
 
         assert code_of(outcome) == "store_closed"

@@ -1,0 +1,130 @@
+"""Child runs: started by a state of another run, each with a stream of its own.
+
+What it does: gives a child its id, opens it, records it with its parent, and drives it beside. What it does not do: the
+end of a child reaches its parent's inbox in the append that ends the child (`session`), and the parent waits for it as
+for any other fact (`waits`).
+
+Rules: the id of a child is a function of parent, state and name, so starting it again finds it; the fact and the
+linkage are one append of the parent, made after the child exists; nesting and number are bounded and refused, not cut.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+from uuid import UUID, uuid5
+
+import msgspec
+from msgspec import Struct
+
+from interlock.base.canonical import canonical, digest
+from interlock.base.ids import fact_key
+from interlock.base.secret_scan import refuse_secrets
+from interlock.engine import events as e
+from interlock.engine.attempt import Attempt
+from interlock.engine.config import RunConfig
+from interlock.engine.driving import Driver
+from interlock.engine.errors import CHILD_LIMIT
+from interlock.engine.waits import FACT_KIND
+from interlock.journal.ports import Blob
+from interlock.journal.streams import tenant_of
+
+
+class Opened(NamedTuple):
+    """A child that exists: its stream, and the manifest that it runs."""
+
+    stream: str
+    manifest_id: str
+
+
+class Opener(Protocol):
+    """Makes a run exist without driving it, or finds the one of that id and manifest."""
+
+    async def open(
+        self,
+        plan: Any,
+        input: Any,  # noqa: A002 - the contract's own word
+        *,
+        run_id: str,
+        tenant: str,
+        config: RunConfig | None,
+        parent: e.ParentLinked,
+        parent_source: str | None,
+    ) -> Opened:
+        """Raises: `child_run_conflict` if that id has another manifest; what starting a run raises."""
+        ...
+
+
+class SpawnedChild(Struct, frozen=True):
+    """The fact of a child that was started."""
+
+    child_manifest_id: str
+    child_run_id: str
+
+
+def child_key(state_id: str, name: str) -> str:
+    """The key of the fact that a child was started."""
+    return f"child:{state_id}:{name}"
+
+
+def child_wait(name: str) -> str:
+    """The name of the wait for a child's end."""
+    return f"child:{name}"
+
+
+class Children:
+    """The `Spawner` of an application."""
+
+    def __init__(self, opener: Opener, driver: Driver) -> None:
+        self._opener = opener
+        self._driver = driver
+
+    async def spawn(
+        self,
+        attempt: Attempt,
+        plan: Any,
+        input: Any,  # noqa: A002 - the contract's own word
+        name: str,
+        config: RunConfig | None,
+        *,
+        detached: bool,
+    ) -> str:
+        """As the port says."""
+        attempt.check_open()
+        session, state_id = attempt.session, attempt.node.id
+        key = fact_key(child_key(state_id, name))
+        refuse_secrets(key.encode(), "name of a child run")
+        known = session.state.facts.get(key)
+        run_id = str(uuid5(UUID(session.run_id), key))
+        if known is None:
+            self._check_limits(attempt)
+        depth = 1 if session.state.parent is None else session.state.parent.depth + 1
+        link = e.ParentLinked(depth, child_wait(name), session.run_id, state_id)
+        opened = await self._opener.open(
+            plan,
+            input,
+            run_id=run_id,
+            tenant=tenant_of(session.state.stream),
+            config=config,
+            parent=link,
+            parent_source=session.state.plan_source,
+        )
+        if known is None:
+            content = canonical(msgspec.to_builtins(SpawnedChild(opened.manifest_id, run_id)))
+            fact = e.FactRecorded(key, "json", digest(content), None)
+            spawned = e.ChildRunSpawned(
+                not detached, opened.manifest_id, run_id, child_wait(name), session.run_id, state_id
+            )
+            await attempt.record([fact, spawned], [Blob(digest(content), FACT_KIND, content)])
+        if session.state.children[run_id].status is None:
+            self._driver.drive_beside(opened.stream, run_id)
+        return run_id
+
+    def _check_limits(self, attempt: Attempt) -> None:
+        state, settings = attempt.session.state, attempt.session.settings
+        depth = 0 if state.parent is None else state.parent.depth
+        if depth >= settings.child_depth_max:
+            raise CHILD_LIMIT.error(
+                f"runs are nested {settings.child_depth_max} deep already", limit=settings.child_depth_max
+            )
+        if len(state.children) >= settings.children_max:
+            raise CHILD_LIMIT.error(f"the run has {len(state.children)} children already", limit=settings.children_max)

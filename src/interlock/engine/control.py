@@ -1,0 +1,206 @@
+"""What people and programs outside may tell a run: answers to its waits, and orders.
+
+What it does: checks what is told against the run as it stands, and puts it into the run's inbox; a run that nobody
+drives takes it at once, without its plan's code. What it does not do: it drives nothing, and never writes to a run's
+own stream.
+
+Rules: what is told is durable when the call returns (the append is the acknowledgement); an answer to a wait that has
+one is acknowledged and changes nothing; an order that cannot take effect is refused with what to do instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from interlock.base import ids
+from interlock.base.canonical import canonical, digest
+from interlock.base.ids import shown
+from interlock.base.principal import Principal
+from interlock.base.secret_scan import refuse_secrets
+from interlock.engine import events as e
+from interlock.engine import inbox_events as i
+from interlock.engine.config import RetryPolicy
+from interlock.engine.errors import SIGNAL_INVALID, STEP_UNKNOWN, WAIT_UNKNOWN
+from interlock.engine.plan import read_outline
+from interlock.engine.reader import RunReader
+from interlock.engine.run_state import WAIT_PREFIX, RunState
+from interlock.engine.tell import RESOLVE, TELL, Resolve, tell
+from interlock.engine.waits import FACT_KIND, misfit, token
+from interlock.journal.journal import Journal, Loaded
+from interlock.journal.ports import Blob
+from interlock.journal.runner import Runner
+from interlock.journal.streams import parse_stream, stream_id
+
+REASON_CHARACTERS_MAX = 2000
+
+Settle = Callable[[str, str, Loaded[RunState] | None], Awaitable[None]]
+"""Lets a run (its stream, its id, and its state if that is at hand) take what its inbox holds, if nobody drives it."""
+
+
+class Control:
+    """Tells runs of one journal things. One instance serves a process."""
+
+    def __init__(self, journal: Journal, runner: Runner, read: RunReader, settle: Settle) -> None:
+        self._journal = journal
+        self._runner = runner
+        self._read = read
+        self._settle = settle
+
+    async def signal(
+        self,
+        run_id: str,
+        step: str | None,
+        name: str,
+        value: Any = None,
+        *,
+        principal: Principal,
+        command_id: str | None = None,
+    ) -> None:
+        """Answer the wait `name` of a step, early or not; `name` is its token where `step` is None.
+
+        Raises: `run_not_found`, `run_ended`, `step_unknown`, `wait_unknown`, `signal_invalid`, `secrets_detected`.
+        """
+        state = await self._read.state(run_id, tenant=principal.tenant)
+        state_id, name = _by_token(state, name) if step is None else (await self._state_id(state, step), name)
+        payload = canonical(msgspec.to_builtins(value, str_keys=True))
+        refuse_secrets(payload, "signal")
+        wait = state.waits.get(state_id, {}).get(ids.fact_key(name))
+        if wait is not None and misfit(wait.schema, payload) is not None:
+            raise SIGNAL_INVALID.error(f"the value does not fit the schema of {shown(name)}", name=name)
+        payload_id = await self._stored(payload)
+        stream = state.stream
+        await self._tell(run_id, i.SignalSent(name, payload_id, stream, state_id), stream, principal, command_id)
+
+    async def cancel(self, run_id: str, reason: str, *, principal: Principal, command_id: str | None = None) -> None:
+        """Ask a run to end as cancelled; its owner interrupts what is under way. Raises: `run_ended`."""
+        stream = _stream(run_id, principal)
+        await self._tell(run_id, i.CancelRequested(_reason(reason), stream), stream, principal, command_id)
+
+    async def pause(self, run_id: str, reason: str, *, principal: Principal, command_id: str | None = None) -> None:
+        """Let a run enter no more states; attempts under way go on to their end. Raises: `run_ended`."""
+        stream = _stream(run_id, principal)
+        await self._tell(run_id, i.PauseRequested(_reason(reason), stream), stream, principal, command_id)
+
+    async def unpause(self, run_id: str, reason: str, *, principal: Principal, command_id: str | None = None) -> None:
+        """Let a paused run go on. Raises: `run_ended`."""
+        stream = _stream(run_id, principal)
+        await self._tell(run_id, i.UnpauseRequested(_reason(reason), stream), stream, principal, command_id)
+
+    async def skip(
+        self, run_id: str, step: str, reason: str, *, principal: Principal, command_id: str | None = None
+    ) -> None:
+        """Pass a step over: it completes without its handler. Raises: `step_unknown`, `step_not_ready`."""
+        stream, state_id = await self._step(run_id, step, principal)
+        await self._tell(run_id, i.SkipRequested(_reason(reason), stream, state_id), stream, principal, command_id)
+
+    async def retry(
+        self,
+        run_id: str,
+        step: str,
+        reason: str,
+        *,
+        reset: bool = False,
+        principal: Principal,
+        command_id: str | None = None,
+    ) -> None:
+        """Try a failed step again now; `reset` gives it its whole budget. Raises: `step_unknown`, `step_not_ready`."""
+        stream, state_id = await self._step(run_id, step, principal)
+        entry = i.RetryRequested(_reason(reason), reset, stream, state_id)
+        await self._tell(run_id, entry, stream, principal, command_id)
+
+    async def edit(
+        self,
+        run_id: str,
+        step: str,
+        reason: str,
+        *,
+        retry: RetryPolicy | None = None,
+        timeout_ms: int | None = None,
+        principal: Principal,
+        command_id: str | None = None,
+    ) -> None:
+        """Give a step another retry policy or time limit; manifest and plan fingerprint stay.
+
+        Raises: `step_unknown`, `step_not_ready`.
+        """
+        stream, state_id = await self._step(run_id, step, principal)
+        policy = Raw(canonical(msgspec.to_builtins(retry)))
+        entry = i.EditRequested(_reason(reason), policy, stream, state_id, timeout_ms)
+        await self._tell(run_id, entry, stream, principal, command_id)
+
+    async def resolve(
+        self,
+        run_id: str,
+        step: str,
+        action: e.Resolution,
+        reason: str,
+        *,
+        adopt: Any = None,
+        principal: Principal,
+        command_id: str | None = None,
+    ) -> None:
+        """Decide a parked step: adopt a result, retry or abandon.
+
+        Raises: `run_not_found`, `resolve_invalid`, `secrets_detected`, `command_id_conflict`.
+        """
+        payload_id = None
+        if action is e.Resolution.ADOPT:
+            payload = canonical(adopt)
+            refuse_secrets(payload, "adopted result")
+            payload_id = await self._stored(payload)
+        stream = _stream(run_id, principal)
+        command = Resolve(stream, step, action, _reason(reason), payload_id)
+        await self._runner.execute(RESOLVE, command, principal, command_id)
+        await self._settle(stream, run_id, self._runner.hand_over(RESOLVE, stream))
+
+    async def _tell(
+        self, run_id: str, entry: i.Entry, stream: str, principal: Principal, command_id: str | None
+    ) -> None:
+        await self._runner.execute(TELL, tell(stream, entry), principal, command_id)
+        await self._settle(stream, run_id, self._runner.hand_over(TELL, stream))
+
+    async def _stored(self, payload: bytes) -> str:
+        [stored] = await self._journal.store.artifacts.put([Blob(digest(payload), FACT_KIND, payload)])
+        return stored
+
+    async def _step(self, run_id: str, step: str, principal: Principal) -> tuple[str, str]:
+        state = await self._read.state(run_id, tenant=principal.tenant)
+        return state.stream, await self._state_id(state, step)
+
+    async def _state_id(self, state: RunState, step: str) -> str:
+        """The id of a step that is named by its id or by its step name. Raises: `step_unknown`."""
+        [content] = await self._journal.store.artifacts.get([state.fingerprint])
+        states = [each[0] for each in read_outline(content).states]
+        found = [each for each in states if step in (each, each.split(".")[1])]
+        if len(found) != 1:
+            known = ", ".join(each.split(".")[1] for each in states[:8])
+            raise STEP_UNKNOWN.error(f"the run has no step {shown(step)}; it has {known}", step=shown(step))
+        return found[0]
+
+
+def _by_token(state: RunState, wanted: str) -> tuple[str, str]:
+    """The state and name of the wait that a token names, open or answered. Raises: `wait_unknown`."""
+    for state_id, waits in state.waits.items():
+        for name, wait in waits.items():
+            if wait.token == wanted:
+                return state_id, name
+    run_id = parse_stream(state.stream).id
+    for key in state.facts:
+        if key.startswith(WAIT_PREFIX):
+            _, state_id, name = key.split(":", 2)
+            if token(run_id, state_id, name) == wanted:
+                return state_id, name
+    raise WAIT_UNKNOWN.error("no wait of this run has that token", token=shown(wanted))
+
+
+def _stream(run_id: str, principal: Principal) -> str:
+    return stream_id(principal.tenant, e.RUN, ids.run_id(run_id))
+
+
+def _reason(reason: str) -> str:
+    refuse_secrets(reason.encode("utf-8", "backslashreplace"), "reason")
+    return reason[:REASON_CHARACTERS_MAX]

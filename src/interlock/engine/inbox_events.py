@@ -1,0 +1,168 @@
+"""What reaches a run from outside: the events of its inbox.
+
+What it does: declares one record for each thing that anybody but the owner may say to a run. Each wakes the run's
+activation. What it does not do: nothing here is a truth about the run; the owner folds it into events of its own
+(`inbox`), in the append that has the consequence.
+
+Rules: members in alphabetical order; `run_stream` is the run whose inbox it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Raw, Struct
+
+from interlock.base.canonical import canonical
+from interlock.base.events import ClearTimer, EventType, Place, Row, Wake
+from interlock.base.ids import ArtifactId, FactKey, RunId, StateId
+from interlock.engine.events import RUN, Natural, Resolution, RunStatus
+
+
+class ResolutionRequested(Struct, frozen=True):
+    """An operator's decision about a parked step; `payload_id` is an adopted result."""
+
+    action: Resolution
+    fact_key: FactKey | None
+    payload_id: ArtifactId | None
+    reason: str
+    run_stream: str
+    state_id: StateId
+
+
+class SignalSent(Struct, frozen=True):
+    """An answer to a wait, early or not."""
+
+    name: FactKey
+    payload_id: ArtifactId
+    run_stream: str
+    state_id: StateId
+
+
+class TimerDue(Struct, frozen=True):
+    """A timer of the run fired: of the wait `name` of `state_id`, or of the run's own deadline where both are null."""
+
+    due_ms: Natural
+    name: FactKey | None
+    run_stream: str
+    state_id: StateId | None
+    timer_id: str
+
+
+class ChildEnded(Struct, frozen=True):
+    """A child of the run has ended; written in the append that ends the child."""
+
+    child_run_id: RunId
+    final_snapshot_id: ArtifactId | None
+    name: FactKey
+    run_stream: str
+    state_id: StateId
+    status: RunStatus
+
+
+def child_payload(ended: ChildEnded) -> bytes:
+    """What the parent's wait for a child ends with, as canonical JSON; the child stores it."""
+    return canonical(
+        {
+            "child_run_id": ended.child_run_id,
+            "final_snapshot_id": ended.final_snapshot_id,
+            "status": ended.status.value,
+        }
+    )
+
+
+class CancelRequested(Struct, frozen=True):
+    """The run is to end as cancelled."""
+
+    reason: str
+    run_stream: str
+
+
+class PauseRequested(Struct, frozen=True):
+    """The run is to enter no more states."""
+
+    reason: str
+    run_stream: str
+
+
+class UnpauseRequested(Struct, frozen=True):
+    """A paused run is to go on."""
+
+    reason: str
+    run_stream: str
+
+
+class SkipRequested(Struct, frozen=True):
+    """A step is to be passed over."""
+
+    reason: str
+    run_stream: str
+    state_id: StateId
+
+
+class RetryRequested(Struct, frozen=True):
+    """A failed step is to be tried again now."""
+
+    reason: str
+    reset: bool
+    run_stream: str
+    state_id: StateId
+
+
+class EditRequested(Struct, frozen=True):
+    """A step gets another retry policy or time limit; what is null stays."""
+
+    reason: str
+    retry: Raw
+    run_stream: str
+    state_id: StateId
+    timeout_ms: Natural | None
+
+
+class MigrationRequested(Struct, frozen=True):
+    """The run is to go on with another plan, whose outline is the artifact `fingerprint`."""
+
+    fingerprint: ArtifactId
+    plan_version: str
+    reason: str
+    run_stream: str
+    source: str | None
+
+
+Entry = (
+    ResolutionRequested
+    | SignalSent
+    | TimerDue
+    | ChildEnded
+    | CancelRequested
+    | PauseRequested
+    | UnpauseRequested
+    | SkipRequested
+    | RetryRequested
+    | EditRequested
+    | MigrationRequested
+)
+
+
+def _wake(place: Place, record: Any) -> Sequence[Row]:
+    return (Wake(record.run_stream, RUN, place.at_ms),)
+
+
+def _fired(place: Place, record: Any) -> Sequence[Row]:
+    return (Wake(record.run_stream, RUN, place.at_ms), ClearTimer(record.timer_id))
+
+
+EVENTS = (
+    EventType("engine.resolution_requested", 1, ResolutionRequested, index=_wake),
+    EventType("engine.signal_sent", 1, SignalSent, index=_wake),
+    EventType("engine.timer_due", 1, TimerDue, index=_fired),
+    EventType("engine.child_ended", 1, ChildEnded, index=_wake),
+    EventType("engine.cancel_requested", 1, CancelRequested, index=_wake),
+    EventType("engine.pause_requested", 1, PauseRequested, index=_wake),
+    EventType("engine.unpause_requested", 1, UnpauseRequested, index=_wake),
+    EventType("engine.skip_requested", 1, SkipRequested, index=_wake),
+    EventType("engine.retry_requested", 1, RetryRequested, index=_wake),
+    EventType("engine.edit_requested", 1, EditRequested, index=_wake),
+    EventType("engine.migration_requested", 1, MigrationRequested, index=_wake),
+)

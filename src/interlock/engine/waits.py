@@ -1,0 +1,174 @@
+"""Waits: facts that have not arrived yet, and the way they are asked for, answered and given up.
+
+What it does: lets a handler ask for such a fact (`wait_for`), names it to the outside, checks an answer against the
+schema that was asked for, and gives the events of a suspension, an answer and a deadline. What it does not do: it keeps
+no timer (an event's `index` sets it) and reads no inbox (`inbox`).
+
+Rules: a wait that has its fact returns it, at once and in every attempt; one that has none ends the attempt, which
+spends no budget and holds nothing; its deadline and default are those of the first time that it was asked for; the
+token is the same over attempts and processes, and is a name, not a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from interlock.base.canonical import canonical, digest
+from interlock.base.errors import InterlockError
+from interlock.base.ids import fact_key
+from interlock.base.secret_scan import refuse_secrets
+from interlock.engine import events as e
+from interlock.engine.attempt import Attempt, OpenedWait, Suspend
+from interlock.engine.errors import SIGNAL_INVALID, WAIT_INVALID, WAIT_TIMED_OUT
+from interlock.engine.run_state import RunState, Wait, wait_key
+from interlock.journal.ports import Blob
+
+SIGNAL = "signal"
+SLEEP = "sleep"
+CHILD = "child"
+TIMED_OUT = "timeout"
+"""Kind of the fact of a wait whose deadline passed and that had no default."""
+
+FACT_KIND = "FactPayload"
+SCHEMA_BYTES_MAX = 64 * 1024
+NOTHING = canonical(None)
+NOTHING_ID = digest(NOTHING)
+_ANY = Raw(b"null")
+_DOMAIN = b"interlock/wait/1\n"
+T = TypeVar("T")
+
+
+def token(run_id: str, state_id: str, name: str) -> str:
+    """The name of a wait to the outside."""
+    return digest(_DOMAIN + canonical([run_id, state_id, name]))
+
+
+async def wait_for(
+    attempt: Attempt,
+    name: str,
+    kind: type[T] = object,  # type: ignore[assignment]  # any JSON value is an object
+    *,
+    schema: Mapping[str, Any] | None = None,
+    timeout_ms: int | None = None,
+    until_ms: int | None = None,
+    default: Any = UNSET,
+    wait_kind: str = SIGNAL,
+) -> T:
+    """The value of a wait, once it has arrived; until then the attempt ends here.
+
+    `timeout_ms` counts from the first time that the wait is asked for, `until_ms` is a time; at the deadline the wait
+    ends with `default`, or raises `wait_timed_out` where there is none.
+    Raises: `wait_invalid`, `wait_timed_out`, `context_deserialize_failed`.
+    """
+    attempt.check_open()
+    state, node = attempt.session.state, attempt.node
+    key = fact_key(wait_key(node.id, name))
+    refuse_secrets(key.encode(), "name of a wait")
+    fact = state.facts.get(key)
+    if fact is None and name in state.early.get(node.id, {}):
+        await _take_early(attempt, name, key, _schema(kind, schema))
+        fact = attempt.session.state.facts.get(key)
+    if fact is None:
+        opened = _opened(attempt, name, _schema(kind, schema), timeout_ms, until_ms, default, wait_kind)
+        if name in attempt.waits and attempt.waits[name] != opened:
+            raise WAIT_INVALID.error(f"the wait {name} is asked for twice, differently", name=name)
+        attempt.waits[name] = opened
+        raise Suspend
+    if fact.kind == TIMED_OUT:
+        raise WAIT_TIMED_OUT.error(f"the wait {name} had no answer in time", name=name)
+    [content] = await attempt.session.journal.store.artifacts.get([fact.payload_id])
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.MsgspecError:
+        raise SIGNAL_INVALID.error(f"the answer to {name} has another type", name=name) from None
+
+
+def _schema(kind: object, schema: Mapping[str, Any] | None) -> Raw:
+    """The JSON Schema of an answer: as given, else that of the type. Raises: `wait_invalid`."""
+    if schema is None and kind is object:
+        return _ANY
+    try:
+        content = canonical(dict(schema) if schema is not None else msgspec.json.schema(kind))
+    except (TypeError, InterlockError) as fault:
+        raise WAIT_INVALID.error("the type of a wait has no JSON schema") from fault
+    if len(content) > SCHEMA_BYTES_MAX:
+        raise WAIT_INVALID.error("the schema of a wait is too large", limit_bytes=SCHEMA_BYTES_MAX)
+    return Raw(content)
+
+
+def _opened(
+    attempt: Attempt,
+    name: str,
+    schema: Raw,
+    timeout_ms: int | None,
+    until_ms: int | None,
+    default: object | UnsetType,
+    wait_kind: str,
+) -> OpenedWait:
+    known = attempt.session.state.waits.get(attempt.node.id, {}).get(name)
+    if known is not None:
+        return OpenedWait(_record(name, known))
+    if timeout_ms is not None:
+        if until_ms is not None or timeout_ms < 0:
+            raise WAIT_INVALID.error("give a wait a time-out that is not negative, or a time, and not both", name=name)
+        until_ms = attempt.session.clock.now_ms() + timeout_ms
+    if default is not UNSET and until_ms is None:
+        raise WAIT_INVALID.error("a default needs a deadline", name=name)
+    blobs: list[Blob] = []
+    if until_ms is not None:
+        content = NOTHING if default is UNSET else canonical(msgspec.to_builtins(default, str_keys=True))
+        refuse_secrets(content, "default of a wait")
+        blobs.append(Blob(digest(content), FACT_KIND, content))
+    default_id = blobs[0].id if blobs and default is not UNSET else None
+    name_token = token(attempt.session.run_id, attempt.node.id, name)
+    return OpenedWait(e.OpenWait(default_id, until_ms, wait_kind, name, schema, name_token), tuple(blobs))
+
+
+def _record(name: str, wait: Wait) -> e.OpenWait:
+    return e.OpenWait(wait.default_id, wait.due_ms, wait.kind, name, wait.schema, wait.token)
+
+
+async def _take_early(attempt: Attempt, name: str, key: str, schema: Raw) -> None:
+    """An answer that came before it was asked for: it is the fact, or refused and forgotten."""
+    payload_id = attempt.session.state.early[attempt.node.id][name]
+    [content] = await attempt.session.journal.store.artifacts.get([payload_id])
+    code = misfit(schema, content)
+    if code is None:
+        await attempt.record([e.FactRecorded(key, "json", payload_id, None)])
+    else:
+        await attempt.record([e.SignalReceived("system:engine", code, name, payload_id, attempt.node.id)])
+
+
+def misfit(schema: Raw, content: bytes) -> str | None:
+    """The code that says why a payload does not fit the schema of its wait; None where it does."""
+    if bytes(schema) == b"null":
+        return None
+    import jsonschema_rs  # a compiled library of several megabytes, which only typed waits need
+
+    try:
+        fits = jsonschema_rs.is_valid(msgspec.json.decode(schema), msgspec.json.decode(content))
+    except (ValueError, RecursionError):  # a schema that is none fits nothing
+        fits = False
+    return None if fits else SIGNAL_INVALID.code
+
+
+def suspension(state: RunState, state_id: str, opened: Sequence[OpenedWait]) -> tuple[list[Struct], list[Blob]]:
+    """The events of an attempt that ended to wait, and what to store with them."""
+    records: list[Struct] = [e.StateSuspended(state_id, tuple(wait.record for wait in opened))]
+    for wait in opened:
+        early = state.early.get(state_id, {}).get(wait.record.name)
+        if early is not None and bytes(wait.record.schema) == b"null":
+            records.append(e.FactRecorded(wait_key(state_id, wait.record.name), "json", early, None))
+    return records, [blob for wait in opened for blob in wait.blobs]
+
+
+def expired(state_id: str, name: str, wait: Wait) -> list[Struct]:
+    """The events of a wait whose deadline passed."""
+    ends_well = wait.kind == SLEEP or wait.default_id is not None
+    kind = "json" if ends_well else TIMED_OUT
+    fact = e.FactRecorded(wait_key(state_id, name), kind, wait.default_id or NOTHING_ID, None)
+    return [e.WaitExpired(name, state_id, wait.token), fact]
