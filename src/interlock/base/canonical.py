@@ -9,7 +9,8 @@ None, list, tuple, dict with str keys); `msgspec.Raw` is for typed events and no
 
 Rules: orjson's bytes are taken only where they are proven to be RFC 8785: no float anywhere, and keys whose
 order by code point is that by UTF-16 (no character beyond U+FFFF at all, or no key with one from U+D800 on).
-Everything else takes `rfc8785`. Refusals have stable codes and name the place, never a value or a key.
+With floats, orjson spells all but these, and `rfc8785` each float; everything else takes `rfc8785` whole.
+Refusals have stable codes and name the place, never a value or a key.
 """
 
 from __future__ import annotations
@@ -94,8 +95,10 @@ def canonical(value: object) -> bytes:
         content = orjson.dumps(value, option=_ORJSON_OPTIONS)
     except orjson.JSONEncodeError:
         content = b""
-    if content and (content.isascii() or not _has_astral(content)) and _is_plain(value):
-        return content
+    if content and (content.isascii() or not _has_astral(content)):
+        floats = _holds_floats(value)
+        if floats is not None:
+            return _spelled(value) if floats else content
     try:
         plain = _check(value, JSON_DEPTH_MAX)
     except _Fault as fault:
@@ -104,11 +107,13 @@ def canonical(value: object) -> bytes:
     return content if plain else rfc8785.dumps(value)  # type: ignore[arg-type]  # proved by the check
 
 
-def _is_plain(value: object) -> bool:
-    """Whether what orjson wrote holds no float, no type beyond JSON's, and no more levels than allowed.
+def _holds_floats(value: object) -> bool | None:
+    """Whether a value that orjson took holds a float; None if it is not JSON of ours.
 
-    Every value of a user goes through this loop before it is hashed: measure before touching it.
+    That is: a number that is not finite, a type beyond JSON's, or more levels than allowed. Every value of a user
+    goes through this loop before it is hashed: measure before touching it.
     """
+    floats = False
     level: list[Iterable[object]] = [(value,)]
     for _ in range(JSON_DEPTH_MAX + 1):
         below: list[Iterable[object]] = []
@@ -121,12 +126,30 @@ def _is_plain(value: object) -> bool:
                     below.append(item.values())  # type: ignore[attr-defined]
                 elif kind is list or kind is tuple:
                     below.append(item)  # type: ignore[arg-type]
+                elif kind is float and math.isfinite(item):  # type: ignore[arg-type]
+                    floats = True
                 else:
-                    return False
+                    return None
         if not below:
-            return True
+            return floats
         level = below
-    return False
+    return None
+
+
+def _spelled(value: object) -> bytes:
+    """The canonical bytes of sound JSON without a character beyond U+FFFF, float by float.
+
+    Several times as fast as `rfc8785` over the whole, which spells every text and key in Python.
+    """
+    kind = type(value)
+    if kind is float:
+        return rfc8785.dumps(value)  # type: ignore[arg-type]
+    if kind is dict:
+        members = sorted(value.items())  # type: ignore[attr-defined]  # no two keys are equal, so no values are compared
+        return b"{%b}" % b",".join([b"%b:%b" % (orjson.dumps(key), _spelled(item)) for key, item in members])
+    if kind is list or kind is tuple:
+        return b"[%b]" % b",".join(map(_spelled, value))  # type: ignore[call-overload]
+    return orjson.dumps(value)
 
 
 def _has_astral(content: bytes) -> bool:

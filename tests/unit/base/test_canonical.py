@@ -115,6 +115,13 @@ def test_a_float_anywhere_is_spelled_right_also_deep_among_plain_values() -> Non
     assert canonical({"a": [{"b": 1, "c": [1.0, 1e-7, 2]}]}) == b'{"a":[{"b":1,"c":[1,1e-7,2]}]}'
 
 
+def test_beside_a_float_keys_are_sorted_and_texts_are_spelled_as_without_one() -> None:
+    plain = {HEBREW: "\x1f\x7f", 'b"': (None, True, {}), "a": [[], 7], "a\n": "é", "": "\u2028"}
+    beside = {**plain, "zz": 0.5}
+
+    assert canonical(beside) == canonical({**plain, "zz": 7}).replace(b'"zz":7', b'"zz":0.5')
+
+
 def test_a_digest_is_the_sha_256_of_the_canonical_bytes() -> None:
     assert digest(b"abc") == hashlib.sha256(b"abc").hexdigest()
     assert canonical_digest({"b": 1, "a": 2}) == hashlib.sha256(b'{"a":2,"b":1}').hexdigest()
