@@ -1,6 +1,7 @@
 """Build the generated pages of `docs/` and check every link of every page.
 
-It writes only what a generator of the package gives, and fetches nothing: a link to a site is not followed.
+It writes only what a generator of the package or the stored measurements give, and fetches nothing: a link to a site
+is not followed.
 Rule: a broken link fails the build and is named with its page.
 """
 
@@ -24,6 +25,7 @@ def main() -> int:
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
     if importlib.util.find_spec(GENERATOR):
         subprocess.run([sys.executable, "-m", GENERATOR, str(ROOT / "docs" / "reference")], check=True)
+    subprocess.run([sys.executable, ROOT / "scripts" / "results.py"], check=True, stdout=subprocess.DEVNULL)
     broken = broken_links(pages)
     print(*broken, sep="\n", end="\n" if broken else "")
     print(f"{len(pages)} pages, {len(broken)} broken links")
