@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 import tomllib
 
-import pytest
-
 import interlock
 from interlock.parts import PARTS
 from interlock.surfaces import reference
 from scripts.docs import broken_links
-from tests.house.project import PAGE_FOLDER, ROOT, pages
+from tests.house.project import PAGE_FOLDER, ROOT, name_of, pages
 
 CHANGE_KINDS = {"Added", "Changed", "Deprecated", "Fixed", "Removed", "Security"}
 NAMED_PATH = re.compile(r"`((?:src|tests|docs|scripts|benchmarks|requirements|\.ci)/[\w./-]*)`")
@@ -28,11 +26,10 @@ def test_the_reference_is_what_the_parts_declare() -> None:
     assert stale == [], "run: make docs"
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
-def test_every_path_that_a_page_names_exists(page: str) -> None:
-    named = NAMED_PATH.findall((ROOT / page).read_text(encoding="utf-8"))
+def test_every_path_that_a_page_names_exists() -> None:
+    named = [(page, path) for page in pages() for path in NAMED_PATH.findall(page.read_text(encoding="utf-8"))]
 
-    assert [path for path in named if not (ROOT / path).exists()] == []
+    assert [f"{name_of(page)}: {path}" for page, path in named if not (ROOT / path).exists()] == []
 
 
 def test_the_version_is_the_same_wherever_it_stands() -> None:
