@@ -47,7 +47,7 @@ class Stage:
 
     def say(self, line: str) -> None:
         """One fact."""
-        print(f"   {line}", file=sys.stderr)  # noqa: T201
+        print(f"   {line}".rstrip(), file=sys.stderr)  # noqa: T201
 
     def claim(self, line: str, *, holds: bool) -> None:
         """A fact that was checked. Raises: `demo_claim_failed`."""
@@ -228,7 +228,7 @@ async def _damage(place: Place, stage: Stage) -> str:
     report = await examine(copy)
     named = next((finding for finding in report.findings if finding.place == where), None)
     stage.claim("the examination names that event", holds=named is not None)
-    stage.say(f"{named.place}: {named.message}" if named else "")
+    stage.say(named.message if named else "")
     return where
 
 
