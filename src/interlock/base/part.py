@@ -54,6 +54,7 @@ class Command:
     `noun` is empty for verbs about the machine itself, which have no route (`machine`). `positional` names the input
     members that a command line takes by place. `example` is one complete command line. `exit_code` derives the exit
     code from an output where it is not 0 (verbs that drive). `creates` verbs make the store where there is none.
+    `reads_store` says of an input whether it concerns the store; absent, every one does.
     """
 
     noun: str
@@ -70,6 +71,7 @@ class Command:
     positional: tuple[str, ...] = ()
     exit_code: Callable[[Any], int] | None = None
     creates: bool = False
+    reads_store: Callable[[Any], bool] | None = None
 
     @property
     def name(self) -> str:

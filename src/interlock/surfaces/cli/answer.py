@@ -4,7 +4,7 @@ What it does: reads the values that the line names, opens the application where 
 the client as the person at this machine. What it does not do: it shows nothing and chooses no exit code.
 
 Rules: nothing is opened, let alone created, for a call that cannot be accepted; only a verb that `creates` makes a
-store; verbs about the machine itself get no application.
+store; verbs about the machine itself get no application, and a call that concerns no store gets an empty one.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from interlock.surfaces.cli.values import read_values
 from interlock.surfaces.client import Client, checked_input
 
 Service = TypeVar("Service")
+NO_STORE = ":memory:"
+"""The store of a call that concerns none: what is opened leaves nothing behind."""
 
 
 async def answer(invocation: Invocation, catalogue: Catalogue, application: Application) -> Struct:
@@ -36,7 +38,9 @@ async def answer(invocation: Invocation, catalogue: Catalogue, application: Appl
         places = {"store": str(store), "config": invocation.config}
         given |= {name: place for name, place in places.items() if name in _names(command.input) and place}
         return await Client(catalogue, person(), _MachineServices(catalogue)).call(command.name, given)
-    checked_input(command, given)
+    checked = checked_input(command, given)
+    if command.reads_store is not None and not command.reads_store(checked):
+        store = Path(NO_STORE)
     config = Path(invocation.config) if invocation.config else None
     create = command.creates
     folder = folder_of(store) if create and not invocation.store else nullcontext()
