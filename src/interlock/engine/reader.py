@@ -61,7 +61,7 @@ class RunReader:
         state, owner = await self._state(run_id, tenant)
         manifest = await self.manifest(state)
         result = result_of(run_id, state, waiting_of(state, owner))
-        [outline] = await self._journal.store.artifacts.get([state.fingerprint])
+        outline = await self._outline(state)
         return RunReport(
             run_id=run_id,
             op_id=state.op_id,
@@ -74,8 +74,17 @@ class RunReader:
             events=state.seq,
             owner=None if owner is None else owner.owner,
             input=manifest.input_params,
-            steps=steps_of(state, read_outline(outline).order()),
+            steps=steps_of(state, outline.order()),
         )
+
+    async def outline(self, run_id: str, *, tenant: str = "default") -> PlanOutline:
+        """The plan of a run without its code: states and edges. Raises: `run_not_found`."""
+        state, _ = await self._state(run_id, tenant)
+        return await self._outline(state)
+
+    async def _outline(self, state: RunState) -> PlanOutline:
+        [content] = await self._journal.store.artifacts.get([state.fingerprint])
+        return read_outline(content)
 
     async def why(self, run_id: str, *, tenant: str = "default") -> list[Reason]:
         """Why a run is not moving, or why it failed. Raises: `run_not_found`."""
