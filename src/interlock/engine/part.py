@@ -7,6 +7,7 @@ from interlock.engine.commands import COMMANDS
 from interlock.engine.decide import EngineSettings
 from interlock.engine.errors import ERRORS
 from interlock.engine.events import EVENTS
+from interlock.engine.graph import commands as graph
 from interlock.engine.inbox_events import EVENTS as INBOX_EVENTS
 from interlock.engine.io import router, transports
 from interlock.engine.tell import RESOLVE, TELL, TIMERS
@@ -18,8 +19,8 @@ PART = Part(
     deciders=(TELL, RESOLVE),
     timers=(TIMERS,),
     views=(RUNS,),
-    commands=COMMANDS,
+    commands=(*COMMANDS, *graph.COMMANDS),
     transports=transports.TRANSPORTS,
     settings=(SettingsSection("engine", EngineSettings), *transports.SETTINGS),
-    errors=(*ERRORS, *router.ERRORS, *transports.ERRORS),
+    errors=(*ERRORS, *graph.ERRORS, *router.ERRORS, *transports.ERRORS),
 )

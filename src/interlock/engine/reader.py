@@ -22,7 +22,7 @@ from interlock.engine.config import RunManifest, read_manifest
 from interlock.engine.context import RunContext
 from interlock.engine.errors import RUN_NOT_FOUND
 from interlock.engine.fold import RUN_FOLD
-from interlock.engine.plan import read_outline
+from interlock.engine.plan import PlanOutline, read_outline
 from interlock.engine.reports import (
     Reason,
     RunReport,

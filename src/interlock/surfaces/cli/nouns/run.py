@@ -12,9 +12,11 @@ from uuid import uuid4
 from msgspec import Struct
 
 from interlock.engine.commands import RunEvent, RunEvents, WhyReport
+from interlock.engine.graph.commands import Drawing
 from interlock.engine.reports import RUNNING, Reason, RunReport, RunResult, StepReport, Waiting
 from interlock.surfaces.cli.presentation import Presentation, Progress, Step
 from interlock.surfaces.cli.text import cell, safe
+from interlock.surfaces.cli.tint import is_coloured, tinted
 
 _MARKS = {"completed": "done", "failed": "failed", "pending": "pending"}
 
@@ -188,6 +190,13 @@ def _reason(reason: Reason) -> str:
     return f"{reason.kind}: {reason.explanation}" + (f" ({times})" if times else "")
 
 
+def _drawing(output: Struct) -> bytes:
+    """The drawing as it is, so that it can be put into a file; on a terminal, a tree has colours."""
+    if not isinstance(output, Drawing):
+        return b""
+    return (tinted(output.text) if output.format == "tree" and is_coloured() else output.text).encode()
+
+
 def _step_of(state_id: str) -> str:
     """The step's name within the id of its state, `op.step.action`."""
     return state_id.split(".")[1] if "." in state_id else state_id
@@ -204,7 +213,7 @@ PRESENTATION = Presentation(
         "status.steps": ("name", "error_code"),
         "events.items": ("type", "step", "detail", "actor"),
     },
-    text={"why": _why},
+    text={"why": _why, "graph": _drawing},
     people={"start": _outcome, "resume": _outcome, "status": _status, "events": _history},
     empty={"list": "no runs"},
     follow={"start": _why_next, "resume": _why_next},
