@@ -15,13 +15,24 @@ if TYPE_CHECKING:
     from interlock.base.secrets import Secret, SecretRef
     from interlock.engine.attempt import DomainEvent, Recorder
     from interlock.engine.authoring import Plan
+    from interlock.engine.boundaries import OpBoundary
     from interlock.engine.config import RetryPolicy, RunConfig
     from interlock.engine.context import Context
     from interlock.engine.errors import ErrorCategory, StateFailure
     from interlock.engine.io.live import IoCall, IoResult
     from interlock.engine.io.live import LiveIo as Io
-    from interlock.engine.meta import SideEffectKind, SnapshotPolicy, StateMeta
+    from interlock.engine.meta import DependencyStrategy, SideEffectKind, SnapshotPolicy, StateMeta
+    from interlock.engine.operations import Operation, OpGraph, OpIo, OpRegistry
+    from interlock.engine.pipeline import Pipeline, PipelineStep, plan_of_manifest, plan_pipeline
     from interlock.engine.plan import DependencyEdge, ExecutionPlan, State, StateNode, StateOutcome
+    from interlock.engine.planner import (
+        DanglingDependencyTag,
+        TagRemark,
+        dangling_tags,
+        derive_edges,
+        recovery_point,
+        tag_remarks,
+    )
     from interlock.engine.reports import RunReport, RunResult
     from interlock.sync import open_sync
 
@@ -30,7 +41,9 @@ __version__ = "0.1.0"
 _HOME = {
     "App": "interlock.app",
     "Context": "interlock.engine.context",
+    "DanglingDependencyTag": "interlock.engine.planner",
     "DependencyEdge": "interlock.engine.plan",
+    "DependencyStrategy": "interlock.engine.meta",
     "DomainEvent": "interlock.engine.attempt",
     "ErrorCategory": "interlock.engine.errors",
     "ExecutionPlan": "interlock.engine.plan",
@@ -38,6 +51,13 @@ _HOME = {
     "Io": "interlock.engine.io.live:LiveIo",
     "IoCall": "interlock.engine.io.live",
     "IoResult": "interlock.engine.io.live",
+    "OpBoundary": "interlock.engine.boundaries",
+    "OpGraph": "interlock.engine.operations",
+    "OpIo": "interlock.engine.operations",
+    "OpRegistry": "interlock.engine.operations",
+    "Operation": "interlock.engine.operations",
+    "Pipeline": "interlock.engine.pipeline",
+    "PipelineStep": "interlock.engine.pipeline",
     "Plan": "interlock.engine.authoring",
     "Recorder": "interlock.engine.attempt",
     "RetryPolicy": "interlock.engine.config",
@@ -53,13 +73,22 @@ _HOME = {
     "StateMeta": "interlock.engine.meta",
     "StateNode": "interlock.engine.plan",
     "StateOutcome": "interlock.engine.plan",
+    "TagRemark": "interlock.engine.planner",
+    "dangling_tags": "interlock.engine.planner",
+    "derive_edges": "interlock.engine.planner",
     "open_sync": "interlock.sync",
+    "plan_of_manifest": "interlock.engine.pipeline",
+    "plan_pipeline": "interlock.engine.pipeline",
+    "recovery_point": "interlock.engine.planner",
+    "tag_remarks": "interlock.engine.planner",
 }
 
 __all__ = [
     "App",
     "Context",
+    "DanglingDependencyTag",
     "DependencyEdge",
+    "DependencyStrategy",
     "DomainEvent",
     "ErrorCategory",
     "ExecutionPlan",
@@ -67,6 +96,13 @@ __all__ = [
     "Io",
     "IoCall",
     "IoResult",
+    "OpBoundary",
+    "OpGraph",
+    "OpIo",
+    "OpRegistry",
+    "Operation",
+    "Pipeline",
+    "PipelineStep",
     "Plan",
     "Recorder",
     "RetryPolicy",
@@ -82,7 +118,14 @@ __all__ = [
     "StateMeta",
     "StateNode",
     "StateOutcome",
+    "TagRemark",
+    "dangling_tags",
+    "derive_edges",
     "open_sync",
+    "plan_of_manifest",
+    "plan_pipeline",
+    "recovery_point",
+    "tag_remarks",
 ]
 
 

@@ -17,6 +17,7 @@ from interlock.base.events import Claim
 from interlock.engine import events as e
 from interlock.engine.authoring import Plan
 from interlock.engine.config import RetryPolicy, RunConfig
+from interlock.engine.plan import ExecutionPlan
 from interlock.engine.reports import RunResult
 from interlock.journal.chain import Recorded
 from interlock.journal.ports import Activations, Artifacts, Blob, Held
@@ -156,7 +157,7 @@ class World:
 
     def __init__(
         self,
-        plan: Callable[[], Plan],
+        plan: Callable[[], Plan | ExecutionPlan],
         given: Any = None,
         *,
         config: RunConfig | None = None,
@@ -218,7 +219,8 @@ class World:
         """Read the log anew and hold it against every invariant."""
         observer = memory_app(self._content.reopen("observer"))
         log = await read_run(observer, RUN_ID)
-        plan = self.plan().build()
+        made = self.plan()
+        plan = made.build() if isinstance(made, Plan) else made
         check_run(log, plan=plan, policy=self._config.retry_policy, earlier=self.log, result=self.result)
         await check_artifacts(log, observer.store.artifacts)
         if log and isinstance(log[-1].record, e.RunCompleted):

@@ -117,6 +117,12 @@ def state_id(value: str) -> StateId:
     return _checked(_STATE_ID, value)
 
 
+def step_name(state: StateId) -> str:
+    """The short name of a state that people see: its step, and its last segment unless that is `main`."""
+    step, _, local = state.partition(".")[2].partition(".")
+    return step if local == "main" else f"{step}.{local}"
+
+
 def run_id(value: str) -> RunId:
     """Return `value` if it is a run id, else raise `id_invalid`."""
     return _checked(_RUN_ID, value)

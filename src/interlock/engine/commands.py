@@ -140,9 +140,12 @@ class WhyReport(Struct, frozen=True):
 
 
 async def _start(ctx: CallContext, given: StartInput) -> RunResult:
-    config = RunConfig(skip_tags=(APPLY_SIDE_EFFECT,)) if given.dry_run else RunConfig()
+    plan = load_plan(given.plan)
+    config = RunConfig() if plan.planned is None else plan.planned.run_config
+    if given.dry_run:
+        config = msgspec.structs.replace(config, skip_tags=tuple(dict.fromkeys([*config.skip_tags, APPLY_SIDE_EFFECT])))
     result = await ctx.services.get(Runs).start(
-        load_plan(given.plan),
+        plan,
         None if given.input is None else msgspec.json.decode(given.input),
         run_id=given.run_id,
         config=config,

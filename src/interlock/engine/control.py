@@ -18,7 +18,7 @@ from msgspec import Raw
 
 from interlock.base import ids
 from interlock.base.canonical import canonical, digest
-from interlock.base.ids import shown
+from interlock.base.ids import shown, step_name
 from interlock.base.principal import Principal
 from interlock.base.secret_scan import refuse_secrets
 from interlock.engine import events as e
@@ -175,9 +175,9 @@ class Control:
         """The id of a step that is named by its id or by its step name. Raises: `step_unknown`."""
         [content] = await self._journal.store.artifacts.get([state.fingerprint])
         states = [each[0] for each in read_outline(content).states]
-        found = [each for each in states if step in (each, each.split(".")[1])]
+        found = [each for each in states if step in (each, step_name(each))]
         if len(found) != 1:
-            known = ", ".join(each.split(".")[1] for each in states[:8])
+            known = ", ".join(step_name(each) for each in states[:8])
             raise STEP_UNKNOWN.error(f"the run has no step {shown(step)}; it has {known}", step=shown(step))
         return found[0]
 

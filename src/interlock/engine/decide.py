@@ -23,6 +23,7 @@ from msgspec import Meta, Struct
 
 from interlock.base.bounds import INTEGER_MAX
 from interlock.engine import events as e
+from interlock.engine.boundaries import entry_boundaries
 from interlock.engine.config import RetryPolicy, RunConfig
 from interlock.engine.errors import (
     CRASH_BUDGET_SPENT,
@@ -71,7 +72,7 @@ class EngineSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Enter(Struct, frozen=True):
-    """Run the state at `place` once `records`, which end with its StateEntered, are durable.
+    """Run the state at `place` once `records`, with its StateEntered among them, are durable.
 
     `fresh`: with fan-out the base of a first attempt is a merge, which the caller computes; `records` lack the entry.
     """
@@ -208,7 +209,8 @@ def _first(state: RunState, plan: ExecutionPlan, ready: ReadyStates, config: Run
     skip = _skipped(node, config, state)
     if not sequential:
         return Enter(place, (), skip=skip, fresh=True)
-    return Enter(place, (e.StateEntered(0, state.checkpoint, node.id),), skip=skip)
+    boundaries = entry_boundaries(state, plan, node.id, config.event_profile)
+    return Enter(place, (e.StateEntered(0, state.checkpoint, node.id), *boundaries), skip=skip)
 
 
 def _stopped(state: RunState, due_ms: int | None) -> Decision:

@@ -225,9 +225,9 @@ class Driver:
         manifest = await self._read.manifest(state)
         if clerk:
             [outline] = await self._journal.store.artifacts.get([state.fingerprint])
-            plan = read_outline(outline).plan()
+            plan = read_outline(outline).plan(state.fingerprint)
         else:
-            plan = self._plans.find(state.op_id, state.plan_version, state.plan_source)
+            plan = self._plans.find(state.op_id, state.plan_version, state.plan_source).under(manifest.run_config)
         check_history(state, plan)
         context = self._read.context_at(state.checkpoint)
         await context.check()  # a checkpoint that is damaged must stop the run before it goes on (S4)

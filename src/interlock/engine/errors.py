@@ -108,7 +108,7 @@ def error_info(fault: BaseException) -> ErrorInfo:
 
 def _described(fault: BaseException) -> ErrorInfo:
     if isinstance(fault, InterlockError):
-        context = fault.kind in (CONTEXT_DESERIALIZE_FAILED, CONTEXT_SERIALIZE_FAILED, CONTEXT_MISSING_KEY)
+        context = fault.kind in _OF_CONTEXT
         known = _CONTRACT_CATEGORY.get(fault.category, ErrorCategory.UNKNOWN)
         category = ErrorCategory.CONTEXT if context else known
         details = msgspec.Raw(canonical(fault.details or None))
@@ -165,6 +165,9 @@ CRASHED_TOO_OFTEN = ErrorCode(
 )
 
 PLAN_INVALID = ErrorCode("plan_invalid", Category.INVALID, "Correct the plan as the message says.")
+OP_NOT_FOUND = ErrorCode(
+    "op_not_found", Category.NOT_FOUND, "Register the operation, or name a version of it that is registered."
+)
 PLAN_NOT_FOUND = ErrorCode(
     "plan_not_found", Category.NOT_FOUND, "Register the plan with the application, or name it as MODULE:PLAN."
 )
@@ -188,6 +191,9 @@ CONTEXT_DESERIALIZE_FAILED = ErrorCode(
 )
 CONTEXT_SERIALIZE_FAILED = ErrorCode(
     "context_serialize_failed", Category.INVALID, "Write JSON values, or records that convert to JSON."
+)
+CONTEXT_KEY_RESERVED = ErrorCode(
+    "context_key_reserved", Category.INVALID, "Write under another key: this one is the engine's."
 )
 CONTEXT_MISSING_KEY = ErrorCode(
     "context_missing_key", Category.NOT_FOUND, "Give it as input, or let an earlier state write it."
@@ -258,12 +264,20 @@ ATTRIBUTES_INVALID = ErrorCode(
 CHILD_CONFLICT = ErrorCode("child_run_conflict", Category.CONFLICT, "Name each child of a state differently.")
 CHILD_LIMIT = ErrorCode("child_limit_exceeded", Category.REFUSED, "Spawn fewer children, or nest them less deeply.")
 
+_OF_CONTEXT = (
+    CONTEXT_DESERIALIZE_FAILED,
+    CONTEXT_SERIALIZE_FAILED,
+    CONTEXT_KEY_RESERVED,
+    CONTEXT_MISSING_KEY,
+)
+
 ERRORS = (
     HANDLER_RAISED,
     HANDLER_CODE_RESERVED,
     ATTEMPT_ORPHANED,
     CRASHED_TOO_OFTEN,
     PLAN_INVALID,
+    OP_NOT_FOUND,
     PLAN_NOT_FOUND,
     PLAN_DRIFTED,
     RUN_NOT_FOUND,
@@ -275,6 +289,7 @@ ERRORS = (
     INPUT_INVALID,
     CONTEXT_DESERIALIZE_FAILED,
     CONTEXT_SERIALIZE_FAILED,
+    CONTEXT_KEY_RESERVED,
     CONTEXT_MISSING_KEY,
     MISSING_FACT_KEY,
     FACT_REQUEST_MISMATCH,

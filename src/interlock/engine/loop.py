@@ -19,6 +19,7 @@ from contextlib import suppress
 from msgspec import Struct
 
 from interlock.engine import events as e
+from interlock.engine.boundaries import entry_boundaries
 from interlock.engine.context import RunContext
 from interlock.engine.decide import Await, Decision, End, Enter, Stop, decide
 from interlock.engine.io.router import Router
@@ -139,7 +140,11 @@ class Loop:
 
     def _fresh(self, decision: Enter, base: RunContext) -> list[Struct]:
         node = self._session.plan.states[decision.place]
-        return [e.StateEntered(0, base.snapshot_id, node.id)] if decision.fresh else []
+        if not decision.fresh:
+            return []
+        session = self._session
+        boundaries = entry_boundaries(session.state, session.plan, node.id, session.config.event_profile)
+        return [e.StateEntered(0, base.snapshot_id, node.id), *boundaries]
 
     async def _base(self, decision: Enter) -> tuple[RunContext, list[Blob]]:
         session, node = self._session, self._session.plan.states[decision.place]

@@ -24,6 +24,7 @@ from interlock.base.merkle_node import MAP_NODE_CORRUPT
 from interlock.base.secret_scan import redact_error_message, scan_bytes
 from interlock.engine import events as e
 from interlock.engine.attempt import Attempt, Recorder, Suspend
+from interlock.engine.boundaries import completion_boundaries
 from interlock.engine.context import RunContext
 from interlock.engine.decide import closure, failure, timeout_of
 from interlock.engine.errors import (
@@ -136,6 +137,7 @@ async def _complete(session: Session, attempt: Attempt, place: int) -> None:
         joined = await session.branches.join(place, attempt.base, session.context, writes, session.state)
         context, blobs = joined.checkpoint, joined.blobs
         records = [joined.record, e.StateCompleted(context.snapshot_id, state_id)]
+    records[-1:-1] = completion_boundaries(session.state, session.plan, state_id, session.config.event_profile)
     if session.state.waits:
         records[:0] = _leftover(session, state_id)
     session.context = context
@@ -184,7 +186,8 @@ def skip(session: Session, place: int) -> None:
         session.fold([e.DomainEmitted("state_skipped", Raw(canonical(told)), None, node.id)])
     if session.state.waits:
         session.fold(_leftover(session, node.id))
-    session.fold([e.StateCompleted(session.state.checkpoint, node.id)])
+    boundaries = completion_boundaries(session.state, session.plan, node.id, session.config.event_profile)
+    session.fold([*boundaries, e.StateCompleted(session.state.checkpoint, node.id)])
     session.ready.complete(place)
 
 

@@ -11,7 +11,7 @@ wherever the edges leave a choice.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -21,8 +21,8 @@ from msgspec import Struct
 
 from interlock.base.canonical import canonical, digest
 from interlock.base.errors import InterlockError
-from interlock.base.ids import OpId, StateId, op_id, state_id
-from interlock.engine.config import RetryPolicy
+from interlock.base.ids import ArtifactId, OpId, OpPath, StateId, op_id, state_id
+from interlock.engine.config import RetryPolicy, RunConfig
 from interlock.engine.errors import PLAN_INVALID
 from interlock.engine.meta import SideEffectKind, SnapshotPolicy, StateMeta
 
@@ -73,8 +73,23 @@ class StateNode:
 
 
 @dataclass(frozen=True)
+class Planned:
+    """What a plan was made from: the canonical bytes of its pipeline, and the configuration its operations saw.
+
+    `again` makes it for another configuration.
+    """
+
+    pipeline: bytes
+    run_config: RunConfig
+    again: Callable[[RunConfig], ExecutionPlan] = field(repr=False)
+
+
+@dataclass(frozen=True)
 class ExecutionPlan:
     """A validated graph of states for one operation; frozen.
+
+    `boundaries` asks for events when the first state of an op path is entered and the last one completes; `planned` is
+    there where a pipeline was the source.
 
     Building one raises `plan_invalid` with `reason` in its details: `empty_plan`, `duplicate_state_id`,
     `missing_state_for_edge`, `circular_dependency` (with the cycle), `missing_idempotency_key`.
@@ -84,12 +99,18 @@ class ExecutionPlan:
     version: str
     states: tuple[StateNode, ...]
     edges: tuple[DependencyEdge, ...] = ()
+    boundaries: bool = False
+    planned: Planned | None = None
     order: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         op_id(self.op_id)
         _check_states(self.states)
-        object.__setattr__(self, "order", _ordered([node.id for node in self.states], self.edges))
+        object.__setattr__(self, "order", run_order([node.id for node in self.states], self.edges))
+
+    def under(self, config: RunConfig) -> ExecutionPlan:
+        """The plan for runs with `config`: the operations of a pipeline are expanded for it."""
+        return self if self.planned is None or self.planned.run_config == config else self.planned.again(config)
 
     @cached_property
     def index(self) -> dict[StateId, int]:
@@ -102,15 +123,29 @@ class ExecutionPlan:
         return _successors(self.index, self.edges)
 
     @cached_property
+    def operations(self) -> dict[OpPath, tuple[StateId, ...]]:
+        """The states of each op path, in the order in which they run."""
+        found: dict[OpPath, list[StateId]] = {}
+        for place in self.order:
+            state = self.states[place].id
+            found.setdefault(op_path_of(state), []).append(state)
+        return {path: tuple(states) for path, states in found.items()}
+
+    @cached_property
     def fingerprint(self) -> str:
         """Digest of the outline; another one means another plan."""
         return digest(self.outline)
 
     @cached_property
     def outline(self) -> bytes:
-        """Canonical JSON of ids, edges, metadata and policies: the plan without its code, kept with each run."""
+        """Canonical JSON of ids, edges, metadata and policies: the plan without its code, kept with each run.
+
+        The pipeline counts where there is one: another configuration of an operation is another plan.
+        """
+        source = {} if self.planned is None else {"pipeline": digest(self.planned.pipeline)}
         return canonical(
             {
+                **source,
                 "op_id": self.op_id,
                 "version": self.version,
                 "states": [
@@ -119,6 +154,11 @@ class ExecutionPlan:
                 "edges": sorted([e.before, e.after] for e in self.edges),
             }
         )
+
+
+def op_path_of(state: StateId) -> OpPath:
+    """The op path of a state: its id without the last segment."""
+    return state.rpartition(".")[0]
 
 
 def _invalid(reason: str, message: str, **details: str | list[str]) -> InterlockError:
@@ -132,14 +172,15 @@ class PlanOutline(Struct, frozen=True):
     op_id: OpId
     states: tuple[tuple[StateId, msgspec.Raw, msgspec.Raw, msgspec.Raw], ...]
     version: str
+    pipeline: str | None = None
 
     def order(self) -> list[StateId]:
         """The ids of the states in the order in which they run."""
         ids = [state[0] for state in self.states]
-        return [ids[place] for place in _ordered(ids, [DependencyEdge(*edge) for edge in self.edges])]
+        return [ids[place] for place in run_order(ids, [DependencyEdge(*edge) for edge in self.edges])]
 
-    def plan(self) -> ExecutionPlan:
-        """The plan without its code: whatever needs no handler can be decided with it."""
+    def plan(self, fingerprint: ArtifactId) -> ExecutionPlan:
+        """The plan `fingerprint` without its code: whatever needs no handler can be decided with it."""
         nodes = [
             StateNode(
                 state_id,
@@ -150,7 +191,10 @@ class PlanOutline(Struct, frozen=True):
             for state_id, meta, retry, timeout_ms in self.states
         ]
         edges = tuple(DependencyEdge(*edge) for edge in self.edges)
-        return ExecutionPlan(self.op_id, self.version, tuple(nodes), edges)
+        plan = ExecutionPlan(self.op_id, self.version, tuple(nodes), edges, boundaries=self.pipeline is not None)
+        # Of a pipeline only the digest is at hand; the artifact that holds the outline proves what it is the outline of.
+        plan.__dict__["fingerprint"] = fingerprint
+        return plan
 
 
 class _Codeless:
@@ -199,7 +243,7 @@ def _successors(index: dict[StateId, int], edges: Sequence[DependencyEdge]) -> t
     return tuple(tuple(sorted(places)) for places in after)
 
 
-def _ordered(states: Sequence[StateId], edges: Sequence[DependencyEdge]) -> tuple[int, ...]:
+def run_order(states: Sequence[StateId], edges: Sequence[DependencyEdge]) -> tuple[int, ...]:
     """The first linear extension in plan order, or `plan_invalid`."""
     index = {state: place for place, state in enumerate(states)}
     for edge in edges:

@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from interlock.base.events import Claim
+from interlock.base.ids import step_name
 from interlock.engine.events import RunStatus
 from interlock.engine.run_state import Parked, RunState, Step, StepStatus, Wait
 
@@ -164,7 +165,7 @@ def steps_of(state: RunState, order: Sequence[str]) -> list[StepReport]:
 
 
 def _step(state_id: str, step: Step | None) -> StepReport:
-    name = state_id.split(".")[1]
+    name = step_name(state_id)
     if step is None:
         return StepReport(name, state_id, StepStatus.PENDING.value)
     error = step.error
@@ -211,7 +212,7 @@ def reasons_of(run_id: str, state: RunState, waiting: Waiting | None, owner: Cla
 
 def _name(state_id: str | None) -> str:
     """The step of a state."""
-    return "" if state_id is None else state_id.split(".")[1]
+    return "" if state_id is None else step_name(state_id)
 
 
 def _wait_reason(run_id: str, state_id: str, name: str, wait: Wait) -> Reason:
@@ -249,7 +250,7 @@ def _driven(owner: Claim | None, state: RunState) -> list[Reason]:
 def _reasons_of_the_ended(state: RunState) -> list[Reason]:
     failed = [(i, s) for i, s in state.steps.items() if s.status is StepStatus.FAILED and s.error is not None]
     return [
-        Reason("failed", f"{i.split('.')[1]} failed: {s.error.message} [{s.error.code}]", i, s.ended_ms)
+        Reason("failed", f"{step_name(i)} failed: {s.error.message} [{s.error.code}]", i, s.ended_ms)
         for i, s in failed
         if s.error is not None
     ]

@@ -41,6 +41,7 @@ from interlock.engine.driving import Driver, claimed, unless_lost
 from interlock.engine.errors import ATTRIBUTES_INVALID, CHILD_CONFLICT, INPUT_INVALID, RUN_CONFLICT
 from interlock.engine.fold import RUN_FOLD
 from interlock.engine.io.router import Router
+from interlock.engine.pipeline import start_values
 from interlock.engine.plan import ExecutionPlan
 from interlock.engine.provenance import provenance
 from interlock.engine.reader import RunReader
@@ -128,7 +129,9 @@ def _input_members(given: Any, plan: ExecutionPlan) -> dict[str, bytes]:
         raise INPUT_INVALID.error(f"the input is not JSON ({type(fault).__name__})") from None
     if not isinstance(members, dict):
         raise INPUT_INVALID.error("the input is not an object with named members")
-    shadowed = sorted({node.id.split(".")[1] for node in plan.states}.intersection(members))
+    # The states of a pipeline keep what they return under keys of their own.
+    names = set() if plan.planned else {node.id.split(".")[1] for node in plan.states}
+    shadowed = sorted(names.intersection(members))
     if shadowed:
         raise INPUT_INVALID.error(f"the input has a member named like the state {shadowed[0]}", member=shadowed[0])
     return {ids.context_key(key): encoded(value, f"input {key}") for key, value in members.items()}
@@ -183,7 +186,8 @@ class Runs:
         `secrets_detected`, `run_conflict`; storage errors.
         """
         execution = self.plans.add(plan)
-        config = config or RunConfig()
+        input, config = start_values(execution, input, config)  # noqa: A001 - the contract's own word
+        execution = execution.under(config)
         if run_id is None:
             run_id = ids.run_id_from_entropy(self._journal.entropy.random_bytes(16))
         if build is None:
@@ -226,7 +230,8 @@ class Runs:
         """Open a child run (see `children.Opener`)."""
         execution = self.plans.add(plan)
         source = None if parent_source is None else source_of(plan, parent_source)
-        config = config or RunConfig()
+        input, config = start_values(execution, input, config)  # noqa: A001 - the contract's own word
+        execution = execution.under(config)
         build = provenance(None if source is None else source_folder(source))
         principal = msgspec.structs.replace(ENGINE, tenant=tenant)
         manifest = _manifest(execution, input, config, build)

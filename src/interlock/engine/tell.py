@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from interlock.base.errors import InterlockError
 from interlock.base.events import Place, Timer
-from interlock.base.ids import shown
+from interlock.base.ids import shown, step_name
 from interlock.base.part import DecideContext, Decider, DeciderSnapshots, Decision, Refusal, TimerTarget
 from interlock.engine import events as e
 from interlock.engine import inbox_events as i
@@ -88,7 +88,7 @@ def _objection(run: RunState, entry: i.Entry) -> InterlockError | None:
 
 def _step_objection(run: RunState, entry: i.Entry, state_id: str) -> InterlockError | None:
     step = run.steps.get(state_id)
-    name = state_id.split(".")[1]
+    name = step_name(state_id)
     if step is not None and step.status is StepStatus.COMPLETED:
         return STEP_NOT_READY.error(f"the step {name} has completed")
     if isinstance(entry, i.EditRequested):
@@ -132,7 +132,7 @@ def _decide_parked(states: Mapping[str, Any], command: Resolve, _ctx: DecideCont
     run: RunState = states[command.stream]
     if not run.exists:
         return Refusal(RUN_NOT_FOUND.error("there is no such run"))
-    parked = next((p for s, p in run.parked.items() if command.step in (s, s.split(".")[1])), None)
+    parked = next((p for s, p in run.parked.items() if command.step in (s, step_name(s))), None)
     if parked is None:
         return Refusal(RESOLVE_INVALID.error(f"the step {shown(command.step)} of this run is not parked"))
     if states[command.inbox] > run.inbox_seq:

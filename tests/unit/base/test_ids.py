@@ -134,3 +134,8 @@ def test_a_run_id_from_entropy_is_a_random_uuid_that_entropy_decides() -> None:
 )
 def test_a_name_is_shown_escaped_and_cut(value: object, expected: str) -> None:
     assert ids.shown(value) == expected
+
+
+@pytest.mark.parametrize(("state", "name"), [("op.build.main", "build"), ("m.build.fetch", "build.fetch")])
+def test_a_state_is_shown_by_its_step_and_by_its_last_segment_unless_that_is_main(state: str, name: str) -> None:
+    assert ids.step_name(state) == name

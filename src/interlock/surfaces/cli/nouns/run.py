@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from msgspec import Struct
 
+from interlock.base.ids import step_name
 from interlock.engine.commands import RunEvent, RunEvents, WhyReport
 from interlock.engine.graph.commands import Drawing
 from interlock.engine.reports import RUNNING, Reason, RunReport, RunResult, StepReport, Waiting
@@ -62,7 +63,7 @@ def _outcome(output: Struct) -> Struct:
         run_id=output.run_id,
         phase=output.phase,
         waiting=output.waiting,
-        failed_step=None if error is None else _step_of(error.state_id),
+        failed_step=None if error is None else step_name(error.state_id),
         code=None if error is None else error.code,
         message=None if error is None else error.message,
         checkpoint=output.final_snapshot_id if is_running else None,
@@ -161,7 +162,7 @@ def _event(event: RunEvent) -> EventRow:
     state = getattr(event.data, "state_id", None) or getattr(getattr(event.data, "error", None), "state_id", None)
     kind = event.type.removeprefix("engine.")
     detail = " ".join(_details(event.data))
-    return EventRow(event.seq, event.at_ms, kind, _step_of(state) if state else None, detail or None, event.actor)
+    return EventRow(event.seq, event.at_ms, kind, step_name(state) if state else None, detail or None, event.actor)
 
 
 def _details(data: object) -> Iterator[str]:
