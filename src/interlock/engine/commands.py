@@ -5,6 +5,7 @@ What it does: gives every surface the same commands. What it does not do: no pre
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import Annotated, Any
 
 import msgspec
@@ -16,6 +17,7 @@ from interlock.base.ids import shown
 from interlock.base.part import CallContext, Command, Effect
 from interlock.engine import events as e
 from interlock.engine.config import RunConfig
+from interlock.engine.contract import contract_of
 from interlock.engine.errors import CONTEXT_MISSING_KEY, RESOLUTION_UNCLEAR, RUN_NOT_FOUND
 from interlock.engine.meta import APPLY_SIDE_EFFECT
 from interlock.engine.reports import Reason, RunReport, RunResult
@@ -79,6 +81,7 @@ class EventsInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     run: RunArgument
     after: Annotated[int, Meta(ge=0, description="Events with a greater sequence number.")] = 0
     limit: Annotated[int, Meta(ge=1, le=PAGE_ITEMS_MAX, description="Events in a page.")] = 200
+    contract: Annotated[bool, Meta(description="All events, in the wire shapes of the run-engine contract.")] = False
 
 
 class RunEvent(Struct, frozen=True):
@@ -93,9 +96,9 @@ class RunEvent(Struct, frozen=True):
 
 
 class RunEvents(Struct, frozen=True):
-    """A page of a run's events; `next` continues it."""
+    """A page of a run's events; `next` continues it. With `contract`, `items` are the contract's envelopes."""
 
-    items: list[RunEvent]
+    items: list[Any]
     next: int | None
 
 
@@ -191,6 +194,8 @@ async def _list(ctx: CallContext, given: ListInput) -> RunList:
 async def _events(ctx: CallContext, given: EventsInput) -> RunEvents:
     journal = ctx.services.get(Journal)
     stream = stream_id(ctx.principal.tenant, e.RUN, ids.run_id(given.run))
+    if given.contract:
+        return await _contract_events(journal, stream, given)
     page = (await journal.tail(stream, given.after))[: given.limit]
     if not page and given.after == 0:
         raise RUN_NOT_FOUND.error("there is no such run", run_id=given.run)
@@ -206,6 +211,21 @@ async def _events(ctx: CallContext, given: EventsInput) -> RunEvents:
         for event in page
     ]
     return RunEvents(items, items[-1].seq if len(items) == given.limit else None)
+
+
+async def _contract_events(journal: Journal, stream: str, given: EventsInput) -> RunEvents:
+    """The envelopes `after` to `after + limit` of a run: they count anew, so that a page is found from the start."""
+    found: list[Any] = []
+    seq = 0
+    async with aclosing(journal.read(stream)) as pages:
+        async for page in pages:
+            for envelope in contract_of(given.run, page):
+                seq += 1
+                if given.after < seq <= given.after + given.limit:
+                    found.append({**envelope, "seq": seq})
+    if seq == 0:
+        raise RUN_NOT_FOUND.error("there is no such run", run_id=given.run)
+    return RunEvents(found, given.after + given.limit if seq > given.after + given.limit else None)
 
 
 async def _resolve(ctx: CallContext, given: ResolveInput) -> Resolved:

@@ -113,7 +113,7 @@ class Loop:
             session.plan,
             session.ready,
             session.config,
-            session.clock.now_ms(),
+            session.now_ms(),
             session.settings.crash_budget,
             [*self._tasks, *self._entering] if self._tasks or self._entering else (),
         )

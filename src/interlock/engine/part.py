@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from interlock.base.part import Part, SettingsSection
+from interlock.engine import contract
 from interlock.engine.commands import COMMANDS
 from interlock.engine.decide import EngineSettings
 from interlock.engine.errors import ERRORS
@@ -22,5 +23,5 @@ PART = Part(
     commands=(*COMMANDS, *graph.COMMANDS),
     transports=transports.TRANSPORTS,
     settings=(SettingsSection("engine", EngineSettings), *transports.SETTINGS),
-    errors=(*ERRORS, *graph.ERRORS, *router.ERRORS, *transports.ERRORS),
+    errors=(*ERRORS, *contract.ERRORS, *graph.ERRORS, *router.ERRORS, *transports.ERRORS),
 )

@@ -112,6 +112,10 @@ class Session:
         """Whether anything of this session, or of an earlier owner, is durable."""
         return self._writer.head.seq > 0
 
+    def now_ms(self) -> int:
+        """The time of the next append: decisions are made for the time at which they are recorded (P9)."""
+        return self._at_ms if self._folded else self.journal.now_ms(self.state.at_ms)
+
     @property
     def pending(self) -> int:
         """Records that wait for the next flush."""
