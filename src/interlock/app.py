@@ -96,11 +96,13 @@ class App:
         settings = settings or settings_loader.load(sections_of(parts))
         clock, entropy = clock or SystemClock(), entropy or SystemEntropy()
         opened = await open_store(store, settings, create=create) if isinstance(store, (str, Path)) else store
-        app = cls(opened, parts, settings, clock, entropy, PythonFunctions(functions or {}))
         try:
-            yield app
+            app = cls(opened, parts, settings, clock, entropy, PythonFunctions(functions or {}))
+            try:
+                yield app
+            finally:
+                await app.close()
         finally:
-            await app.close()
             if opened is not store:
                 await opened.close()
 

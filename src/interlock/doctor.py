@@ -1,7 +1,7 @@
 """`interlock doctor`: examine a store that nobody trusts yet.
 
 What it does: asks the store's file for its physical soundness and `journal.verify` for the logical one, and joins what
-both name. What it does not do: it mends nothing and writes nothing; a damage never stops it.
+both name. What it does not do: it mends nothing, writes nothing and leaves nothing behind; a damage never stops it.
 
 Rule: the store is opened read-only; one that cannot be opened at all is itself the finding.
 """
@@ -22,7 +22,8 @@ from interlock.stores.sqlite import check_integrity, open_sqlite
 async def examine(path: Path, progress: Progress | None = None) -> Report:
     """Examine the store at `path`; `progress` hears what is looked at.
 
-    Raises: `store_not_found`, `store_foreign`, `store_from_future`, `store_busy`; damage is never raised.
+    Raises: `store_not_found`, `store_foreign`, `store_from_future`, `store_busy`; `store_unwritable` for a log that
+    cannot be read without writing beside it; damage is never raised.
     """
     from interlock.parts import installed_parts
 

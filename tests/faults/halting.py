@@ -16,6 +16,7 @@ import pytest
 from msgspec import Struct
 
 from interlock import App, Context, Io, IoCall, Plan, Recorder, RetryPolicy, StateFailure
+from interlock.base.clock import Clock, SystemClock
 from interlock.base.errors import InterlockError
 from interlock.doctor import examine
 from interlock.engine import events as e
@@ -86,6 +87,7 @@ class Halted:
     def __init__(self, path: Path, *others: str, **settings: dict[str, object]) -> None:
         self.path = path
         sections = sections_of(installed_parts())
+        self.clock: Clock = SystemClock()
         self.settings = load(sections, arguments=settings, environ={}, folder=path.parent)
         self.outside = Outside()
         self.plan = plan_of(self.outside)
@@ -104,7 +106,7 @@ class Halted:
 
         async def main() -> Answer:
             functions = {"read": self.outside.read}
-            opening = App.open(self.path, functions=functions, settings=self.settings)
+            opening = App.open(self.path, functions=functions, settings=self.settings, clock=self.clock)
             async with asyncio.timeout(SECONDS_MAX), opening as app:
                 app.runs.plans.add(self.plan)
                 return await work(app)

@@ -188,6 +188,19 @@ def test_a_history_that_was_disordered_is_refused_before_any_handler_and_is_name
     assert STREAM in findings(halted.path) or "elsewhere" in findings(halted.path)
 
 
+@pytest.mark.parametrize("loss", ["DELETE FROM partition", "UPDATE partition SET no = no + 6"])
+def test_a_stream_whose_partition_is_lost_is_refused_and_named(halted: Halted, loss: str) -> None:
+    """S3, P20: a head that cannot be found is damage, and not another writer's doing for ever."""
+    sql(halted.path, loss)
+
+    with pytest.raises(InterlockError) as caught:
+        halted.resume()
+
+    assert caught.value.category is Category.CORRUPT
+    assert halted.outside.calls == []
+    assert findings(halted.path)
+
+
 @pytest.mark.parametrize("seq", range(1, 15))
 def test_an_event_without_its_data_is_refused(halted: Halted, seq: int) -> None:
     """S3: nothing that a run rests on can be erased, so data that is missing is lost."""

@@ -7,6 +7,7 @@ What is told of the damaged store is what was told of the whole one, or a refusa
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import shutil
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ COLUMNS = {
     "artifact": ("no", "id", "bytes", "content"),
     "index_row": ("key", "key", "value"),
     "view_row": ("key", "key", "document", "ordinal"),
-    "view_term": ("name", "name", "value", "ordinal", "key"),
+    "view_term": ("name", "name", "value", "key"),
 }
 """Of each table the column that names a row, and others."""
 UNPROVED = {"index_row"}
@@ -110,7 +111,7 @@ def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return Kept(tmp_path_factory.mktemp("kept") / "kept", finished=request.param)
 
 
-@pytest.mark.parametrize("count", [60, pytest.param(3000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [60, pytest.param(1500, marks=pytest.mark.slow)])
 def test_a_flipped_bit_of_any_row_is_named_and_never_gives_another_success(kept: Kept, count: int) -> None:
     """P20, F20: events, heads, artifacts, index and views."""
     noise = drawn(20)
@@ -126,13 +127,24 @@ def test_a_flipped_bit_of_any_row_is_named_and_never_gives_another_success(kept:
     assert refused > 0
 
 
-@pytest.mark.parametrize("count", [60, pytest.param(3000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [60, pytest.param(1500, marks=pytest.mark.slow)])
 def test_a_flipped_bit_of_the_file_never_gives_another_success(kept: Kept, count: int) -> None:
     """P20, F20: also where it hits a page's frame, a tree or the schema."""
     noise = drawn(21)
     size = kept.whole.stat().st_size
     outcomes = [flipped(kept, at, noise.randrange(8)) for at in noise.sample(range(size), count)]
     assert set(outcomes) == {"refused", "named", "harmless"}
+
+
+def test_a_flipped_bit_in_the_header_of_a_row_never_gives_another_success(kept: Kept) -> None:
+    """P20: there, a value changes its type or length, and another column begins elsewhere."""
+    whole = kept.whole.read_bytes()
+    [(manifest,)] = sql(kept.whole, "SELECT id FROM artifact WHERE kind = 'Manifest'")
+    # The last copy of each is the live one; between header and envelope stand the event's number and digest.
+    event, artifact = whole.rindex(b'{"actor"') - 33, whole.rindex(f"{manifest}Manifest".encode())
+    headers = [*range(event - 10, event), *range(artifact - 8, artifact)]
+    outcomes = [flipped(kept, at, bit) for at in headers for bit in (0, 4, 7)]
+    assert outcomes.count("harmless") < len(outcomes) // 2
 
 
 def flipped(kept: Kept, at: int, bit: int) -> str:
@@ -147,3 +159,22 @@ def flipped(kept: Kept, at: int, bit: int) -> str:
         return "refused"
     assert found == kept.expected, (at, bit)
     return "named" if named else "harmless"
+
+
+@pytest.mark.parametrize("place", [b"CREATE TABLE event", b"SQLite format", b"ILK1"])
+def test_a_store_that_was_refused_is_let_go_of_and_opens_once_it_is_restored(kept: Kept, place: bytes) -> None:
+    """S2: a process that met damage need not end before a backup is put in place."""
+    damaged = bytearray(kept.whole.read_bytes())
+    damaged[damaged.index(place)] ^= 0x10
+    kept.restore()
+    kept.path.write_bytes(damaged)
+    gc.disable()
+    try:
+        assert kept.named()
+        assert isinstance(kept.told(), str)
+        files = [entry.resolve() for entry in Path("/proc/self/fd").iterdir()]
+        assert [path.name for path in files if path.parent == kept.path.parent] == []
+    finally:
+        gc.enable()
+    kept.restore()
+    assert kept.told() == kept.expected

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -115,6 +118,15 @@ def test_processes_with_runs_of_their_own_share_a_store(crew: list[Zygote], tmp_
     assert [answer.get("phase") for answer in answers] == ["completed"] * PROCESSES, answers
     for case in cases:
         events_of(case)
+
+
+@pytest.mark.parametrize("rounds", [60, pytest.param(500, marks=pytest.mark.slow)])
+def test_processes_that_make_one_store_at_the_same_instant_all_open_it(tmp_path: Path, rounds: int) -> None:
+    """K5: who comes second finds the store, and is not told that it is busy or somebody else's."""
+    line = [sys.executable, "-m", "tests.faults.creating", str(tmp_path), str(PROCESSES), str(rounds)]
+    done = subprocess.run(line, cwd=Path(__file__).parents[2], capture_output=True, check=True, timeout=100)
+
+    assert json.loads(done.stdout) == {"opened": PROCESSES * rounds}
 
 
 def test_a_run_survives_a_crowd_in_which_processes_die(crew: list[Zygote], tmp_path: Path) -> None:

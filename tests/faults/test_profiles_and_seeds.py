@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from interlock import App, Context, DomainEvent, Io, IoCall, Plan, Recorder, RetryPolicy, RunConfig, StateFailure
+from interlock.base.clock import SystemClock
 from interlock.engine import events as e
 from interlock.engine.decide import completed_states, decide
 from interlock.engine.fold import RUN_FOLD
@@ -25,6 +26,7 @@ from interlock.engine.schedule import ReadyStates
 from interlock.journal.chain import Recorded
 from interlock.testing.app import read_run
 from interlock.testing.checker import check_run
+from tests.faults.halting import Halted, findings
 
 PLACES = [
     {"PYTHONHASHSEED": "0", "TZ": "UTC", "LC_ALL": "C"},
@@ -146,3 +148,29 @@ def next_step(state: RunState) -> object:
     execution = plan.build()
     ready = ReadyStates(execution, completed_states(state), state.steps)
     return decide(state, execution, ready, RunConfig(), 2**53 - 1, 5)
+
+
+class Shifted:
+    """A clock that is off by some time."""
+
+    def __init__(self, shift_ms: int) -> None:
+        self._shift_ms = shift_ms
+
+    def now_ms(self) -> int:
+        return max(SystemClock().now_ms() + self._shift_ms, 0)
+
+
+DAY_MS = 86_400_000
+
+
+@pytest.mark.parametrize("shift_ms", [DAY_MS, -DAY_MS, -(2**53)], ids=["ahead", "behind", "at the beginning of time"])
+def test_a_clock_that_jumps_between_two_owners_changes_nothing_but_times(tmp_path: Path, shift_ms: int) -> None:
+    """P7, M8: the next owner goes on at once, and recorded time does not run backwards."""
+    (tmp_path / "usual").mkdir()
+    usual, halted = Halted(tmp_path / "usual" / "store"), Halted(tmp_path / "store")
+    halted.clock = Shifted(shift_ms)
+
+    assert halted.resume() == usual.resume()
+    times = [event.envelope.at_ms for event in halted.read()]
+    assert times == sorted(times)
+    assert findings(halted.path) == ""

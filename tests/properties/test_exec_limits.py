@@ -36,16 +36,19 @@ def no_secret(ref: SecretRef) -> Secret:
 
 async def run(script: str, limit: int = MIB, program: str = "/bin/sh", **request: Json) -> dict[str, Json]:
     transport = ExecTransport(ExecSettings(stream_bytes_max=limit), no_secret)
-    answer = await transport.call(
-        {
-            "kind": "run_program_v1",
-            "program_path": program,
-            "argv": ["-c", script],
-            "stdout": "text",
-            **request,
-        },
-        CONTEXT,
-    )
+    try:
+        answer = await transport.call(
+            {
+                "kind": "run_program_v1",
+                "program_path": program,
+                "argv": ["-c", script],
+                "stdout": "text",
+                **request,
+            },
+            CONTEXT,
+        )
+    finally:
+        await transport.close()
     assert isinstance(answer, dict)
     return answer
 

@@ -64,6 +64,18 @@ def test_a_path_keeps_what_was_done_for_the_next_application(tmp_path: Path) -> 
     asyncio.run(main())
 
 
+def test_an_application_that_cannot_be_put_together_lets_go_of_its_store(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with App.open(tmp_path / "store.db", parts=[*PARTS, PARTS[0]], settings=load(sections_of(PARTS))):
+            pass
+
+    with pytest.raises(Exception, match=PARTS[0].name):
+        asyncio.run(main())
+
+    assert list((tmp_path / "store.db.owners").iterdir()) == []
+    assert not (tmp_path / "store.db-wal").exists()
+
+
 def test_a_store_that_is_not_to_be_made_must_be_there(tmp_path: Path) -> None:
     async def main() -> None:
         async with App.open(tmp_path / "store.db", create=False):

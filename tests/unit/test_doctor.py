@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from interlock import App, InterlockError, Plan, Recorder
+from interlock.base.principal import local_principal
 from interlock.doctor import examine
 from interlock.journal.verify import Report
 from interlock.stores.sqlite import open_sqlite
@@ -32,6 +33,7 @@ def store(tmp_path: Path) -> Path:
     async def main() -> None:
         async with App.open(tmp_path / "store.db") as app:
             await app.runs.start(plan, {"name": "Ada Lovelace"}, run_id=RUN)
+            await app.client(local_principal("ada")).call("run.list", {})
 
     asyncio.run(main())
     return tmp_path / "store.db"
@@ -45,18 +47,18 @@ def places(report: Report) -> str:
     return " ".join(finding.place for finding in report.findings)
 
 
+def files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_a_sound_store_has_no_findings_and_is_left_as_it_was(store: Path) -> None:
-    before = {
-        path: path.read_bytes()
-        for path in store.parent.rglob("*")
-        if path.is_file() and path.suffix not in {".db-shm", ".db-wal"}
-    }
+    before = files(store.parent)
 
     report = examined(store)
 
     assert (report.findings, report.complete) == ([], True)
     assert report.counts["streams"] == 1
-    assert {path: path.read_bytes() for path in before} == before
+    assert files(store.parent) == before
 
 
 def test_what_pages_and_what_chains_tell_stands_in_one_report(store: Path) -> None:
@@ -77,13 +79,25 @@ def test_a_large_artifact_whose_file_is_gone_is_named(store: Path) -> None:
     assert file.name in places(examined(store))
 
 
+@pytest.mark.timeout(30)
+def test_a_row_of_a_view_that_stands_elsewhere_in_the_order_is_named(store: Path) -> None:
+    """P20: however a listing is disordered, looking through it comes to an end."""
+    for shift in (1, -1):
+        sql(store, f"UPDATE view_row SET ordinal = ordinal + {shift}")
+        assert "runs@1" in places(examined(store))
+        sql(store, f"UPDATE view_row SET ordinal = ordinal - {shift}")
+    assert examined(store).findings == []
+
+
 def test_a_store_that_cannot_be_opened_at_all_is_itself_the_finding(store: Path) -> None:
     store.write_bytes(store.read_bytes()[: 2 * PAGE_BYTES])
 
+    before = files(store.parent)
     report = examined(store)
 
     assert report.findings
     assert not report.complete
+    assert files(store.parent) == before
 
 
 @pytest.mark.parametrize(("content", "code"), [(None, "store_not_found"), (b"text " * 2000, "store_foreign")])

@@ -34,9 +34,8 @@ def make(path: Path) -> None:
 
 
 def names(folder: Path) -> list[str]:
-    """What lies in a folder, without what SQLite leaves there for readers."""
-    passing = (".owners", "-wal", "-shm")
-    return sorted(path.name for path in folder.iterdir() if not path.name.endswith(passing))
+    """What lies in a folder, but for the locks of owners."""
+    return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".owners"))
 
 
 def test_a_backup_is_a_store_with_the_same_content_and_identity(tmp_path: Path) -> None:

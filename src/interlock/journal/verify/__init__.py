@@ -23,6 +23,7 @@ from interlock.journal.verify.index import check_index
 from interlock.journal.verify.report import Examination, Finding, Progress, Report
 from interlock.journal.verify.streams import check_streams
 from interlock.journal.verify.views import check_view
+from interlock.journal.views import table_of
 
 __all__ = ["Finding", "Progress", "Report", "named_artifacts", "verify"]
 
@@ -51,5 +52,5 @@ async def verify(
         await reading(partition, check_index(examination, partition))
         await reading(partition, check_folds(examination, partition, folds))
         for view in views:
-            await reading(partition, check_view(examination, partition, view))
+            await reading(f"{partition}/{table_of(view)}", check_view(examination, partition, view))
     return examination.report()

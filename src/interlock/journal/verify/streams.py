@@ -75,7 +75,8 @@ async def _check_stream(
 ) -> None:
     walk = StreamWalk(examination, stream, claimed)
     while True:
-        page = await examination.reading(stream, examination.store.events.read(stream, walk.seq, PAGE))
+        before = walk.seq
+        page = await examination.reading(stream, examination.store.events.read(stream, before, PAGE))
         if page is None:
             return
         believed = [recorded for event in page if (recorded := walk.take(event)) is not None]
@@ -87,6 +88,9 @@ async def _check_stream(
         await artifacts.check(believed)
         if len(page) < PAGE:
             break
+        if walk.seq <= before:
+            examination.found("feed_wrong", f"{stream}#{before}", "the events behind it are not in order")
+            return
     [now] = await examination.store.events.heads([stream])
     walk.finish(still=now == claimed)
 

@@ -21,12 +21,16 @@ from interlock.journal.streams import tenant_of
 from interlock.stores.activation import Activation
 from interlock.stores.sqlite.connection import Reader
 from interlock.stores.sqlite.owners import Owners
-from interlock.stores.sqlite.statements import ManyRows, Row, statements
+from interlock.stores.sqlite.rows import Missing, RowShape, check_ascending
+from interlock.stores.sqlite.statements import ManyRows, statements
+from interlock.stores.sqlite.transaction import ACTIVATION
 from interlock.stores.sqlite.writer import Writer
 
 _SQL = statements("activations")
 _FIND, _PUT = ManyRows(_SQL["activations_find"]), ManyRows(_SQL["activations_put"])
 _END = ManyRows(_SQL["claims_end"])
+_STREAM = RowShape("activation", str)
+_OWNER, _TIME = RowShape("activation", (str, Missing)), RowShape("activation", (int, Missing))
 
 
 class SqliteActivations:
@@ -51,10 +55,8 @@ class SqliteActivations:
                 _END.run(connection.execute, dead, 1)
             found: list[Activation] = []
             for kind in set(kinds):
-                rows: list[Row] = connection.execute(
-                    _SQL["activations_open"], (partition, kind, now_ms, limit)
-                ).fetchall()
-                found += [Activation(*row) for row in rows]
+                rows = connection.execute(_SQL["activations_open"], (partition, kind, now_ms, limit)).fetchall()
+                found += [Activation(*row) for row in ACTIVATION.checked(rows)]
             found.sort(key=lambda each: (each.open_ms or 0, each.stream))
             return _claim(connection, found[:limit], owner, now_ms + lease_ms)
 
@@ -107,32 +109,40 @@ class SqliteActivations:
 
     async def due(self, partition: str, kinds: Sequence[str], now_ms: int) -> int | None:
         """When the first can be claimed: at its due time, or when the claim on it ends."""
-        times = [self._reader.one(_SQL["activation_next"], (partition, kind)) for kind in kinds]
+        times = [self._reader.one(_SQL["activation_next"], _TIME, (partition, kind)) for kind in kinds]
         dead = self._dead(now_ms)
         abandoned = [(owner, partition, kind) for owner in dead for kind in kinds]
-        if any(self._reader.rows(_SQL["claims_of"], each) for each in abandoned):
+        if any(self._reader.rows(_SQL["claims_of"], _STREAM, each) for each in abandoned):
             times.append(now_ms)
         return min((time for time in times if time is not None), default=None)
 
     async def holder(self, stream: str, now_ms: int) -> Claim | None:
         """The living claim on a stream."""
-        rows = self._reader.many(_FIND, [stream])
+        rows = self._reader.many(_FIND, ACTIVATION, [stream])
         claim = Activation(*rows[0]).living(now_ms) if rows else None
         return claim if claim is not None and self._owners.is_alive(claim.owner) else None
 
     def _dead(self, now_ms: int) -> list[str]:
         """Owners that have died while their claims have not expired; costs one look for each owner."""
         dead: list[str] = []
-        owner = self._reader.one(_SQL["owner_after"], ("",))
+        owner = self._owner_after("")
         while owner is not None:
-            if not self._owners.is_alive(owner) and self._reader.rows(_SQL["claim_unexpired"], (owner, now_ms)):
+            held = () if self._owners.is_alive(owner) else (owner, now_ms)
+            if held and self._reader.rows(_SQL["claim_unexpired"], _STREAM, held):
                 dead.append(owner)
-            owner = self._reader.one(_SQL["owner_after"], (owner,))
+            owner = self._owner_after(owner)
         return dead
+
+    def _owner_after(self, owner: str) -> str | None:
+        found: str | None = self._reader.one(_SQL["owner_after"], _OWNER, (owner,))
+        if found is not None:
+            check_ascending("activation", [owner, found])
+        return found
 
 
 def _find(connection: apsw.Connection, streams: Sequence[str]) -> dict[str, Activation]:
-    return {row[0]: Activation(*row) for row in _FIND.select(connection.execute, streams)}
+    rows = ACTIVATION.checked(_FIND.select(connection.execute, streams))
+    return {row[0]: Activation(*row) for row in rows}
 
 
 def _put(connection: apsw.Connection, activations: Sequence[Activation]) -> None:

@@ -16,11 +16,14 @@ from interlock.journal.errors import ARTIFACT_CORRUPT, ARTIFACT_NOT_FOUND
 from interlock.journal.ports import Append, Blob
 from interlock.stores.files import ArtifactFiles, check_blobs, verified
 from interlock.stores.sqlite.connection import Reader
+from interlock.stores.sqlite.rows import Missing, RowShape, check_ascending
 from interlock.stores.sqlite.statements import ManyRows, statements
+from interlock.stores.sqlite.transaction import KNOWN_ARTIFACT
 from interlock.stores.sqlite.writer import Writer
 
 _SQL = statements("artifacts")
 _GET, _KNOWN = ManyRows(_SQL["artifacts_get"]), ManyRows(_SQL["artifacts_known"])
+_ID, _CONTENT = RowShape("artifact", str), RowShape("artifact", str, int, (bytes, Missing))
 _ON_LOOP_BYTES_MAX = 256 * 1024
 
 
@@ -63,7 +66,7 @@ class SqliteArtifacts:
 
     async def get(self, ids: Sequence[str]) -> list[bytes]:
         """The verified bytes of each."""
-        found = {row[0]: (row[1], row[2]) for row in self._reader.many(_GET, ids)}
+        found = {row[0]: (row[1], row[2]) for row in self._reader.many(_GET, _CONTENT, ids)}
         contents = []
         for identity in ids:
             if identity not in found:
@@ -78,9 +81,12 @@ class SqliteArtifacts:
 
     async def exists(self, ids: Sequence[str]) -> list[bool]:
         """Whether each is there; a file is only looked for."""
-        in_files = {row[0]: bool(row[2]) for row in self._reader.many(_KNOWN, ids)}
+        in_files = {row[0]: bool(row[2]) for row in self._reader.many(_KNOWN, KNOWN_ARTIFACT, ids)}
         return [identity in in_files and (not in_files[identity] or self._files.exists(identity)) for identity in ids]
 
     async def scan(self, after: str, limit: int) -> list[str]:
         """Ids after `after`, in order."""
-        return [identity for (identity,) in self._reader.rows(_SQL["artifacts_after"], (after, max(limit, 0)))]
+        found = self._reader.rows(_SQL["artifacts_after"], _ID, (after, max(limit, 0)))
+        ids: list[str] = [identity for (identity,) in found]
+        check_ascending("artifact", [after, *ids])
+        return ids

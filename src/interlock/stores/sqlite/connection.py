@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from interlock.journal.errors import (
     STORE_FOREIGN,
     STORE_UNWRITABLE,
 )
+from interlock.stores.sqlite.rows import RowShape
 from interlock.stores.sqlite.settings import SqliteSettings
 from interlock.stores.sqlite.statements import ManyRows, Row
 
@@ -46,28 +48,74 @@ def connect(path: Path, flags: int, settings: SqliteSettings) -> apsw.Connection
     try:
         flags |= apsw.SQLITE_OPEN_URI
         connection = apsw.Connection(_name(path, flags), flags, statementcachesize=_STATEMENTS_CACHED)
-        # A damaged log must survive being looked at: until it is checked, the last close deletes nothing.
-        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
-        connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
-        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_FKEY, 1)
-        connection.set_busy_timeout(settings.busy_timeout_ms)
-        connection.wal_autocheckpoint(0)
-        normal = settings.unsafe_synchronous_normal
-        connection.execute(f"PRAGMA synchronous={'NORMAL' if normal else 'FULL'}")
-        connection.execute(f"PRAGMA journal_size_limit={settings.checkpoint_wal_bytes}").fetchall()
-        connection.execute("PRAGMA cell_size_check=ON")
     except apsw.Error as fault:
+        raise translated(fault, path) from fault
+    try:
+        _configure(connection, settings)
+    except FAULTS as fault:
+        connection.close()  # its locks and files must not wait until somebody collects it
         raise translated(fault, path) from fault
     return connection
 
 
+def _configure(connection: apsw.Connection, settings: SqliteSettings) -> None:
+    # A damaged log must survive being looked at: until it is checked, the last close deletes nothing.
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+    connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_FKEY, 1)
+    connection.set_busy_timeout(settings.busy_timeout_ms)
+    connection.wal_autocheckpoint(0)
+    normal = settings.unsafe_synchronous_normal
+    connection.execute(f"PRAGMA synchronous={'NORMAL' if normal else 'FULL'}")
+    connection.execute(f"PRAGMA journal_size_limit={settings.checkpoint_wal_bytes}").fetchall()
+    connection.execute("PRAGMA cell_size_check=ON")
+
+
 def _name(path: Path, flags: int) -> str:
-    """The file as a URI; as immutable where not even the shared memory of readers can be written."""
+    """The file as a URI that tells SQLite what it may write beside it to read it.
+
+    Where nothing can be written, the log of a process that still writes, or was killed, is read with the index that
+    stands beside it; a file without a log cannot change.
+    """
     uri = path.absolute().as_uri()
-    log = Path(f"{path}-wal")
-    alone = flags & READ and not (log.exists() and log.stat().st_size)
-    return f"{uri}?immutable=1" if alone and not os.access(path.parent, os.W_OK) else uri
+    if not flags & READ or can_be_written(path):
+        return uri
+    log, indexed = log_bytes(path), _beside(path, "-shm").exists()
+    if log and not indexed:
+        raise STORE_UNWRITABLE.error(
+            f"{path.name} has commits in its log, and nothing can be written to read them: copy both to another folder"
+        )
+    return f"{uri}?immutable=1" if log is None or not indexed else f"{uri}?readonly_shm=1"
+
+
+def can_be_written(path: Path) -> bool:
+    """Whether a store that exists can be written, and its folder too."""
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+
+
+def log_bytes(path: Path) -> int | None:
+    """The size of the write-ahead log of a store; None without one."""
+    try:
+        return _beside(path, "-wal").stat().st_size
+    except FileNotFoundError:  # who closes it last takes it away
+        return None
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return Path(f"{path}{suffix}")
+
+
+def tidy(path: Path) -> None:
+    """Take away the empty log and its index, which SQLite leaves beside a file that was only read.
+
+    Closing a connection that could write does that, unless anybody else has the file open. A log with anything in it is
+    left as it is.
+    """
+    if log_bytes(path) != 0 or _beside(path, "-journal").exists() or not can_be_written(path):
+        return
+    with suppress(apsw.Error), closing(apsw.Connection(str(path), WRITE)) as connection:
+        connection.pragma("schema_version")  # SQLite has then opened the log
 
 
 def files_folder(path: Path) -> Path:
@@ -90,6 +138,10 @@ _WRITING = frozenset(
     }
 )
 """Faults of writing: what is stored is as it was."""
+
+
+FAULTS = (apsw.Error, UnicodeDecodeError)
+"""What reading a damaged database raises: damaged text is no longer UTF-8."""
 
 
 def translated(fault: apsw.Error | UnicodeDecodeError, path: Path) -> InterlockError:
@@ -116,6 +168,9 @@ def translated(fault: apsw.Error | UnicodeDecodeError, path: Path) -> InterlockE
             return STORE_CORRUPT.error(f"{name} does not answer as a store does: {type(fault).__name__}")
 
 
+_VERSION = RowShape("data_version", int)
+
+
 class Reader:
     """The one connection that reads on the loop's thread, one statement at a time."""
 
@@ -124,31 +179,34 @@ class Reader:
         self._connection = connection
         self._path = path
 
-    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
-        """All rows of one statement."""
+    def rows(self, sql: str, shape: RowShape, values: Sequence[Any] = ()) -> list[Row]:
+        """All rows of one statement, checked."""
         try:
             found: list[Row] = self._execute(sql, values).fetchall()
-        except (apsw.Error, UnicodeDecodeError) as fault:  # damaged text is no longer UTF-8
+        except FAULTS as fault:
             raise translated(fault, self._path) from fault
-        return found
+        return shape.checked(found)
 
-    def one(self, sql: str, values: Sequence[Any] = ()) -> Any:
+    def one(self, sql: str, shape: RowShape, values: Sequence[Any] = ()) -> Any:
         """The first value of the first row, None without one."""
-        rows = self.rows(sql, values)
+        rows = self.rows(sql, shape, values)
         return rows[0][0] if rows else None
 
-    def many(self, statement: ManyRows, keys: Sequence[Any], *, first: Sequence[Any] = ()) -> list[Row]:
-        """The rows found for many keys."""
+    def many(
+        self, statement: ManyRows, shape: RowShape, keys: Sequence[Any], *, first: Sequence[Any] = ()
+    ) -> list[Row]:
+        """The rows found for many keys, checked."""
         if not keys:
             return []
         try:
-            return statement.select(self._execute, keys, first=first)
-        except (apsw.Error, UnicodeDecodeError) as fault:  # damaged text is no longer UTF-8
+            found = statement.select(self._execute, keys, first=first)
+        except FAULTS as fault:
             raise translated(fault, self._path) from fault
+        return shape.checked(found)
 
     def changes_seen(self) -> int:
         """A number that differs once any connection but this one has committed."""
-        return int(self.one("PRAGMA data_version"))
+        return int(self.one("PRAGMA data_version", _VERSION))
 
     def close(self) -> None:
         """Close the connection."""

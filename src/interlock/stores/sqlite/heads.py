@@ -15,6 +15,7 @@ from itertools import islice
 
 import apsw
 
+from interlock.stores.sqlite.rows import Missing, RowShape
 from interlock.stores.sqlite.statements import ManyRows, statements
 
 PARTITION_SHIFT = 40
@@ -24,6 +25,9 @@ partitions.
 
 _SQL = statements("events")
 _FIND = ManyRows(_SQL["streams_find"])
+_FOUND = RowShape("stream", str, int, (str, Missing), int, bytes)
+PARTITION_LOST = ""
+"""The partition of a stream that stands in none: its row is gone, and the stream must not seem to be new."""
 
 
 @dataclass(slots=True)
@@ -80,8 +84,8 @@ class Heads:
         missing = [stream for stream in streams if stream not in self.streams]
         if not missing:
             return
-        for stream, no, partition, seq, digest in _FIND.select(self._connection.execute, missing):
-            self.streams[stream] = KnownStream(no, partition, seq, digest.hex())
+        for stream, no, partition, seq, digest in _FOUND.checked(_FIND.select(self._connection.execute, missing)):
+            self.streams[stream] = KnownStream(no, partition or PARTITION_LOST, seq, digest.hex())
         for stream in missing:
             if stream not in self.streams:
                 self.streams[stream] = KnownStream(0, "", 0, "")

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from interlock.stores.sqlite.connection import Reader
+from interlock.stores.sqlite.rows import Missing, RowShape, check_ascending
 from interlock.stores.sqlite.statements import ManyRows, statements
 
 _SQL = statements("index")
 _GET = ManyRows(_SQL["index_get"])
+_ROW, _NAME = RowShape("index_row", str, bytes), RowShape("index_row", (str, Missing))
 _ABOVE_ALL_TEXT = b""
 """SQLite orders every BLOB behind every TEXT."""
 
@@ -24,22 +26,27 @@ class SqliteIndex:
 
     async def get(self, partition: str, index: str, keys: Sequence[str]) -> list[bytes | None]:
         """The value at each key."""
-        found: dict[str, bytes] = dict(self._reader.many(_GET, keys, first=(partition, index)))
+        found: dict[str, bytes] = dict(self._reader.many(_GET, _ROW, keys, first=(partition, index)))
         return [found.get(key) for key in keys]
 
     async def scan(self, partition: str, index: str, prefix: str, after: str, limit: int) -> list[tuple[str, bytes]]:
         """Rows under `prefix` after `after`, in key order."""
         values = (partition, index, prefix, after, _behind(prefix), max(limit, 0))
-        return [(key, value) for key, value in self._reader.rows(_SQL["index_scan"], values)]
+        rows: list[tuple[str, bytes]] = [
+            (key, value) for key, value in self._reader.rows(_SQL["index_scan"], _ROW, values)
+        ]
+        check_ascending("index_row", [after, *(key for key, _ in rows)])
+        return rows
 
     async def names(self, partition: str) -> list[str]:
         """Every index that has a row in the partition, in order."""
         names: list[str] = []
         while True:
-            name = self._reader.one(_SQL["index_name_after"], (partition, names[-1] if names else ""))
+            name = self._reader.one(_SQL["index_name_after"], _NAME, (partition, names[-1] if names else ""))
             if name is None:
                 return names
             names.append(name)
+            check_ascending("index_row", names[-2:])
 
 
 def _behind(prefix: str) -> str | bytes:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 from interlock.base.errors import InterlockError
 from interlock.journal.errors import EVENT_CORRUPT, FEED_HOLE
@@ -24,7 +23,8 @@ from interlock.stores.shape import checked_partition
 from interlock.stores.sqlite.artifacts import SqliteArtifacts
 from interlock.stores.sqlite.connection import Reader
 from interlock.stores.sqlite.heads import PARTITION_SHIFT
-from interlock.stores.sqlite.statements import ManyRows, statements
+from interlock.stores.sqlite.rows import Missing, RowShape, check_ascending
+from interlock.stores.sqlite.statements import ManyRows, Row, statements
 from interlock.stores.sqlite.transaction import Outcome
 from interlock.stores.sqlite.writer import Writer
 
@@ -34,6 +34,20 @@ SLICE_EVENTS = 250
 _SQL = statements("events")
 _HEADS = ManyRows(_SQL["heads"])
 _POSITION_MASK = (1 << PARTITION_SHIFT) - 1
+
+
+def _damaged(row: Row) -> InterlockError:
+    position = row[-1] & _POSITION_MASK
+    return EVENT_CORRUPT.error(f"a row of the event at {position} is damaged", position=position)
+
+
+_DATA = (bytes, Missing)
+_EVENT = RowShape("event", int, bytes, bytes, _DATA, bytes, int, fault=_damaged)
+_FEED_EVENT = RowShape("event", str, int, bytes, bytes, _DATA, bytes, int, fault=_damaged)
+_PLACE = RowShape("event", int)
+_HEAD = RowShape("stream", str, int, bytes)
+_STREAM_NO = RowShape("stream", int)
+_PARTITION, _PARTITION_NO = RowShape("partition", str), RowShape("partition", int)
 
 
 class SqliteEventLog:
@@ -63,19 +77,19 @@ class SqliteEventLog:
 
     async def heads(self, streams: Sequence[str]) -> list[Head]:
         """The head of each."""
-        found = {row[0]: Head(row[1], row[2].hex()) for row in self._reader.many(_HEADS, streams)}
+        found = {row[0]: Head(row[1], row[2].hex()) for row in self._reader.many(_HEADS, _HEAD, streams)}
         return [found.get(stream, EMPTY) for stream in streams]
 
     async def read(self, stream: str, after_seq: int, limit: int) -> list[StoredEvent]:
         """Events of a stream after `after_seq`."""
-        no = self._reader.one(_SQL["stream_find"], (stream,))
+        no = self._reader.one(_SQL["stream_find"], _STREAM_NO, (stream,))
         events: list[StoredEvent] = []
         while no is not None and len(events) < limit:
             wanted = min(SLICE_EVENTS, limit - len(events))
             after = events[-1].seq if events else after_seq
-            rows = self._reader.rows(_SQL["stream_events"], (no, after, wanted))
+            rows = self._reader.rows(_SQL["stream_events"], _EVENT, (no, after, wanted))
             events += [
-                _event(stream, seq, digest, envelope, data, salt, place)
+                StoredEvent(stream, seq, digest.hex(), envelope, data, salt, place & _POSITION_MASK)
                 for seq, digest, envelope, data, salt, place in rows
             ]
             if len(rows) < wanted:
@@ -101,18 +115,18 @@ class SqliteEventLog:
         if no is None:
             return []
         first = no << PARTITION_SHIFT
-        rows = self._reader.rows(_SQL["feed"], (first + after, first + (1 << PARTITION_SHIFT), limit))
+        rows = self._reader.rows(_SQL["feed"], _FEED_EVENT, (first + after, first + (1 << PARTITION_SHIFT), limit))
         if rows and rows[-1][6] != first + after + len(rows):
             raise FEED_HOLE.error(f"the feed of {partition} misses a position after {after}", position=after)
         return [
-            _event(stream, seq, digest, envelope, data, salt, place)
+            StoredEvent(stream, seq, digest.hex(), envelope, data, salt, place & _POSITION_MASK)
             for stream, seq, digest, envelope, data, salt, place in rows
         ]
 
     def _partition_no(self, partition: str) -> int | None:
         no = self._partition_nos.get(partition)
         if no is None:
-            no = self._reader.one(_SQL["partition_find"], (partition,))
+            no = self._reader.one(_SQL["partition_find"], _PARTITION_NO, (partition,))
             if no is not None:
                 self._partition_nos[partition] = no
         return no
@@ -123,17 +137,18 @@ class SqliteEventLog:
         if no is None:
             return 0
         first = no << PARTITION_SHIFT
-        place = self._reader.one(_SQL["place_last"], (first, first + (1 << PARTITION_SHIFT)))
+        place = self._reader.one(_SQL["place_last"], _PLACE, (first, first + (1 << PARTITION_SHIFT)))
         return 0 if place is None else int(place) - first
 
     async def streams(self, partition: str, after: str, limit: int) -> list[tuple[str, Head]]:
         """Streams of a partition after `after`, in the order of their ids, with their heads."""
-        rows = self._reader.rows(_SQL["streams_after"], (partition, after, max(limit, 0)))
+        rows = self._reader.rows(_SQL["streams_after"], _HEAD, (partition, after, max(limit, 0)))
+        check_ascending("stream", [after, *(row[0] for row in rows)])
         return [(stream, Head(seq, digest.hex())) for stream, seq, digest in rows]
 
     async def partitions(self) -> list[str]:
         """Every partition that has an event, in order."""
-        return [partition for (partition,) in self._reader.rows(_SQL["partitions"])]
+        return [partition for (partition,) in self._reader.rows(_SQL["partitions"], _PARTITION)]
 
 
 def _bytes_of(append: Append) -> int:
@@ -143,13 +158,3 @@ def _bytes_of(append: Append) -> int:
         for event in each.events:
             size += len(event.envelope) + len(event.data or b"")
     return size
-
-
-def _event(stream: str, seq: int, digest: Any, envelope: Any, data: Any, salt: Any, place: int) -> StoredEvent:
-    """A row as an event; a damaged row can hold values of other types than were written."""
-    kinds = (type(stream), type(seq), type(digest), type(envelope), type(salt))
-    if kinds != (str, int, bytes, bytes, bytes) or (data is not None and type(data) is not bytes):
-        raise EVENT_CORRUPT.error(
-            f"a row of the event at {place & _POSITION_MASK} is damaged", position=place & _POSITION_MASK
-        )
-    return StoredEvent(stream, seq, digest.hex(), envelope, data, salt, place & _POSITION_MASK)

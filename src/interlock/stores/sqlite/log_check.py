@@ -19,6 +19,7 @@ from pathlib import Path
 import apsw
 
 from interlock.journal.errors import STORE_CORRUPT
+from interlock.stores.sqlite.connection import log_bytes
 
 _HEADER = struct.Struct(">8I")
 _FRAME = struct.Struct(">6I")
@@ -60,15 +61,43 @@ def check_log(path: Path, connection: apsw.Connection) -> None:
 
 def _sound_frames(path: Path, connection: apsw.Connection) -> int | None:
     """How many frames of the log SQLite uses though commits stand behind them; None if the log is whole."""
-    log = Path(f"{path}-wal")
-    if not log.exists() or log.stat().st_size <= _HEADER.size:
+    if (log_bytes(path) or 0) <= _HEADER.size:
         return None
     connection.pragma("schema_version")  # SQLite has then read the log
+    log, page_bytes = Path(f"{path}-wal"), int(connection.pragma("page_size"))
     try:
-        used = max(connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)[0], 0)
+        used = _used(log, connection, page_bytes)
+        return used if used is not None and _commits_behind(log, used, page_bytes) else None
+    except FileNotFoundError:
+        return None  # who had it open until now has copied it whole and taken it away
+
+
+def _used(log: Path, connection: apsw.Connection, page_bytes: int) -> int | None:
+    """How many frames SQLite takes from the log; None while a writer is at work."""
+    try:
+        return max(connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)[0], 0)
     except apsw.BusyError:
-        return None  # a writer is at work
-    return used if _commits_behind(log, used, int(connection.pragma("page_size"))) else None
+        return None
+    except apsw.ReadOnlyError:
+        return _counted(log, page_bytes)  # SQLite tells it only to who may write
+
+
+def _counted(log: Path, page_bytes: int) -> int:
+    """The same, counted as SQLite counts: up to the last commit before the first frame that is not sound."""
+    with log.open("rb") as file:
+        raw = file.read(_HEADER.size)
+        header = _header(raw, page_bytes)
+        if header.salts is None:
+            return 0
+        before = _Frame(b"", commit=False, salts=header.salts, checksum=_HEADER.unpack(raw)[6:], page=b"")
+        used = seen = 0
+        while len(raw := file.read(_FRAME.size + page_bytes)) == _FRAME.size + page_bytes:
+            frame = _frame(raw)
+            if not _continues(frame, before, header.orders[0]):
+                break
+            before, seen = frame, seen + 1
+            used = seen if frame.commit else used
+    return used
 
 
 def _commits_behind(log: Path, used: int, page_bytes: int) -> bool:

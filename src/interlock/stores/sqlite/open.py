@@ -10,14 +10,16 @@ is whole; whatever was opened is closed again when opening fails.
 from __future__ import annotations
 
 import asyncio
-import os
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import apsw
 
 from interlock.base.clock import Clock, Entropy, SystemClock, SystemEntropy
-from interlock.journal.errors import STORE_FOREIGN, STORE_NOT_FOUND, STORE_UNWRITABLE
+from interlock.journal.errors import STORE_CORRUPT, STORE_FOREIGN, STORE_NOT_FOUND, STORE_UNWRITABLE
 from interlock.journal.ports import (
     Activations,
     Artifacts,
@@ -34,12 +36,16 @@ from interlock.stores.sqlite.activations import SqliteActivations
 from interlock.stores.sqlite.artifacts import SqliteArtifacts
 from interlock.stores.sqlite.connection import (
     CREATE,
+    FAULTS,
     READ,
     WRITE,
     Reader,
+    can_be_written,
     connect,
     files_folder,
+    log_bytes,
     owners_folder,
+    tidy,
     translated,
 )
 from interlock.stores.sqlite.doorbell import SqliteDoorbell
@@ -55,6 +61,7 @@ from interlock.stores.sqlite.views import SqliteViewStore
 from interlock.stores.sqlite.writer import Writer
 
 DEFAULTS = SqliteSettings()
+_PAUSE_SECONDS = 0.002
 
 
 class SqliteStore:
@@ -81,9 +88,6 @@ class SqliteStore:
         inline_max = settings.artifact_inline_bytes_max
         transactions = Transactions(writing, settings.heads_cached_max, inline_max, faults)
         self._writer = Writer(transactions, settings, path, self._committed)
-        if read_only:
-            why = f"{path.name} can only be read: copy the store to a folder that can be written"
-            self._writer.end(STORE_UNWRITABLE.error(why))
         self._checkpoints = Checkpoints(path, settings, writing, self._writer.interlude)
         files = ArtifactFiles(files_folder(path), faults)
         artifacts = SqliteArtifacts(self._reader, self._writer, files, inline_max)
@@ -91,10 +95,19 @@ class SqliteStore:
         self.artifacts: Artifacts = artifacts
         self.index: Index = SqliteIndex(self._reader)
         self.views: ViewStore = SqliteViewStore(self._reader, self._writer)
+        self._read_only = read_only
+        if read_only:
+            self._only_read()
         self.activations: Activations = SqliteActivations(self._reader, self._writer, owners)
         self.timers: Timers = SqliteTimers(self._reader)
         self.doorbell: Doorbell = self._bell
         self._closing: asyncio.Future[None] | None = None
+
+    def _only_read(self) -> None:
+        from interlock.stores.sqlite.views_beside import ViewsBeside
+
+        self._writer.end(STORE_UNWRITABLE.error(_only_read(self.path)))
+        self.views = ViewsBeside(self.views)
 
     def _committed(self) -> None:
         self._bell.ring()
@@ -103,7 +116,6 @@ class SqliteStore:
     def statistics(self) -> StoreStatistics:
         """Figures of the writer since it opened, and the size of the write-ahead log."""
         figures = self._writer.figures
-        log = Path(f"{self.path}-wal")
         return StoreStatistics(
             self._writer.queued,
             figures.commits,
@@ -111,7 +123,7 @@ class SqliteStore:
             figures.events,
             figures.conflicts,
             figures.refused,
-            log.stat().st_size if log.exists() else 0,
+            log_bytes(self.path) or 0,
         )
 
     async def close(self) -> None:
@@ -127,6 +139,8 @@ class SqliteStore:
         # The last connection to close moves the log into the database.
         self._writing.close()
         self._owners.close()
+        if self._read_only:
+            tidy(self.path)
         self._closing.set_result(None)
 
 
@@ -152,13 +166,20 @@ async def open_sqlite(
     """
     path = Path(path)
     _check_path(path, create=create and not read_only)
-    read_only = read_only or not (create or _can_be_written(path))
+    read_only = read_only or not (create or can_be_written(path))
     entropy = entropy or SystemEntropy()
+    if not read_only and path.exists() and not can_be_written(path):
+        raise STORE_UNWRITABLE.error(_only_read(path))
     with ExitStack() as opened:
         try:
+            if read_only:
+                opened.callback(tidy, path)
             first = connect(path, READ if read_only else CREATE if create else WRITE, settings)
             opened.callback(first.close)
-            _recognise(path, first, clock or SystemClock(), entropy, create=create, read_only=read_only)
+            recognise = partial(
+                _recognise, path, first, clock or SystemClock(), entropy, create=create, read_only=read_only
+            )
+            _patiently(recognise, settings.busy_timeout_ms)
             second = connect(path, READ, settings)
             opened.callback(second.close)
             for connection in (first, second):
@@ -166,7 +187,7 @@ async def open_sqlite(
             owners = Owners(owners_folder(path), entropy, lock=not read_only)
             opened.callback(owners.close)
             store = SqliteStore(path, (first, second), owners, settings, faults, read_only=read_only)
-        except apsw.Error as fault:
+        except FAULTS as fault:
             raise translated(fault, path) from fault
         except OSError as fault:
             raise STORE_UNWRITABLE.error(f"nothing can be written beside {path.name}") from fault
@@ -183,8 +204,24 @@ def _check_path(path: Path, *, create: bool) -> None:
         raise STORE_UNWRITABLE.error(f"the folder {path.absolute().parent} does not exist")
 
 
-def _can_be_written(path: Path) -> bool:
-    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+def _only_read(path: Path) -> str:
+    return f"{path.name} can only be read: copy the store to a folder that can be written"
+
+
+def _patiently(work: Callable[[], None], wait_ms: int) -> None:
+    """Do `work` again while another process is in the way, for `wait_ms`.
+
+    Processes that make one store at the same instant can each keep the other from going on. SQLite then gives up at
+    once, without waiting, because waiting alone would never end.
+    """
+    until = time.monotonic() + wait_ms / 1000
+    while True:
+        try:
+            return work()
+        except (apsw.BusyError, apsw.LockedError):
+            if time.monotonic() >= until:
+                raise
+        time.sleep(_PAUSE_SECONDS)
 
 
 def _recognise(
@@ -199,3 +236,5 @@ def _recognise(
             raise STORE_UNWRITABLE.error(f"{path.name} is of an older version: open it once to write")
     else:
         schema.prepare(connection, clock, entropy, create=create)
+    if not schema.store_id(connection):
+        raise STORE_CORRUPT.error(f"{path.name} does not say which store it is")

@@ -61,14 +61,16 @@ def is_new(connection: apsw.Connection) -> bool:
         return False
     if application == 0 and connection.execute(_SQL["object_count"]).get == 0:
         return True
+    if application == 0 and connection.pragma("application_id") == APPLICATION_ID:
+        return False  # another process has made it between the two looks
     raise STORE_FOREIGN.error("the database belongs to another application")
 
 
 def prepare(connection: apsw.Connection, clock: Clock, entropy: Entropy, *, create: bool) -> None:
     """Make a new store, or bring an existing one to this version; cheap when there is nothing to do.
 
-    Raises: `store_not_found` (an empty file and not `create`), `store_foreign`, and what `pending` raises. A
-    transaction that fails is left open: the caller closes the connection.
+    Raises: `store_not_found` (an empty file and not `create`), `store_foreign`, and what `pending` raises;
+    nothing of it is then done.
     """
     if is_new(connection):
         if not create:
@@ -79,8 +81,13 @@ def prepare(connection: apsw.Connection, clock: Clock, entropy: Entropy, *, crea
     elif not pending(connection):
         return
     connection.execute("BEGIN EXCLUSIVE")
-    _migrate(connection, clock, entropy)
-    connection.execute("COMMIT")
+    try:
+        _migrate(connection, clock, entropy)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _migrate(connection: apsw.Connection, clock: Clock, entropy: Entropy) -> None:

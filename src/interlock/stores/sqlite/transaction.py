@@ -20,10 +20,11 @@ import apsw
 
 from interlock.base.errors import InterlockError
 from interlock.base.events import ClearTimer, IndexRow, SetTimer
-from interlock.journal.errors import ARTIFACT_CORRUPT, HEAD_MOVED, INDEX_KEY_TAKEN, PARTITION_MIXED
+from interlock.journal.errors import ARTIFACT_CORRUPT, HEAD_MOVED, INDEX_KEY_TAKEN, PARTITION_MIXED, STORE_CORRUPT
 from interlock.journal.ports import Append, Appended, Blob
 from interlock.stores.activation import Activation, changed, streams_of
-from interlock.stores.sqlite.heads import PARTITION_SHIFT, Heads, KnownStream
+from interlock.stores.sqlite.heads import PARTITION_LOST, PARTITION_SHIFT, Heads, KnownStream
+from interlock.stores.sqlite.rows import Missing, RowShape
 from interlock.stores.sqlite.statements import ManyRows, statements
 
 Outcome: TypeAlias = Appended | InterlockError
@@ -46,6 +47,9 @@ _DROP_ACTIVATIONS = ManyRows(_ACTIVATIONS["activations_drop"])
 _PUT_TIMERS, _DROP_TIMERS = ManyRows(_TIMERS["timers_put"]), ManyRows(_TIMERS["timers_drop"])
 
 
+KNOWN_ARTIFACT = RowShape("artifact", str, int, int)
+ACTIVATION = RowShape("activation", str, str, str, (int, Missing), int, (str, Missing), (int, Missing))
+_TAKEN_KEY = RowShape("index_row", str, str)
 _stream_of = attrgetter("stream")
 
 
@@ -113,12 +117,13 @@ class Transactions:
         self._heads.load([each.stream for append in appends for each in append.streams])
         if any(append.blobs for append in appends):
             ids = {blob.id for append in appends for blob in append.blobs}
-            changes.stored_bytes = {row[0]: row[1] for row in _KNOWN_ARTIFACTS.select(self._execute, list(ids))}
+            known = KNOWN_ARTIFACT.checked(_KNOWN_ARTIFACTS.select(self._execute, list(ids)))
+            changes.stored_bytes = {row[0]: row[1] for row in known}
         if any(append.rows for append in appends):
             self._load_fresh(appends, changes)
             streams = list(dict.fromkeys(chain.from_iterable(streams_of(append.rows) for append in appends)))
             if streams:
-                found = _FIND_ACTIVATIONS.select(self._execute, streams)
+                found = ACTIVATION.checked(_FIND_ACTIVATIONS.select(self._execute, streams))
                 changes.activations = {values[0]: Activation(*values) for values in found}
 
     def _load_fresh(self, appends: Sequence[Append], changes: Changes) -> None:
@@ -129,7 +134,7 @@ class Transactions:
             if keys:
                 fresh.setdefault(self._heads.partition(append.streams[0].partition).no, []).extend(keys)
         for no, keys in fresh.items():
-            found = _TAKEN.select(self._execute, keys, first=(no,), width=2)
+            found = _TAKEN_KEY.checked(_TAKEN.select(self._execute, keys, first=(no,), width=2))
             changes.taken.update((no, index, key) for index, key in found)
 
     def _accept(self, append: Append, changes: Changes) -> Outcome:
@@ -141,7 +146,7 @@ class Transactions:
         for each in append.streams:
             known = self._heads.streams[each.stream]
             if known.no and known.partition != partition:
-                return PARTITION_MIXED.error(f"stream {each.stream} is of another partition", stream=each.stream)
+                return _of_another_partition(known, each.stream)
             if known.seq != each.expected.seq or known.digest != each.expected.digest:
                 return HEAD_MOVED.error(f"the head of {each.stream} is not the expected one", stream=each.stream)
         if append.blobs or append.rows:
@@ -265,6 +270,12 @@ class Transactions:
             _PUT_TIMERS.run(self._execute, puts, 5)
         if drops:
             _DROP_TIMERS.run(self._execute, drops, 2)
+
+
+def _of_another_partition(known: KnownStream, stream: str) -> InterlockError:
+    if known.partition == PARTITION_LOST:
+        return STORE_CORRUPT.error(f"the partition of {stream} is lost", stream=stream)
+    return PARTITION_MIXED.error(f"stream {stream} is of another partition", stream=stream)
 
 
 def _stands(place: IndexPlace, staged: dict[IndexPlace, bytes | None], changes: Changes) -> bool:

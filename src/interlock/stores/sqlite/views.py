@@ -17,6 +17,7 @@ import msgspec
 
 from interlock.journal.ports import ViewRow
 from interlock.stores.sqlite.connection import Reader
+from interlock.stores.sqlite.rows import RowShape, check_ascending, damaged_row
 from interlock.stores.sqlite.statements import EACH, ManyRows, statements
 from interlock.stores.sqlite.writer import Writer
 
@@ -27,7 +28,10 @@ _PUT_TERMS, _DROP_TERMS = ManyRows(_SQL["view_terms_put"]), ManyRows(_SQL["view_
 _SWEEP_ROWS = 500
 _ORDER_MAX = 2**63 - 1
 _ABOVE_ALL_TEXT = b""
-_terms_of = msgspec.json.Decoder(dict[str, str]).decode
+_VIEW = RowShape("view", int, int)
+_DOCUMENT, _LISTED = RowShape("view_row", str, bytes), RowShape("view_row", int, str, bytes)
+_TERMS = RowShape("view_row", str, int, str)
+_decode_terms = msgspec.json.Decoder(dict[str, str]).decode
 
 
 class SqliteViewStore:
@@ -41,7 +45,7 @@ class SqliteViewStore:
         """Write rows and move the position, if the view stands at `before`."""
 
         def task(connection: apsw.Connection) -> bool:
-            found = connection.execute(_SQL["view_find"], (partition, view)).fetchall()
+            found = _VIEW.checked(connection.execute(_SQL["view_find"], (partition, view)).fetchall())
             no, stands = found[0] if found else (None, 0)
             if stands != before:
                 return False
@@ -56,38 +60,40 @@ class SqliteViewStore:
 
     async def position(self, partition: str, view: str) -> int:
         """The position that the view has seen."""
-        found = self._reader.rows(_SQL["view_find"], (partition, view))
+        found = self._reader.rows(_SQL["view_find"], _VIEW, (partition, view))
         return int(found[0][1]) if found else 0
 
     async def rows(self, partition: str, view: str, keys: Sequence[str]) -> list[bytes | None]:
         """The document at each key."""
-        found: dict[str, bytes] = dict(self._reader.many(_DOCUMENTS, keys, first=(partition, view)))
+        found: dict[str, bytes] = dict(self._reader.many(_DOCUMENTS, _DOCUMENT, keys, first=(partition, view)))
         return [found.get(key) for key in keys]
 
     async def query(
         self, partition: str, view: str, terms: Mapping[str, str], before: tuple[int, str] | None, limit: int
     ) -> list[tuple[int, str, bytes]]:
         """Rows with all `terms`, newest first, below `before`."""
-        found = self._reader.rows(_SQL["view_find"], (partition, view))
+        found = self._reader.rows(_SQL["view_find"], _VIEW, (partition, view))
         if not found:
             return []
         below: tuple[int, str | bytes] = before or (_ORDER_MAX, _ABOVE_ALL_TEXT)
         limit = max(limit, 0)
         if not terms:
-            rows = self._reader.rows(_SQL["view_list"], (found[0][0], *below, limit))
+            rows = self._reader.rows(_SQL["view_list"], _LISTED, (found[0][0], *below, limit))
         else:
             first, *others = terms.items()
             sql, condition, end = _SQL["view_list_by_term"].split(EACH)
             sql += condition * len(others) + end
             values = [value for other in others for value in other]
-            rows = self._reader.rows(sql, (found[0][0], *first, *below, *values, limit))
+            rows = self._reader.rows(sql, _LISTED, (found[0][0], *first, *below, *values, limit))
+        places = [(ordinal, key) for ordinal, key, _ in reversed(rows)]
+        check_ascending("view_row", places if before is None else [*places, before])
         return [(ordinal, key, document) for ordinal, key, document in rows]
 
     async def drop(self, partition: str, view: str) -> None:
         """Forget the view and its position."""
 
         def forget(connection: apsw.Connection) -> int | None:
-            found = connection.execute(_SQL["view_find"], (partition, view)).fetchall()
+            found = _VIEW.checked(connection.execute(_SQL["view_find"], (partition, view)).fetchall())
             if not found:
                 return None
             connection.execute(_SQL["view_drop"], (found[0][0],))
@@ -99,13 +105,20 @@ class SqliteViewStore:
                 pass
 
 
+def _terms_of(terms: str) -> dict[str, str]:
+    try:
+        return _decode_terms(terms)
+    except msgspec.MsgspecError:
+        raise damaged_row("view_row") from None
+
+
 def _write(connection: apsw.Connection, view: int, rows: Mapping[str, ViewRow]) -> None:
     """Put and take away rows, and only those terms that changed."""
     if not rows:
         return
     execute = connection.execute
     old: dict[str, set[tuple[Any, ...]]] = {}
-    for key, ordinal, terms in _FIND_ROWS.select(execute, list(rows), first=(view,)):
+    for key, ordinal, terms in _TERMS.checked(_FIND_ROWS.select(execute, list(rows), first=(view,))):
         old[key] = {(view, name, value, ordinal, key) for name, value in _terms_of(terms).items()}
     puts: list[Any] = []
     drops: list[Any] = []

@@ -234,7 +234,7 @@ class Writer:
     def _meaning(self, fault: Exception) -> Exception:
         """What a failed transaction means for those who wait; ends the writer where nobody can know."""
         sound = not self._transactions.connection.in_transaction
-        if isinstance(fault, apsw.BusyError):
+        if isinstance(fault, apsw.BusyError) or (isinstance(fault, apsw.ReadOnlyError) and sound):
             return translated(fault, self._path)
         if isinstance(fault, apsw.FullError) and sound:
             return DISK_FULL.error(f"the disk of {self._path.name} is full")

@@ -28,6 +28,7 @@ from interlock.base.errors import Category, ErrorCode, InterlockError
 from interlock.engine.io.transports.port import TransportContext
 from interlock.engine.io.transports.process import Ended, Program, run_program
 from interlock.engine.io.transports.requests import SecretsOfCall, SecretSource, SecretText, read_request
+from interlock.engine.io.transports.warden import Warden
 
 EXEC_REQUEST_INVALID = ErrorCode(
     "exec_request_invalid",
@@ -155,6 +156,7 @@ class ExecTransport:
     def __init__(self, settings: ExecSettings, secrets: SecretSource) -> None:
         self._settings = settings
         self._secrets = secrets
+        self._warden = Warden()
 
     def effectful(self, request: Json) -> bool:
         """Always: what a program does is not seen in its request."""
@@ -168,7 +170,7 @@ class ExecTransport:
         secrets = SecretsOfCall(self._secrets, context)
         program = self._program(order, real_path, context, secrets)
         try:
-            ended = await run_program(program)
+            ended = await run_program(program, self._warden)
         except OSError as fault:
             raise EXEC_SPAWN_FAILED.error(
                 f"{real_path} cannot be started", path=real_path, reason=errno.errorcode.get(fault.errno or 0)
@@ -178,7 +180,8 @@ class ExecTransport:
         return _answer(order, real_path, ended)
 
     async def close(self) -> None:
-        """Nothing is held between calls."""
+        """End the warden of the programs."""
+        await self._warden.close()
 
     def _allowed_program(self, path: str, context: TransportContext) -> str:
         """The real path of the program, which this plan may run."""

@@ -7,9 +7,9 @@ does.
 
 Rules: output is complete at the end of its pipe, so a descendant that holds a pipe open is waited for,
 until the deadline. Whatever the end (success, deadline, cancellation) the whole process group is killed,
-every descriptor is closed and the child is reaped; nothing waits longer than a second for that. The leader
-is reaped last, so that its process id cannot be given to another before the group is killed. Needs Linux
-5.3 (`pidfd_open`).
+every descriptor is closed and the child is reaped; nothing waits longer than a second for that. Should
+this process be killed before, its warden kills the group. The leader is reaped last, so that its process id
+cannot be given to another before the group is killed. Needs Linux 5.3 (`pidfd_open`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, Final
+
+from interlock.engine.io.transports.warden import Warden
 
 _CHUNK_BYTES: Final = 64 * 1024
 _REAP_SECONDS_MAX: Final = 1.0
@@ -69,12 +71,13 @@ class Ended:
     stdin_unread: bool
 
 
-async def run_program(program: Program) -> Ended:
+async def run_program(program: Program, warden: Warden) -> Ended:
     """Run a program to its end or to its deadline; needs an event loop that watches descriptors.
 
-    Raises: `OSError` when it cannot be started.
+    `warden` kills it should this process end before. Raises: `OSError` when it cannot be started.
     """
-    child = _Child(program)
+    warden.start()
+    child = _Child(program, warden)
     on_time = True
     try:
         async with asyncio.timeout(program.timeout_ms / 1000):
@@ -165,22 +168,37 @@ class _Feed(_Watched):
             self.close()
 
 
+def _started(program: Program, stdin: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - the caller has decided that this program may run
+        [argument.encode() for argument in program.arguments],
+        executable=program.executable.encode(),
+        env={name.encode(): value.encode() for name, value in program.environment.items()},
+        cwd=None if program.directory is None else program.directory.encode(),
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        start_new_session=True,
+    )
+
+
 class _Child:
     """A started process, and what must come to its end: its exit, its outputs, its input."""
 
-    def __init__(self, program: Program) -> None:
-        self._process = subprocess.Popen(  # noqa: S603 - the caller has decided that this program may run
-            [argument.encode() for argument in program.arguments],
-            executable=program.executable.encode(),
-            env={name.encode(): value.encode() for name, value in program.environment.items()},
-            cwd=None if program.directory is None else program.directory.encode(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            start_new_session=True,
-        )
-        pipes = [pipe for pipe in (self._process.stdin, self._process.stdout, self._process.stderr) if pipe]
+    def __init__(self, program: Program, warden: Warden) -> None:
+        self._warden = warden
+        theirs, ours = os.pipe()
+        try:
+            with warden.starting(theirs):
+                self._process = _started(program, theirs)
+                warden.watch(self._process.pid)
+        except BaseException:
+            os.close(ours)
+            raise
+        finally:
+            os.close(theirs)
+        outputs = [pipe for pipe in (self._process.stdout, self._process.stderr) if pipe]
+        pipes = [os.fdopen(ours, "wb", buffering=0), *outputs]
         try:
             self._exit = _Exit(self._process.pid)
             self.stdin = _Feed(pipes[0], program.stdin)
@@ -188,6 +206,7 @@ class _Child:
             self.stderr = _Drain(pipes[2], program.output_bytes_max)
         except BaseException:
             self._kill()
+            warden.release(self._process.pid)
             self._process.wait()
             for pipe in pipes:
                 pipe.close()
@@ -215,6 +234,7 @@ class _Child:
                 async with asyncio.timeout(_REAP_SECONDS_MAX):
                     await self._exit.ended.wait()
         finally:
+            self._warden.release(self._process.pid)
             self._process.poll()
             self._close()
 

@@ -2,7 +2,7 @@
 
 -- name: streams_find
 SELECT s.id, s.no, p.id, s.seq, s.digest
-FROM stream AS s JOIN partition AS p ON p.no = s.partition
+FROM stream AS s LEFT JOIN partition AS p ON p.no = s.partition
 WHERE s.id IN (/*each*/?/*each*/)
 
 -- name: stream_last

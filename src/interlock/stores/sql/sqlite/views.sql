@@ -39,7 +39,7 @@ WHERE view = ? AND (ordinal, key) < (?, ?)
 ORDER BY ordinal DESC, key DESC LIMIT ?
 
 -- name: view_list_by_term
-SELECT r.ordinal, r.key, r.document
+SELECT t.ordinal, t.key, r.document
 FROM view_term AS t JOIN view_row AS r ON r.view = t.view AND r.key = t.key
 WHERE t.view = ? AND t.name = ? AND t.value = ? AND (t.ordinal, t.key) < (?, ?)
 /*each*/AND EXISTS (

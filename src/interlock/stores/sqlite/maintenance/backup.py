@@ -94,7 +94,7 @@ def _publish(beside: Path, target: Path) -> None:
 
 def _copy_database(path: Path, beside: Path) -> list[str]:
     """Copy one moment of the database into a new, durable file; return the artifacts that it has in files."""
-    with closing(open_existing(path)) as source, closing(apsw.Connection(str(beside), CREATE)) as copy:
+    with open_existing(path) as source, closing(apsw.Connection(str(beside), CREATE)) as copy:
         with copy.backup("main", source, "main") as running:
             running.step(-1)
         in_files = [str(identity) for (identity,) in copy.execute(_SQL["artifacts_in_files"])]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import apsw
@@ -21,7 +21,7 @@ from interlock.base.errors import Corruption, InterlockError
 from interlock.journal.errors import STORE_CORRUPT, STORE_NOT_FOUND
 from interlock.stores.files import ArtifactFiles
 from interlock.stores.sqlite import schema
-from interlock.stores.sqlite.connection import READ, connect, files_folder, translated
+from interlock.stores.sqlite.connection import FAULTS, READ, connect, files_folder, tidy, translated
 from interlock.stores.sqlite.log_check import check_log
 from interlock.stores.sqlite.settings import SqliteSettings
 from interlock.stores.sqlite.statements import statements
@@ -49,37 +49,36 @@ async def check_integrity(path: Path) -> list[Finding]:
 def _check(path: Path) -> list[Finding]:
     findings: list[Finding] = []
     try:
-        with closing(open_existing(path)) as connection:
+        with open_existing(path) as connection:
             for finding in _all(path, connection):
                 findings.append(finding)  # noqa: PERF402 — what was found before an error must be kept
-    except (apsw.Error, Corruption) as fault:
-        error = translated(fault, path) if isinstance(fault, apsw.Error) else fault
+    except (*FAULTS, Corruption) as fault:
+        error = fault if isinstance(fault, Corruption) else translated(fault, path)
         if error.kind is not STORE_CORRUPT:
             raise error from fault
         findings.append(Finding("file", path.name, error.message))
     return findings
 
 
-def open_existing(path: Path) -> apsw.Connection:
-    """A connection that reads a whole store of this version.
+@contextmanager
+def open_existing(path: Path) -> Iterator[apsw.Connection]:
+    """A connection that reads a whole store of this version, and leaves nothing beside it.
 
     Raises: what `check_integrity` names; `store_corrupt` for a damaged file or log.
     """
     if not path.is_file():
         raise STORE_NOT_FOUND.error(f"there is no store at {path.name}")
-    connection = connect(path, READ, SqliteSettings())
-    try:
-        check_log(path, connection)
-        if schema.is_new(connection):
-            raise STORE_NOT_FOUND.error(f"{path.name} is empty: it holds no store")
-        schema.pending(connection)
-    except apsw.Error as fault:
-        connection.close()
-        raise translated(fault, path) from fault
-    except InterlockError:
-        connection.close()
-        raise
-    return connection
+    with ExitStack() as opened:
+        opened.callback(tidy, path)
+        connection = opened.enter_context(closing(connect(path, READ, SqliteSettings())))
+        try:
+            check_log(path, connection)
+            if schema.is_new(connection):
+                raise STORE_NOT_FOUND.error(f"{path.name} is empty: it holds no store")
+            schema.pending(connection)
+        except FAULTS as fault:
+            raise translated(fault, path) from fault
+        yield connection
 
 
 def _all(path: Path, connection: apsw.Connection) -> Iterator[Finding]:

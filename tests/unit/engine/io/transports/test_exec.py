@@ -33,8 +33,14 @@ def secret(_: SecretRef) -> Secret:
 
 
 def call(context: TransportContext = LOCAL, settings: ExecSettings | None = None, /, **request: Json) -> Json:
-    transport = ExecTransport(settings or ExecSettings(), secret)
-    return asyncio.run(transport.call({"kind": "run_program_v1", **request}, context))
+    async def main() -> Json:
+        transport = ExecTransport(settings or ExecSettings(), secret)
+        try:
+            return await transport.call({"kind": "run_program_v1", **request}, context)
+        finally:
+            await transport.close()
+
+    return asyncio.run(main())
 
 
 def python(program: str, *argv: str, **request: Json) -> dict[str, Json]:
