@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from interlock.app import App
     from interlock.base.errors import InterlockError
-    from interlock.base.secrets import Secret, SecretRef
+    from interlock.base.secrets import Secret, SecretRef, SecretValue
     from interlock.engine.attempt import DomainEvent, Recorder
     from interlock.engine.authoring import Plan
     from interlock.engine.boundaries import OpBoundary
@@ -66,6 +66,7 @@ _HOME = {
     "RunResult": "interlock.engine.reports",
     "Secret": "interlock.base.secrets",
     "SecretRef": "interlock.base.secrets",
+    "SecretValue": "interlock.base.secrets",
     "SideEffectKind": "interlock.engine.meta",
     "SnapshotPolicy": "interlock.engine.meta",
     "State": "interlock.engine.plan",
@@ -111,6 +112,7 @@ __all__ = [
     "RunResult",
     "Secret",
     "SecretRef",
+    "SecretValue",
     "SideEffectKind",
     "SnapshotPolicy",
     "State",

@@ -3,11 +3,11 @@
 What it does: `seal` and `unseal` bytes with AES-256-GCM; `secret_key` reads the key from the hexadecimal text
 that `INTERLOCK_SECRET_KEY` holds.
 
-What it does not do: it draws no nonce (entropy is an argument), keeps no key, and rotates none.
+What it does not do: it draws no nonce (entropy is an argument), keeps no key, and knows no other (`keyring` does).
 
-Rules: the layout is 1 version byte, 12 bytes of nonce, ciphertext with its 16-byte tag; the additional data
-is a constant; a nonce is never used twice under one key; no error holds key or payload. Source: seed 001,
-`SecretPayload`.
+Rules: the layout is 1 version byte, 12 bytes of nonce, ciphertext with its 16-byte tag; the additional data is a
+constant and what the caller binds the payload to; a nonce is never used twice under one key; no error holds key or
+payload. Source: seed 001, `SecretPayload`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ASSOCIATED: Final = b"interlock/sealed/1"
 SECRET_KEY_INVALID = ErrorCode(
     "secret_key_invalid",
     Category.INVALID,
-    "Set INTERLOCK_SECRET_KEY to 64 hexadecimal digits (32 random bytes).",
+    "Set INTERLOCK_SECRET_KEY, or what engine.secret_key names, to 64 hexadecimal digits (32 random bytes).",
 )
 SEALED_INVALID = ErrorCode(
     "sealed_invalid", Category.INVALID, "Seal at most 16 MiB, under a nonce of 12 fresh random bytes."
@@ -56,8 +56,10 @@ def secret_key(text: str) -> bytes:
         raise SECRET_KEY_INVALID.error("the key is not 64 hexadecimal digits") from None
 
 
-def seal(key: bytes, plaintext: bytes, nonce: bytes) -> bytes:
+def seal(key: bytes, plaintext: bytes, nonce: bytes, bound: bytes = b"") -> bytes:
     """`plaintext` encrypted and authenticated under `key`; `nonce` is 12 bytes never used before under it.
+
+    It opens only with the same `bound`, which is not part of what is written.
 
     Raises: `secret_key_invalid`, `sealed_invalid`.
     """
@@ -67,14 +69,14 @@ def seal(key: bytes, plaintext: bytes, nonce: bytes) -> bytes:
         raise SEALED_INVALID.error("the payload is too large to seal", payload_bytes=len(plaintext))
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    return _VERSION + nonce + AESGCM(_checked(key)).encrypt(nonce, plaintext, _ASSOCIATED)
+    return _VERSION + nonce + AESGCM(_checked(key)).encrypt(nonce, plaintext, _ASSOCIATED + bound)
 
 
-def unseal(key: bytes, sealed: bytes) -> bytes:
+def unseal(key: bytes, sealed: bytes, bound: bytes = b"") -> bytes:
     """The plaintext of a sealed payload.
 
-    Raises: `secret_key_invalid`; `sealed_unreadable` when the layout is unknown, a byte was changed, or the
-    key is another: nobody can tell the last two apart.
+    Raises: `secret_key_invalid`; `sealed_unreadable` when the layout is unknown, a byte was changed, or key
+    or `bound` is another: nobody can tell the last three apart.
     """
     if sealed[:1] != _VERSION or len(sealed) < 1 + NONCE_BYTES + _TAG_BYTES:
         raise SEALED_UNREADABLE.error("this is not a sealed payload of a known version")
@@ -83,7 +85,7 @@ def unseal(key: bytes, sealed: bytes) -> bytes:
 
     nonce, ciphertext = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
     try:
-        return AESGCM(_checked(key)).decrypt(nonce, ciphertext, _ASSOCIATED)
+        return AESGCM(_checked(key)).decrypt(nonce, ciphertext, _ASSOCIATED + bound)
     except InvalidTag:
         raise SEALED_UNREADABLE.error("the payload does not open under this key") from None
 

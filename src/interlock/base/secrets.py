@@ -1,7 +1,7 @@
 """References to secrets, and values that cannot leak by accident.
 
 What it does: `SecretRef` names a secret (`env:NAME`, `file:/path`); `resolve` turns it into a `Secret`, which
-gives its value only to who calls `reveal`.
+gives its value only to who calls `reveal`; `SecretValue` is the same for a JSON value.
 
 What it does not do: it opens no file and reads no environment of its own; both are arguments of `resolve`. It
 detects nothing (`secret_scan`) and encrypts nothing (`sealed`).
@@ -15,7 +15,9 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Callable, Mapping
-from typing import Final, NoReturn, SupportsIndex, final
+from typing import Any, Final, NoReturn, SupportsIndex, final
+
+import orjson
 
 from interlock.base.errors import Category, ErrorCode
 
@@ -118,6 +120,33 @@ class Secret(_Unserialisable):
 
     def __eq__(self, other: object) -> NoReturn:
         raise TypeError("a Secret is compared only by matches()")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@final
+class SecretValue(_Unserialisable):
+    """A JSON value that is secret, such as the answer of a call; readable only by `reveal`."""
+
+    __slots__ = ("_content",)
+
+    _content: bytes
+
+    def __init__(self, content: bytes) -> None:
+        object.__setattr__(self, "_content", content)
+
+    def reveal(self) -> Any:
+        """A fresh copy of the value, for the one place that uses it."""
+        return orjson.loads(self._content)
+
+    def __repr__(self) -> str:
+        return "SecretValue(redacted)"
+
+    def __format__(self, spec: str) -> NoReturn:
+        raise TypeError("a SecretValue cannot be formatted; call reveal() where it is used")
+
+    def __eq__(self, other: object) -> NoReturn:
+        raise TypeError("a SecretValue is not compared; compare what reveal() gives")
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -23,6 +23,7 @@ from interlock.base.secret_scan import refuse_secrets
 from interlock.engine import events as e
 from interlock.engine.context import Context, RunContext
 from interlock.engine.errors import ATTEMPT_CLOSED, EVENT_NAME_INVALID, PAYLOAD_REF_UNKNOWN
+from interlock.engine.io.secret_facts import SEALED_KIND, refuse_plaintext
 from interlock.engine.plan import StateNode
 from interlock.engine.session import Session
 from interlock.journal.errors import EVENT_TOO_LARGE
@@ -134,13 +135,18 @@ class Recorder:
             raise PAYLOAD_REF_UNKNOWN.error("a payload_ref names an artifact that is not stored")
 
     async def artifact(self, kind: str, content: bytes, meta: Any = None) -> str:
-        """Store bytes as an artifact and record that they were written; return the artifact's id."""
+        """Store bytes as an artifact and record that they were written; return the artifact's id.
+
+        A `SecretPayload` must be sealed already. Raises: `secret_payload_plain`, `secrets_detected`, `event_too_large`.
+        """
         raw = canonical(meta)
         refuse_secrets(raw, "artifact meta")
         refuse_secrets(fact_key(kind).encode(), "artifact kind")
         if len(raw) > EVENT_PAYLOAD_BYTES_MAX:
             raise EVENT_TOO_LARGE.error("the meta is too large for an event", limit_bytes=EVENT_PAYLOAD_BYTES_MAX)
         session = self._attempt.session
+        if kind == SEALED_KIND:
+            refuse_plaintext(session.settings, content)
         stored = await session.store(kind, content)
         if session.config.event_profile != "Minimal":
             await self._attempt.record([e.ArtifactWritten(stored, kind, msgspec.Raw(raw), self._attempt.node.id)])

@@ -22,6 +22,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from interlock.base.bounds import INTEGER_MAX
+from interlock.base.secrets import SecretRef
 from interlock.engine import events as e
 from interlock.engine.boundaries import entry_boundaries
 from interlock.engine.config import RetryPolicy, RunConfig
@@ -44,7 +45,7 @@ from interlock.engine.schedule import ReadyStates
 
 
 class EngineSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Bounds of the engine."""
+    """Bounds of the engine, and the keys of what it keeps secret."""
 
     crash_budget: Annotated[int, Meta(ge=0, le=1000, description="Crashes of one state before the run is parked.")] = 5
     claim_lease_ms: Annotated[int, Meta(ge=100, le=3_600_000, description="How long a claim lives unrenewed, ms.")] = (
@@ -69,6 +70,12 @@ class EngineSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     children_max: Annotated[
         int, Meta(ge=1, le=1_000_000, description="Child runs of one run; more are refused, never cut.")
     ] = 10_000
+    secret_key: Annotated[
+        SecretRef, Meta(description="The key that seals secret answers; unless set, env:INTERLOCK_SECRET_KEY.")
+    ] = SecretRef("env:INTERLOCK_SECRET_KEY")
+    former_secret_keys: Annotated[
+        tuple[SecretRef, ...], Meta(max_length=16, description="Keys that sealed earlier answers: they only open.")
+    ] = ()
 
 
 class Enter(Struct, frozen=True):

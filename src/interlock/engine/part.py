@@ -10,7 +10,7 @@ from interlock.engine.errors import ERRORS
 from interlock.engine.events import EVENTS
 from interlock.engine.graph import commands as graph
 from interlock.engine.inbox_events import EVENTS as INBOX_EVENTS
-from interlock.engine.io import router, transports
+from interlock.engine.io import router, secret_facts, transports
 from interlock.engine.tell import RESOLVE, TELL, TIMERS
 from interlock.engine.views import RUNS
 
@@ -23,5 +23,5 @@ PART = Part(
     commands=(*COMMANDS, *graph.COMMANDS),
     transports=transports.TRANSPORTS,
     settings=(SettingsSection("engine", EngineSettings), *transports.SETTINGS),
-    errors=(*ERRORS, *contract.ERRORS, *graph.ERRORS, *router.ERRORS, *transports.ERRORS),
+    errors=(*ERRORS, *contract.ERRORS, *graph.ERRORS, *router.ERRORS, *secret_facts.ERRORS, *transports.ERRORS),
 )

@@ -39,6 +39,7 @@ from interlock.engine.errors import (
 )
 from interlock.engine.io.live import LiveIo
 from interlock.engine.io.router import Router
+from interlock.engine.io.secret_facts import KEY_FAULTS
 from interlock.engine.session import Session
 from interlock.engine.spawning import Spawner
 from interlock.engine.waits import suspension
@@ -47,8 +48,10 @@ from interlock.journal.errors import EVENT_TOO_LARGE
 from interlock.journal.ports import Blob
 
 _LOG = logging.getLogger("interlock.engine")
-_NOT_THE_STATES = frozenset({RUN_HELD, MAP_NODE_CORRUPT, *JOURNAL_ERRORS} - {EVENT_TOO_LARGE})
-"""The run is no longer ours to write, or its store cannot or is damaged: no failure of a state, nothing is recorded."""
+_NOT_THE_STATES = frozenset({RUN_HELD, MAP_NODE_CORRUPT, *KEY_FAULTS, *JOURNAL_ERRORS} - {EVENT_TOO_LARGE})
+"""The run is no longer ours to write, we lack its key, or its store cannot or is damaged: no failure of a state.
+
+Nothing is recorded."""
 
 
 async def perform(session: Session, router: Router, spawner: Spawner, place: int, base: RunContext) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from interlock.base import canonical, ids, merkle_node, sealed, secret_scan, secrets
+from interlock.base import canonical, ids, keyring, merkle_node, sealed, secret_scan, secrets
 from interlock.base.part import Part, SettingsSection
 from interlock.journal.catalogue import EVENT_TYPE_UNSOUND
 from interlock.journal.errors import ERRORS
@@ -19,6 +19,7 @@ PART = Part(
         *secrets.ERRORS,
         *secret_scan.ERRORS,
         *sealed.ERRORS,
+        *keyring.ERRORS,
         *ERRORS,
         STREAM_INVALID,
         EVENT_TYPE_UNSOUND,

@@ -7,6 +7,7 @@ import json
 import logging
 import pickle
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import orjson
@@ -14,7 +15,7 @@ import pytest
 
 from interlock.base.canonical import canonical
 from interlock.base.errors import InterlockError, Invalid, NotFound
-from interlock.base.secrets import SECRET_CHARACTERS_MAX, Secret, SecretRef, resolve
+from interlock.base.secrets import SECRET_CHARACTERS_MAX, Secret, SecretRef, SecretValue, resolve
 
 VALUE = "tr0ub4dor-and-3"
 
@@ -68,7 +69,10 @@ SERIALISERS: dict[str, Callable[[object], object]] = {
 }
 
 
-@pytest.mark.parametrize("thing", [SecretRef("env:API_TOKEN"), Secret(VALUE)], ids=["reference", "secret"])
+THINGS = {"reference": SecretRef("env:API_TOKEN"), "secret": Secret(VALUE), "value": SecretValue(b'"x"')}
+
+
+@pytest.mark.parametrize("thing", THINGS.values(), ids=THINGS)
 @pytest.mark.parametrize("serialiser", SERIALISERS)
 def test_nothing_serialises_a_secret_or_its_reference(thing: object, serialiser: str) -> None:
     with pytest.raises((TypeError, Invalid)):
@@ -103,6 +107,23 @@ def test_a_secret_shows_its_value_to_nobody_but_who_asks(caplog: pytest.LogCaptu
 def test_a_secret_put_into_text_by_mistake_is_an_error_and_not_a_broken_header() -> None:
     with pytest.raises(TypeError, match="reveal"):
         f"Bearer {Secret(VALUE)}"
+
+
+def test_a_secret_value_shows_itself_to_nobody_but_who_asks(caplog: pytest.LogCaptureFixture) -> None:
+    value = SecretValue(f'{{"token": ["{VALUE}"]}}'.encode())
+    with caplog.at_level(logging.INFO):
+        logging.getLogger().info("%s %r %s", value, value, [value])
+
+    assert VALUE not in caplog.text + repr(value) + str(value)
+    assert value.reveal() == {"token": [VALUE]}
+    with pytest.raises(TypeError, match="reveal"):
+        f"Bearer {value}"
+    with pytest.raises(TypeError, match="reveal"):
+        value == SecretValue(b"1")  # noqa: B015 - the comparison itself is under test
+    misuses: tuple[Callable[[Any], object], ...] = (hash, list, len, int, bytes)
+    for misuse in misuses:
+        with pytest.raises(TypeError):
+            misuse(value)
 
 
 def test_secrets_are_compared_only_on_purpose() -> None:

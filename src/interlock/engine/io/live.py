@@ -9,7 +9,7 @@ The procedure of a keyed call:
  2. an effect is refused unless its state declared side effects; its idempotency key is its own
  3. the intent (key, request digest) is appended, durable before the request is sent
  4. the transport sends; a failure that leaves the outcome open is in doubt unless a key lets it be repeated
- 5. the answer is canonical, free of secrets, stored and bound to the key in one append, then returned
+ 5. the answer is canonical, free of secrets or sealed, stored and bound to the key in one append, then returned
 Calls of one key go in turn, over all attempts of the run (single flight). What waits is `waits`.
 """
 
@@ -25,6 +25,7 @@ from interlock.base.canonical import Json, canonical, digest
 from interlock.base.errors import Category, InterlockError
 from interlock.base.ids import fact_key
 from interlock.base.secret_scan import refuse_secrets
+from interlock.base.secrets import SecretValue
 from interlock.engine import events as e
 from interlock.engine.attempt import Attempt
 from interlock.engine.config import RunConfig
@@ -39,6 +40,7 @@ from interlock.engine.errors import (
     MISSING_FACT_KEY,
 )
 from interlock.engine.io.router import Router
+from interlock.engine.io.secret_facts import SEALED, SEALED_KIND, SecretFacts
 from interlock.engine.io.transports.port import Transport, TransportContext
 from interlock.engine.meta import SideEffectKind
 from interlock.engine.run_state import WAIT_PREFIX, Fact
@@ -51,16 +53,17 @@ T = TypeVar("T")
 
 
 class IoCall(Struct, frozen=True):
-    """A request to the outside: `namespace` picks the transport, `fact_key` records the answer."""
+    """A request to the outside: `namespace` picks the transport, `fact_key` records the answer, `secret` seals it."""
 
     namespace: str
     request: Any
     fact_key: str | None = None
     idempotency_key: str | None = None
+    secret: bool = False
 
 
 class IoResult(Struct, frozen=True):
-    """The answer, and the artifact that records it."""
+    """The answer (of a secret call a `SecretValue`), and the artifact that records it."""
 
     response: Any
     recorded_payload_id: str | None
@@ -81,12 +84,14 @@ class LiveIo:
         self._attempt = attempt
         self._router = router
         self._spawner = spawner
+        self._secrets = SecretFacts(attempt)
 
     async def call(self, call: IoCall) -> IoResult:
         """Send a request, or give back the answer that a fact of its key records.
 
         Raises: `missing_fact_key`, `fact_request_mismatch`, `side_effects_undeclared`, `idempotency_key_reused`,
-        `side_effect_outcome_unknown`, `io_unknown_namespace`, `secrets_detected`, and the transport's own errors.
+        `side_effect_outcome_unknown`, `io_unknown_namespace`, `secrets_detected`, of secret calls `secret_key_…`,
+        `fact_is_secret` and `sealed_…`, and the transport's own errors.
         """
         self._attempt.check_open()
         request = canonical(call.request)
@@ -235,7 +240,7 @@ class LiveIo:
     async def _bind(self, key: str, kind: str, payload: bytes, request_digest: str | None) -> str:
         if kind == "json":
             refuse_secrets(payload, f"fact {key}")
-        blob = Blob(digest(payload), FACT_KIND, payload)
+        blob = Blob(digest(payload), SEALED_KIND if kind == SEALED else FACT_KIND, payload)
         await self._attempt.record([e.FactRecorded(key, kind, blob.id, request_digest)], [blob])
         return blob.id
 
@@ -244,23 +249,26 @@ class LiveIo:
         if self._is_effect(transport, call):
             raise MISSING_FACT_KEY.error(f"an effect through {call.namespace} needs a fact key")
         response = await transport.call(call.request, self._transport_context(None))
-        return IoResult(response, None)
+        return IoResult(SecretValue(canonical(response)) if call.secret else response, None)
 
     async def _recorded(self, call: IoCall, key: str, request_digest: str) -> IoResult:
         known = self._facts.get(key)
         if known is not None:
             if known.request_digest != request_digest:
                 raise FACT_REQUEST_MISMATCH.error(f"the fact {key} answers another request", key=key)
-            return IoResult(orjson.loads(await self._payload(known)), known.payload_id)
+            answer = self._secrets.answer(key, known, await self._payload(known), secret=call.secret)
+            return IoResult(answer, known.payload_id)
+        keep = self._secrets.sealer(key, request_digest) if call.secret else None
         transport = self._router.route(call.namespace)
         if not self._is_effect(transport, call):
             response = await transport.call(call.request, self._transport_context(None))
         else:
             response = await self._effect(transport, call, key, request_digest)
         payload = canonical(response)
-        payload_id = await self._bind(key, "json", payload, request_digest)
+        kind, kept = ("json", payload) if keep is None else (SEALED, keep(payload))
+        payload_id = await self._bind(key, kind, kept, request_digest)
         self._attempt.doubts.discard(key)
-        return IoResult(orjson.loads(payload), payload_id)
+        return IoResult(orjson.loads(payload) if keep is None else SecretValue(payload), payload_id)
 
     def _is_effect(self, transport: Transport, call: IoCall) -> bool:
         """Whether the call counts as a write; refuses one from a state whose author did not say so."""
@@ -312,6 +320,7 @@ class LiveIo:
             attempt=attempt.number,
             idempotency_key=idempotency_key,
             local_plan=True,  # a plan written in Python is code of this machine's user
+            nix_flake_allowlist=attempt.session.config.nix_flake_allowlist,
         )
 
 

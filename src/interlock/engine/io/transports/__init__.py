@@ -12,9 +12,10 @@ from typing import Final
 from interlock.base.errors import ErrorCode
 from interlock.base.part import Services, SettingsSection, TransportFactory
 from interlock.engine.io.transports import exec as programs
-from interlock.engine.io.transports import http_errors, python, requests
+from interlock.engine.io.transports import http_errors, nix, python, requests
 from interlock.engine.io.transports.exec import ExecSettings, ExecTransport
 from interlock.engine.io.transports.http import HttpSettings, HttpTransport
+from interlock.engine.io.transports.nix import NixSettings, NixTransport
 from interlock.engine.io.transports.python import PythonFunctions, PythonTransport
 from interlock.engine.io.transports.requests import local_secret
 
@@ -27,6 +28,10 @@ def _http(services: Services) -> HttpTransport:
     return HttpTransport(services.get(HttpSettings), local_secret)
 
 
+def _nix(services: Services) -> NixTransport:
+    return NixTransport(services.get(NixSettings))
+
+
 def _python(services: Services) -> PythonTransport:
     return PythonTransport(services.get(PythonFunctions))
 
@@ -34,12 +39,18 @@ def _python(services: Services) -> PythonTransport:
 TRANSPORTS: Final = (
     TransportFactory("exec", _exec),
     TransportFactory("http", _http),
+    TransportFactory("nix.exec", _nix),
     TransportFactory("python", _python),
 )
-SETTINGS: Final = (SettingsSection("exec", ExecSettings), SettingsSection("http", HttpSettings))
+SETTINGS: Final = (
+    SettingsSection("exec", ExecSettings),
+    SettingsSection("http", HttpSettings),
+    SettingsSection("nix", NixSettings),
+)
 ERRORS: Final[tuple[ErrorCode, ...]] = (
     *requests.ERRORS,
     *programs.ERRORS,
     *http_errors.ERRORS,
+    *nix.ERRORS,
     *python.ERRORS,
 )

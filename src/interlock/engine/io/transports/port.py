@@ -30,6 +30,7 @@ class TransportContext:
     `attempt` counts from 0. `idempotency_key` is the same over attempts and processes; a transport hands it
     on so that the outside can absorb a repetition. `local_plan` says that the user of this machine started
     the plan: it may run any program and name any secret that this user can reach, and other plans may not.
+    `nix_flake_allowlist` is that of the run's own manifest.
     """
 
     run_id: RunId
@@ -37,6 +38,7 @@ class TransportContext:
     attempt: int
     idempotency_key: str | None = None
     local_plan: bool = False
+    nix_flake_allowlist: tuple[str, ...] = ()
 
 
 class Transport(Protocol):
