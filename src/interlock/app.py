@@ -25,6 +25,7 @@ from interlock.engine.runs import Runs
 from interlock.engine.sources import Plans
 from interlock.journal.catalogue import EventCatalogue
 from interlock.journal.journal import Journal
+from interlock.journal.leases import Leases
 from interlock.journal.ports import Store
 from interlock.journal.runner import Runner, RunnerSettings
 from interlock.journal.timers import TimerService
@@ -58,22 +59,13 @@ class App:
         self.journal = Journal(store, events, clock, entropy)
         self.views = Views(self.journal, [view for part in parts for view in part.views])
         self.runner = Runner(self.journal, settings.get(RunnerSettings), settings.digest)
+        self.timers = TimerService(self.journal, self.runner, [target for part in parts for target in part.timers])
+        self.leases = Leases(self.runner)
         self._router = Router([factory for part in parts for factory in part.transports], self)
-        timers = TimerService(self.journal, self.runner, [target for part in parts for target in part.timers])
-        self.runs = Runs(self.journal, self.runner, timers, Plans(), self._router, settings.get(EngineSettings))
-        self._services: dict[type, object] = {
-            type(service): service
-            for service in (
-                settings,
-                self.catalogue,
-                self.journal,
-                self.views,
-                self.runner,
-                timers,
-                self.runs,
-                functions,
-            )
-        }
+        self.runs = Runs(self.journal, self.runner, self.timers, Plans(), self._router, settings.get(EngineSettings))
+        journal = (self.journal, self.views, self.runner, self.timers, self.leases)
+        services = (settings, self.catalogue, *journal, self.runs, functions)
+        self._services: dict[type, object] = {type(service): service for service in services}
 
     @classmethod
     @asynccontextmanager

@@ -15,6 +15,7 @@ from interlock.base.errors import Corruption
 from interlock.engine.fold import RUN_FOLD
 from interlock.journal.catalogue import EventCatalogue
 from interlock.journal.journal import Journal
+from interlock.journal.runner import fold_of
 from interlock.journal.verify import Finding, Progress, Report, verify
 from interlock.stores.sqlite import check_integrity, open_sqlite
 
@@ -37,7 +38,10 @@ async def examine(path: Path, progress: Progress | None = None) -> Report:
     try:
         catalogue = EventCatalogue(kind for part in parts for kind in part.events)
         journal = Journal(store, catalogue, SystemClock(), SystemEntropy())
-        report = await verify(journal, [RUN_FOLD], [view for part in parts for view in part.views], progress)
+        deciders = [decider for part in parts for decider in part.deciders]
+        # A decider that only reads snapshots shares the fold of those who write them.
+        folds = [fold_of(decider) for decider in deciders if decider.snapshots and decider.snapshots.save]
+        report = await verify(journal, [RUN_FOLD, *folds], [view for part in parts for view in part.views], progress)
     finally:
         await store.close()
     return Report([*findings, *report.findings], report.counts, report.complete)

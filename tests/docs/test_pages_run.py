@@ -36,6 +36,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _UNSTEADY = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"), "TIME"),
     (re.compile(r"\bin \d+\.\d+s\b"), "in SECONDS"),
+    (re.compile(r"· \d+(?:\.\d+)? (?:ms|s|min)\b"), "· DURATION"),
     (re.compile(rf"(?<![\w-])(?!{_UUID.pattern})[\w.-]+-\d+-[0-9a-f]{{12}}(?![\w-])"), "OWNER"),
     (re.compile(r"\blocal:\S+"), "local:USER"),
     (re.compile(r"^bash: line \d+: +\d+ Killed .*\n", re.MULTILINE), ""),

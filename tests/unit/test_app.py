@@ -150,12 +150,13 @@ def test_services_are_found_by_their_kind_and_others_are_not() -> None:
     run(main())
 
 
-@pytest.mark.parametrize("again", ["part", "error", "view", "decider"])
+@pytest.mark.parametrize("again", ["part", "error", "view", "decider", "timers of"])
 def test_two_parts_may_not_name_the_same_thing(again: str) -> None:
     twin = {
         "part": Part("engine"),
         "error": Part("twin", errors=PARTS[0].errors[:1]),
         "view": Part("twin", views=next(part.views for part in PARTS if part.views)),
+        "timers of": Part("twin", timers=next(part.timers for part in PARTS if part.timers)),
         "decider": Part("twin", deciders=next(part.deciders for part in PARTS if part.deciders)),
     }[again]
 

@@ -60,8 +60,8 @@ class Rest(Struct, frozen=True):
 class SetTimer(Struct, frozen=True):
     """Let the timer `timer_id` fire at `due_ms` for `stream`; one that is set already moves.
 
-    Ids are unique in a partition. A firing is remembered by id and due time: who sets a timer that has fired again,
-    sets it to a later time.
+    Ids are unique in a partition: begin one with the id of its stream. A firing happens once for an id, due time and
+    payload: who sets a timer again that may have fired, gives another time or payload, such as the number of the event.
     """
 
     timer_id: str

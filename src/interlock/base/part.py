@@ -137,8 +137,8 @@ class Decider:
 class TimerTarget:
     """Which decider takes the due timers of the streams of one kind.
 
-    `command(timer)` is what it is given. Every firing must leave an event whose `index` clears the timer or moves it to
-    a later time, also one that comes to nothing: whatever refuses or records nothing would fire for ever.
+    `command(timer)` is what it is given. Every firing must leave an event whose `index` clears the timer or sets it
+    anew, also one that comes to nothing: what refuses or records nothing is tried again and again.
     """
 
     kind: str

@@ -89,8 +89,19 @@ TIMER_TARGET_UNKNOWN = ErrorCode(
 TIMER_NOT_CLEARED = ErrorCode(
     "timer_not_cleared",
     Category.CORRUPT,
-    "The decider that takes it must record an event that clears it or moves it to a later time: mend the part.",
+    "The decider that takes it must record an event that clears it or sets it anew: mend the part.",
 )
+LEASE_INVALID = ErrorCode("lease_invalid", Category.INVALID, "Ask within the limits that the message names.")
+LEASE_TOO_LARGE = ErrorCode(
+    "lease_too_large", Category.INVALID, "Ask for no more units than the lease has, or state its true capacity."
+)
+LEASE_LOST = ErrorCode(
+    "lease_lost", Category.CONFLICT, "It was given back, expired or seized: stop what rests on it, and acquire anew."
+)
+LEASE_QUEUE_FULL = ErrorCode(
+    "lease_queue_full", Category.OVERLOADED, "Wait retry_after_ms, then ask again.", retryable=True
+)
+LEASE_NOT_FOUND = ErrorCode("lease_not_found", Category.NOT_FOUND, "Name a lease that `lease list` shows.")
 
 ERRORS = (
     HEAD_MOVED,
@@ -125,4 +136,9 @@ ERRORS = (
     VIEW_BEHIND,
     TIMER_TARGET_UNKNOWN,
     TIMER_NOT_CLEARED,
+    LEASE_INVALID,
+    LEASE_TOO_LARGE,
+    LEASE_LOST,
+    LEASE_QUEUE_FULL,
+    LEASE_NOT_FOUND,
 )

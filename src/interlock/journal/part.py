@@ -6,11 +6,17 @@ from interlock.base import canonical, ids, keyring, merkle_node, sealed, secret_
 from interlock.base.part import Part, SettingsSection
 from interlock.journal.catalogue import EVENT_TYPE_UNSOUND
 from interlock.journal.errors import ERRORS
+from interlock.journal.leases import commands, decide, events, views
 from interlock.journal.runner import RunnerSettings
 from interlock.journal.streams import STREAM_INVALID
 
 PART = Part(
     name="journal",
+    events=events.EVENTS,
+    deciders=(decide.DECIDER,),
+    timers=(decide.EXPIRY,),
+    views=(views.LEASES,),
+    commands=commands.COMMANDS,
     settings=(SettingsSection("runner", RunnerSettings),),
     errors=(
         *ids.ERRORS,

@@ -15,9 +15,9 @@ The procedure:
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import NODEFAULT, Meta, Struct
@@ -44,6 +44,7 @@ from interlock.journal.streams import tenant_of
 
 COMMAND_INDEX = "command"
 _COMMAND_DOMAIN = b"interlock/command/1\n"
+Answer = TypeVar("Answer")
 
 
 class RunnerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -141,6 +142,15 @@ class Runner:
                         raise
         raise CONTENTION.error("other writers kept moving these streams", retry_after_ms=50)
 
+    async def look(self, decider: Decider, stream: str, read: Callable[[Any], Answer]) -> Answer:
+        """What `read` makes of a decider's state of a stream as it is now.
+
+        It must keep nothing of the state, which the next command consumes. Raises: `queue_full`; storage errors.
+        """
+        async with self._queues.hold([stream]):
+            loaded = await self._load(decider, [stream])
+            return read(loaded[stream].state)
+
     async def _attempt(
         self,
         decider: Decider,
@@ -201,6 +211,7 @@ class Runner:
             sealed = seal(self._journal.catalogue, stream, loaded[stream].head, records, now_ms, author)
             appends.append(sealed.append)
             rows.extend(sealed.rows)
+            rows.extend(self._snapshot(decider, stream, loaded[stream], sealed.append.head))
         if author.command_id is not None and author.command_digest is not None:
             places = tuple((a.stream, a.expected.seq + 1, a.head.seq) for a in appends)
             value = msgspec.json.encode(CommandRow(author.command_digest, places))
@@ -209,9 +220,18 @@ class Runner:
         for append in appends:
             self._advance(decider, append, loaded[append.stream], events[append.stream], now_ms, author.actor)
 
+    def _snapshot(self, decider: Decider, stream: str, loaded: Loaded[Any], head: Head) -> list[IndexRow]:
+        """The fold snapshot that goes with an append up to `head`, where it is time for one: of the state before."""
+        snapshots = decider.snapshots
+        if snapshots is None or snapshots.save is None or loaded.head.seq == 0:
+            return []
+        if loaded.head.seq // snapshots.every_events == head.seq // snapshots.every_events:
+            return []
+        return [self._journal.fold_row(fold_of(decider), stream, loaded)]
+
     async def _load(self, decider: Decider, streams: Sequence[str]) -> dict[str, Loaded[Any]]:
         """The states of the streams as they are now; of cached ones only new events are read."""
-        fold = _fold_of(decider)
+        fold = fold_of(decider)
         heads = await self._journal.store.events.heads(streams)
         loaded = {}
         for stream, head in zip(streams, heads, strict=True):
@@ -268,9 +288,9 @@ def _moved(conflict: Conflict) -> bool:
     return taken or conflict.kind is HEAD_MOVED
 
 
-def _fold_of(decider: Decider) -> Fold[Any]:
-    """The fold behind a decider's states, with the snapshots that it reads, if it has any."""
+def fold_of(decider: Decider) -> Fold[Any]:
+    """The fold behind a decider's states, with the snapshots that it reads and writes, if it has any."""
     snapshots = decider.snapshots
     if snapshots is None:
         return Fold(decider.name, 1, decider.initial, decider.evolve)
-    return Fold(snapshots.name, snapshots.version, decider.initial, decider.evolve, restore=snapshots.restore)
+    return Fold(snapshots.name, snapshots.version, decider.initial, decider.evolve, snapshots.save, snapshots.restore)

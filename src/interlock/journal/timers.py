@@ -5,7 +5,7 @@ What it does: `fire_due` takes the due timers of a partition page by page and ex
 `index`), and knows no target by name.
 
 Rules:
-- a firing is one append under a command id made of timer and due time, so it happens once, whichever processes try;
+- a firing is one append under a command id made of what was set, so it happens once, whichever processes try;
 - one process goes to the next timer only when the one before is durable, so order holds with several, too;
 - a timer that cannot be fired holds up no other, is tried again, and is told to whoever asked.
 """
@@ -39,8 +39,8 @@ _NAME = "system:timers"
 
 
 def firing_id(timer: Timer) -> str:
-    """The command id of one firing; another due time is another firing."""
-    return "timer:" + digest(canonical(["timer", timer.timer_id, timer.due_ms]))
+    """The command id of one firing; another due time or payload is another firing."""
+    return "timer:" + digest(canonical(["timer", timer.timer_id, timer.due_ms, digest(timer.payload)]))
 
 
 class TimerService:

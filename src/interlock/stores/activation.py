@@ -17,6 +17,8 @@ from msgspec.structs import replace
 from interlock.base.events import Claim, ClearTimer, Hold, IndexRow, Rest, Row, SetTimer, Wake
 from interlock.journal.errors import CLAIM_LOST
 
+_ACTIVATION_ROWS = (Wake, Hold, Rest)
+
 
 class Activation(Struct, frozen=True):
     """One stream's: `due_ms` when it wants an owner; `owner` and `expires_ms` while it is held."""
@@ -84,9 +86,7 @@ class Activation(Struct, frozen=True):
 def streams_of(rows: Sequence[Row]) -> list[str]:
     """The streams whose activations the rows of an append change."""
     return [
-        row.claim.stream if isinstance(row, Hold) else row.stream
-        for row in rows
-        if not isinstance(row, IndexRow | SetTimer | ClearTimer)
+        row.claim.stream if isinstance(row, Hold) else row.stream for row in rows if isinstance(row, _ACTIVATION_ROWS)
     ]
 
 

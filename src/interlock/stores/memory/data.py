@@ -23,6 +23,8 @@ from interlock.stores.memory.rows import SortedRows
 from interlock.stores.memory.timers import TimerTable
 from interlock.stores.shape import checked_partition
 
+_TIMER_ROWS = (SetTimer, ClearTimer)
+
 
 class View:
     """One view: its rows by key, their order for listings, and the position that it has seen."""
@@ -81,7 +83,7 @@ class MemoryData:
         for stream, activation in activations.items():
             self.agenda.put(stream, activation)
         for timer in append.rows:
-            if isinstance(timer, SetTimer | ClearTimer):
+            if isinstance(timer, _TIMER_ROWS):
                 self.timers[partition].apply(timer)
         self.changed()
         return Appended(partition, len(self.feeds[partition]))

@@ -46,6 +46,7 @@ _PUT_ACTIVATIONS = ManyRows(_ACTIVATIONS["activations_put"])
 _DROP_ACTIVATIONS = ManyRows(_ACTIVATIONS["activations_drop"])
 _PUT_TIMERS, _DROP_TIMERS = ManyRows(_TIMERS["timers_put"]), ManyRows(_TIMERS["timers_drop"])
 
+_TIMER_ROWS = (SetTimer, ClearTimer)
 
 KNOWN_ARTIFACT = RowShape("artifact", str, int, int)
 ACTIVATION = RowShape("activation", str, str, str, (int, Missing), int, (str, Missing), (int, Missing))
@@ -168,12 +169,11 @@ class Transactions:
     def _stage_rows(self, append: Append, partition: str, changes: Changes) -> None:
         """Stage index, activation and timer rows, all or none. Raises: `index_key_taken`, `claim_lost`."""
         index: dict[IndexPlace, bytes | None] = {}
-        timers: dict[TimerPlace, SetTimer | None] = {}
+        timers: list[SetTimer | ClearTimer] = []
         for row in append.rows:
             if not isinstance(row, IndexRow):
-                if isinstance(row, SetTimer | ClearTimer):
-                    of = self._heads.partition(partition).no
-                    timers[of, row.timer_id] = row if isinstance(row, SetTimer) else None
+                if isinstance(row, _TIMER_ROWS):
+                    timers.append(row)
                 continue
             place = (self._heads.partition(partition).no, row.index, row.key)
             if row.fresh and _stands(place, index, changes):
@@ -183,7 +183,9 @@ class Transactions:
         changes.index.update(index)
         changes.activations.update(activations)
         changes.activations_changed.update(activations)
-        changes.timers.update(timers)
+        for timer in timers:
+            timer_place = self._heads.partition(partition).no, timer.timer_id
+            changes.timers[timer_place] = timer if isinstance(timer, SetTimer) else None
 
     def _stage_events(self, append: Append, changes: Changes) -> int:
         """Move the heads, stage the events in the order of stream ids; return the position of the last."""
