@@ -1,4 +1,4 @@
-"""What holds for every test: no setting leaks in from outside, and a failing example can be found again.
+"""What holds for every test: no setting leaks in, a failing example can be found again, what it leaves is sound.
 
 It declares no fixture that hides a fake: a test makes what it needs from `interlock.testing`.
 """
@@ -6,9 +6,12 @@ It declares no fixture that hides a fake: a test makes what it needs from `inter
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.witness import Witness, checks_of
 
 # A slow machine is not a wrong result, so no example has a deadline.
 settings.register_profile("default", deadline=None, max_examples=50, print_blob=True)
@@ -28,3 +31,17 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take every INTERLOCK_ variable out of the environment of the test and of the programs it starts."""
     for name in [name for name in os.environ if name.startswith("INTERLOCK_")]:
         monkeypatch.delenv(name)
+
+
+WITNESS = Witness()
+WITNESS.watch()
+
+
+@pytest.fixture(autouse=True)
+def _stores_are_sound(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Prove every store that the test used, as far as its mark `unproved` lets it (see `tests.proof`)."""
+    WITNESS.forget()
+    yield
+    checks = checks_of(request.node)
+    wrong = WITNESS.findings(checks) if checks else []
+    assert not wrong, "the test left a store that is not sound:\n" + "\n".join(wrong[:20])

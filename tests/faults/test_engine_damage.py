@@ -26,6 +26,8 @@ from interlock.journal.ports import Blob
 from interlock.testing.app import read_run
 from tests.faults.halting import OTHER, RUN, STREAM, Halted, damage, findings, sql
 
+pytestmark = pytest.mark.unproved("every test damages its store, to see the damage refused")
+
 
 @pytest.fixture
 def halted(tmp_path: Path) -> Halted:

@@ -98,6 +98,7 @@ def kept(events: list[Recorded], *dropped: type) -> list[object]:
     return [event.record for event in events if not isinstance(event.record, personal)]
 
 
+@pytest.mark.unproved("the minimal profile keeps artifacts and not the events that name them", but=["no_orphan"])
 @pytest.mark.parametrize("profile", ["Minimal", "Verbose"])
 def test_a_profile_changes_no_kernel_event_no_fact_and_no_snapshot(profile: str) -> None:
     """P5, M7: only what is for people is dropped."""

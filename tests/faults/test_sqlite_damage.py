@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import shutil
 from pathlib import Path
 
 import pytest
@@ -20,11 +19,12 @@ from interlock.journal.ports import EMPTY, Head, StoredEvent
 from interlock.stores.sqlite import SqliteSettings, open_sqlite
 from interlock.stores.sqlite.maintenance.integrity import check_integrity
 from interlock.testing.contracts.harness import append, content, grow, onto, stream
+from tests.faults.logs import FRAME_BYTES, HEADER_BYTES, PAGE_BYTES, copied, place
 
 A = stream("a")
 APPENDS = 8
-HEADER_BYTES, FRAME_HEADER_BYTES, PAGE_BYTES = 32, 24, 4096
-FRAME_BYTES = FRAME_HEADER_BYTES + PAGE_BYTES
+SALTS = slice(16, 24)
+"""Where the header of a log says which log it is."""
 
 
 def drawn(seed: int) -> random.Random:
@@ -51,16 +51,6 @@ def crashed(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
     return asyncio.run(main())
 
 
-async def copied(path: Path, folder: Path) -> tuple[bytes, bytes]:
-    """The database and its log as they are on the disk now.
-
-    Another process copies them: closing a database file in this one would give up SQLite's locks on it.
-    """
-    copying = await asyncio.create_subprocess_exec("cp", path, f"{path}-wal", folder)
-    assert await copying.wait() == 0
-    return (folder / path.name).read_bytes(), (folder / f"{path.name}-wal").read_bytes()
-
-
 def opened(folder: Path, database: bytes, log: bytes) -> int | str:
     """How many events a store of these bytes holds, or the code with which it is refused."""
     path = place(folder, database, log)
@@ -84,16 +74,6 @@ def opened(folder: Path, database: bytes, log: bytes) -> int | str:
         return len(data)
 
     return asyncio.run(main())
-
-
-def place(folder: Path, database: bytes, log: bytes) -> Path:
-    """Put a store of these bytes where one may have been before."""
-    path = folder / "store"
-    for leftover in folder.glob("store*"):
-        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-    path.write_bytes(database)
-    Path(f"{path}-wal").write_bytes(log)
-    return path
 
 
 async def data_of(path: Path) -> list[bytes | None]:
@@ -185,11 +165,12 @@ def test_a_log_that_was_begun_anew_before_the_crash_opens_whole(tmp_path: Path) 
         assert asyncio.run(data_of(tmp_path / "copy" / "store")) == [b"%d" % n for n in range(7 * number)]
 
 
-def test_a_store_opens_while_another_process_writes_and_begins_its_log_anew(tmp_path: Path) -> None:
+def test_a_store_opens_while_somebody_else_writes_and_begins_its_log_anew(tmp_path: Path) -> None:
     async def main() -> None:
         small = SqliteSettings(checkpoint_wal_bytes=20 * FRAME_BYTES, inline_max_ops=0)
         store = await open_sqlite(tmp_path / "store", settings=small)
         opened = 0
+        begun: set[bytes] = set()
 
         async def write() -> None:
             head = EMPTY
@@ -201,12 +182,16 @@ def test_a_store_opens_while_another_process_writes_and_begins_its_log_anew(tmp_
         writing = asyncio.create_task(write())
         while opened < 100:
             other = await open_sqlite(tmp_path / "store", read_only=opened % 2 == 0)
-            await other.events.heads([A])
+            before = store.statistics().events
+            [head] = await other.events.heads([A])
+            assert head.seq >= before
+            begun.add((tmp_path / "store-wal").read_bytes()[SALTS])
             await other.close()
             opened += 1
             await asyncio.sleep(0)
         await writing
         await store.close()
+        assert len(begun - {b""}) > 1, "the log was never begun anew"
 
     asyncio.run(main())
 

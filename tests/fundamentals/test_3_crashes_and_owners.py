@@ -114,6 +114,7 @@ async def test_19_a_log_can_be_checked_by_rules_that_share_no_code_with_the_engi
         check_run([*log[:3], *log[4:]])
 
 
+@pytest.mark.unproved("it flips a byte of its store, to see it found")
 @over_seeds(0)
 async def test_20_one_flipped_byte_is_found() -> None:
     content = MemoryStore()

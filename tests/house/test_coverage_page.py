@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -54,11 +55,26 @@ def test_no_item_stands_twice() -> None:
     assert sorted({name for name in named if named.count(name) > 1}) == []
 
 
-def test_the_summary_counts_the_rows_of_each_page() -> None:
-    counted = re.findall(r"\]\((coverage/\S+\.md)\).*\| +(\d+) \|$", SUMMARY.read_text(encoding="utf-8"), re.MULTILINE)
-    present = {f"coverage/{file.name}": sum(row.file == file for row in rows()) for file in files()}
+def test_the_summary_counts_the_rows_of_each_page_by_their_states() -> None:
+    counts = r"\]\((coverage/\S+\.md)\).*\| +(\d+) \| +(\d+) \| +(\d+) \| +(\d+) \|$"
+    counted = re.findall(counts, SUMMARY.read_text(encoding="utf-8"), re.MULTILINE)
+    present = {f"coverage/{file.name}": Counter(row.state for row in rows() if row.file == file) for file in files()}
 
-    assert {name: int(count) for name, count in counted} == present
+    assert {name: tuple(map(int, numbers)) for name, *numbers in counted} == {
+        name: (states["done"], states["departed"], states["later"], states.total()) for name, states in present.items()
+    }
+
+
+def test_the_summary_counts_the_obligations_by_their_kinds() -> None:
+    counts = r"^\| ([a-z -]+) \| `[A-Z]+1`\S+ \| (\d+) \| (\d+) \| (\d+) \|$"
+    counted = re.findall(counts, SUMMARY.read_text(encoding="utf-8"), re.MULTILINE)
+    obligations = [row for row in rows() if row.file.stem == "run-engine"]
+    kinds = Counter((row.kind, row.state) for row in obligations)
+
+    assert {kind: tuple(map(int, numbers)) for kind, *numbers in counted} == {
+        kind: (kinds[kind, "done"], kinds[kind, "later"], kinds[kind, "done"] + kinds[kind, "later"])
+        for kind in {row.kind for row in obligations}
+    }
 
 
 def test_what_is_done_has_a_page_and_a_test() -> None:

@@ -33,7 +33,9 @@ def test_the_lock_of_the_developer_adds_the_tools_and_changes_no_pin_of_the_runt
 
 
 def test_every_pin_carries_hashes_and_no_lock_names_an_index() -> None:
-    for path in LOCKS.glob("*.txt"):
+    locks = sorted(LOCKS.glob("*.txt"))
+    assert {path.name for path in locks} >= {"bootstrap.txt", "dev.txt", "runtime.txt"}
+    for path in locks:
         text = path.read_text(encoding="utf-8")
         entries = text.replace("\\\n", " ").splitlines()
 

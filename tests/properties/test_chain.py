@@ -143,6 +143,7 @@ def test_another_past_gives_every_later_event_another_digest(
 # Damage in a store, seen from every way in
 
 
+@pytest.mark.unproved("it flips bits of its store, to see them found")
 @given(st.sampled_from(["envelope", "data", "salt"]), st.integers(0, 10_000), st.integers(0, 7), st.integers(1, 4))
 def test_p20_no_flipped_bit_in_a_store_gives_another_successful_result(
     member: str, place: int, bit: int, seq: int
@@ -183,6 +184,7 @@ def test_p20_no_flipped_bit_in_a_store_gives_another_successful_result(
     run(main())
 
 
+@pytest.mark.unproved("it forges an event, to see it refused")
 def test_a_forged_event_is_refused_by_the_head_of_its_stream() -> None:
     async def main() -> None:
         store = MemoryStore()

@@ -184,12 +184,15 @@ async def test_cached_states_equal_full_folds() -> None:
         return_exceptions=True,
     )
 
+    compared = 0
     for _, each in pairs:
         for (decider, stream), loaded in each._states.items():
             full = await journal.load(Fold(decider, 1, lambda _: Account(), evolve), stream)
             if loaded.head == full.head:
                 assert loaded == full
+                compared += 1
         assert len(each._states) <= 3
+    assert compared > 0
     assert sum([await balance(journal, name) for name in NAMES]) == 500
 
 

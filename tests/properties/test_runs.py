@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -174,6 +175,7 @@ def test_any_crashes_of_any_plan_change_nothing_in_the_end(script: Script, crash
     run(scenario(), seed=seed)
 
 
+@pytest.mark.unproved("the minimal profile keeps artifacts and not the events that name them", but=["no_orphan"])
 @given(scripts(), st.integers(0, 2**16))
 def test_a_profile_changes_no_kernel_event_and_no_snapshot_of_any_plan(script: Script, seed: int) -> None:
     """P5, M7."""

@@ -69,6 +69,7 @@ def test_doctor_answers_what_it_counted(store: Path) -> None:
     assert report.counts["events"] > 0
 
 
+@pytest.mark.unproved("it damages its store, to see the damage named")
 @pytest.mark.parametrize(("damaged", "code"), [(False, 0), (True, EXIT_CORRUPT)])
 def test_the_exit_code_of_doctor_follows_from_what_it_found(store: Path, damaged: bool, code: int) -> None:
     if damaged:

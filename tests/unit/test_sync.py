@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from interlock import InterlockError, Plan, open_sync
+from interlock.stores.memory import MemoryStore
 from interlock.sync import SyncApp
 
 RUN = "01890a5d-ac96-774b-bcce-b302099a8057"
@@ -65,9 +66,12 @@ def test_a_run_is_started_asked_about_and_resumed_by_plain_calls(tmp_path: Path)
         assert again.resume(RUN, plan=plan) == result
 
 
-def test_without_a_path_the_store_is_in_memory() -> None:
+def test_without_a_path_the_store_is_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     with open_sync() as app:
+        assert isinstance(app.app.store, MemoryStore)
         assert app.start(plan, {"name": "Ada"}).phase == "completed"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_detached_start_is_driven_by_a_later_call() -> None:

@@ -119,7 +119,11 @@ class Recorder:
         await self.emit_many([DomainEvent(name, payload, payload_ref)])
 
     async def emit_many(self, events: Sequence[DomainEvent]) -> None:
-        """Record several in order, all or none. Raises: `event_name_invalid`, `json_…`, `secrets_detected`."""
+        """Record several in order, all or none.
+
+        Raises: `event_name_invalid`, `json_…`, `secrets_detected`, `attempt_closed`, in every profile.
+        """
+        self._attempt.check_open()
         records = [_checked(event, self._attempt.node.id) for event in events]
         if len(records) > EVENTS_PER_APPEND_MAX:
             raise EVENT_TOO_LARGE.error("more events than one append holds", limit=EVENTS_PER_APPEND_MAX)
@@ -137,8 +141,10 @@ class Recorder:
     async def artifact(self, kind: str, content: bytes, meta: Any = None) -> str:
         """Store bytes as an artifact and record that they were written; return the artifact's id.
 
-        A `SecretPayload` must be sealed already. Raises: `secret_payload_plain`, `secrets_detected`, `event_too_large`.
+        A `SecretPayload` must be sealed already. Raises: `secret_payload_plain`, and as `emit_many`. One that comes
+        after the end of its attempt stores nothing.
         """
+        self._attempt.check_open()
         raw = canonical(meta)
         refuse_secrets(raw, "artifact meta")
         refuse_secrets(fact_key(kind).encode(), "artifact kind")

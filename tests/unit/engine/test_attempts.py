@@ -237,6 +237,7 @@ def test_a_failure_keeps_what_its_author_wrote() -> None:
     run(scenario())
 
 
+@pytest.mark.unproved("the minimal profile keeps artifacts and not the events that name them", but=["no_orphan"])
 @over_seeds(3)
 async def test_a_profile_changes_no_kernel_event_and_no_snapshot() -> None:
     """P5, M7."""
@@ -385,6 +386,7 @@ async def test_a_missing_payload_of_a_fact_is_an_error_and_the_outside_is_not_as
     assert (phase(world), world.outside.count("a")) == ("completed", calls)
 
 
+@pytest.mark.unproved("it loses an artifact, to see the loss refused")
 @over_seeds(0)
 async def test_a_damaged_manifest_leaves_a_run_that_cannot_resume_and_is_untouched() -> None:
     """S7."""
@@ -398,6 +400,7 @@ async def test_a_damaged_manifest_leaves_a_run_that_cannot_resume_and_is_untouch
     assert await world.read() == records(world.log)
 
 
+@pytest.mark.unproved("it loses an artifact that no step needs")
 @over_seeds(0)
 async def test_a_lost_snapshot_that_no_step_needs_any_more_stops_nothing() -> None:
     """S5, S6."""

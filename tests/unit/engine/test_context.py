@@ -13,12 +13,15 @@ from interlock.base.merkle_map import MerkleMap
 from interlock.engine.attempt import Recorder
 from interlock.engine.authoring import Plan
 from interlock.engine.context import Context, RunContext
+from interlock.engine.errors import ErrorCategory, error_info
 from interlock.engine.io.live import LiveIo
 from interlock.journal.ports import Blob
 from interlock.stores.memory import MemoryStore
 from interlock.testing.loop import over_seeds, run
 from tests.simulation.crashes import World
 from tests.simulation.plans import numbers, read, single
+
+CANARY = "canary7f3a"
 
 
 def empty() -> Context:
@@ -81,12 +84,38 @@ def test_a_record_is_written_as_json_and_read_by_its_type() -> None:
     run(scenario())
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), 2**53, "\ud800", object()])
+class Shy:
+    """No JSON, and its text is nobody's business."""
+
+    def __repr__(self) -> str:
+        return CANARY
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 2**53, "\ud800", object(), Shy()])
 def test_what_is_not_json_is_refused_without_its_text(value: object) -> None:
     """P18."""
     with pytest.raises(InterlockError) as caught:
-        empty().write("key", [value])
-    assert caught.value.code in {"context_serialize_failed", "json_surrogate"}
+        empty().write("key", [CANARY, {CANARY: value}])
+    assert caught.value.code == "context_serialize_failed"
+    assert CANARY not in f"{caught.value} {caught.value.details} {caught.value.__cause__}"
+    assert (error_info(caught.value).category, error_info(caught.value).retryable) == (ErrorCategory.CONTEXT, False)
+
+
+@pytest.mark.parametrize("kind", [int, Point, list[int], dict[str, int]])
+def test_a_value_of_another_type_is_refused_without_its_text(kind: type) -> None:
+    """P18."""
+
+    async def scenario() -> InterlockError:
+        context = empty()
+        context.write("key", {CANARY: CANARY})
+        with pytest.raises(InterlockError) as caught:
+            await context.require("key", kind)
+        return caught.value
+
+    fault = run(scenario())
+    assert (fault.code, fault.details) == ("context_deserialize_failed", {"key": "key"})
+    assert CANARY not in f"{fault} {fault.__cause__}"
+    assert (error_info(fault).category, error_info(fault).retryable) == (ErrorCategory.CONTEXT, False)
 
 
 def test_what_is_nested_without_end_is_refused() -> None:

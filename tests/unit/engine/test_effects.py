@@ -46,8 +46,10 @@ def test_an_effect_without_a_fact_key_is_refused_unsent() -> None:
     async def only(io: LiveIo) -> None:
         await io.call(IoCall("outside", {"name": "a", "write": True}, None, "key"))
 
-    code, world = refused(only, **EFFECT)
+    code, world = refused(only, retry=RetryPolicy.fixed(3), **EFFECT)
     assert (code, world.outside.count("a")) == ("missing_fact_key", 0)
+    [failed] = [each for each in records(world.log) if isinstance(each, e.StateFailed)]
+    assert not failed.error.info.retryable
 
 
 @over_seeds(2)

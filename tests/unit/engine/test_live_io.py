@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from interlock.base.canonical import Json
+from interlock.base.canonical import Json, digest
 from interlock.base.errors import InterlockError
 from interlock.engine import events as e
 from interlock.engine.authoring import Plan
@@ -207,6 +207,44 @@ def test_a_fact_of_another_kind_is_refused() -> None:
         await io.now("start")
 
     assert refused(only)[0] == "fact_payload_invalid"
+
+
+@over_seeds(0)
+async def test_a_request_is_the_same_whatever_the_order_of_its_members() -> None:
+    async def only(io: LiveIo) -> bool:
+        first = await io.call(IoCall("outside", {"name": "a", "more": [1, 2.0]}, "key"))
+        again = await io.call(IoCall("outside", {"more": [1.0, 2], "name": "a"}, "key"))
+        return first == again
+
+    world = await lived(only)
+
+    assert (world.outside.count("a"), await world.context()) == (1, {"only": True})
+    [fact] = [each for each in records(world.log) if isinstance(each, e.FactRecorded)]
+    assert fact.request_digest == digest(b'outside\n{"more":[1,2],"name":"a"}')
+
+
+@pytest.mark.parametrize("key", [None, "key"])
+@pytest.mark.parametrize("value", [float("nan"), 2**53, "\ud800", b"bytes", {1: 2}])
+def test_a_request_that_is_not_json_is_refused_unsent(value: Any, key: str | None) -> None:
+    async def only(io: LiveIo) -> None:
+        await io.call(IoCall("outside", {"name": "a", "more": value}, key))
+
+    code, world = refused(only)
+    assert code is not None
+    assert code.startswith("json_")
+    assert world.outside.deliveries == []
+
+
+@over_seeds(0)
+async def test_draws_are_kept_under_names_of_their_own() -> None:
+    async def only(io: LiveIo) -> None:
+        await io.now("start")
+        await io.random("nonce", 4)
+        await io.record_value("price:eur", 1)
+
+    world = await lived(only)
+
+    assert list(facts(world.log)) == ["time:demo.only.main:start", "random:demo.only.main:nonce", "price:eur"]
 
 
 @over_seeds(0)

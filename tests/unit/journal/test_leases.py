@@ -143,6 +143,7 @@ def test_priority_goes_before_the_share_of_a_group_and_that_before_arrival() -> 
 # Waking, renewing, ending
 
 
+@pytest.mark.unproved("it claims by hand what it woke", but=["nothing_held"])
 def test_a_grant_out_of_the_queue_wakes_who_waits_and_a_grant_at_once_wakes_nobody() -> None:
     async def main() -> None:
         one = Process(MemoryStore())

@@ -370,6 +370,7 @@ def test_an_unknown_outcome_reaches_the_caller_and_the_repeated_command_finds_wh
     run(main())
 
 
+@pytest.mark.unproved("it damages its store, to see the damage refused")
 @pytest.mark.parametrize("row", [b"", b"{}", b'{"digest":1,"places":[]}', b"\xff", b'{"digest":"\xff","places":[]}'])
 def test_a_damaged_row_of_a_command_id_is_corruption_and_not_a_new_command(row: bytes) -> None:
     async def main() -> None:
@@ -384,6 +385,7 @@ def test_a_damaged_row_of_a_command_id_is_corruption_and_not_a_new_command(row: 
     run(main())
 
 
+@pytest.mark.unproved("it damages its store, to see the damage refused")
 def test_a_row_that_leads_to_another_commands_events_is_corruption() -> None:
     async def main() -> None:
         store = MemoryStore()
@@ -397,6 +399,7 @@ def test_a_row_that_leads_to_another_commands_events_is_corruption() -> None:
     run(main())
 
 
+@pytest.mark.unproved("it damages its store, to see the damage refused")
 @pytest.mark.parametrize("member", ["envelope", "data"])
 def test_p20_damage_behind_a_cached_state_is_corruption_and_not_contention(member: str) -> None:
     async def main() -> None:

@@ -361,6 +361,7 @@ def test_serving_ends_when_the_store_has_closed() -> None:
 # Doctor
 
 
+@pytest.mark.unproved("it damages its store, to see the damage named")
 def test_a_timer_that_is_not_what_the_events_say_is_named() -> None:
     async def main() -> None:
         store = MemoryStore()
@@ -388,6 +389,7 @@ def test_a_timer_that_is_not_what_the_events_say_is_named() -> None:
     run(main())
 
 
+@pytest.mark.unproved("it damages its store, to see the damage named")
 def test_timers_that_rest_on_an_event_that_cannot_be_read_are_not_judged() -> None:
     async def main() -> None:
         store = MemoryStore()

@@ -45,6 +45,8 @@ from tests.unit.journal.vault import (
     remove,
 )
 
+pytestmark = pytest.mark.unproved("every test damages its store, to see the damage named")
+
 ID = "a" * 64
 
 

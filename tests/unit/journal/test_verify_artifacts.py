@@ -31,6 +31,8 @@ from tests.unit.journal.vault import (
     findings,
 )
 
+pytestmark = pytest.mark.unproved("every test damages its store, to see the damage named")
+
 ID = "a" * 64
 
 

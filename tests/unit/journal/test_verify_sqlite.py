@@ -14,6 +14,8 @@ from interlock.stores.sqlite import open_sqlite
 from tests.unit.journal.bank import NOW_MS, open_journal
 from tests.unit.journal.vault import DOCUMENT, MAP, A, B, C, fill, findings
 
+pytestmark = pytest.mark.unproved("every test damages its store, to see the damage named")
+
 
 class StillClock:
     """Always the same time."""

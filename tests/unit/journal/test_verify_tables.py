@@ -40,6 +40,8 @@ from tests.unit.journal.bank import (
 )
 from tests.unit.journal.vault import A, B, C, examined, filled, findings, named
 
+pytestmark = pytest.mark.unproved("every test damages its store, to see the damage named")
+
 Index = Callable[[str], Any]
 
 

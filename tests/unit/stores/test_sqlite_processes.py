@@ -26,7 +26,10 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 def child(path: Path, role: str, *arguments: str) -> subprocess.Popen[bytes]:
     """Another process that does one of the things at the end of this file."""
     return subprocess.Popen(
-        [sys.executable, __file__, role, str(path), *arguments], stdout=subprocess.PIPE, env=ENVIRONMENT
+        [sys.executable, __file__, role, str(path), *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=ENVIRONMENT,
     )
 
 
@@ -34,6 +37,13 @@ def spoken(process: subprocess.Popen[bytes]) -> str:
     """Its next line."""
     assert process.stdout is not None
     return process.stdout.readline().decode().strip()
+
+
+def say(process: subprocess.Popen[bytes], line: str) -> None:
+    """Give it a line to read."""
+    assert process.stdin is not None
+    process.stdin.write(f"{line}\n".encode())
+    process.stdin.flush()
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
@@ -46,7 +56,10 @@ def test_processes_that_append_to_one_stream_conflict_and_lose_nothing(tmp_path:
     asyncio.run(make(path))
 
     rivals = [child(path, "rival", name, "60") for name in ("one", "two")]
-    counts = [int(rival.communicate(timeout=60)[0]) for rival in rivals]
+    assert [spoken(rival) for rival in rivals] == ["ready", "ready"]
+    for each in rivals:
+        say(each, "go")
+    counts = [int(each.communicate(timeout=60)[0]) for each in rivals]
 
     async def main() -> None:
         store = await open_sqlite(path)
@@ -60,7 +73,7 @@ def test_processes_that_append_to_one_stream_conflict_and_lose_nothing(tmp_path:
 
     asyncio.run(main())
     assert [rival.returncode for rival in rivals] == [0, 0]
-    assert sum(counts) > 0, "they never met: the test shows nothing"
+    assert sum(counts) > 0, "both had read one head: one of them must have lost it"
 
 
 def test_a_claim_ends_with_the_process_that_holds_it_long_before_it_expires(tmp_path: Path) -> None:
@@ -126,6 +139,7 @@ def test_a_wait_ends_when_another_process_commits(tmp_path: Path) -> None:
         seen = store.doorbell.seen()
         begin = time.monotonic()
         rival = child(path, "rival", "ringer", "1")
+        say(rival, "go")
         while True:
             mark = await store.doorbell.wait(seen, timeout_ms=30_000)
             assert mark != seen, "nobody rang"
@@ -164,10 +178,16 @@ async def make(path: Path) -> None:
 
 
 async def rival(store: SqliteStore, name: str, count: str) -> None:
-    """Append to one stream until `count` appends have won; say how many lost."""
+    """Append to one stream until `count` appends have won; say how many lost.
+
+    The first append waits for a word, on a head that was read before: so that rivals meet at least there.
+    """
     lost = won = 0
     while won < int(count):
         [head] = await store.events.heads([A])
+        if lost == won == 0:
+            print("ready", flush=True)
+            sys.stdin.readline()
         [outcome] = await store.events.append([Append([onto(head, A, f"{name} {won}".encode())])])
         if isinstance(outcome, InterlockError):
             assert code_of(outcome) == "head_moved"
