@@ -155,41 +155,45 @@ def decide(
         return Await() if running else _end(state, e.RunStatus.FAILED)
     if state.paused is not None:
         return Await() if running else Stop((), "paused")
-    return _next(state, plan, ready, config, now_ms, crash_budget, running)
+    candidate, due_ms = _again(state, plan, config, now_ms, crash_budget, running) if state.active else (None, None)
+    if candidate is None:
+        candidate = _first(state, plan, ready, config)
+    if isinstance(candidate, Enter) and len(running) >= state.max_concurrency:
+        return Await(due_ms)
+    if candidate is not None:
+        return candidate
+    return Await(due_ms) if running else _stopped(state, due_ms)
 
 
-def _next(
+def _again(
     state: RunState,
     plan: ExecutionPlan,
-    ready: ReadyStates,
     config: RunConfig,
     now_ms: int,
     crash_budget: int,
     running: Collection[str],
-) -> Decision:
+) -> tuple[Decision | None, int | None]:
+    """What to do about states that were entered before, and else when a back-off of theirs is over."""
     due_ms: int | None = None
     candidate: Decision | None = None
-    for state_id in () if not state.active else _in_plan_order(state, plan, running):
+    for state_id in _in_plan_order(state, plan, running):
         step = state.steps[state_id]
-        node = plan.states[plan.index[state_id]]
         if state_id in state.parked:
             continue
-        if step.status is StepStatus.FAILED and not may_retry(step, policy_of(node, config, state)):
-            if state_id not in state.skips:
-                return Await() if running else _end(state, e.RunStatus.FAILED)
-        elif step.due_ms > now_ms and state_id not in state.skips:
+        if state_id in state.skips:
+            pass
+        elif step.status is StepStatus.FAILED and not may_retry(step, _policy(state_id, state, plan, config)):
+            return (Await() if running else _end(state, e.RunStatus.FAILED)), None
+        elif step.due_ms > now_ms:
             due_ms = step.due_ms if due_ms is None else min(due_ms, step.due_ms)
             continue
         if candidate is None:
-            candidate = _again(state, plan, config, crash_budget, state_id)
-    if candidate is None:
-        candidate = _first(state, plan, ready, config)
-    if candidate is not None:
-        is_full = isinstance(candidate, Enter) and len(running) >= state.max_concurrency
-        return Await(due_ms) if is_full else candidate
-    if running:
-        return Await(due_ms)
-    return _stopped(state, due_ms)
+            candidate = _another(state, plan, config, crash_budget, state_id)
+    return candidate, due_ms
+
+
+def _policy(state_id: str, state: RunState, plan: ExecutionPlan, config: RunConfig) -> RetryPolicy:
+    return policy_of(plan.states[plan.index[state_id]], config, state)
 
 
 def _in_plan_order(state: RunState, plan: ExecutionPlan, running: Collection[str]) -> list[str]:
@@ -197,7 +201,7 @@ def _in_plan_order(state: RunState, plan: ExecutionPlan, running: Collection[str
     return active if len(active) < 2 else sorted(active, key=plan.index.__getitem__)
 
 
-def _again(state: RunState, plan: ExecutionPlan, config: RunConfig, crash_budget: int, state_id: str) -> Decision:
+def _another(state: RunState, plan: ExecutionPlan, config: RunConfig, crash_budget: int, state_id: str) -> Decision:
     """Another attempt at a state that was entered before: an orphan, a retry, or one whose wait is over."""
     if state_id in state.open:
         return _recover(state, plan, config, crash_budget, state_id)

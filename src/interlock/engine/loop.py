@@ -2,10 +2,10 @@
 
 What it does: takes what the inbox holds, asks `decide` what comes next, makes that durable, and lets attempts run: one
 after the other in this very task where the run is sequential, else each in a task of its own. What it does not do: it
-chooses nothing (`decide`, `schedule`), knows no store and claims nothing (`runs`).
+chooses nothing (`decide`, `schedule`), knows no store and claims nothing (`driving`).
 
 The procedure, once per decision:
- 1. the inbox, if there is news; then decide; the end of one state and the entry of the next share one append
+ 1. the inbox, if it has moved; then decide; the end of one state and the entry of the next share one append
  2. `StateEntered` is durable before the handler starts (K1)
  3. the attempt folds its end (`perform`)
 """
@@ -29,7 +29,7 @@ from interlock.engine.spawning import Spawner
 from interlock.journal.ports import Blob
 
 SKIPPED_RECORDS_MAX = 1000
-"""Records of skipped states that share an append."""
+"""Records of states that are skipped, or entered at once, that share an append."""
 
 Inbox = Callable[[Session], Awaitable[None]]
 """Folds what the inbox of a session's run holds."""
@@ -49,100 +49,104 @@ class Loop:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._entering: dict[str, tuple[int, RunContext]] = {}
 
-    async def drive(self) -> Stop | End:
+    def drive(self) -> Awaitable[Stop | End]:
         """Drive the run until it ends or waits. What the session has folded already goes with the first append.
 
         Raises: `run_held` when another owner took the run; storage errors; cancellation, leaving attempts open.
         """
-        if self._session.is_sequential:
-            return await self._drive_in_sequence()
+        return self._one_by_one() if self._session.is_sequential else self._at_once()
+
+    async def _one_by_one(self) -> Stop | End:
+        """Drive a sequential run. Between its attempts nobody else can fold or append, so that no turn is taken."""
+        session = self._session
+        while True:
+            if session.inbox_moved:
+                await self._take_inbox()
+            decision = self._decide()
+            if not isinstance(decision, Enter):
+                return await self._leave(decision)
+            place = decision.place
+            session.ready.enter(place)
+            session.fold(decision.records)
+            if not decision.skip:
+                await session.flush()
+                await perform(session, self._router, self._spawner, place, session.context)
+                continue
+            skip(session, place)
+            if session.pending >= SKIPPED_RECORDS_MAX:
+                await session.flush()
+
+    async def _at_once(self) -> Stop | End:
+        """Drive a run whose states run at once."""
+        session = self._session
         try:
             while True:
-                async with self._session.turn:
-                    decision = await self._decided()
-                if isinstance(decision, (Stop, End)):
-                    return decision
+                session.news.clear()
+                async with session.turn:
+                    if session.inbox_moved:
+                        await self._take_inbox()
+                    while isinstance(decision := self._decide(), Enter):
+                        await self._enter(decision)
+                    if not isinstance(decision, Await):
+                        return await self._leave(decision)
+                    session.fold(decision.records)
+                    await session.flush()
                 self._start_tasks()
-                if isinstance(decision, Await):
-                    await self._wait(decision)
+                await self._wait(decision)
         finally:
             await self._stop_tasks()
 
-    async def _drive_in_sequence(self) -> Stop | End:
-        """As `drive`, with every attempt in this very task: between attempts nobody else can fold or append."""
-        session = self._session
-        while True:
-            decision = await self._decided()
-            if isinstance(decision, (Stop, End)):
-                return decision
-            # Nothing is under way when a sequential run decides, so that it never awaits: it has entered a state.
-            place, base = self._entering.popitem()[1]
-            await perform(session, self._router, self._spawner, place, base)
+    async def _take_inbox(self) -> None:
+        self._session.inbox_moved = False
+        await self._inbox(self._session)
 
-    async def _decided(self) -> Decision:
-        """Decide and append, until something is to be done outside of the session's turn."""
+    async def _leave(self, decision: Stop | End | Await) -> Stop | End:
+        """Append the last that this owner has to say."""
         session = self._session
-        if session.news.is_set():
-            session.news.clear()
-            await self._inbox(session)
-        while True:
-            decision = self._decide()
-            if self._stops_here(decision):
-                decision = Stop((), "queued", session.clock.now_ms())
-            if isinstance(decision, Enter) and await self._enter(decision):
-                if session.pending >= SKIPPED_RECORDS_MAX:
-                    await session.flush()
-                continue
-            if not isinstance(decision, Enter):
-                session.fold(decision.records)
-            if isinstance(decision, End):
-                session.tell_kin()
-            await session.flush()
-            return decision
-
-    def _stops_here(self, decision: Decision) -> bool:
-        """Whether somebody else has to go on: who has the handlers, or the plan that the run migrated to."""
-        if isinstance(decision, Enter):
-            return (self._clerk and not decision.skip) or self._session.is_migrated
-        return False
+        if isinstance(decision, Await):  # a sequential run decides between attempts, so that it awaits none
+            raise RuntimeError(decision)  # noqa: TRY004 - a fault of the engine, not of a type
+        session.fold(decision.records)
+        if isinstance(decision, End):
+            session.tell_kin()
+        await session.flush()
+        return decision
 
     def _decide(self) -> Decision:
         session = self._session
-        return decide(
+        now_ms = session.now_ms()
+        decision = decide(
             session.state,
             session.plan,
             session.ready,
             session.config,
-            session.now_ms(),
+            now_ms,
             session.settings.crash_budget,
             [*self._tasks, *self._entering] if self._tasks or self._entering else (),
         )
+        # Somebody else has to go on: who has the handlers, or the plan that the run migrated to.
+        if isinstance(decision, Enter) and (session.is_migrated or (self._clerk and not decision.skip)):
+            return Stop((), "queued", now_ms)
+        return decision
 
-    async def _enter(self, decision: Enter) -> bool:
-        """Fold the entry of a state; True when the next decision may share its append."""
+    async def _enter(self, decision: Enter) -> None:
+        """Fold the entry of a state of several that run at once; it starts when that is durable."""
         session, place = self._session, decision.place
         session.ready.enter(place)
         node = session.plan.states[place]
-        if session.is_sequential:
-            session.fold(decision.records)
-            if decision.skip:
-                skip(session, place)
-                return True
-            self._entering[node.id] = place, session.context
-            return False
         base, blobs = await self._base(decision)
         session.fold([*decision.records, *self._fresh(decision, base)], blobs)
         if decision.skip:
             await skip_branch(session, place, base)
         else:
             self._entering[node.id] = place, base
-        return True
+        if session.pending >= SKIPPED_RECORDS_MAX:
+            await session.flush()
 
     def _fresh(self, decision: Enter, base: RunContext) -> list[Struct]:
-        node = self._session.plan.states[decision.place]
         if not decision.fresh:
             return []
         session = self._session
+        node = session.plan.states[decision.place]
         boundaries = entry_boundaries(session.state, session.plan, node.id, session.config.event_profile)
         return [e.StateEntered(0, base.snapshot_id, node.id), *boundaries]
 

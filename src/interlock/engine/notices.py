@@ -55,6 +55,7 @@ class InboxWatcher:
         if not entries:
             return
         self._seen[stream] = entries[-1].envelope.seq
+        session.inbox_moved = True
         session.news.set()
         if any(isinstance(entry.record, i.CancelRequested) for entry in entries):
             session.interrupt(RUN_CANCELLED)

@@ -77,8 +77,9 @@ class Session:
         self.run_id = run_id
         self.ready = ReadyStates(plan, completed_states(loaded.state), loaded.state.steps)
         self.attempts: dict[str, Interruptible] = {}
+        self.inbox_moved = False
         self.news = asyncio.Event()
-        """Set when the inbox may hold something, or an attempt has ended."""
+        """Set when the inbox has moved, or an attempt has ended."""
         author = Authorship(actor=ENGINE.id, correlation=run_id)
         self._writer = StreamWriter(journal, loaded.state.stream, loaded.head, loaded.at_ms, author)
         self._opener = None if opened_by is None else Authorship(actor=opened_by, correlation=run_id)
@@ -123,7 +124,8 @@ class Session:
 
     def fold(self, records: Sequence[Struct], blobs: Sequence[Blob] = (), posts: Sequence[Post] = ()) -> None:
         """Evolve over records that the next `flush` appends. Nobody else sees them before; if it fails, nobody will."""
-        self._posts.extend(posts)
+        if posts:
+            self._posts.extend(posts)
         if not self._folded:
             self._at_ms = self.journal.now_ms(self.state.at_ms)
             self._keep_snapshot()

@@ -84,7 +84,6 @@ class LiveIo:
         self._attempt = attempt
         self._router = router
         self._spawner = spawner
-        self._secrets = SecretFacts(attempt)
 
     async def call(self, call: IoCall) -> IoResult:
         """Send a request, or give back the answer that a fact of its key records.
@@ -256,9 +255,9 @@ class LiveIo:
         if known is not None:
             if known.request_digest != request_digest:
                 raise FACT_REQUEST_MISMATCH.error(f"the fact {key} answers another request", key=key)
-            answer = self._secrets.answer(key, known, await self._payload(known), secret=call.secret)
+            answer = SecretFacts(self._attempt).answer(key, known, await self._payload(known), secret=call.secret)
             return IoResult(answer, known.payload_id)
-        keep = self._secrets.sealer(key, request_digest) if call.secret else None
+        keep = SecretFacts(self._attempt).sealer(key, request_digest) if call.secret else None
         transport = self._router.route(call.namespace)
         if not self._is_effect(transport, call):
             response = await transport.call(call.request, self._transport_context(None))
