@@ -27,7 +27,7 @@ from interlock.engine.config import RetryPolicy
 from interlock.engine.errors import SIGNAL_INVALID, STEP_UNKNOWN, WAIT_UNKNOWN
 from interlock.engine.plan import read_outline
 from interlock.engine.reader import RunReader
-from interlock.engine.run_state import WAIT_PREFIX, RunState
+from interlock.engine.run_state import WAIT_PREFIX, RunState, wait_key
 from interlock.engine.tell import RESOLVE, TELL, Resolve, tell
 from interlock.engine.waits import FACT_KIND, misfit, token
 from interlock.journal.journal import Journal, Loaded
@@ -71,6 +71,8 @@ class Control:
         wait = state.waits.get(state_id, {}).get(ids.fact_key(name))
         if wait is not None and misfit(wait.schema, payload) is not None:
             raise SIGNAL_INVALID.error(f"the value does not fit the schema of {shown(name)}", name=name)
+        if wait_key(state_id, name) in state.facts:
+            return
         payload_id = await self._stored(payload)
         stream = state.stream
         await self._tell(run_id, i.SignalSent(name, payload_id, stream, state_id), stream, principal, command_id)

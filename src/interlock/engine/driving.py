@@ -149,11 +149,14 @@ class Driver:
                 await self._watcher.look(session)
                 return
             store, now_ms = self._journal.store, self._journal.now_ms()
+            if loaded is None:
+                loaded = await self._journal.load(RUN_FOLD, stream)
+            [inbox] = await store.events.heads([f"{stream}/inbox"])
+            if inbox.seq <= loaded.state.inbox_seq:
+                return
             claim = await store.activations.take(stream, e.RUN, store.owner, now_ms, self._settings.claim_lease_ms)
             if isinstance(claim, Held):
                 return
-            if loaded is None:
-                loaded = await self._journal.load(RUN_FOLD, stream)
             with self._keeper.keep(claim):
                 await self._own(claim, loaded, run_id, ENGINE, clerk=True)
         except InterlockError as fault:
@@ -246,9 +249,16 @@ class Driver:
                 await self._let_go(session.claim, fault)
             raise
         if not isinstance(decision, Stop):
+            await self._settle_children(session.state)
             return result_of(session.run_id, session.state, None)
         await self._journal.store.activations.release([session.claim], decision.until_ms)
         return result_of(session.run_id, session.state, waiting_of(session.state, None))
+
+    async def _settle_children(self, state: RunState) -> None:
+        """Children that were told to end with their parent do so at once, where nobody drives them."""
+        for run_id, child in state.children.items():
+            if child.status is None and child.cancel_with_parent:
+                await self.settle(stream_id(tenant_of(state.stream), e.RUN, run_id), run_id)
 
     async def _take_inbox(self, session: Session) -> None:
         """Fold what the inbox holds; the session's next append records it as taken, with its consequences."""

@@ -59,26 +59,26 @@ async def perform(session: Session, router: Router, spawner: Spawner, place: int
     node = session.plan.states[place]
     attempt = Attempt(session, node, session.state.steps[node.id].attempts - 1, base)
     session.attempts[node.id] = attempt
-    suspended, fault = False, None
+    fault: Exception | None = None
     try:
-        suspended = await _handled(session, router, spawner, attempt)
+        await _handled(session, router, spawner, attempt)
     except Exception as raised:  # noqa: BLE001 - whatever a handler raises is an outcome of its attempt
         fault = _timely(session, attempt, raised)
     finally:
         del session.attempts[node.id]
     if session.is_sequential and not session.turn.locked():
-        await _end(session, attempt, place, fault, suspended=suspended)
+        await _end(session, attempt, place, fault)
         return
     # The turn comes when no call of this attempt is appending any more, nor another attempt ends.
     async with session.turn:
-        await _end(session, attempt, place, fault, suspended=suspended)
+        await _end(session, attempt, place, fault)
 
 
-async def _end(session: Session, attempt: Attempt, place: int, fault: Exception | None, *, suspended: bool) -> None:
-    """Fold what came of an attempt."""
+async def _end(session: Session, attempt: Attempt, place: int, fault: Exception | None) -> None:
+    """Fold what came of an attempt. One that asked for what is not there yet waits, also if its handler went on."""
     if fault is None and attempt.doubts:
         fault = EFFECT_UNKNOWN.error("the handler went on past an effect in doubt")
-    if fault is None and suspended:
+    if fault is None and attempt.waits:
         session.fold(*suspension(session.state, attempt.node.id, list(attempt.waits.values())))
         return
     if fault is None:
@@ -90,24 +90,22 @@ async def _end(session: Session, attempt: Attempt, place: int, fault: Exception 
         await _fail(session, attempt, fault)
 
 
-async def _handled(session: Session, router: Router, spawner: Spawner, attempt: Attempt) -> bool:
-    """Let the handler work; True when it ended to wait."""
+async def _handled(session: Session, router: Router, spawner: Spawner, attempt: Attempt) -> None:
+    """Let the handler work until it has ended, or ended to wait."""
     attempt.limit = asyncio.timeout(_seconds_left(session, attempt))
     try:
         async with attempt.limit:
             await attempt.node.state.handle(attempt.context, LiveIo(attempt, router, spawner), Recorder(attempt))
     except Suspend:
-        return True
+        pass
     except BaseExceptionGroup as group:
         _, rest = group.split((Suspend, asyncio.CancelledError))
-        if rest is None and attempt.waits:
-            return True
         if isinstance(rest, Exception):
             raise rest from None
-        raise
+        if rest is not None or not attempt.waits:
+            raise
     finally:
         attempt.closed = True
-    return False
 
 
 def _seconds_left(session: Session, attempt: Attempt) -> float | None:
