@@ -15,7 +15,6 @@ from typing import Any
 
 from msgspec import Struct
 
-from interlock.base.canonical import digest
 from interlock.base.events import Place
 from interlock.engine import events as e
 from interlock.engine import inbox_events as i
@@ -79,7 +78,7 @@ def _child(state: RunState, _place: Place, entry: i.ChildEnded, _payloads: Mappi
     key = wait_key(entry.state_id, entry.name)
     if key in state.facts:
         return [ended]
-    return [ended, e.FactRecorded(key, "json", digest(i.child_payload(entry)), None)]
+    return [ended, e.FactRecorded(key, "json", entry.payload_id, None)]
 
 
 def _cancel(state: RunState, place: Place, entry: i.CancelRequested, _payloads: Mapping[str, bytes]) -> list[Struct]:

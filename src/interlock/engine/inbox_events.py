@@ -14,7 +14,6 @@ from typing import Any
 
 from msgspec import Raw, Struct
 
-from interlock.base.canonical import canonical
 from interlock.base.events import ClearTimer, EventType, Place, Row, Wake
 from interlock.base.ids import ArtifactId, FactKey, RunId, StateId
 from interlock.engine.events import RUN, Natural, Resolution, RunStatus
@@ -51,25 +50,15 @@ class TimerDue(Struct, frozen=True):
 
 
 class ChildEnded(Struct, frozen=True):
-    """A child of the run has ended; written in the append that ends the child."""
+    """A child of the run has ended; written in the append that ends the child. `payload_id` is the wait's value."""
 
     child_run_id: RunId
     final_snapshot_id: ArtifactId | None
     name: FactKey
+    payload_id: ArtifactId
     run_stream: str
     state_id: StateId
     status: RunStatus
-
-
-def child_payload(ended: ChildEnded) -> bytes:
-    """What the parent's wait for a child ends with, as canonical JSON; the child stores it."""
-    return canonical(
-        {
-            "child_run_id": ended.child_run_id,
-            "final_snapshot_id": ended.final_snapshot_id,
-            "status": ended.status.value,
-        }
-    )
 
 
 class CancelRequested(Struct, frozen=True):

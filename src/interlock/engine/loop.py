@@ -107,7 +107,7 @@ class Loop:
             raise RuntimeError(decision)  # noqa: TRY004 - a fault of the engine, not of a type
         session.fold(decision.records)
         if isinstance(decision, End):
-            session.tell_kin()
+            await session.tell_kin()
         await session.flush()
         return decision
 

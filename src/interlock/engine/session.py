@@ -20,7 +20,7 @@ from weakref import WeakValueDictionary
 
 from msgspec import Struct
 
-from interlock.base.canonical import digest
+from interlock.base.canonical import canonical, digest
 from interlock.base.clock import Clock
 from interlock.base.errors import InterlockError
 from interlock.base.events import Claim, IndexRow, Place
@@ -31,11 +31,11 @@ from interlock.engine.config import RunConfig
 from interlock.engine.context import RunContext
 from interlock.engine.decide import EngineSettings, completed_states
 from interlock.engine.errors import RUN_HELD
-from interlock.engine.events import RUN
+from interlock.engine.events import RUN, RunCompleted, RunStatus
 from interlock.engine.fold import RUN_FOLD, evolve
-from interlock.engine.inbox_events import CancelRequested, ChildEnded, child_payload
+from interlock.engine.inbox_events import CancelRequested, ChildEnded
 from interlock.engine.plan import ExecutionPlan
-from interlock.engine.run_state import RunState
+from interlock.engine.run_state import Parent, RunState
 from interlock.engine.schedule import ReadyStates
 from interlock.journal.chain import Authorship
 from interlock.journal.errors import ARTIFACT_ID_MISMATCH, CLAIM_LOST, HEAD_MOVED
@@ -205,24 +205,38 @@ class Session:
         """Whether the run has another plan by now."""
         return self.state.fingerprint != self.plan.fingerprint
 
-    def tell_kin(self) -> None:
-        """Post the end of the run with the append that ends it: to its parent, and to children that end with it."""
+    async def tell_kin(self) -> None:
+        """Post the end of the run with the append that ends it: to its parent, and to children that end with it.
+
+        A parent that has ended already is told nothing: nobody would take it.
+        """
         state, tenant = self.state, tenant_of(self.state.stream)
         if state.status is None:
             return
         if state.parent is not None:
-            parent = stream_id(tenant, RUN, state.parent.run_id)
-            ended = ChildEnded(
-                self.run_id, state.final_snapshot_id, state.parent.name, parent, state.parent.state_id, state.status
-            )
-            content = child_payload(ended)
-            self._blobs.append(Blob(digest(content), "FactPayload", content))
-            self._posts.append(Post(f"{parent}/inbox", (ended,)))
+            await self._tell_parent(state.parent, state.status)
         for run_id, child in state.children.items():
             if child.status is None and child.cancel_with_parent:
                 stream = stream_id(tenant, RUN, run_id)
                 order = CancelRequested("its parent has ended", stream)
                 self._posts.append(Post(f"{stream}/inbox", (order,)))
+
+    async def _tell_parent(self, parent: Parent, status: RunStatus) -> None:
+        stream = stream_id(tenant_of(self.state.stream), RUN, parent.run_id)
+        if await self._has_ended(stream):
+            return
+        final = self.state.final_snapshot_id
+        told = {"child_run_id": self.run_id, "final_snapshot_id": final, "status": status.value}
+        payload = Blob(digest(content := canonical(told)), "FactPayload", content)
+        self._blobs.append(payload)
+        ended = ChildEnded(self.run_id, final, parent.name, payload.id, stream, parent.state_id, status)
+        self._posts.append(Post(f"{stream}/inbox", (ended,)))
+
+    async def _has_ended(self, stream: str) -> bool:
+        """Whether a run's last event is the one that nothing follows."""
+        [head] = await self.journal.store.events.heads([stream])
+        last = await self.journal.tail(stream, head.seq - 1) if head.seq else []
+        return bool(last) and isinstance(last[-1].record, RunCompleted)
 
     def context_at(self, snapshot_id: str) -> RunContext:
         """The context of a snapshot; nothing is loaded yet."""
