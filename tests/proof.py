@@ -141,7 +141,9 @@ async def no_orphan(proof: Proof) -> AsyncIterator[str]:
         async for page in proof.journal.read(stream):
             for event in page:
                 for member, artifact in () if event.record is None else named_artifacts(event.record):
-                    await _reach(proof.store, artifact, named, "" if member.endswith("snapshot_id") else None)
+                    await _reach(
+                        proof.store, artifact, named, "" if member.endswith(("snapshot_id", "view_id")) else None
+                    )
     after = ""
     while ids := await proof.store.artifacts.scan(after, _PAGE):
         for artifact in ids:
