@@ -1,4 +1,4 @@
-"""Verbs about the machine's own store: `doctor`, `backup` and `demo`.
+"""Verbs about the machine's own store: `work`, `doctor`, `backup` and `demo`.
 
 What it does: opens a store for these verbs without a running application, and hands over to the code that does the
 work. What it does not do: it has no route and needs no server; nothing here writes to a stream.
@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 
 from interlock.base.part import CallContext, Command, Effect, Part
 from interlock.demo.errors import ERRORS as DEMO_ERRORS
+from interlock.surfaces.narration import Narrator
 
 EXIT_CORRUPT = 7
 
@@ -60,6 +61,14 @@ class BackupReport(Struct, frozen=True):
     artifact_files: int
 
 
+class WorkReport(Struct, frozen=True):
+    """What a worker did, and why it ended: `idle`, or the signal that it was sent."""
+
+    driven: int
+    fired: int
+    ended: str
+
+
 class DemoInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to release, and where to leave everything for a look."""
 
@@ -80,6 +89,28 @@ class DemoReport(Struct, frozen=True):
     deliveries: int
     damage_named: str
     store: str
+
+
+class WorkInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which store to work on, and how much at once."""
+
+    store: Annotated[str, Meta(description="The store's path.")]
+    config: Annotated[str | None, Meta(description="The settings file.")] = None
+    until_idle: Annotated[bool, Meta(description="End when nothing is due and nothing is being driven.")] = False
+    concurrency: Annotated[int, Meta(ge=1, le=10_000, description="Runs that are driven at once.")] = 64
+
+
+async def _work(ctx: CallContext, given: WorkInput) -> WorkReport:
+    from interlock.working import work
+
+    return await work(
+        Path(given.store),
+        None if given.config is None else Path(given.config),
+        ctx.principal.tenant,
+        ctx.services.get(Narrator),
+        concurrency=given.concurrency,
+        until_idle=given.until_idle,
+    )
 
 
 async def _doctor(_ctx: CallContext, given: DoctorInput) -> DoctorReport:
@@ -115,6 +146,18 @@ PART = Part(
     name="machine",
     errors=DEMO_ERRORS,
     commands=(
+        Command(
+            "",
+            "work",
+            WorkInput,
+            WorkReport,
+            _work,
+            "Drive every run that wants an owner, and fire timers, until told to stop.",
+            "interlock work --until-idle",
+            "machine",
+            Effect.STARTS,
+            machine=True,
+        ),
         Command(
             "",
             "doctor",

@@ -14,16 +14,19 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from interlock.app import App
+from interlock.base.principal import ENGINE
 from interlock.engine.authoring import Plan
+from interlock.engine.events import Resolution
 from interlock.engine.plan import ExecutionPlan
 from interlock.engine.reports import Reason, RunReport, RunResult
+from interlock.engine.work import Worked
 
 Result = TypeVar("Result")
 
@@ -80,6 +83,50 @@ class SyncApp:
         """`Runs.resume`, waiting for its result."""
         return self._wait(self.app.runs.resume(run_id, **options))
 
+    def signal(self, run_id: str, step: str | None, name: str, value: Any = None, **options: Any) -> bool:
+        """`Control.signal`: answer a wait, by step and name or (step None) by its token."""
+        return self._wait(self.app.runs.control.signal(run_id, step, name, value, **_by(options)))
+
+    def cancel(self, run_id: str, reason: str, **options: Any) -> None:
+        """`Control.cancel`: ask a run to end."""
+        self._wait(self.app.runs.control.cancel(run_id, reason, **_by(options)))
+
+    def cancel_now(self, run_id: str, reason: str, **options: Any) -> RunResult:
+        """`Runs.cancel_now`: end a run, whoever drives it."""
+        return self._wait(self.app.runs.cancel_now(run_id, reason, **_by(options)))
+
+    def pause(self, run_id: str, reason: str, **options: Any) -> None:
+        """`Control.pause`: let a run enter no more steps."""
+        self._wait(self.app.runs.control.pause(run_id, reason, **_by(options)))
+
+    def unpause(self, run_id: str, reason: str, **options: Any) -> None:
+        """`Control.unpause`: let a paused run go on."""
+        self._wait(self.app.runs.control.unpause(run_id, reason, **_by(options)))
+
+    def skip(self, run_id: str, step: str, reason: str, **options: Any) -> None:
+        """`Control.skip`: pass a step over."""
+        self._wait(self.app.runs.control.skip(run_id, step, reason, **_by(options)))
+
+    def retry(self, run_id: str, step: str, reason: str, **options: Any) -> None:
+        """`Control.retry`: try a failed step again now."""
+        self._wait(self.app.runs.control.retry(run_id, step, reason, **_by(options)))
+
+    def edit(self, run_id: str, step: str, reason: str, **options: Any) -> None:
+        """`Control.edit`: give a step another retry policy or time limit."""
+        self._wait(self.app.runs.control.edit(run_id, step, reason, **_by(options)))
+
+    def resolve(self, run_id: str, step: str, action: Resolution, reason: str, **options: Any) -> None:
+        """`Control.resolve`: decide a parked step."""
+        self._wait(self.app.runs.control.resolve(run_id, step, action, reason, **_by(options)))
+
+    def work_until_idle(self, concurrency: int = 64) -> Worked:
+        """`Worker.work` until nothing is due: drives whatever runs want an owner."""
+        return self._wait(self.app.runs.worker.work(concurrency=concurrency, until_idle=True))
+
+    def call(self, name: str, given: Mapping[str, object], *, command_id: str | None = None) -> Any:
+        """Any command of the catalogue, such as `run.list`, as the engine itself."""
+        return self._wait(self.app.client(ENGINE).call(name, given, command_id=command_id))
+
     def report(self, run_id: str) -> RunReport:
         """`RunReader.report`."""
         return self._wait(self.app.runs.read.report(run_id))
@@ -106,6 +153,11 @@ class SyncApp:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+def _by(options: dict[str, Any]) -> dict[str, Any]:
+    """The options with somebody who acts: the engine itself, unless the caller says who."""
+    return {"principal": ENGINE, **options}
 
 
 def open_sync(store: Path | str = ":memory:") -> SyncApp:

@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.surfaces.process import run, run_on_terminal
+from tests.surfaces.process import PRODUCT, run, run_on_terminal
+from tests.surfaces.product import RUN
+from tests.surfaces.talking import line as start_line
+from tests.surfaces.talking import order, prepare, start
 
 ESCAPE = "\x1b["
+STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+PLAIN = {"NO_COLOR": "1"}
 
 
 @pytest.fixture
@@ -101,3 +106,41 @@ def test_an_error_of_what_is_driven_is_shown_like_any_other(store: Path) -> None
 
     assert code == 1
     assert "error: it broke [toy_failed]" in shown
+
+
+def test_a_run_that_waits_shows_for_what_and_the_line_that_answers(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    code, shown = run_on_terminal(*start_line(tmp_path, "ask_only"), program=PRODUCT, folder=tmp_path, environ=PLAIN)
+    rows = STYLE.sub("", shown).splitlines()
+
+    assert code == 8
+    assert any(row.startswith("… decide waits for the answer until 20") for row in rows)
+    assert rows[-1] == f"next: interlock run signal {RUN} decide 'the answer' --value JSON"
+
+
+def test_pauses_skips_and_children_are_seen_in_the_progress_of_a_run(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    start(tmp_path, "parent")
+    order(tmp_path, "pause", "--reason", "lunch")
+    _, shown = run_on_terminal("run", "resume", RUN, program=PRODUCT, folder=tmp_path, environ=PLAIN)
+    plain = STYLE.sub("", shown)
+    assert re.search(r"… paused +local:\S+: lunch", plain)
+    assert re.search(r"… spawn +waits for the child one", plain)
+    assert re.search(r"child [0-9a-f-]{36} +spawn/one", plain)
+
+    order(tmp_path, "unpause")
+    order(tmp_path, "skip", "spawn", "--reason", "we know")
+    _, shown = run_on_terminal("run", "resume", RUN, program=PRODUCT, folder=tmp_path, environ=PLAIN)
+    assert re.search(r"✓ spawn +.*skipped", STYLE.sub("", shown))
+
+
+def test_a_status_of_a_run_that_waits_fits_a_terminal_of_80_columns(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    start(tmp_path, "ask_only")
+    _, shown = run_on_terminal(
+        "run", "status", RUN, program=PRODUCT, folder=tmp_path, environ={**PLAIN, "COLUMNS": "80"}
+    )
+    rows = [row for row in STYLE.sub("", shown).splitlines() if not row.startswith(("checkpoint", "input"))]
+
+    assert max(map(len, rows)) <= 80
+    assert any(row.split()[:3] == ["decide", "the", "answer"] for row in rows)

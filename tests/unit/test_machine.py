@@ -49,12 +49,13 @@ def store(tmp_path: Path) -> Path:
 
 
 def test_they_need_no_application_and_have_no_route() -> None:
-    assert {command.name for command in PART.commands} == {"doctor", "backup", "demo"}
+    assert {command.name for command in PART.commands} == {"work", "doctor", "backup", "demo"}
     assert all(command.machine and command.noun == "" for command in PART.commands)
 
 
-def test_looking_and_copying_change_nothing_and_the_demonstration_starts_something() -> None:
+def test_looking_and_copying_change_nothing_and_worker_and_demonstration_start_something() -> None:
     assert {command.name: command.effect for command in PART.commands} == {
+        "work": Effect.STARTS,
         "doctor": Effect.READS,
         "backup": Effect.READS,
         "demo": Effect.STARTS,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock import InterlockError, Plan, open_sync
+from interlock import InterlockError, Io, Plan, RetryPolicy, StateFailure, open_sync
 from interlock.stores.memory import MemoryStore
 from interlock.sync import SyncApp
 
@@ -42,6 +42,14 @@ plan = Plan("greeting")
 @plan.state
 async def greet(name: str) -> str:
     return f"Hello {name}"
+
+
+asking = Plan("asking")
+
+
+@asking.state
+async def decide(io: Io) -> object:
+    return await io.wait("go", object)
 
 
 failing = Plan("failing")
@@ -160,3 +168,38 @@ def test_an_interrupted_call_ends_with_its_program_and_its_run_can_be_resumed_at
     assert "ignored" not in err
     with open_sync(tmp_path / "store.db") as app:
         assert app.why(RUN)[0].kind == "queued"
+
+
+flaky = Plan("flaky")
+
+
+@flaky.state(retry=RetryPolicy.fixed(9, 600_000))
+async def fetch() -> None:
+    raise StateFailure("net_down", "no answer", retryable=True)
+
+
+def test_a_run_is_told_things_by_plain_calls() -> None:
+    with open_sync() as app:
+        run_id = app.start(asking, attributes={"team": "blue"}).run_id
+        app.pause(run_id, "lunch")
+        assert [reason.kind for reason in app.why(run_id)] == ["paused", "signal"]
+        app.unpause(run_id, "back")
+        assert app.signal(run_id, "decide", "go", {"ok": True})
+        assert not app.signal(run_id, "decide", "go", {"ok": False})
+        assert app.work_until_idle().driven == 1
+        assert app.output(run_id, "decide") == {"ok": True}
+        assert [row.run_id for row in app.call("run.list", {"attribute": ["team=blue"]}).items] == [run_id]
+
+
+def test_failed_steps_and_whole_runs_are_decided_by_plain_calls() -> None:
+    with open_sync() as app:
+        one, two, three = (app.start(flaky).run_id for _ in range(3))
+        app.retry(one, "fetch", "it is up", reset=True)
+        app.edit(one, "fetch", "slow", retry=RetryPolicy.fixed(1))
+        assert app.resume(one).phase == "failed"
+        pass_over = app.skip  # no test is skipped here
+        pass_over(two, "fetch", "we have it")
+        assert app.resume(two).phase == "completed"
+        app.cancel(three, "no need")
+        assert app.report(three).phase == "cancelled"
+        assert app.cancel_now(app.start(asking).run_id, "at once").phase == "cancelled"

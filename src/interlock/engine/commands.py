@@ -16,17 +16,17 @@ from interlock.base.bounds import PAGE_ITEMS_MAX
 from interlock.base.ids import shown
 from interlock.base.part import CallContext, Command, Effect
 from interlock.engine import events as e
-from interlock.engine.config import RunConfig
+from interlock.engine.config import FanOutJoin, RunConfig
 from interlock.engine.contract import contract_of
-from interlock.engine.errors import CONTEXT_MISSING_KEY, RESOLUTION_UNCLEAR, RUN_NOT_FOUND
+from interlock.engine.errors import ATTRIBUTES_INVALID, CONTEXT_MISSING_KEY, RESOLUTION_UNCLEAR, RUN_NOT_FOUND
 from interlock.engine.meta import APPLY_SIDE_EFFECT
 from interlock.engine.reports import Reason, RunReport, RunResult
 from interlock.engine.runs import Runs
+from interlock.engine.search.times import length_ms
 from interlock.engine.sources import load_plan
-from interlock.engine.views import RunRow
+from interlock.engine.views import ATTRIBUTES_MAX
 from interlock.journal.journal import Journal
 from interlock.journal.streams import stream_id
-from interlock.journal.views import Views
 
 RunArgument = Annotated[str, Meta(description="The run's id, a UUID.")]
 EXIT_WAITING = 8
@@ -40,6 +40,18 @@ class StartInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     run_id: Annotated[str | None, Meta(description="An id of your own; the same id and input attach.")] = None
     detach: Annotated[bool, Meta(description="Return once the start is durable; drive it with `run resume`.")] = False
     dry_run: Annotated[bool, Meta(description="Skip every state that applies side effects.")] = False
+    timeout: Annotated[
+        Annotated[str, Meta(max_length=20)] | None,
+        Meta(description="Fail the run if it has not ended after this time: 90s, 30m, 2h, 7d."),
+    ] = None
+    concurrency: Annotated[
+        Annotated[int, Meta(ge=1, le=2**32 - 1)] | None,
+        Meta(description="States that may run at once; 1 is one after the other."),
+    ] = None
+    attribute: Annotated[
+        tuple[str, ...],
+        Meta(max_length=ATTRIBUTES_MAX, description="What the run can be found by, KEY=VALUE. May be given again."),
+    ] = ()
 
 
 class RunInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,25 +66,6 @@ class ResumeInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     run: RunArgument
     plan: Annotated[str | None, Meta(description="Where its plan is, if it moved: MODULE:PLAN.")] = None
     steal: Annotated[bool, Meta(description="Take the run over from an owner that still lives.")] = False
-
-
-class ListInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which runs to list, newest first."""
-
-    op: Annotated[str | None, Meta(description="Only runs of this operation.")] = None
-    state: Annotated[
-        str | None,
-        Meta(description="Only runs in this state: running, parked, completed, failed, cancelled."),
-    ] = None
-    limit: Annotated[int, Meta(ge=1, le=PAGE_ITEMS_MAX, description="Rows in a page.")] = 50
-    cursor: Annotated[str | None, Meta(description="Where the page before ended.")] = None
-
-
-class RunList(Struct, frozen=True):
-    """A page of runs."""
-
-    items: list[RunRow]
-    next: str | None
 
 
 class EventsInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -114,7 +107,7 @@ class ResolveInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Resolved(Struct, frozen=True):
-    """The decision is in the run's inbox; `run resume` goes on with it."""
+    """The decision is durable; a worker or `run resume` goes on with the run."""
 
     run_id: str
     step: str
@@ -147,21 +140,44 @@ async def _start(ctx: CallContext, given: StartInput) -> RunResult:
     config = RunConfig() if plan.planned is None else plan.planned.run_config
     if given.dry_run:
         config = msgspec.structs.replace(config, skip_tags=tuple(dict.fromkeys([*config.skip_tags, APPLY_SIDE_EFFECT])))
+    if given.concurrency is not None:
+        mode = "Sequential" if given.concurrency == 1 else FanOutJoin.of(given.concurrency)
+        config = msgspec.structs.replace(config, execution_mode=mode)
     result = await ctx.services.get(Runs).start(
         plan,
         None if given.input is None else msgspec.json.decode(given.input),
         run_id=given.run_id,
         config=config,
         source=given.plan,
+        attributes=_attributes(given.attribute),
+        timeout_ms=None if given.timeout is None else length_ms(given.timeout, "timeout"),
         detach=given.detach,
         principal=ctx.principal,
     )
-    return msgspec.structs.replace(result, detached=given.detach)
+    return await _with_reasons(ctx, msgspec.structs.replace(result, detached=given.detach))
+
+
+def _attributes(pairs: tuple[str, ...]) -> dict[str, str]:
+    """Attributes in the words of a line. Raises: `run_attributes_invalid`."""
+    found = [pair.partition("=") for pair in pairs]
+    attributes = {key: value for key, _, value in found}
+    if len(attributes) != len(found) or not all(key and equals for key, equals, _ in found):
+        raise ATTRIBUTES_INVALID.error("`attribute`: KEY=VALUE is expected, and each key once", place="attribute")
+    return attributes
+
+
+async def _with_reasons(ctx: CallContext, result: RunResult) -> RunResult:
+    """The result with what the run waits for, and the lines that answer it."""
+    if result.waiting is None or result.detached:
+        return result
+    reasons = await ctx.services.get(Runs).read.why(result.run_id, tenant=ctx.principal.tenant)
+    return msgspec.structs.replace(result, reasons=tuple(reasons))
 
 
 async def _resume(ctx: CallContext, given: ResumeInput) -> RunResult:
     plan = None if given.plan is None else load_plan(given.plan)
-    return await ctx.services.get(Runs).resume(given.run, plan=plan, steal=given.steal, principal=ctx.principal)
+    result = await ctx.services.get(Runs).resume(given.run, plan=plan, steal=given.steal, principal=ctx.principal)
+    return await _with_reasons(ctx, result)
 
 
 async def _status(ctx: CallContext, given: RunInput) -> RunReport:
@@ -181,14 +197,6 @@ async def _output(ctx: CallContext, given: OutputInput) -> RunOutput:
 async def _why(ctx: CallContext, given: RunInput) -> WhyReport:
     reasons = await ctx.services.get(Runs).read.why(given.run, tenant=ctx.principal.tenant)
     return WhyReport(given.run, reasons)
-
-
-async def _list(ctx: CallContext, given: ListInput) -> RunList:
-    wanted = {"op_id": given.op, "state": given.state}
-    terms = {name: value for name, value in wanted.items() if value is not None}
-    views = ctx.services.get(Views)
-    page = await views.query(ctx.principal.tenant, "runs", terms, given.cursor, given.limit)
-    return RunList(page.items, page.next)
 
 
 async def _events(ctx: CallContext, given: EventsInput) -> RunEvents:
@@ -290,17 +298,6 @@ COMMANDS = (
         "run.read",
         Effect.READS,
         positional=("run",),
-    ),
-    Command(
-        "run",
-        "list",
-        ListInput,
-        RunList,
-        _list,
-        "List runs, newest first.",
-        "interlock run list --state parked",
-        "run.read",
-        Effect.READS,
     ),
     Command(
         "run",

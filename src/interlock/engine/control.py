@@ -59,9 +59,10 @@ class Control:
         *,
         principal: Principal,
         command_id: str | None = None,
-    ) -> None:
+    ) -> bool:
         """Answer the wait `name` of a step, early or not; `name` is its token where `step` is None.
 
+        False where the wait had its answer already: that one counts.
         Raises: `run_not_found`, `run_ended`, `step_unknown`, `wait_unknown`, `signal_invalid`, `secrets_detected`.
         """
         state = await self._read.state(run_id, tenant=principal.tenant)
@@ -72,10 +73,11 @@ class Control:
         if wait is not None and misfit(wait.schema, payload) is not None:
             raise SIGNAL_INVALID.error(f"the value does not fit the schema of {shown(name)}", name=name)
         if wait_key(state_id, name) in state.facts:
-            return
+            return None
         payload_id = await self._stored(payload)
-        stream = state.stream
+        stream, is_new = state.stream, wait_key(state_id, name) not in state.facts
         await self._tell(run_id, i.SignalSent(name, payload_id, stream, state_id), stream, principal, command_id)
+        return is_new
 
     async def cancel(self, run_id: str, reason: str, *, principal: Principal, command_id: str | None = None) -> None:
         """Ask a run to end as cancelled; its owner interrupts what is under way. Raises: `run_ended`."""

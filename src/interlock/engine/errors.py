@@ -251,6 +251,12 @@ WAIT_UNKNOWN = ErrorCode(
 )
 WAIT_TIMED_OUT = ErrorCode("wait_timed_out", Category.FAILED, "Give the wait a default, or handle its deadline.")
 WAIT_INVALID = ErrorCode("wait_invalid", Category.INVALID, "Name each wait of a state once, with a deadline ahead.")
+SIGNAL_UNCLEAR = ErrorCode(
+    "signal_unclear", Category.INVALID, "Give STEP and NAME, or --token; `interlock run why` gives the whole line."
+)
+EDIT_UNCLEAR = ErrorCode(
+    "edit_unclear", Category.INVALID, "Give --max-attempts with its back-off, --timeout-ms, or both."
+)
 SIGNAL_INVALID = ErrorCode("signal_invalid", Category.INVALID, "Send a value that fits the schema of the wait.")
 FACT_KEY_RESERVED = ErrorCode("fact_key_reserved", Category.INVALID, "Choose a key that does not begin with `wait:`.")
 CONTEXT_WRITE_CONFLICT = ErrorCode(
@@ -314,6 +320,8 @@ ERRORS = (
     WAIT_TIMED_OUT,
     WAIT_INVALID,
     SIGNAL_INVALID,
+    SIGNAL_UNCLEAR,
+    EDIT_UNCLEAR,
     FACT_KEY_RESERVED,
     CONTEXT_WRITE_CONFLICT,
     ATTRIBUTES_INVALID,

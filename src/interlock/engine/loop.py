@@ -172,6 +172,9 @@ class Loop:
         if decision.interrupt is not None:
             session.interrupt(decision.interrupt)
         delay = None if decision.until_ms is None else max(decision.until_ms - session.clock.now_ms(), 0) / 1000
+        # One that ended while the last decision was made has rung already: nobody would ring for it again.
+        if any(task.done() for task in self._tasks.values()):
+            delay = 0
         with suppress(TimeoutError):
             async with asyncio.timeout(delay):
                 await session.news.wait()

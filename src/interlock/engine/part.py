@@ -1,9 +1,12 @@
-"""The engine's registration."""
+"""The engine's registration.
+
+It lists what the modules of the engine declare, and does nothing else.
+"""
 
 from __future__ import annotations
 
 from interlock.base.part import Part, SettingsSection
-from interlock.engine import contract
+from interlock.engine import contract, control_commands
 from interlock.engine.commands import COMMANDS
 from interlock.engine.decide import EngineSettings
 from interlock.engine.errors import ERRORS
@@ -11,17 +14,39 @@ from interlock.engine.events import EVENTS
 from interlock.engine.graph import commands as graph
 from interlock.engine.inbox_events import EVENTS as INBOX_EVENTS
 from interlock.engine.io import router, secret_facts, transports
+from interlock.engine.search import batch, batch_commands, filters
+from interlock.engine.search import commands as search
+from interlock.engine.search import errors as search_errors
+from interlock.engine.search.batches import SearchSettings
 from interlock.engine.tell import RESOLVE, TELL, TIMERS
 from interlock.engine.views import RUNS
 
 PART = Part(
     name="engine",
-    events=(*EVENTS, *INBOX_EVENTS),
-    deciders=(TELL, RESOLVE),
+    events=(*EVENTS, *INBOX_EVENTS, *filters.EVENTS, *batch.EVENTS),
+    deciders=(TELL, RESOLVE, filters.FILTERS_KEPT, batch.BATCH_KEPT),
     timers=(TIMERS,),
-    views=(RUNS,),
-    commands=(*COMMANDS, *graph.COMMANDS),
+    views=(RUNS, filters.FILTERS, batch.BATCHES),
+    commands=(
+        *COMMANDS,
+        *search.COMMANDS,
+        *control_commands.COMMANDS,
+        *graph.COMMANDS,
+        *batch_commands.COMMANDS,
+    ),
     transports=transports.TRANSPORTS,
-    settings=(SettingsSection("engine", EngineSettings), *transports.SETTINGS),
-    errors=(*ERRORS, *contract.ERRORS, *graph.ERRORS, *router.ERRORS, *secret_facts.ERRORS, *transports.ERRORS),
+    settings=(
+        SettingsSection("engine", EngineSettings),
+        SettingsSection("search", SearchSettings),
+        *transports.SETTINGS,
+    ),
+    errors=(
+        *ERRORS,
+        *contract.ERRORS,
+        *graph.ERRORS,
+        *search_errors.ERRORS,
+        *router.ERRORS,
+        *secret_facts.ERRORS,
+        *transports.ERRORS,
+    ),
 )

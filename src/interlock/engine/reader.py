@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -20,8 +21,10 @@ from interlock.base.merkle_map import MerkleMap
 from interlock.engine import events as e
 from interlock.engine.config import RunManifest, read_manifest
 from interlock.engine.context import RunContext
+from interlock.engine.details import children_of, in_doubt, orders_of, waits_of
 from interlock.engine.errors import RUN_NOT_FOUND
 from interlock.engine.fold import RUN_FOLD
+from interlock.engine.meta import StateMeta
 from interlock.engine.plan import PlanOutline, read_outline
 from interlock.engine.reports import (
     Reason,
@@ -74,7 +77,14 @@ class RunReader:
             events=state.seq,
             owner=None if owner is None else owner.owner,
             input=manifest.input_params,
-            steps=steps_of(state, outline.order()),
+            steps=steps_of(state, outline.order(), _passed_over(outline, manifest.run_config.skip_tags)),
+            parent_run_id=None if state.parent is None else state.parent.run_id,
+            deadline_ms=state.deadline_ms,
+            waits=waits_of(run_id, state),
+            orders=orders_of(state),
+            in_doubt=in_doubt(state),
+            children=children_of(state),
+            children_total=len(state.children),
         )
 
     async def outline(self, run_id: str, *, tenant: str = "default") -> PlanOutline:
@@ -136,3 +146,11 @@ class RunReader:
     def context_at(self, snapshot_id: str) -> RunContext:
         """The context of a snapshot; nothing is loaded yet."""
         return RunContext(MerkleMap.load(snapshot_id), self._journal.store.artifacts)
+
+
+def _passed_over(outline: PlanOutline, skip_tags: Collection[str]) -> frozenset[str]:
+    """The states whose tags the run's configuration skips."""
+    if not skip_tags:
+        return frozenset()
+    tags = {state_id: msgspec.json.decode(meta, type=StateMeta).tags for state_id, meta, _, _ in outline.states}
+    return frozenset(state_id for state_id, own in tags.items() if not set(skip_tags).isdisjoint(own))

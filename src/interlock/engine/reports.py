@@ -5,17 +5,19 @@ What it does: turns a folded run into records for surfaces. What it does not do:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from msgspec import Struct
 
 from interlock.base.events import Claim
 from interlock.base.ids import step_name
+from interlock.engine.details import ChildReport, EffectReport, OrderReport, WaitReport, answer_line, in_doubt
 from interlock.engine.events import RunStatus
 from interlock.engine.run_state import Parked, RunState, Step, StepStatus, Wait
 
 RUNNING = "running"
+SKIPPED = "skipped"
 
 
 class Waiting(Struct, frozen=True):
@@ -39,10 +41,22 @@ class RunFailure(Struct, frozen=True):
     message: str
 
 
+class Reason(Struct, frozen=True):
+    """One thing that is missing: what, since when, until when, and who or what can supply it."""
+
+    kind: str
+    explanation: str
+    state_id: str | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+    release: tuple[str, ...] = ()
+
+
 class RunResult(Struct, frozen=True):
     """Summary after start or resume; `phase` is running, completed, failed or cancelled.
 
-    `detached` says that the caller wanted no more than the start.
+    `detached` says that the caller wanted no more than the start; `reasons` is filled by verbs that drive, for a run
+    that waits: what is missing, and the lines that supply it.
     """
 
     run_id: str
@@ -51,6 +65,7 @@ class RunResult(Struct, frozen=True):
     final_snapshot_id: str | None
     error: RunFailure | None = None
     detached: bool = False
+    reasons: tuple[Reason, ...] = ()
 
 
 class StepReport(Struct, frozen=True):
@@ -69,7 +84,7 @@ class StepReport(Struct, frozen=True):
 
 
 class RunReport(Struct, frozen=True):
-    """A run as it stands."""
+    """A run as it stands. `children_total` counts also those that `children` does not show."""
 
     run_id: str
     op_id: str
@@ -83,17 +98,13 @@ class RunReport(Struct, frozen=True):
     owner: str | None
     input: Any
     steps: list[StepReport]
-
-
-class Reason(Struct, frozen=True):
-    """One thing that is missing: what, since when, until when, and who or what can supply it."""
-
-    kind: str
-    explanation: str
-    state_id: str | None = None
-    since_ms: int | None = None
-    until_ms: int | None = None
-    release: tuple[str, ...] = ()
+    parent_run_id: str | None = None
+    deadline_ms: int | None = None
+    waits: list[WaitReport] = []
+    orders: list[OrderReport] = []
+    in_doubt: list[EffectReport] = []
+    children: list[ChildReport] = []
+    children_total: int = 0
 
 
 def waiting_of(state: RunState, owner: Claim | None) -> Waiting | None:
@@ -159,12 +170,15 @@ def _failure(state: RunState) -> RunFailure | None:
     return None
 
 
-def steps_of(state: RunState, order: Sequence[str]) -> list[StepReport]:
-    """Every state of the plan in execution order."""
-    return [_step(state_id, state.steps.get(state_id)) for state_id in order]
+def steps_of(state: RunState, order: Sequence[str], skipped: Collection[str] = ()) -> list[StepReport]:
+    """Every state of the plan in execution order; `skipped` are those that the run's configuration passes over."""
+    return [
+        _step(state_id, state.steps.get(state_id), skip=state_id in state.skips or state_id in skipped)
+        for state_id in order
+    ]
 
 
-def _step(state_id: str, step: Step | None) -> StepReport:
+def _step(state_id: str, step: Step | None, *, skip: bool) -> StepReport:
     name = step_name(state_id)
     if step is None:
         return StepReport(name, state_id, StepStatus.PENDING.value)
@@ -172,7 +186,7 @@ def _step(state_id: str, step: Step | None) -> StepReport:
     return StepReport(
         name=name,
         state_id=state_id,
-        status=step.status.value,
+        status=SKIPPED if skip and step.status is StepStatus.COMPLETED else step.status.value,
         attempts=step.attempts,
         failures=step.failures,
         crashes=step.orphans,
@@ -187,18 +201,20 @@ def reasons_of(run_id: str, state: RunState, waiting: Waiting | None, owner: Cla
     """Why the run is not moving, as data; empty when it is, or has ended well."""
     if state.status is not None:
         return _reasons_of_the_ended(state)
+    if state.cancelling is not None:
+        queued = Reason("queued", "no process drives this run now", None, state.at_ms, None, _resume(run_id))
+        return [_cancelled("cancelling", state), *(_driven(owner, state) or [queued])]
     reasons = [_parked_reason(run_id, _name(parked.state_id), parked) for parked in state.parked.values()]
     reasons += [
         _wait_reason(run_id, state_id, name, wait)
         for state_id, waits in state.waits.items()
         for name, wait in waits.items()
     ]
-    resume = (f"interlock run resume {run_id}",)
+    resume = _resume(run_id)
     if state.paused is not None:
         text = f"{state.paused.actor} paused it: {state.paused.reason}"
-        reasons.insert(
-            0, Reason("paused", text, None, state.paused.since_ms, None, (f"interlock run unpause {run_id}",))
-        )
+        unpause = (f"interlock run unpause {run_id} --reason TEXT",)
+        reasons.insert(0, Reason("paused", text, None, state.paused.since_ms, None, unpause))
     elif waiting is None:
         reasons += _driven(owner, state)
     elif waiting.kind == "backoff":
@@ -208,6 +224,10 @@ def reasons_of(run_id: str, state: RunState, waiting: Waiting | None, owner: Cla
         text = "no process drives this run now"
         reasons.append(Reason("queued", text, waiting.state_id, waiting.since_ms, None, resume))
     return reasons
+
+
+def _resume(run_id: str) -> tuple[str, ...]:
+    return (f"interlock run resume {run_id}",)
 
 
 def _name(state_id: str | None) -> str:
@@ -221,7 +241,7 @@ def _wait_reason(run_id: str, state_id: str, name: str, wait: Wait) -> Reason:
         return Reason("sleep", f"{step} sleeps ({name})", state_id, wait.since_ms, wait.due_ms)
     if wait.kind == "child":
         return Reason("child", f"{step} waits for its child run {name.removeprefix('child:')}", state_id, wait.since_ms)
-    answer = (f"interlock run signal {run_id} {step} {name} --value JSON",)
+    answer = (answer_line(run_id, step, name),)
     return Reason("signal", f"{step} waits for the signal {name}", state_id, wait.since_ms, wait.due_ms, answer)
 
 
@@ -247,7 +267,29 @@ def _driven(owner: Claim | None, state: RunState) -> list[Reason]:
     return [Reason("running", text, state.open_state, state.at_ms, owner.expires_ms, ())]
 
 
+def _cancelled(kind: str, state: RunState) -> Reason:
+    """Who wanted the run to end, and why."""
+    order = state.cancelling
+    if order is None:
+        return Reason(kind, "the run was cancelled")
+    return Reason(kind, f"{order.actor} cancelled it: {order.reason}", None, order.since_ms)
+
+
 def _reasons_of_the_ended(state: RunState) -> list[Reason]:
+    """Why a run failed or was cancelled, and which effects are in doubt for ever."""
+    if state.status is RunStatus.COMPLETED:
+        return []
+    doubts = [
+        Reason("in_doubt", f"nobody knows whether the effect {effect.fact_key} of {effect.step} happened")
+        for effect in in_doubt(state)
+    ]
+    if state.status is RunStatus.CANCELLED:
+        return [_cancelled("cancelled", state), *doubts]
+    late = [Reason("failed", "the run had not ended in time [run_timed_out]")] if state.timed_out else []
+    return [*late, *_failures(state), *doubts]
+
+
+def _failures(state: RunState) -> list[Reason]:
     failed = [(i, s) for i, s in state.steps.items() if s.status is StepStatus.FAILED and s.error is not None]
     return [
         Reason("failed", f"{step_name(i)} failed: {s.error.message} [{s.error.code}]", i, s.ended_ms)

@@ -48,6 +48,7 @@ from interlock.engine.reader import RunReader
 from interlock.engine.reports import RunResult, result_of, waiting_of
 from interlock.engine.session import Session
 from interlock.engine.sources import Plans, absolute_source, source_folder, source_of
+from interlock.engine.views import ATTRIBUTE_CHARACTERS_MAX, ATTRIBUTES_MAX
 from interlock.engine.work import Worker
 from interlock.journal.journal import Journal, Loaded
 from interlock.journal.ports import EMPTY, Blob
@@ -58,8 +59,6 @@ from interlock.journal.timers import TimerService
 MANIFEST_KIND = "Manifest"
 PLAN_KIND = "Plan"
 NO_ATTRIBUTES = Raw(b"{}")
-ATTRIBUTES_MAX = 32
-ATTRIBUTE_CHARACTERS_MAX = 200
 
 
 class _Opening(Struct, frozen=True):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from msgspec import Struct
 
@@ -35,6 +36,20 @@ class Worked(Struct, frozen=True):
     fired: int
 
 
+class Driven(Struct, frozen=True):
+    """A run that a worker let go of: how it stands, or the code with which it could not be driven."""
+
+    run_id: str
+    phase: str | None
+    waiting: str | None
+    code: str | None
+    under_way: int
+
+
+Observer = Callable[[Driven], None]
+"""Is told of each run that a worker lets go of."""
+
+
 class Worker:
     """Drives the runs of one journal."""
 
@@ -45,18 +60,33 @@ class Worker:
         self._settings = settings
         self._tasks: set[asyncio.Task[None]] = set()
         self._driven = 0
+        self._fired = 0
+        self._observer: Observer = lambda _driven: None
 
-    async def work(self, *, partition: str = "default", concurrency: int = 64, until_idle: bool = False) -> Worked:
+    @property
+    def worked(self) -> Worked:
+        """What it has done so far."""
+        return Worked(self._driven, self._fired)
+
+    async def work(
+        self,
+        *,
+        partition: str = "default",
+        concurrency: int = 64,
+        until_idle: bool = False,
+        observer: Observer | None = None,
+    ) -> Worked:
         """Work until cancelled; with `until_idle`, until nothing is due and nothing is being driven."""
-        store, fired = self._journal.store, 0
+        store = self._journal.store
+        self._observer = observer or self._observer
         seen = store.doorbell.seen()
         try:
             while True:
                 now_ms = self._journal.now_ms()
-                fired += await self._timers.fire_due(partition, now_ms)
+                self._fired += await self._timers.fire_due(partition, now_ms)
                 claims = await self._claim(partition, concurrency, now_ms)
                 if not claims and not self._tasks and until_idle and not await self._is_due(partition):
-                    return Worked(self._driven, fired)
+                    return self.worked
                 seen = await self._rest(partition, seen, full=len(self._tasks) >= concurrency)
         finally:
             for task in self._tasks:
@@ -82,10 +112,15 @@ class Worker:
         run_id = parse_stream(claim.stream).id
         try:
             loaded = await self._journal.load(RUN_FOLD, claim.stream)
-            await self._driver.taken(claim, loaded, run_id, ENGINE, sit_out=False)
+            result = await self._driver.taken(claim, loaded, run_id, ENGINE, sit_out=False)
             self._driven += 1
         except InterlockError as fault:
             _LOG.warning("run %s is left alone for now (%s)", run_id, fault.code)
+            self._observer(Driven(run_id, None, None, fault.code, len(self._tasks) - 1))
+            return
+        if result is not None:
+            waiting = None if result.waiting is None else result.waiting.kind
+            self._observer(Driven(run_id, result.phase, waiting, None, len(self._tasks) - 1))
 
     async def _is_due(self, partition: str) -> bool:
         due_ms = await self._journal.store.activations.due(partition, [e.RUN], self._journal.now_ms())

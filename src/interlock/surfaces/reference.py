@@ -36,6 +36,7 @@ upwards that has a `.interlock`, else of the working directory |
 | `--config PATH` | `INTERLOCK_CONFIG` | the settings file; by default `interlock.toml` of the working \
 directory, if there is one; see [settings](settings.md) |
 | `--json` | | answer with one JSON object on standard output, also where the answer is an error |
+| `--command-id TEXT` | | only of verbs that change something: the same line under the same id takes effect once |
 | `--help` | | what the noun or verb takes, with an example |
 
 A JSON value is given inline, as `@FILE`, or as `-` for standard input. Text answers are for people and may

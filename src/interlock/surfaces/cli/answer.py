@@ -21,8 +21,10 @@ from interlock.surfaces.catalogue import Catalogue
 from interlock.surfaces.cli.build import Invocation
 from interlock.surfaces.cli.driving import driven
 from interlock.surfaces.cli.edge import folder_of, person, store_path
+from interlock.surfaces.cli.narrator import narrator_of
 from interlock.surfaces.cli.values import read_values
 from interlock.surfaces.client import Client, checked_input
+from interlock.surfaces.narration import Narrator
 
 Service = TypeVar("Service")
 NO_STORE = ":memory:"
@@ -37,14 +39,16 @@ async def answer(invocation: Invocation, catalogue: Catalogue, application: Appl
     if command.machine:
         places = {"store": str(store), "config": invocation.config}
         given |= {name: place for name, place in places.items() if name in _names(command.input) and place}
-        return await Client(catalogue, person(), _MachineServices(catalogue)).call(command.name, given)
+        services = _MachineServices(catalogue, narrator_of(as_json=invocation.json))
+        # Standard output is for the answer alone: what a user's plan prints goes to standard error.
+        with redirect_stdout(sys.stderr):
+            return await Client(catalogue, person(), services).call(command.name, given)
     checked = checked_input(command, given)
     if command.reads_store is not None and not command.reads_store(checked):
         store = Path(NO_STORE)
     config = Path(invocation.config) if invocation.config else None
     create = command.creates
     folder = folder_of(store) if create and not invocation.store else nullcontext()
-    # Standard output is for the answer alone: what a user's plan prints goes to standard error.
     with folder, redirect_stdout(sys.stderr):
         async with application.open(store=store, config=config, create=create) as opened:
             return await driven(opened.client(person()), invocation, given)
@@ -55,12 +59,13 @@ def _names(record: type[Struct]) -> tuple[str, ...]:
 
 
 class _MachineServices:
-    """What a verb about the machine itself may ask for: the catalogue, since no application is open."""
+    """What a verb about the machine itself may ask for: the catalogue and a narrator, since no application is open."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
+    def __init__(self, catalogue: Catalogue, narrator: Narrator) -> None:
+        self._services: tuple[object, ...] = (catalogue, narrator)
 
     def get(self, kind: type[Service]) -> Service:
-        if not isinstance(self._catalogue, kind):
-            raise KeyError(kind.__name__)
-        return self._catalogue
+        for service in self._services:
+            if isinstance(service, kind):
+                return service
+        raise KeyError(kind.__name__)

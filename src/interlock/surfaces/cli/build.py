@@ -21,7 +21,7 @@ from cyclopts import App, Group, Parameter, Token
 
 import interlock
 from interlock.base.ids import shown
-from interlock.base.part import Command
+from interlock.base.part import Command, Effect
 from interlock.surfaces.catalogue import GLOBAL_OPTIONS, Catalogue
 from interlock.surfaces.members import Kind, Member, default_text, members_of
 
@@ -46,6 +46,7 @@ class Invocation:
     store: str | None
     config: str | None
     json: bool
+    command_id: str | None = None
 
 
 def build(catalogue: Catalogue, only: str | None = None) -> App:
@@ -98,8 +99,9 @@ def _reader(command: Command) -> Callable[..., Invocation]:
         key=lambda member: command.positional.index(member.name),
     )
     named = [member for member in own if member.name not in command.positional]
+    common = [*([_COMMAND_ID] if takes_command_id(command) else []), *_global_options()]
     signature = inspect.Signature(
-        [_positional(command, member) for member in placed] + [_option(m) for m in named] + list(_global_options())
+        [_positional(command, member) for member in placed] + [_option(m) for m in named] + common
     )
 
     def read(*args: object, **kwargs: object) -> Invocation:
@@ -112,6 +114,7 @@ def _reader(command: Command) -> Callable[..., Invocation]:
             store=values["store"] or None,
             config=values["config"] or None,
             json=values["json"],
+            command_id=values.get("command_id"),
         )
 
     read.__signature__ = signature  # type: ignore[attr-defined]
@@ -166,6 +169,27 @@ def _parameter(member: Member, name: str, default: str) -> Parameter:
         allow_leading_hyphen=member.kind is Kind.JSON,  # `-` is standard input
         json_list=False,
     )
+
+
+_COMMAND_ID = inspect.Parameter(
+    "command_id",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=None,
+    annotation=Annotated[
+        str | None,
+        Parameter(
+            name="--command-id",
+            metavar="TEXT",
+            help="An id of your own: the same line under it takes effect once, however often it is sent.",
+            show_default=False,
+        ),
+    ],
+)
+
+
+def takes_command_id(command: Command) -> bool:
+    """Whether a line may name its command: what changes something, and is recorded under that id."""
+    return command.effect is Effect.CHANGES and command.idempotent and not command.machine
 
 
 def _converter(member: Member) -> Callable[[object, Sequence[Token]], object] | None:

@@ -30,7 +30,7 @@ async def driven(client: Client, invocation: Invocation, given: Mapping[str, obj
     command = invocation.command
     progress = presentation_of(command.noun).progress.get(command.verb)
     if progress is None:
-        return await client.call(command.name, given)
+        return await client.call(command.name, given, command_id=invocation.command_id)
     key = given.get(progress.key) or (progress.fresh() if progress.fresh else "")
     given = {**given, progress.key: key}
     if progress.fresh and not invocation.json:

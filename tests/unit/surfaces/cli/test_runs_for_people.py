@@ -9,9 +9,10 @@ import pytest
 from msgspec import Struct
 
 from interlock.engine import events as e
-from interlock.engine.commands import RunEvent, RunEvents, RunList, WhyReport
+from interlock.engine.commands import RunEvent, RunEvents, WhyReport
 from interlock.engine.errors import ErrorCategory, ErrorInfo, StateError
 from interlock.engine.reports import Reason, RunFailure, RunReport, RunResult, StepReport
+from interlock.engine.search.commands import RunList
 from interlock.surfaces.cli.render import show
 from interlock.surfaces.cli.text import short_time
 from tests.surfaces.toy import command

@@ -6,40 +6,21 @@ not shown of those is in the same answer with `--json`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from uuid import uuid4
 
 from msgspec import Struct
 
 from interlock.base.ids import step_name
 from interlock.engine.commands import RunEvent, RunEvents, WhyReport
+from interlock.engine.details import ChildReport, EffectReport, OrderReport
 from interlock.engine.graph.commands import Drawing
 from interlock.engine.reports import RUNNING, Reason, RunReport, RunResult, StepReport, Waiting
-from interlock.surfaces.cli.presentation import Presentation, Progress, Step
+from interlock.surfaces.cli.presentation import Presentation, Progress
+from interlock.surfaces.cli.run_orders import batch, batch_next, resolved_next, told, told_next
+from interlock.surfaces.cli.run_steps import steps_of
 from interlock.surfaces.cli.text import cell, safe
 from interlock.surfaces.cli.tint import is_coloured, tinted
-
-_MARKS = {"completed": "done", "failed": "failed", "pending": "pending"}
-
-
-def _steps(status: Struct) -> Sequence[Step]:
-    if not isinstance(status, RunReport):
-        return ()
-    parked = status.waiting.state_id if status.waiting is not None else None
-    return [
-        Step(
-            step.name,
-            "waiting" if step.state_id == parked else _MARKS.get(step.status, "running"),
-            _note(step),
-        )
-        for step in status.steps
-    ]
-
-
-def _note(step: StepReport) -> str:
-    tries = f"attempt {step.attempts}" if step.attempts > 1 else ""
-    took = "" if step.started_ms is None or step.ended_ms is None else f"{step.ended_ms - step.started_ms} ms"
-    return ", ".join(filter(None, [took, tries, step.error_code]))
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -51,6 +32,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     failed_step: str | None = None
     code: str | None = None
     message: str | None = None
+    needs: list[str] = []
     checkpoint: str | None = None
     final_snapshot_id: str | None = None
 
@@ -66,16 +48,18 @@ def _outcome(output: Struct) -> Struct:
         failed_step=None if error is None else step_name(error.state_id),
         code=None if error is None else error.code,
         message=None if error is None else error.message,
+        needs=[f"{reason.kind}: {reason.explanation}" for reason in output.reasons],
         checkpoint=output.final_snapshot_id if is_running else None,
         final_snapshot_id=None if is_running else output.final_snapshot_id,
     )
 
 
 def _why_next(output: Struct) -> str | None:
-    """Only `run why` says more about a run that failed or waits."""
+    """The line that supplies what is missing, if there is but one; else only `run why` says more."""
     if not isinstance(output, RunResult) or output.detached or output.phase not in {RUNNING, "failed"}:
         return None
-    return f"interlock run why {output.run_id}"
+    lines = [line for reason in output.reasons for line in reason.release]
+    return lines[0] if len(lines) == 1 else f"interlock run why {output.run_id}"
 
 
 class StepRow(Struct, frozen=True):
@@ -88,6 +72,16 @@ class StepRow(Struct, frozen=True):
     started_ms: int | None
     ended_ms: int | None
     error_code: str | None
+
+
+class WaitRow(Struct, frozen=True):
+    """Something that a step waits for, in the table of a status."""
+
+    step: str
+    name: str
+    kind: str
+    since_ms: int
+    until_ms: int | None
 
 
 class Status(Struct, frozen=True, kw_only=True):
@@ -103,9 +97,16 @@ class Status(Struct, frozen=True, kw_only=True):
     updated_ms: int
     events: int
     owner: str | None
+    parent_run_id: str | None
+    deadline_ms: int | None
     input: object
     steps: list[StepRow]
     errors: list[str]
+    orders: list[OrderReport]
+    waits: list[WaitRow]
+    in_doubt: list[EffectReport]
+    children: list[ChildReport]
+    children_total: int | None
 
 
 def _status(output: Struct) -> Struct:
@@ -123,9 +124,16 @@ def _status(output: Struct) -> Struct:
         updated_ms=output.updated_ms,
         events=output.events,
         owner=output.owner,
+        parent_run_id=output.parent_run_id,
+        deadline_ms=output.deadline_ms,
         input=output.input,
         steps=[_row(step) for step in output.steps],
         errors=[f"{step.name}: {step.error_message}" for step in output.steps if step.error_message],
+        orders=output.orders,
+        waits=[WaitRow(wait.step, wait.name, wait.kind, wait.since_ms, wait.until_ms) for wait in output.waits],
+        in_doubt=output.in_doubt,
+        children=output.children,
+        children_total=output.children_total if output.children_total > len(output.children) else None,
     )
 
 
@@ -207,19 +215,35 @@ def _resume(run_id: str) -> str:
     return f"interlock run resume {run_id}"
 
 
+_ORDERED = ("signal", "cancel", "pause", "unpause", "skip", "retry", "edit")
+_LISTED = ("run_id", "op_id", "state", "started_ms", "error_code")
 PRESENTATION = Presentation(
-    columns={"list.items": ("run_id", "op_id", "state", "started_ms")},
+    columns={"list.items": _LISTED, "batch.runs": _LISTED},
     cut={
-        "list.items": ("op_id",),
+        "list.items": ("op_id", "error_code"),
+        "batch.runs": ("op_id", "error_code"),
         "status.steps": ("name", "error_code"),
         "events.items": ("type", "step", "detail", "actor"),
     },
     text={"why": _why, "graph": _drawing},
-    people={"start": _outcome, "resume": _outcome, "status": _status, "events": _history},
+    people={
+        "start": _outcome,
+        "resume": _outcome,
+        "status": _status,
+        "events": _history,
+        "batch": batch,
+        **dict.fromkeys(_ORDERED, told),
+    },
     empty={"list": "no runs"},
-    follow={"start": _why_next, "resume": _why_next},
+    follow={
+        "start": _why_next,
+        "resume": _why_next,
+        "batch": batch_next,
+        "resolve": resolved_next,
+        **dict.fromkeys(_ORDERED, told_next),
+    },
     progress={
-        "start": Progress("run_id", "run.status", "run", _steps, _resume, fresh=lambda: str(uuid4())),
-        "resume": Progress("run", "run.status", "run", _steps, _resume),
+        "start": Progress("run_id", "run.status", "run", steps_of, _resume, fresh=lambda: str(uuid4())),
+        "resume": Progress("run", "run.status", "run", steps_of, _resume),
     },
 )

@@ -1,0 +1,72 @@
+"""Orders to runs as people see what came of them: one run, or a batch.
+
+It computes nothing: what people are not shown is in the same answer with `--json`.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from interlock.engine.commands import Resolved
+from interlock.engine.control_commands import Told
+from interlock.engine.search.batch_commands import BatchAnswer
+from interlock.engine.search.batches import Outcome
+from interlock.engine.search.commands import ListedRun
+
+
+def told_next(output: Struct) -> str | None:
+    """The line that goes on with the run."""
+    return output.next if isinstance(output, Told) else None
+
+
+def resolved_next(output: Struct) -> str | None:
+    """The line that goes on with a run whose parked step was decided."""
+    return f"interlock run resume {output.run_id}" if isinstance(output, Resolved) else None
+
+
+class ToldShown(Struct, frozen=True):
+    """`Told` for people: the line that goes on stands below."""
+
+    run_id: str
+    phase: str
+    waiting: str | None
+    then: str
+
+
+def told(output: Struct) -> Struct:
+    """What came of an order."""
+    if not isinstance(output, Told):
+        return output
+    return ToldShown(output.run_id, output.phase, output.waiting, output.then)
+
+
+class BatchShown(Struct, frozen=True, kw_only=True):
+    """`BatchAnswer` for people."""
+
+    action: str
+    matches: int
+    batch_id: str | None
+    told: int | None
+    refused: int | None
+    runs: list[ListedRun]
+    outcomes: list[Outcome]
+
+
+def batch(output: Struct) -> Struct:
+    """What a batch would tell, or told."""
+    if not isinstance(output, BatchAnswer):
+        return output
+    return BatchShown(
+        action=output.action if output.acted else f"{output.action}, not yet: this is what would be told",
+        matches=output.matches,
+        batch_id=output.batch_id,
+        told=output.told if output.acted else None,
+        refused=output.refused if output.acted else None,
+        runs=output.runs,
+        outcomes=output.outcomes,
+    )
+
+
+def batch_next(output: Struct) -> str | None:
+    """The line that does what was shown, or shows what was done."""
+    return output.next if isinstance(output, BatchAnswer) else None

@@ -1,0 +1,83 @@
+"""The verb `work`: a process that drives whatever wants an owner, until it is told to stop.
+
+What it does: opens the application on a store, lets its worker work, and turns SIGTERM and SIGINT into an end in good
+order. What it does not do: it starts no run and decides nothing about one (`engine.work`).
+
+Rules: who is told to stop lets go of every run at once, and the next owner goes on where it stood; a second signal ends
+the process as if there were nothing to put in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from msgspec import Struct
+
+from interlock.engine.work import Driven, Worked
+from interlock.machine import WorkReport
+from interlock.surfaces.narration import Narrator
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Began(Struct, frozen=True):
+    """The worker is at work: under which name it owns runs, and how many at once."""
+
+    owner: str
+    concurrency: int
+
+
+async def work(
+    store: Path, config: Path | None, tenant: str, narrator: Narrator, *, concurrency: int, until_idle: bool
+) -> WorkReport:
+    """Work on a store until it is idle, or until this process is told to stop. Raises: as opening a store does."""
+    from interlock.app import APPLICATION, App
+
+    async with APPLICATION.open(store=store, config=config, create=False) as app:
+        assert isinstance(app, App)  # noqa: S101 - what the product opens
+        worker = app.runs.worker
+
+        def observe(driven: Driven) -> None:
+            narrator.tell(driven, _line(worker.worked, driven))
+
+        narrator.tell(Began(app.store.owner, concurrency), "at work: nothing driven yet")
+        task = asyncio.ensure_future(
+            worker.work(partition=tenant, concurrency=concurrency, until_idle=until_idle, observer=observe)
+        )
+        with _told_to_stop(task) as told:
+            await asyncio.wait([task])
+        narrator.close()
+        if not task.cancelled():
+            task.result()
+        worked = worker.worked
+        return WorkReport(worked.driven, worked.fired, told[0] if told else "idle")
+
+
+@contextmanager
+def _told_to_stop(task: asyncio.Future[Worked]) -> Iterator[list[str]]:
+    """Cancel `task` when the process is told to stop, and give the name of the signal."""
+    loop, told = asyncio.get_running_loop(), list[str]()
+
+    def stop(number: signal.Signals) -> None:
+        told.append(number.name)
+        for each in _SIGNALS:
+            loop.remove_signal_handler(each)
+        task.cancel()
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, stop, number)
+    try:
+        yield told
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+
+
+def _line(worked: Worked, last: Driven) -> str:
+    """How the work stands, and the newest run, in one line."""
+    how = last.code or (last.waiting and f"waits: {last.waiting}") or last.phase
+    return f"{worked.driven} driven, {worked.fired} timers fired, {last.under_way} under way; {last.run_id} {how}"
