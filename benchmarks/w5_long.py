@@ -1,7 +1,7 @@
-"""W5: one run of 10 000 states: what its last 100 cost against its first 100, and what resuming it costs.
+"""W5: one run of 10 000 states: what its last 100 cost against its first 100, what resuming it costs, and replaying it.
 
-Both with nothing written and with one new context key in each state; medians, and the ratio of means beside them,
-which holds the fold snapshots and checkpoints that fall into either hundred.
+The first and the last with nothing written and with one new context key in each state; medians, and the ratio of means
+beside them, which holds the fold snapshots and checkpoints that fall into either hundred.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from interlock import ExecutionPlan, StateNode
 
 STATES = 10_000
 EDGE = 100
+REPLAYS = 5
 
 
 async def _costs(plan: ExecutionPlan) -> tuple[list[float], list[float]]:
@@ -79,6 +80,20 @@ async def _resume_ms(stop_at: int) -> float:
     return (halting.entered[1] - began) * 1000
 
 
+async def _replay_events_per_s(plan: ExecutionPlan) -> float:
+    """Events a second of an offline replay: read, verified, folded, driven anew and compared."""
+    rates: list[float] = []
+    async with fresh_app() as app:
+        run_id = (await app.runs.start(plan)).run_id
+        for _ in range(REPLAYS):
+            began = time.perf_counter()
+            report = await app.runs.replay(run_id)
+            rates.append(report.events / (time.perf_counter() - began))
+            if not report.identical or report.compared != STATES:
+                raise RuntimeError("the replay differs")
+    return median(rates)
+
+
 async def measure() -> dict[str, float]:
     figures: dict[str, float] = {}
     for name, keys in (("", False), ("_with_key", True)):
@@ -87,6 +102,7 @@ async def measure() -> dict[str, float]:
         figures[f"last_100{name}_us"] = round(median(last))
         figures[f"ratio{name}"] = round(median(last) / median(first), 3)
         figures[f"ratio{name}_of_means"] = round(sum(last) / sum(first), 3)
+        figures[f"replay{name}_events_per_s"] = round(await _replay_events_per_s(sequence(STATES, keys=keys)))
     for stop_at in (500, 2_500, 5_000, 7_500, 9_900):
         figures[f"resume_at_{stop_at}_ms"] = round(await _resume_ms(stop_at), 1)
     figures["peak_memory_mb"] = peak_memory_mb()

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from interlock.engine.config import RetryPolicy, RunConfig
     from interlock.engine.context import Context
     from interlock.engine.errors import ErrorCategory, StateFailure
-    from interlock.engine.io.live import IoCall, IoResult
-    from interlock.engine.io.live import LiveIo as Io
+    from interlock.engine.io.surface import Io, IoCall, IoResult
     from interlock.engine.meta import DependencyStrategy, SideEffectKind, SnapshotPolicy, StateMeta
     from interlock.engine.operations import Operation, OpGraph, OpIo, OpRegistry
     from interlock.engine.pipeline import Pipeline, PipelineStep, plan_of_manifest, plan_pipeline
@@ -48,9 +47,9 @@ _HOME = {
     "ErrorCategory": "interlock.engine.errors",
     "ExecutionPlan": "interlock.engine.plan",
     "InterlockError": "interlock.base.errors",
-    "Io": "interlock.engine.io.live:LiveIo",
-    "IoCall": "interlock.engine.io.live",
-    "IoResult": "interlock.engine.io.live",
+    "Io": "interlock.engine.io.surface",
+    "IoCall": "interlock.engine.io.surface",
+    "IoResult": "interlock.engine.io.surface",
     "OpBoundary": "interlock.engine.boundaries",
     "OpGraph": "interlock.engine.operations",
     "OpIo": "interlock.engine.operations",

@@ -25,6 +25,7 @@ from interlock.base.principal import ENGINE
 from interlock.engine.authoring import Plan
 from interlock.engine.events import Resolution
 from interlock.engine.plan import ExecutionPlan
+from interlock.engine.replay_report import ReplayReport
 from interlock.engine.reports import Reason, RunReport, RunResult
 from interlock.engine.work import Worked
 
@@ -126,6 +127,10 @@ class SyncApp:
     def call(self, name: str, given: Mapping[str, object], *, command_id: str | None = None) -> Any:
         """Any command of the catalogue, such as `run.list`, as the engine itself."""
         return self._wait(self.app.client(ENGINE).call(name, given, command_id=command_id))
+
+    def replay(self, run_id: str, plan: Plan | ExecutionPlan | None = None) -> ReplayReport:
+        """`Runs.replay`, waiting for its report."""
+        return self._wait(self.app.runs.replay(run_id, plan))
 
     def report(self, run_id: str) -> RunReport:
         """`RunReader.report`."""

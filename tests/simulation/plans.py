@@ -10,7 +10,8 @@ from interlock.engine.authoring import Plan
 from interlock.engine.config import RetryPolicy
 from interlock.engine.context import Context
 from interlock.engine.errors import StateFailure
-from interlock.engine.io.live import IoCall, LiveIo
+from interlock.engine.io.live import LiveIo
+from interlock.engine.io.surface import IoCall
 
 Handler = Callable[..., Awaitable[Any]]
 

@@ -17,7 +17,8 @@ from interlock.engine.authoring import Plan
 from interlock.engine.config import RunConfig
 from interlock.engine.context import Context
 from interlock.engine.errors import StateFailure
-from interlock.engine.io.live import IoCall, LiveIo
+from interlock.engine.io.live import LiveIo
+from interlock.engine.io.surface import IoCall
 from interlock.testing.app import dump
 from interlock.testing.checker import InvariantBroken, check_absent
 from interlock.testing.loop import run

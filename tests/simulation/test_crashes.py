@@ -20,6 +20,7 @@ from interlock.engine import events as e
 from interlock.engine.authoring import Plan
 from interlock.engine.config import RetryPolicy, RunConfig
 from interlock.engine.io.live import LiveIo
+from interlock.engine.plan import ExecutionPlan
 from interlock.testing.loop import run
 from tests.simulation.crashes import RUN_ID, World, effective, error_of, facts, records
 from tests.simulation.outside import BUSY, TIMED_OUT, Outside
@@ -32,7 +33,7 @@ LIVES_MAX = 12
 class Case:
     """A plan, with what a run of it needs."""
 
-    plan: Callable[[], Plan]
+    plan: Callable[[], Plan | ExecutionPlan]
     given: Any = None
     config: RunConfig = field(default_factory=RunConfig)
     faults: Callable[[Outside], None] = lambda _: None

@@ -72,6 +72,7 @@ def test_a_run_is_started_asked_about_and_resumed_by_plain_calls(tmp_path: Path)
         assert [step.status for step in app.report(RUN).steps] == ["completed"]
     with open_sync(str(tmp_path / "store.db")) as again:
         assert again.resume(RUN, plan=plan) == result
+        assert again.replay(RUN, plan).identical
 
 
 def test_without_a_path_the_store_is_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

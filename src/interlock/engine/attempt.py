@@ -10,7 +10,7 @@ same, so a profile never changes success or failure (P5); after the attempt its 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -22,6 +22,7 @@ from interlock.base.ids import artifact_id, fact_key
 from interlock.base.secret_scan import refuse_secrets
 from interlock.engine import events as e
 from interlock.engine.context import Context, RunContext
+from interlock.engine.decide import EngineSettings
 from interlock.engine.errors import ATTEMPT_CLOSED, EVENT_NAME_INVALID, PAYLOAD_REF_UNKNOWN
 from interlock.engine.io.secret_facts import SEALED_KIND, refuse_plaintext
 from interlock.engine.plan import StateNode
@@ -50,6 +51,20 @@ class Suspend(BaseException):
     """Ends an attempt that waits. Not an `Exception`, so that a handler's own `except Exception` lets it pass."""
 
 
+async def ended(handling: Awaitable[object], waits: Mapping[str, object]) -> None:
+    """Let a handler work until it has ended, or ended to wait; `waits` is what it has asked for by then."""
+    try:
+        await handling
+    except Suspend:
+        pass
+    except BaseExceptionGroup as group:
+        _, rest = group.split((Suspend, asyncio.CancelledError))
+        if isinstance(rest, Exception):
+            raise rest from None
+        if rest is not None or not waits:
+            raise
+
+
 class Attempt:
     """The scope between StateEntered and what ends it.
 
@@ -65,7 +80,6 @@ class Attempt:
         "limit",
         "node",
         "number",
-        "ordinals",
         "session",
         "waits",
     )
@@ -79,7 +93,6 @@ class Attempt:
         self.closed = False
         self.doubts: set[str] = set()
         self.waits: dict[str, OpenedWait] = {}
-        self.ordinals = 0
         self.interrupted: str | None = None
         self.limit: asyncio.Timeout | None = None
 
@@ -109,10 +122,11 @@ class OpenedWait(Struct, frozen=True):
 class Recorder:
     """Puts domain events on record (seed 001, `recorder`)."""
 
-    __slots__ = ("_attempt",)
+    __slots__ = ("_attempt", "_state_id")
 
     def __init__(self, attempt: Attempt) -> None:
         self._attempt = attempt
+        self._state_id = attempt.node.id
 
     async def emit(self, name: str, payload: Any = None, payload_ref: str | None = None) -> None:
         """Record one event, durable when this returns."""
@@ -123,19 +137,18 @@ class Recorder:
 
         Raises: `event_name_invalid`, `json_…`, `secrets_detected`, `attempt_closed`, in every profile.
         """
-        self._attempt.check_open()
-        records = [_checked(event, self._attempt.node.id) for event in events]
+        self._check_open()
+        records = [_checked(event, self._state_id) for event in events]
         if len(records) > EVENTS_PER_APPEND_MAX:
             raise EVENT_TOO_LARGE.error("more events than one append holds", limit=EVENTS_PER_APPEND_MAX)
         if sum(len(record.payload) for record in records) > EVENT_PAYLOAD_BYTES_MAX:
             raise EVENT_TOO_LARGE.error("the payloads are too large for events", limit_bytes=EVENT_PAYLOAD_BYTES_MAX)
         await self._check_references([record.payload_ref for record in records if record.payload_ref is not None])
-        if self._attempt.session.config.event_profile != "Minimal":
-            await self._attempt.record(records)
+        await self._keep(records)
 
     async def _check_references(self, ids: Sequence[str]) -> None:
         """Nothing may name what is not there. Raises: `payload_ref_unknown`."""
-        if ids and not all(await self._attempt.session.journal.store.artifacts.exists(ids)):
+        if ids and not await self._are_stored(ids):
             raise PAYLOAD_REF_UNKNOWN.error("a payload_ref names an artifact that is not stored")
 
     async def artifact(self, kind: str, content: bytes, meta: Any = None) -> str:
@@ -144,19 +157,35 @@ class Recorder:
         A `SecretPayload` must be sealed already. Raises: `secret_payload_plain`, and as `emit_many`. One that comes
         after the end of its attempt stores nothing.
         """
-        self._attempt.check_open()
+        self._check_open()
         raw = canonical(meta)
         refuse_secrets(raw, "artifact meta")
         refuse_secrets(fact_key(kind).encode(), "artifact kind")
         if len(raw) > EVENT_PAYLOAD_BYTES_MAX:
             raise EVENT_TOO_LARGE.error("the meta is too large for an event", limit_bytes=EVENT_PAYLOAD_BYTES_MAX)
-        session = self._attempt.session
         if kind == SEALED_KIND:
-            refuse_plaintext(session.settings, content)
-        stored = await session.store(kind, content)
-        if session.config.event_profile != "Minimal":
-            await self._attempt.record([e.ArtifactWritten(stored, kind, msgspec.Raw(raw), self._attempt.node.id)])
+            refuse_plaintext(self._settings, content)
+        stored = await self._store(kind, content)
+        await self._keep([e.ArtifactWritten(stored, kind, msgspec.Raw(raw), self._state_id)])
         return stored
+
+    @property
+    def _settings(self) -> EngineSettings:
+        return self._attempt.session.settings
+
+    def _check_open(self) -> None:
+        self._attempt.check_open()
+
+    async def _keep(self, records: Sequence[Struct]) -> None:
+        """Append what the profile does not drop."""
+        if self._attempt.session.config.event_profile != "Minimal":
+            await self._attempt.record(records)
+
+    async def _are_stored(self, ids: Sequence[str]) -> bool:
+        return all(await self._attempt.session.journal.store.artifacts.exists(ids))
+
+    async def _store(self, kind: str, content: bytes) -> str:
+        return await self._attempt.session.store(kind, content)
 
 
 def _checked(event: DomainEvent, state_id: str) -> e.DomainEmitted:

@@ -95,11 +95,10 @@ class Branches:
         held = self._ancestry.mask(fullest) | (1 << fullest)
         context = self._view(fullest, state)
         further = self._ancestry.mask(place) & ~held
-        blobs: list[Blob] = []
+        merged: dict[str, Value | None] = {}
         for writes in await self._writes_of(self._places(further), state):
-            context, added = await context.updated(writes)
-            blobs += added
-        return context, blobs
+            merged.update(writes)
+        return await context.updated(merged)  # at once: a context between two of them is nobody's, and is not stored
 
     async def join(
         self, place: int, base: RunContext, checkpoint: RunContext, writes: Mapping[str, bytes | None], state: RunState

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple, Protocol
 from uuid import UUID, uuid5
 
 import msgspec
-from msgspec import Struct
 
 from interlock.base.canonical import canonical, digest
 from interlock.base.ids import fact_key
@@ -24,6 +23,7 @@ from interlock.engine.attempt import Attempt
 from interlock.engine.config import RunConfig
 from interlock.engine.driving import Driver
 from interlock.engine.errors import CHILD_LIMIT
+from interlock.engine.spawning import SpawnedChild, child_key
 from interlock.engine.waits import FACT_KIND
 from interlock.journal.ports import Blob
 from interlock.journal.streams import tenant_of
@@ -52,18 +52,6 @@ class Opener(Protocol):
     ) -> Opened:
         """Raises: `child_run_conflict` if that id has another manifest; what starting a run raises."""
         ...
-
-
-class SpawnedChild(Struct, frozen=True):
-    """The fact of a child that was started."""
-
-    child_manifest_id: str
-    child_run_id: str
-
-
-def child_key(state_id: str, name: str) -> str:
-    """The key of the fact that a child was started."""
-    return f"child:{state_id}:{name}"
 
 
 def child_wait(name: str) -> str:

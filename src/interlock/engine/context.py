@@ -65,6 +65,16 @@ class RunContext:
         entries = await self._loading(lambda content: list(content.items()))
         return {k: await self._fetched(v) if isinstance(v, ArtifactRef) else v for k, v in entries}
 
+    async def differences(self, other: RunContext) -> list[tuple[str, Value | None, Value | None]]:
+        """Each key that differs, with its value here and in `other`: costs what differs."""
+        while True:
+            try:
+                return list(self._map.diff(other._map))
+            except NodesMissing as missing:
+                contents = await self._artifacts.get(missing.ids)
+                nodes = dict(zip(missing.ids, contents, strict=True))
+                self._map, other._map = self._map.with_nodes(nodes), other._map.with_nodes(nodes)
+
     async def _loading(self, operation: Callable[[MerkleMap], T]) -> T:
         """Run an operation on the map, fetching the nodes that it turns out to need."""
         while True:

@@ -73,11 +73,11 @@ class Control:
         if wait is not None and misfit(wait.schema, payload) is not None:
             raise SIGNAL_INVALID.error(f"the value does not fit the schema of {shown(name)}", name=name)
         if wait_key(state_id, name) in state.facts:
-            return None
+            return False
         payload_id = await self._stored(payload)
-        stream, is_new = state.stream, wait_key(state_id, name) not in state.facts
+        stream = state.stream
         await self._tell(run_id, i.SignalSent(name, payload_id, stream, state_id), stream, principal, command_id)
-        return is_new
+        return True
 
     async def cancel(self, run_id: str, reason: str, *, principal: Principal, command_id: str | None = None) -> None:
         """Ask a run to end as cancelled; its owner interrupts what is under way. Raises: `run_ended`."""

@@ -207,7 +207,7 @@ def _another(state: RunState, plan: ExecutionPlan, config: RunConfig, crash_budg
         return _recover(state, plan, config, crash_budget, state_id)
     step, place = state.steps[state_id], plan.index[state_id]
     entered = e.StateEntered(step.attempts, step.base, state_id)
-    return Enter(place, (entered,), skip=_skipped(plan.states[place], config, state))
+    return Enter(place, (entered,), skip=is_skipped(plan.states[place], config, state))
 
 
 def _first(state: RunState, plan: ExecutionPlan, ready: ReadyStates, config: RunConfig) -> Decision | None:
@@ -217,7 +217,7 @@ def _first(state: RunState, plan: ExecutionPlan, ready: ReadyStates, config: Run
     if place is None or (sequential and len(state.steps) > state.completed):
         return None
     node = plan.states[place]
-    skip = _skipped(node, config, state)
+    skip = is_skipped(node, config, state)
     if not sequential:
         return Enter(place, (), skip=skip, fresh=True)
     boundaries = entry_boundaries(state, plan, node.id, config.event_profile)
@@ -314,7 +314,7 @@ def _recover(state: RunState, plan: ExecutionPlan, config: RunConfig, crash_budg
         return Stop((closed, e.RunParked(CRASH_BUDGET_SPENT, None, state_id)), "parked")
     place = plan.index[state_id]
     entered = e.StateEntered(step.attempts, step.base, state_id)
-    return Enter(place, (closed, entered), skip=_skipped(plan.states[place], config, state))
+    return Enter(place, (closed, entered), skip=is_skipped(plan.states[place], config, state))
 
 
 def unkeyed_intent(state: RunState, state_id: str) -> str | None:
@@ -335,7 +335,8 @@ def closure(state_id: str, code: str, message: str) -> e.StateFailed:
     return e.StateFailed(StateError(own_error(code, message, retryable=True), state_id), None, state_id)
 
 
-def _skipped(node: StateNode, config: RunConfig, state: RunState) -> bool:
+def is_skipped(node: StateNode, config: RunConfig, state: RunState) -> bool:
+    """Whether a state that is entered now completes without its handler."""
     if state.skips and node.id in state.skips:
         return True
     return bool(config.skip_tags) and not set(config.skip_tags).isdisjoint(node.meta.tags)

@@ -6,14 +6,14 @@ It lists what the modules of the engine declare, and does nothing else.
 from __future__ import annotations
 
 from interlock.base.part import Part, SettingsSection
-from interlock.engine import contract, control_commands
+from interlock.engine import contract, control_commands, replay_artifacts, replay_command
 from interlock.engine.commands import COMMANDS
 from interlock.engine.decide import EngineSettings
 from interlock.engine.errors import ERRORS
 from interlock.engine.events import EVENTS
 from interlock.engine.graph import commands as graph
 from interlock.engine.inbox_events import EVENTS as INBOX_EVENTS
-from interlock.engine.io import router, secret_facts, transports
+from interlock.engine.io import replay, router, secret_facts, transports
 from interlock.engine.search import batch, batch_commands, filters
 from interlock.engine.search import commands as search
 from interlock.engine.search import errors as search_errors
@@ -32,6 +32,7 @@ PART = Part(
         *search.COMMANDS,
         *control_commands.COMMANDS,
         *graph.COMMANDS,
+        *replay_command.COMMANDS,
         *batch_commands.COMMANDS,
     ),
     transports=transports.TRANSPORTS,
@@ -44,6 +45,9 @@ PART = Part(
         *ERRORS,
         *contract.ERRORS,
         *graph.ERRORS,
+        *replay.ERRORS,
+        *replay_artifacts.ERRORS,
+        *replay_command.ERRORS,
         *search_errors.ERRORS,
         *router.ERRORS,
         *secret_facts.ERRORS,

@@ -23,7 +23,7 @@ from interlock.base.errors import InterlockError
 from interlock.base.merkle_node import MAP_NODE_CORRUPT
 from interlock.base.secret_scan import redact_error_message, scan_bytes
 from interlock.engine import events as e
-from interlock.engine.attempt import Attempt, Recorder, Suspend
+from interlock.engine.attempt import Attempt, Recorder, ended
 from interlock.engine.boundaries import completion_boundaries
 from interlock.engine.context import RunContext
 from interlock.engine.decide import closure, failure, timeout_of
@@ -48,7 +48,7 @@ from interlock.journal.errors import EVENT_TOO_LARGE
 from interlock.journal.ports import Blob
 
 _LOG = logging.getLogger("interlock.engine")
-_NOT_THE_STATES = frozenset({RUN_HELD, MAP_NODE_CORRUPT, *KEY_FAULTS, *JOURNAL_ERRORS} - {EVENT_TOO_LARGE})
+NOT_THE_STATES = frozenset({RUN_HELD, MAP_NODE_CORRUPT, *KEY_FAULTS, *JOURNAL_ERRORS} - {EVENT_TOO_LARGE})
 """The run is no longer ours to write, we lack its key, or its store cannot or is damaged: no failure of a state.
 
 Nothing is recorded."""
@@ -95,15 +95,8 @@ async def _handled(session: Session, router: Router, spawner: Spawner, attempt: 
     attempt.limit = asyncio.timeout(_seconds_left(session, attempt))
     try:
         async with attempt.limit:
-            await attempt.node.state.handle(attempt.context, LiveIo(attempt, router, spawner), Recorder(attempt))
-    except Suspend:
-        pass
-    except BaseExceptionGroup as group:
-        _, rest = group.split((Suspend, asyncio.CancelledError))
-        if isinstance(rest, Exception):
-            raise rest from None
-        if rest is not None or not attempt.waits:
-            raise
+            tools = attempt.context, LiveIo(attempt, router, spawner), Recorder(attempt)
+            await ended(attempt.node.state.handle(*tools), attempt.waits)
     finally:
         attempt.closed = True
 
@@ -154,9 +147,9 @@ def _leftover(session: Session, state_id: str) -> Sequence[Struct]:
 
 
 async def _fail(session: Session, attempt: Attempt, fault: Exception) -> None:
-    faults = list(_leaves(fault))
+    faults = list(leaves(fault))
     for each in faults:
-        if isinstance(each, InterlockError) and each.kind in _NOT_THE_STATES:
+        if isinstance(each, InterlockError) and each.kind in NOT_THE_STATES:
             raise each
     if attempt.interrupted is not None:
         # An effect in doubt stays recorded as intended: the end of the run does not claim that it did not happen.
@@ -199,11 +192,11 @@ async def skip_branch(session: Session, place: int, base: RunContext) -> None:
     skip(session, place)
 
 
-def _leaves(fault: Exception) -> Iterator[Exception]:
+def leaves(fault: Exception) -> Iterator[Exception]:
     """What was raised, one by one: tasks of a group that failed together arrive as one fault."""
     if isinstance(fault, ExceptionGroup):
         for each in fault.exceptions:
-            yield from _leaves(each)
+            yield from leaves(each)
     else:
         yield fault
 

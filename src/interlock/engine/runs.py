@@ -38,14 +38,17 @@ from interlock.engine.context import SNAPSHOT_KIND, RunContext, encoded
 from interlock.engine.control import Control
 from interlock.engine.decide import EngineSettings
 from interlock.engine.driving import Driver, claimed, unless_lost
-from interlock.engine.errors import ATTRIBUTES_INVALID, CHILD_CONFLICT, INPUT_INVALID, RUN_CONFLICT
+from interlock.engine.errors import ATTRIBUTES_INVALID, CHILD_CONFLICT, INPUT_INVALID, PLAN_DRIFTED, RUN_CONFLICT
 from interlock.engine.fold import RUN_FOLD
 from interlock.engine.io.router import Router
 from interlock.engine.pipeline import start_values
 from interlock.engine.plan import ExecutionPlan
 from interlock.engine.provenance import provenance
 from interlock.engine.reader import RunReader
+from interlock.engine.replay import Replayer
+from interlock.engine.replay_report import ReplayReport
 from interlock.engine.reports import RunResult, result_of, waiting_of
+from interlock.engine.run_state import RunState
 from interlock.engine.session import Session
 from interlock.engine.sources import Plans, absolute_source, source_folder, source_of
 from interlock.engine.views import ATTRIBUTE_CHARACTERS_MAX, ATTRIBUTES_MAX
@@ -287,6 +290,28 @@ class Runs:
         refuse_secrets(reason.encode("utf-8", "backslashreplace"), "reason")
         stream = stream_id(principal.tenant, e.RUN, ids.run_id(run_id))
         return await self._driver.cancel_now(stream, run_id, reason, principal)
+
+    async def replay(
+        self, run_id: str, plan: Plan | ExecutionPlan | None = None, *, tenant: str = "default"
+    ) -> ReplayReport:
+        """Drive what a run has recorded anew, offline, and say where it differs; nothing is written.
+
+        `plan` is used instead of the one that the run names, and is not registered; it may differ from that one, as
+        long as it has the run's states. Raises: `run_not_found`, `plan_not_found`, `plan_drifted`, `run_corrupt`,
+        `record_incomplete`; storage errors.
+        """
+        given = plan.build() if isinstance(plan, Plan) else plan
+
+        def found(state: RunState, config: RunConfig) -> ExecutionPlan:
+            if given is not None:
+                return given.under(config)
+            known = self.plans.find(state.op_id, state.plan_version, state.plan_source).under(config)
+            if known.fingerprint != state.fingerprint:
+                raise PLAN_DRIFTED.error("the plan that the run names is another now: say which to replay it with")
+            return known
+
+        stream = stream_id(tenant, e.RUN, ids.run_id(run_id))
+        return await Replayer(self._journal, stream, run_id, self._settings, found).replay()
 
     async def _opened(self, opening: _Opening, *, owned: bool) -> Session:
         """A session for a run that does not exist yet, with its opening folded; the first flush makes it exist."""

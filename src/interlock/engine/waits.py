@@ -70,24 +70,34 @@ async def wait_for(
     refuse_secrets(key.encode(), "name of a wait")
     fact = state.facts.get(key)
     if fact is None and name in state.early.get(node.id, {}):
-        await _take_early(attempt, name, key, _schema(kind, schema))
+        await _take_early(attempt, name, key, schema_of(kind, schema))
         fact = attempt.session.state.facts.get(key)
     if fact is None:
-        opened = _opened(attempt, name, _schema(kind, schema), timeout_ms, until_ms, default, wait_kind)
+        opened = _opened(attempt, name, schema_of(kind, schema), timeout_ms, until_ms, default, wait_kind)
         if name in attempt.waits and attempt.waits[name] != opened:
             raise WAIT_INVALID.error(f"the wait {name} is asked for twice, differently", name=name)
         attempt.waits[name] = opened
         raise Suspend
-    if fact.kind == TIMED_OUT:
-        raise WAIT_TIMED_OUT.error(f"the wait {name} had no answer in time", name=name)
+    check_timely(name, fact.kind)
     [content] = await attempt.session.journal.store.artifacts.get([fact.payload_id])
+    return answer_in(name, content, kind)
+
+
+def check_timely(name: str, fact_kind: str) -> None:
+    """Refuse the fact of a wait that ended without an answer. Raises: `wait_timed_out`."""
+    if fact_kind == TIMED_OUT:
+        raise WAIT_TIMED_OUT.error(f"the wait {name} had no answer in time", name=name)
+
+
+def answer_in(name: str, content: bytes, kind: type[T]) -> T:
+    """The answer to a wait as `kind`. Raises: `signal_invalid`."""
     try:
         return msgspec.json.decode(content, type=kind)
     except msgspec.MsgspecError:
         raise SIGNAL_INVALID.error(f"the answer to {name} has another type", name=name) from None
 
 
-def _schema(kind: object, schema: Mapping[str, Any] | None) -> Raw:
+def schema_of(kind: object, schema: Mapping[str, Any] | None) -> Raw:
     """The JSON Schema of an answer: as given, else that of the type. Raises: `wait_invalid`."""
     if schema is None and kind is object:
         return _ANY
@@ -112,12 +122,9 @@ def _opened(
     known = attempt.session.state.waits.get(attempt.node.id, {}).get(name)
     if known is not None:
         return OpenedWait(_record(name, known))
+    check_limits(name, timeout_ms, until_ms, default)
     if timeout_ms is not None:
-        if until_ms is not None or timeout_ms < 0:
-            raise WAIT_INVALID.error("give a wait a time-out that is not negative, or a time, and not both", name=name)
         until_ms = attempt.session.clock.now_ms() + timeout_ms
-    if default is not UNSET and until_ms is None:
-        raise WAIT_INVALID.error("a default needs a deadline", name=name)
     blobs: list[Blob] = []
     if until_ms is not None:
         content = NOTHING if default is UNSET else canonical(msgspec.to_builtins(default, str_keys=True))
@@ -126,6 +133,14 @@ def _opened(
     default_id = blobs[0].id if blobs and default is not UNSET else None
     name_token = token(attempt.session.run_id, attempt.node.id, name)
     return OpenedWait(e.OpenWait(default_id, until_ms, wait_kind, name, schema, name_token), tuple(blobs))
+
+
+def check_limits(name: str, timeout_ms: int | None, until_ms: int | None, default: object | UnsetType) -> None:
+    """Refuse a deadline that makes no sense. Raises: `wait_invalid`."""
+    if timeout_ms is not None and (until_ms is not None or timeout_ms < 0):
+        raise WAIT_INVALID.error("give a wait a time-out that is not negative, or a time, and not both", name=name)
+    if default is not UNSET and timeout_ms is None and until_ms is None:
+        raise WAIT_INVALID.error("a default needs a deadline", name=name)
 
 
 def _record(name: str, wait: Wait) -> e.OpenWait:

@@ -53,7 +53,7 @@ change; programs use `--json`. `NO_COLOR` switches colour off.
 | 4 | conflict |
 | 5 | refused by a policy or a missing permission |
 | 6 | overloaded: ask again later |
-| 7 | corrupt |
+| 7 | corrupt, or a replay that differs |
 | 8 | what was driven waits |
 | 130 | interrupted from the keyboard |
 | 141 | whoever read the output has gone |

@@ -7,7 +7,7 @@ from typing import Any
 
 from interlock.base.canonical import Json
 from interlock.engine.authoring import Plan
-from interlock.engine.io.live import IoCall
+from interlock.engine.io.surface import IoCall
 from interlock.testing.app import dump
 from interlock.testing.checker import check_absent
 from interlock.testing.loop import run

@@ -88,6 +88,18 @@ def test_a_later_ancestor_wins_over_an_earlier_one_wherever_they_meet() -> None:
     run(main())
 
 
+def test_a_base_that_joins_several_branches_leaves_nothing_that_no_event_names() -> None:
+    """Contexts between two joins were stored once, for nobody; the proof after each test finds what no event names."""
+    edges = {"a": (), **dict.fromkeys("bcd", ("a",)), "e": ("b", "c", "d")}
+    writes = {name: {f"from {name}": LARGE} for name in edges}
+
+    async def main() -> None:
+        context = await context_after(writing(edges, writes, {"b": 3, "c": 2, "d": 1}), at_once())
+        assert context["seen by e"] == ["from a", "from b", "from c", "from d"]
+
+    run(main())
+
+
 @pytest.mark.parametrize(
     "writes",
     [

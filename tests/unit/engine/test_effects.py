@@ -10,7 +10,8 @@ import pytest
 from interlock.base.errors import InterlockError
 from interlock.engine import events as e
 from interlock.engine.config import RetryPolicy, RunConfig
-from interlock.engine.io.live import IoCall, LiveIo
+from interlock.engine.io.live import LiveIo
+from interlock.engine.io.surface import IoCall
 from interlock.testing.loop import over_seeds, run
 from tests.simulation.crashes import World, error_of, records
 from tests.simulation.outside import BUSY, REFUSED, TIMED_OUT, Outside

@@ -12,7 +12,8 @@ from interlock.base.errors import InterlockError
 from interlock.engine import events as e
 from interlock.engine.authoring import Plan
 from interlock.engine.config import RetryPolicy
-from interlock.engine.io.live import RANDOM_BYTES_MAX, IoCall, LiveIo
+from interlock.engine.io.live import LiveIo
+from interlock.engine.io.surface import RANDOM_BYTES_MAX, IoCall
 from interlock.testing.app import dump
 from interlock.testing.loop import over_seeds, run
 from tests.simulation.crashes import World, error_of, facts, records

@@ -18,7 +18,8 @@ from interlock.base.sealed import seal
 from interlock.engine import events as e
 from interlock.engine.attempt import Recorder
 from interlock.engine.authoring import Plan
-from interlock.engine.io.live import IoCall, LiveIo
+from interlock.engine.io.live import LiveIo
+from interlock.engine.io.surface import IoCall
 from interlock.testing.loop import run
 from tests.simulation.crashes import RUN_ID, World, error_of, facts, records
 from tests.simulation.plans import single

@@ -15,11 +15,9 @@ Calls of one key go in turn, over all attempts of the run (single flight). What 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import orjson
-from msgspec import UNSET, Struct
 
 from interlock.base.canonical import Json, canonical, digest
 from interlock.base.errors import Category, InterlockError
@@ -29,11 +27,11 @@ from interlock.base.secrets import SecretValue
 from interlock.engine import events as e
 from interlock.engine.attempt import Attempt
 from interlock.engine.config import RunConfig
+from interlock.engine.context import RunContext
 from interlock.engine.errors import (
     EFFECT_KEY_REUSED,
     EFFECT_UNDECLARED,
     EFFECT_UNKNOWN,
-    FACT_KEY_RESERVED,
     FACT_PAYLOAD_CONFLICT,
     FACT_PAYLOAD_INVALID,
     FACT_REQUEST_MISMATCH,
@@ -41,73 +39,41 @@ from interlock.engine.errors import (
 )
 from interlock.engine.io.router import Router
 from interlock.engine.io.secret_facts import SEALED, SEALED_KIND, SecretFacts
+from interlock.engine.io.surface import TIME, Io, IoCall, IoResult, digest_of_request, named
 from interlock.engine.io.transports.port import Transport, TransportContext
 from interlock.engine.meta import SideEffectKind
-from interlock.engine.run_state import WAIT_PREFIX, Fact
+from interlock.engine.run_state import Fact
 from interlock.engine.spawning import Spawner
-from interlock.engine.waits import CHILD, FACT_KIND, SLEEP, wait_for
+from interlock.engine.waits import FACT_KIND, wait_for
 from interlock.journal.ports import Blob
 
-RANDOM_BYTES_MAX = 65_536
 T = TypeVar("T")
 
 
-class IoCall(Struct, frozen=True):
-    """A request to the outside: `namespace` picks the transport, `fact_key` records the answer, `secret` seals it."""
-
-    namespace: str
-    request: Any
-    fact_key: str | None = None
-    idempotency_key: str | None = None
-    secret: bool = False
-
-
-class IoResult(Struct, frozen=True):
-    """The answer (of a secret call a `SecretValue`), and the artifact that records it."""
-
-    response: Any
-    recorded_payload_id: str | None
-
-
-class ChildResult(Struct, frozen=True):
-    """How a child run ended: `status` is completed, failed or cancelled."""
-
-    child_run_id: str
-    final_snapshot_id: str | None
-    status: str
-
-
-class LiveIo:
-    """The IO of one attempt."""
+class LiveIo(Io):
+    """The IO of one attempt that happens now."""
 
     def __init__(self, attempt: Attempt, router: Router, spawner: Spawner) -> None:
+        super().__init__(attempt.node.id)
         self._attempt = attempt
         self._router = router
         self._spawner = spawner
 
     async def call(self, call: IoCall) -> IoResult:
-        """Send a request, or give back the answer that a fact of its key records.
-
-        Raises: `missing_fact_key`, `fact_request_mismatch`, `side_effects_undeclared`, `idempotency_key_reused`,
-        `side_effect_outcome_unknown`, `io_unknown_namespace`, `secrets_detected`, of secret calls `secret_key_…`,
-        `fact_is_secret` and `sealed_…`, and the transport's own errors.
-        """
+        """As `Io.call`."""
         self._attempt.check_open()
         request = canonical(call.request)
         refuse_secrets(request, f"request of {call.namespace}")
         if call.fact_key is None:
             return await self._unrecorded(call)
-        key = _named(call.fact_key)
+        key = named(call.fact_key)
         async with self._attempt.session.turn_of(key):
-            return await self._recorded(call, key, digest(call.namespace.encode() + b"\n" + request))
+            return await self._recorded(call, key, digest_of_request(call.namespace, request))
 
     async def record_value(self, key: str, value: Any) -> str:
-        """Bind a deterministic value to a fact key; return its artifact id.
-
-        Raises: `fact_payload_conflict` when the key is bound to another value.
-        """
+        """As `Io.record_value`."""
         self._attempt.check_open()
-        key = _named(key)
+        key = named(key)
         async with self._attempt.session.turn_of(key):
             payload = canonical(value)
             known = self._facts.get(key)
@@ -118,49 +84,10 @@ class LiveIo:
             return known.payload_id
 
     async def get_recorded_fact(self, key: str) -> str | None:
-        """Artifact id of the payload bound to `key`, or None."""
+        """As `Io.get_recorded_fact`."""
         self._attempt.check_open()
         known = self._facts.get(fact_key(key))
         return None if known is None else known.payload_id
-
-    async def now(self, name: str) -> int:
-        """The time in milliseconds, drawn once for this state and name: the same over attempts and processes."""
-        drawn = await self._drawn(f"time:{self._attempt.node.id}:{name}", "time", self._clock_bytes)
-        value: int = orjson.loads(drawn)
-        return value
-
-    async def random(self, name: str, count: int) -> bytes:
-        """`count` random bytes, drawn once for this state and name. Raises: `fact_payload_invalid` on another count."""
-        if not 0 < count <= RANDOM_BYTES_MAX:
-            raise FACT_PAYLOAD_INVALID.error(f"draw 1 to {RANDOM_BYTES_MAX} bytes", count=count)
-        entropy = self._attempt.session.journal.entropy
-        key = f"random:{self._attempt.node.id}:{name}"
-        drawn = await self._drawn(key, "bytes", lambda: entropy.random_bytes(count))
-        if len(drawn) != count:
-            raise FACT_PAYLOAD_INVALID.error(f"the fact {key} has {len(drawn)} bytes", key=key)
-        return drawn
-
-    async def wait(
-        self,
-        name: str,
-        kind: type[T] = object,  # type: ignore[assignment]  # any JSON value is an object
-        *,
-        schema: Mapping[str, Any] | None = None,
-        timeout_ms: int | None = None,
-        until_ms: int | None = None,
-        default: Any = UNSET,
-    ) -> T:
-        """The answer that somebody outside gives to `name`; until it is there, the run waits and holds nothing.
-
-        The value is read as `kind`, and held against its JSON Schema (or `schema`) when it is sent. At the deadline the
-        wait ends with `default`, or raises `wait_timed_out`. Raises: also `wait_invalid`.
-        """
-        limits: dict[str, Any] = {"timeout_ms": timeout_ms, "until_ms": until_ms, "default": default}
-        return await wait_for(self._attempt, name, kind, schema=schema, **limits)
-
-    async def sleep(self, name: str, ms: int) -> None:
-        """Wait for `ms` milliseconds from the first time this is reached, without holding anything."""
-        await wait_for(self._attempt, name, timeout_ms=ms, default=None, wait_kind=SLEEP)
 
     async def spawn(
         self,
@@ -171,61 +98,32 @@ class LiveIo:
         config: RunConfig | None = None,
         detached: bool = False,
     ) -> str:
-        """Start a child run, once; return its run id. It is cancelled with this run unless it is `detached`.
-
-        Raises: `child_run_conflict`, `child_limit_exceeded`, and what starting a run raises.
-        """
+        """As `Io.spawn`."""
         return await self._spawner.spawn(self._attempt, plan, input, name, config, detached=detached)
 
-    async def child(
-        self,
-        plan: Any,
-        input: Any = None,  # noqa: A002 - the contract's own word
-        *,
-        name: str,
-        config: RunConfig | None = None,
-    ) -> ChildResult:
-        """Start a child run and wait until it has ended, well or not: the caller decides what that means."""
-        await self.spawn(plan, input, name=name, config=config)
-        return await self.joined(name)
+    async def _wait(self, name: str, kind: type[T], wait_kind: str, **options: Any) -> T:
+        return await wait_for(self._attempt, name, kind, wait_kind=wait_kind, **options)
 
-    async def joined(self, name: str) -> ChildResult:
-        """How the child `name` of this state has ended; waits until it has."""
-        return await wait_for(self._attempt, f"child:{name}", ChildResult, wait_kind=CHILD)
-
-    async def output(self, child: ChildResult, key: str) -> Json:
-        """A value of the context that a child ended with; None where there is none."""
-        if child.final_snapshot_id is None:
-            return None
-        raw = await self._attempt.session.context_at(child.final_snapshot_id).value(key)
-        return None if raw is None else orjson.loads(raw)
-
-    async def now_millis(self) -> int:
-        """The contract's unnamed clock: named by its ordinal among unnamed draws of the attempt."""
-        return await self.now(self._ordinal())
-
-    async def random_bytes(self, count: int) -> bytes:
-        """The contract's unnamed entropy: named by its ordinal among unnamed draws of the attempt."""
-        return await self.random(self._ordinal(), count)
+    def _context_at(self, snapshot_id: str) -> RunContext:
+        return self._attempt.session.context_at(snapshot_id)
 
     @property
     def _facts(self) -> dict[str, Fact]:
         return self._attempt.session.state.facts
 
-    def _clock_bytes(self) -> bytes:
-        return str(self._attempt.session.clock.now_ms()).encode()
+    def _draw(self, kind: str, count: int) -> bytes:
+        session = self._attempt.session
+        if kind == TIME:
+            return str(session.clock.now_ms()).encode()
+        return session.journal.entropy.random_bytes(count)
 
-    def _ordinal(self) -> str:
-        self._attempt.ordinals += 1
-        return f"#{self._attempt.ordinals}"
-
-    async def _drawn(self, key: str, kind: str, draw: Any) -> bytes:
+    async def _drawn(self, key: str, kind: str, count: int) -> bytes:
         self._attempt.check_open()
-        key = _named(key)
+        key = named(key)
         async with self._attempt.session.turn_of(key):
             known = self._facts.get(key)
             if known is None:
-                payload: bytes = draw()
+                payload = self._draw(kind, count)
                 await self._bind(key, kind, payload, None)
                 return payload
             if known.kind != kind:
@@ -282,7 +180,7 @@ class LiveIo:
         attempt = self._attempt
         idempotency_key = call.idempotency_key or attempt.node.meta.idempotency
         if idempotency_key is not None:
-            _named(idempotency_key)
+            named(idempotency_key)
             if key in attempt.session.state.again:  # a fork that is to send the effect once more
                 idempotency_key = f"{idempotency_key}#{attempt.session.run_id}"
         self._check_intent(key, request_digest, idempotency_key)
@@ -321,11 +219,3 @@ class LiveIo:
             local_plan=True,  # a plan written in Python is code of this machine's user
             nix_flake_allowlist=attempt.session.config.nix_flake_allowlist,
         )
-
-
-def _named(key: str) -> str:
-    """A key that may be kept: of the right form and no secret. Raises: `id_invalid`, `secrets_detected`."""
-    refuse_secrets(fact_key(key).encode(), "key")
-    if key.startswith((WAIT_PREFIX, "child:")):
-        raise FACT_KEY_RESERVED.error("keys that begin with `wait:` or `child:` are the engine's")
-    return key

@@ -75,15 +75,20 @@ class SecretFacts:
         A plain one that is asked for as a secret is handed out in the wrapper: an operator may have adopted it.
         Raises: `fact_is_secret`, `secret_key_unknown`, `sealed_unreadable`.
         """
-        if fact.kind != SEALED:
-            return SecretValue(payload) if secret else orjson.loads(payload)
-        if not secret:
-            raise FACT_IS_SECRET.error(f"the answer recorded as {key} is secret", key=key)
-        return SecretValue(unseal_under(_opening_keys(self._settings), payload, _bound(key, fact.request_digest)))
+        return answer_of(self._settings, key, fact, payload, secret=secret)
 
     @property
     def _settings(self) -> EngineSettings:
         return self._attempt.session.settings
+
+
+def answer_of(settings: EngineSettings, key: str, fact: Fact, payload: bytes, *, secret: bool) -> Any:
+    """As `SecretFacts.answer`, live or replayed."""
+    if fact.kind != SEALED:
+        return SecretValue(payload) if secret else orjson.loads(payload)
+    if not secret:
+        raise FACT_IS_SECRET.error(f"the answer recorded as {key} is secret", key=key)
+    return SecretValue(unseal_under(_opening_keys(settings), payload, _bound(key, fact.request_digest)))
 
 
 def refuse_plaintext(settings: EngineSettings, content: bytes) -> None:

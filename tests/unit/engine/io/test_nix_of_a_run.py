@@ -9,7 +9,8 @@ from interlock.app import App
 from interlock.engine import events as e
 from interlock.engine.authoring import Plan
 from interlock.engine.config import RunConfig
-from interlock.engine.io.live import IoCall, LiveIo
+from interlock.engine.io.live import LiveIo
+from interlock.engine.io.surface import IoCall
 from interlock.parts import PARTS, sections_of
 from interlock.settings import Settings, load
 from interlock.stores.memory import MemoryStore

@@ -15,6 +15,7 @@ from interlock.base.ids import step_name
 from interlock.engine.commands import RunEvent, RunEvents, WhyReport
 from interlock.engine.details import ChildReport, EffectReport, OrderReport
 from interlock.engine.graph.commands import Drawing
+from interlock.engine.replay_report import ReplayReport
 from interlock.engine.reports import RUNNING, Reason, RunReport, RunResult, StepReport, Waiting
 from interlock.surfaces.cli.presentation import Presentation, Progress
 from interlock.surfaces.cli.run_orders import batch, batch_next, resolved_next, told, told_next
@@ -206,6 +207,37 @@ def _drawing(output: Struct) -> bytes:
     return (tinted(output.text) if output.format == "tree" and is_coloured() else output.text).encode()
 
 
+def _replayed(output: Struct) -> bytes:
+    """Whether the run is identical, what differs first, and what the replay could not tell."""
+    if not isinstance(output, ReplayReport):
+        return b""
+    return "".join(f"{safe(line)}\n" for line in _findings(output)).encode()
+
+
+def _findings(report: ReplayReport) -> Iterator[str]:
+    found = report.divergence
+    done = f"{report.attempts} attempts replayed, {report.compared} compared, {report.skipped} skipped"
+    yield f"{'identical' if found is None else 'differs'}: {done}"
+    if found is not None:
+        yield f"{step_name(found.state_id)}, attempt {found.attempt}, differs by its {found.kind}: {found.message}"
+        yield f"  recorded {found.recorded}"
+        yield f"  replayed {found.replayed}"
+        yield from (f"  {each.key}: {_side(each.recorded)} -> {_side(each.replayed)}" for each in found.keys)
+        if found.keys_omitted:
+            yield f"  and {found.keys_omitted} more keys"
+    for each in report.not_comparable:
+        yield f"not comparable: {step_name(each.state_id)}, attempt {each.attempt}, {each.recorded}: {each.why}"
+    if report.not_comparable_count > len(report.not_comparable):
+        yield f"not comparable: {report.not_comparable_count} in all"
+    yield from (f"warning: {each.message}" for each in report.warnings)
+    if report.warnings_count > len(report.warnings):
+        yield f"warnings: {report.warnings_count} in all"
+
+
+def _side(value: str | None) -> str:
+    return "absent" if value is None else value
+
+
 def _step_of(state_id: str) -> str:
     """The step's name within the id of its state, `op.step.action`."""
     return state_id.split(".")[1] if "." in state_id else state_id
@@ -225,7 +257,7 @@ PRESENTATION = Presentation(
         "status.steps": ("name", "error_code"),
         "events.items": ("type", "step", "detail", "actor"),
     },
-    text={"why": _why, "graph": _drawing},
+    text={"why": _why, "graph": _drawing, "replay": _replayed},
     people={
         "start": _outcome,
         "resume": _outcome,
