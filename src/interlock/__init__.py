@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from interlock.engine.boundaries import OpBoundary
     from interlock.engine.config import RetryPolicy, RunConfig
     from interlock.engine.context import Context
+    from interlock.engine.diff import RunDifference
     from interlock.engine.errors import ErrorCategory, StateFailure
+    from interlock.engine.forking import ForkResult
     from interlock.engine.io.surface import Io, IoCall, IoResult
     from interlock.engine.meta import DependencyStrategy, SideEffectKind, SnapshotPolicy, StateMeta
+    from interlock.engine.migrate import Migration
     from interlock.engine.operations import Operation, OpGraph, OpIo, OpRegistry
     from interlock.engine.pipeline import Pipeline, PipelineStep, plan_of_manifest, plan_pipeline
     from interlock.engine.plan import DependencyEdge, ExecutionPlan, State, StateNode, StateOutcome
@@ -46,10 +49,12 @@ _HOME = {
     "DomainEvent": "interlock.engine.attempt",
     "ErrorCategory": "interlock.engine.errors",
     "ExecutionPlan": "interlock.engine.plan",
+    "ForkResult": "interlock.engine.forking",
     "InterlockError": "interlock.base.errors",
     "Io": "interlock.engine.io.surface",
     "IoCall": "interlock.engine.io.surface",
     "IoResult": "interlock.engine.io.surface",
+    "Migration": "interlock.engine.migrate",
     "OpBoundary": "interlock.engine.boundaries",
     "OpGraph": "interlock.engine.operations",
     "OpIo": "interlock.engine.operations",
@@ -61,6 +66,7 @@ _HOME = {
     "Recorder": "interlock.engine.attempt",
     "RetryPolicy": "interlock.engine.config",
     "RunConfig": "interlock.engine.config",
+    "RunDifference": "interlock.engine.diff",
     "RunReport": "interlock.engine.reports",
     "RunResult": "interlock.engine.reports",
     "Secret": "interlock.base.secrets",
@@ -92,10 +98,12 @@ __all__ = [
     "DomainEvent",
     "ErrorCategory",
     "ExecutionPlan",
+    "ForkResult",
     "InterlockError",
     "Io",
     "IoCall",
     "IoResult",
+    "Migration",
     "OpBoundary",
     "OpGraph",
     "OpIo",
@@ -107,6 +115,7 @@ __all__ = [
     "Recorder",
     "RetryPolicy",
     "RunConfig",
+    "RunDifference",
     "RunReport",
     "RunResult",
     "Secret",

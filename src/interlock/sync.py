@@ -23,7 +23,9 @@ from typing import Any, Self, TypeVar
 from interlock.app import App
 from interlock.base.principal import ENGINE
 from interlock.engine.authoring import Plan
+from interlock.engine.diff import RunDifference
 from interlock.engine.events import Resolution
+from interlock.engine.forking import ForkResult
 from interlock.engine.plan import ExecutionPlan
 from interlock.engine.replay_report import ReplayReport
 from interlock.engine.reports import Reason, RunReport, RunResult
@@ -131,6 +133,14 @@ class SyncApp:
     def replay(self, run_id: str, plan: Plan | ExecutionPlan | None = None) -> ReplayReport:
         """`Runs.replay`, waiting for its report."""
         return self._wait(self.app.runs.replay(run_id, plan))
+
+    def fork(self, source_run_id: str, step: str | None = None, **options: Any) -> ForkResult:
+        """`Runs.fork`, waiting for its result."""
+        return self._wait(self.app.runs.fork(source_run_id, step, **options))
+
+    def diff(self, a: str, b: str) -> RunDifference:
+        """`Runs.diff`."""
+        return self._wait(self.app.runs.diff(a, b))
 
     def report(self, run_id: str) -> RunReport:
         """`RunReader.report`."""

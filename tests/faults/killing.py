@@ -133,11 +133,11 @@ class Case:
                 return done
         return self.act("start", None)
 
-    async def events(self) -> list[Recorded]:
+    async def events(self, run_id: str | None = None) -> list[Recorded]:
         store = await open_sqlite(self.store, create=False)
         try:
             journal = Journal(store, EventCatalogue(EVENTS), SystemClock(), SystemEntropy())
-            stream = stream_id("default", "run", self.run_id)
+            stream = stream_id("default", "run", run_id or self.run_id)
             return [event async for page in journal.read(stream) for event in page]
         finally:
             await store.close()

@@ -2,10 +2,10 @@
 
 An order on standard input is one JSON line: `{"store", "outside", "plan", "run_id", "action", "kill_at"}`, and where
 wanted `settings` (section → name → value), `steal`, `in_files` (the steps of writing a file are operations, too),
-`opened` (a word to note once the store is open), `barrier` (a file to wait for then) and `file_bytes_max` (no file may
-grow beyond). The child opens the store, starts or resumes the run,
-and kills itself with SIGKILL when it reaches the `kill_at`-th durable operation. The answer is one JSON line:
-`{"code", "points", "answer"}`.
+`opened` (a word to note once the store is open), `barrier` (a file to wait for then), `file_bytes_max` (no file may
+grow beyond), and of a fork `fork_id`, `step` and `records_max` (of an append). The child opens the store, starts,
+resumes or forks the run, and kills itself with SIGKILL when it reaches the `kill_at`-th durable operation. The answer
+is one JSON line: `{"code", "points", "answer"}`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 
 from interlock import App
 from interlock.base.errors import InterlockError
+from interlock.engine import inheriting
 from interlock.parts import installed_parts, sections_of
 from interlock.settings import load
 from interlock.stores.sqlite import SqliteSettings, open_sqlite
@@ -60,6 +61,11 @@ async def act(order: dict[str, Any], points: list[str]) -> dict[str, Any]:
 
 async def driven(app: App, order: dict[str, Any]) -> dict[str, Any]:
     plan = plans.PLANS[order["plan"]]
+    if order["action"] == "fork":
+        inheriting.INHERITED_RECORDS_MAX = order["records_max"]
+        app.runs.plans.add(plan)
+        forked = await app.runs.fork(order["run_id"], order["step"], run_id=order["fork_id"], absorb_all=True)
+        return {"phase": forked.phase, "waiting": None, "snapshot": forked.final_snapshot_id}
     if order["action"] == "start":
         result = await app.runs.start(plan, run_id=order["run_id"])
     else:

@@ -90,6 +90,14 @@ def test_a_detached_start_is_driven_by_a_later_call() -> None:
         assert app.resume(RUN).phase == "completed"
 
 
+def test_a_run_is_forked_and_compared() -> None:
+    with open_sync() as app:
+        app.start(plan, {"name": "Ada"}, run_id=RUN)
+        fork = app.fork(RUN, "greet", input={"name": "Bob"})
+        assert fork.phase == "completed"
+        assert [change.name for change in app.diff(RUN, fork.run_id).context] == ["greet", "name"]
+
+
 def test_why_says_what_failed() -> None:
     with open_sync() as app:
         run_id = app.start(failing).run_id

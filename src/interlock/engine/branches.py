@@ -69,10 +69,10 @@ class Ancestry:
 class Branches:
     """The joining of one run. `state` is asked for anew each time, because the session replaces it."""
 
-    def __init__(self, plan: ExecutionPlan, artifacts: Artifacts, initial_snapshot_id: str) -> None:
+    def __init__(self, plan: ExecutionPlan, artifacts: Artifacts, initial: RunContext) -> None:
         self._plan = plan
         self._artifacts = artifacts
-        self._initial = RunContext(MerkleMap.load(initial_snapshot_id), artifacts)
+        self._initial = initial
         self._written: dict[str, dict[str, int]] = {}
         self._recent: OrderedDict[int, tuple[RunContext, Writes]] = OrderedDict()
         self._seen = 0
@@ -101,7 +101,7 @@ class Branches:
         return await context.updated(merged)  # at once: a context between two of them is nobody's, and is not stored
 
     async def join(
-        self, place: int, base: RunContext, checkpoint: RunContext, writes: Mapping[str, bytes | None], state: RunState
+        self, place: int, base: RunContext, checkpoint: RunContext, writes: Writes, state: RunState
     ) -> Joined:
         """What a state wrote, joined into the checkpoint. Raises: `context_write_conflict`."""
         await self._catch_up(state)
@@ -132,7 +132,7 @@ class Branches:
         stored = [place for place in places if place not in self._recent]
         ids = [state.branches[self._plan.states[place].id].writes_id for place in stored]
         contents = await self._artifacts.get(ids) if ids else []
-        read = {place: _read(content) for place, content in zip(stored, contents, strict=True)}
+        read = {place: read_writes(content) for place, content in zip(stored, contents, strict=True)}
         return [read[place] if place in read else self._recent[place][1] for place in places]
 
     async def _catch_up(self, state: RunState) -> None:
@@ -166,7 +166,7 @@ class Branches:
                     )
 
 
-def _named(writes: Mapping[str, bytes | None]) -> dict[str, str]:
+def _named(writes: Writes) -> dict[str, str]:
     """Each key with a short name of its new value."""
     return {key: _digest(value) for key, value in writes.items()}
 
@@ -177,14 +177,16 @@ def _digest(value: Value | None) -> str:
     return value.id if isinstance(value, ArtifactRef) else digest(value)
 
 
-def _member(value_id: str, content: bytes | None) -> object:
+def _member(value_id: str, content: Value | None) -> object:
     """How a written value is kept: inline, by its artifact where it is large, or as a deletion."""
     if content is None:
         return ["d"]
-    return ["a", value_id] if len(content) > MAP_VALUE_BYTES_MAX else ["v", orjson.loads(content)]
+    if isinstance(content, ArtifactRef) or len(content) > MAP_VALUE_BYTES_MAX:
+        return ["a", value_id]
+    return ["v", orjson.loads(content)]
 
 
-def _read(content: bytes) -> dict[str, Value | None]:
+def read_writes(content: bytes) -> dict[str, Value | None]:
     """The writes in a stored artifact."""
     members = msgspec.json.decode(content, type=dict[str, list[msgspec.Raw]])
     return {key: _value(bytes(kind), [bytes(each) for each in rest]) for key, (kind, *rest) in members.items()}

@@ -60,20 +60,23 @@ class RunContext:
         content, blobs = await self._loading(lambda before: before.update(writes))
         return RunContext(content, self._artifacts), [Blob(i, SNAPSHOT_KIND, b) for i, b in blobs]
 
+    async def changes(self, other: RunContext) -> dict[str, tuple[Value | None, Value | None]]:
+        """Each key whose value differs, with the value here and in `other`: costs what differs."""
+        while True:
+            try:
+                return {key: (mine, theirs) for key, mine, theirs in self._map.diff(other._map)}
+            except NodesMissing as missing:
+                found = dict(zip(missing.ids, await self._artifacts.get(missing.ids), strict=True))
+                self._map, other._map = self._map.with_nodes(found), other._map.with_nodes(found)
+
+    async def fetched(self, value: Value) -> bytes:
+        """The canonical bytes of a value that may be in an artifact."""
+        return await self._fetched(value) if isinstance(value, ArtifactRef) else value
+
     async def dump(self) -> dict[str, bytes]:
         """Every key with its canonical bytes: costs the size of the context."""
         entries = await self._loading(lambda content: list(content.items()))
         return {k: await self._fetched(v) if isinstance(v, ArtifactRef) else v for k, v in entries}
-
-    async def differences(self, other: RunContext) -> list[tuple[str, Value | None, Value | None]]:
-        """Each key that differs, with its value here and in `other`: costs what differs."""
-        while True:
-            try:
-                return list(self._map.diff(other._map))
-            except NodesMissing as missing:
-                contents = await self._artifacts.get(missing.ids)
-                nodes = dict(zip(missing.ids, contents, strict=True))
-                self._map, other._map = self._map.with_nodes(nodes), other._map.with_nodes(nodes)
 
     async def _loading(self, operation: Callable[[MerkleMap], T]) -> T:
         """Run an operation on the map, fetching the nodes that it turns out to need."""

@@ -73,9 +73,14 @@ def _shapes(record: Struct) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         case e.DomainEmitted(name, raw, reference, state_id):
             shape = _domain(name, msgspec.json.decode(raw), reference)
             return [(shape, _beside(state_id=state_id))]
-        case e.FactRecorded(key, kind, payload_id, request_digest):
+        case e.FactRecorded(key, kind, payload_id, request_digest, state_id):
             meta = {"kind": kind, "request_digest": request_digest}
-            return [(_domain("fact_recorded", {"key": key, "payload_id": payload_id, "meta": meta}), {})]
+            return [
+                (
+                    _domain("fact_recorded", {"key": key, "payload_id": payload_id, "meta": meta}),
+                    _beside(state_id=state_id),
+                )
+            ]
         case e.ArtifactWritten(artifact_id, kind, meta_raw, state_id):
             payload = {"artifact_id": artifact_id, "kind": kind, "meta": msgspec.json.decode(meta_raw)}
             return [(_domain("artifact_written", payload), _beside(state_id=state_id))]
@@ -160,7 +165,7 @@ def _from_domain(event: Mapping[str, Any], beside: Mapping[str, Any]) -> Struct:
     if name == "fact_recorded":
         meta = payload.get("meta") or {}
         kind, request_digest = meta.get("kind", "json"), meta.get("request_digest")
-        return e.FactRecorded(payload["key"], kind, payload["payload_id"], request_digest)
+        return e.FactRecorded(payload["key"], kind, payload["payload_id"], request_digest, state_id)
     if name == "artifact_written":
         meta_raw = Raw(canonical(payload.get("meta")))
         return e.ArtifactWritten(payload["artifact_id"], payload["kind"], meta_raw, state_id)

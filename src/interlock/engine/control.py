@@ -18,16 +18,26 @@ from msgspec import Raw
 
 from interlock.base import ids
 from interlock.base.canonical import canonical, digest
-from interlock.base.ids import shown, step_name
+from interlock.base.ids import shown
 from interlock.base.principal import Principal
 from interlock.base.secret_scan import refuse_secrets
 from interlock.engine import events as e
 from interlock.engine import inbox_events as i
+from interlock.engine.authoring import Plan
 from interlock.engine.config import RetryPolicy
-from interlock.engine.errors import SIGNAL_INVALID, STEP_UNKNOWN, WAIT_UNKNOWN
-from interlock.engine.plan import read_outline
+from interlock.engine.errors import (
+    MIGRATION_IMPOSSIBLE,
+    MIGRATION_UNSEEN,
+    RUN_ENDED,
+    SIGNAL_INVALID,
+    STEP_NOT_READY,
+    WAIT_UNKNOWN,
+)
+from interlock.engine.migrate import Migration, compared
+from interlock.engine.plan import PLAN_KIND, ExecutionPlan, read_outline
 from interlock.engine.reader import RunReader
 from interlock.engine.run_state import WAIT_PREFIX, RunState, wait_key
+from interlock.engine.sources import absolute_source
 from interlock.engine.tell import RESOLVE, TELL, Resolve, tell
 from interlock.engine.waits import FACT_KIND, misfit, token
 from interlock.journal.journal import Journal, Loaded
@@ -167,6 +177,46 @@ class Control:
         await self._runner.execute(TELL, tell(stream, entry), principal, command_id)
         await self._settle(stream, run_id, self._runner.hand_over(TELL, stream))
 
+    async def migrate(
+        self,
+        run_id: str,
+        plan: Plan | ExecutionPlan,
+        *,
+        expect: str,
+        reason: str,
+        source: str | None = None,
+        principal: Principal,
+        command_id: str | None = None,
+    ) -> Migration:
+        """Let a run go on with another plan, whose fingerprint `expect` is the one that was shown.
+
+        A run that is driven has to be paused first; nothing changes until its owner has taken this.
+        Raises: `run_ended`, `migration_impossible`, `migration_unseen`, `step_not_ready`.
+        """
+        found = await compared(self._read, run_id, plan, principal.tenant)
+        migration, built, stream = found.migration, found.plan, found.stream
+        if migration.fingerprint != expect:
+            raise MIGRATION_UNSEEN.error("the plan is not the one that was shown", fingerprint=migration.fingerprint)
+        if migration.is_applied:
+            return migration
+        if found.status is not None:
+            raise RUN_ENDED.error(f"the run has ended: {found.status.value}", run_id=run_id)
+        if not migration.is_possible:
+            raise MIGRATION_IMPOSSIBLE.error(migration.objections[0], objections=migration.objections[:20])
+        holder = await self._journal.store.activations.holder(stream, self._journal.now_ms())
+        if found.is_open and holder is not None:
+            raise STEP_NOT_READY.error(
+                "an attempt is under way: pause the run, and wait until it has ended", run_id=run_id
+            )
+        await self._journal.store.artifacts.put([Blob(built.fingerprint, PLAN_KIND, built.outline)])
+        named = None if source is None else absolute_source(source)
+        entry = i.MigrationRequested(
+            found.completed, found.entered, built.fingerprint, built.version, _reason(reason), stream, named
+        )
+        await self._tell(run_id, entry, stream, principal, command_id)
+        is_applied = (await self._read.state(run_id, tenant=principal.tenant)).fingerprint == built.fingerprint
+        return msgspec.structs.replace(migration, is_applied=is_applied, is_pending=not is_applied)
+
     async def _stored(self, payload: bytes) -> str:
         [stored] = await self._journal.store.artifacts.put([Blob(digest(payload), FACT_KIND, payload)])
         return stored
@@ -178,12 +228,7 @@ class Control:
     async def _state_id(self, state: RunState, step: str) -> str:
         """The id of a step that is named by its id or by its step name. Raises: `step_unknown`."""
         [content] = await self._journal.store.artifacts.get([state.fingerprint])
-        states = [each[0] for each in read_outline(content).states]
-        found = [each for each in states if step in (each, step_name(each))]
-        if len(found) != 1:
-            known = ", ".join(step_name(each) for each in states[:8])
-            raise STEP_UNKNOWN.error(f"the run has no step {shown(step)}; it has {known}", step=shown(step))
-        return found[0]
+        return read_outline(content).named(step)
 
 
 def _by_token(state: RunState, wanted: str) -> tuple[str, str]:

@@ -117,15 +117,27 @@ Decision = Enter | End | Stop | Await
 
 def check_history(state: RunState, plan: ExecutionPlan) -> None:
     """Refuse to go on with a plan that is not the run's own (DR1–DR3). Raises: `plan_drifted`."""
-    unknown = [state_id for state_id in state.steps if state_id not in plan.index]
+    check_fits(list(state.steps), completed_states(state), plan)
+    if state.fingerprint and state.fingerprint != plan.fingerprint:
+        raise PLAN_DRIFTED.error("the plan differs from the one that started the run", fingerprint=plan.fingerprint)
+
+
+def check_fits(entered: Collection[str], completed: Collection[str], plan: ExecutionPlan) -> None:
+    """Refuse a plan that work which is done does not fit (DR1, DR2). Raises: `plan_drifted`."""
+    unknown = [state_id for state_id in entered if state_id not in plan.index]
     if unknown:
         raise PLAN_DRIFTED.error(f"the run has a state that the plan lacks: {unknown[0]}", states=unknown[:10])
-    completed = completed_states(state)
     for edge in plan.edges:
         if edge.after in completed and edge.before not in completed:
             raise PLAN_DRIFTED.error(f"{edge.after} completed before {edge.before}, which the plan forbids")
-    if state.fingerprint and state.fingerprint != plan.fingerprint:
-        raise PLAN_DRIFTED.error("the plan differs from the one that started the run", fingerprint=plan.fingerprint)
+
+
+def check_order(done: Sequence[str], plan: ExecutionPlan) -> None:
+    """Refuse a plan that orders work otherwise than it was done. Raises: `plan_drifted`."""
+    ranks = {state_id: rank for rank, state_id in enumerate(done)}
+    for edge in plan.edges:
+        if edge.after in ranks and ranks.get(edge.before, -1) > ranks[edge.after]:
+            raise PLAN_DRIFTED.error(f"{edge.after} was done before {edge.before}, which the plan forbids")
 
 
 def completed_states(state: RunState) -> set[str]:
@@ -328,6 +340,18 @@ def unkeyed_intent(state: RunState, state_id: str) -> str | None:
 def _park(state_id: str, code: str, fact_key: str) -> list[Struct]:
     closed = closure(state_id, code, "an effect may have happened, and nothing recorded its outcome")
     return [closed, e.RunParked(code, fact_key, state_id)]
+
+
+def orphans_closed(state: RunState) -> list[Struct]:
+    """The ends of all attempts that a dead owner left open, as recovering them would record it."""
+    records: list[Struct] = []
+    for state_id in state.open:
+        in_doubt = unkeyed_intent(state, state_id)
+        if in_doubt is None:
+            records.append(closure(state_id, ORPHAN_RECOVERED, "the process ended during this attempt"))
+        else:
+            records += _park(state_id, OUTCOME_UNKNOWN, in_doubt)
+    return records
 
 
 def closure(state_id: str, code: str, message: str) -> e.StateFailed:

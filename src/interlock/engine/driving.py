@@ -19,10 +19,11 @@ from interlock.base.events import Claim
 from interlock.base.principal import ENGINE, Principal
 from interlock.engine import events as e
 from interlock.engine import inbox_events as i
-from interlock.engine.decide import EngineSettings, Stop, check_history
+from interlock.engine.decide import EngineSettings, Stop, check_history, orphans_closed
 from interlock.engine.errors import RUN_CANCELLED, RUN_ENDED, RUN_HELD, RUN_NOT_FOUND
 from interlock.engine.fold import RUN_FOLD
 from interlock.engine.inbox import consequence
+from interlock.engine.inheriting import inherit
 from interlock.engine.io.router import Router
 from interlock.engine.loop import Loop
 from interlock.engine.notices import InboxWatcher
@@ -243,6 +244,7 @@ class Driver:
         loop = Loop(session, self._router, self.spawner, self._take_inbox, clerk=clerk)
         try:
             with self._watcher.watch(session):
+                await inherit(session)
                 decision = await loop.drive()
         except BaseException as fault:
             if session.begun:  # else the claim was never written, and one of that name is somebody else's
@@ -267,6 +269,8 @@ class Driver:
         contents = await self._journal.store.artifacts.get(carried) if carried else []
         payloads = dict(zip(carried, contents, strict=True))
         for entry in entries:
+            if isinstance(entry.record, i.MigrationRequested) and not session.attempts:
+                session.fold(orphans_closed(session.state))  # a plan changes between attempts only
             if entry.record is not None:
                 session.fold(consequence(session.state, entry.place, entry.record, payloads))
         if entries:

@@ -269,6 +269,25 @@ ATTRIBUTES_INVALID = ErrorCode(
 )
 CHILD_CONFLICT = ErrorCode("child_run_conflict", Category.CONFLICT, "Name each child of a state differently.")
 CHILD_LIMIT = ErrorCode("child_limit_exceeded", Category.REFUSED, "Spawn fewer children, or nest them less deeply.")
+FORK_POSITION_NEEDED = ErrorCode(
+    "fork_position_needed", Category.INVALID, "Name the step where the fork begins, with --from STEP."
+)
+FORK_CHOICE_NEEDED = ErrorCode(
+    "fork_choice_needed",
+    Category.REFUSED,
+    "Choose --absorb KEY (same idempotency key) or --again KEY (a new one) for each effect that the message names.",
+)
+FORK_CHOICE_INVALID = ErrorCode(
+    "fork_choice_invalid",
+    Category.INVALID,
+    "Name each effect that the fork would send under one choice.",
+)
+MIGRATION_IMPOSSIBLE = ErrorCode(
+    "migration_impossible", Category.REFUSED, "Change the plan so that completed work fits it, or fork the run."
+)
+MIGRATION_UNSEEN = ErrorCode(
+    "migration_unseen", Category.CONFLICT, "Look at `interlock run migrate` without --apply, then give its fingerprint."
+)
 
 _OF_CONTEXT = (
     CONTEXT_DESERIALIZE_FAILED,
@@ -327,4 +346,9 @@ ERRORS = (
     ATTRIBUTES_INVALID,
     CHILD_CONFLICT,
     CHILD_LIMIT,
+    FORK_POSITION_NEEDED,
+    FORK_CHOICE_NEEDED,
+    FORK_CHOICE_INVALID,
+    MIGRATION_IMPOSSIBLE,
+    MIGRATION_UNSEEN,
 )

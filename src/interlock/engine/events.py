@@ -81,12 +81,16 @@ class DomainEmitted(Struct, frozen=True):
 
 
 class FactRecorded(Struct, frozen=True):
-    """Domain: a recorded result of the outside, found again by its key; `request_digest` is what it answers."""
+    """Domain: a recorded result of the outside, found again by its key; `request_digest` is what it answers.
+
+    `state_id` is the state whose attempt bound it; null where the key or an event beside it names the state.
+    """
 
     key: FactKey
     kind: str
     payload_id: ArtifactId
     request_digest: str | None
+    state_id: StateId | None = None
 
 
 class ArtifactWritten(Struct, frozen=True):
@@ -301,14 +305,23 @@ class PlanMigrated(Struct, frozen=True):
     source: str | None
 
 
-class RunForked(Struct, frozen=True):
-    """Control: the run inherits what completed in another before `from_state`; what follows it is its own.
+class SentAgain(Struct, frozen=True):
+    """An effect that a fork sends once more: its idempotency key ends with this run's id."""
 
-    Effects of `again` are sent under new idempotency keys, all others under those of the source.
+    fact_key: FactKey
+    run_id: RunId
+
+
+class RunForked(Struct, frozen=True):
+    """Control: the run inherits `inherits` states that completed in another before `from_state`; the rest is its own.
+
+    What it inherits stands in the source up to `source_seq`. Effects of `again` are sent under idempotency keys of a
+    fork, all others under those of the source.
     """
 
-    again: tuple[FactKey, ...]
+    again: tuple[SentAgain, ...]
     from_state: StateId
+    inherits: Natural
     source_run_id: RunId
     source_seq: Natural
 

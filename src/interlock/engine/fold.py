@@ -28,7 +28,7 @@ from interlock.engine.fold_control import CONTROL
 from interlock.engine.run_state import WAIT_PREFIX, Fact, RunState, Step, StepStatus, corrupt
 from interlock.journal.journal import Fold
 
-FOLD_VERSION = 1
+FOLD_VERSION = 2
 
 
 def _started(state: RunState, record: e.RunStarted, place: Place) -> None:

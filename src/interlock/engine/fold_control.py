@@ -17,6 +17,7 @@ from interlock.engine.run_state import (
     Branch,
     Child,
     Edit,
+    Fork,
     Intent,
     Order,
     Parent,
@@ -187,7 +188,8 @@ def _branch(state: RunState, record: e.BranchCompleted, place: Place) -> None:
 def _forked(state: RunState, record: e.RunForked, place: Place) -> None:
     if state.steps:
         raise corrupt(place, "a run is forked before any state is entered")
-    state.again, state.forked_from = list(record.again), record.source_run_id
+    state.again = {each.fact_key: each.run_id for each in record.again}
+    state.fork = Fork(record.source_run_id, record.from_state, record.source_seq, record.inherits)
 
 
 def _linked(state: RunState, record: e.ParentLinked, place: Place) -> None:

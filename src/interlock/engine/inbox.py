@@ -111,10 +111,16 @@ def _edit(_state: RunState, place: Place, entry: i.EditRequested, _payloads: Map
     return [e.StepEdited(place.actor, entry.reason, entry.retry, entry.state_id, entry.timeout_ms)]
 
 
+def is_as_compared(state: RunState, entry: i.MigrationRequested) -> bool:
+    """Whether the run stands where the plan was held against it."""
+    moved = entry.entered != len(state.steps) or entry.completed != state.completed
+    return not (moved or state.is_inheriting)
+
+
 def _migrate(
     state: RunState, place: Place, entry: i.MigrationRequested, _payloads: Mapping[str, bytes]
 ) -> list[Struct]:
-    if state.open or entry.fingerprint == state.fingerprint:
+    if state.open or entry.fingerprint == state.fingerprint or not is_as_compared(state, entry):
         return []
     return [e.PlanMigrated(place.actor, entry.fingerprint, entry.plan_version, entry.reason, entry.source)]
 

@@ -110,8 +110,13 @@ class EditRequested(Struct, frozen=True):
 
 
 class MigrationRequested(Struct, frozen=True):
-    """The run is to go on with another plan, whose outline is the artifact `fingerprint`."""
+    """The run is to go on with another plan, whose outline is the artifact `fingerprint`.
 
+    The plan was held against the run when `entered` states had been entered and `completed` of them had completed.
+    """
+
+    completed: Natural
+    entered: Natural
     fingerprint: ArtifactId
     plan_version: str
     reason: str

@@ -123,10 +123,15 @@ class Loop:
             session.settings.crash_budget,
             [*self._tasks, *self._entering] if self._tasks or self._entering else (),
         )
-        # Somebody else has to go on: who has the handlers, or the plan that the run migrated to.
-        if isinstance(decision, Enter) and (session.is_migrated or (self._clerk and not decision.skip)):
-            return Stop((), "queued", now_ms)
-        return decision
+        return Stop((), "queued", now_ms) if self._stops_here(decision) else decision
+
+    def _stops_here(self, decision: Decision) -> bool:
+        """Whether somebody else has to go on: who has the handlers, or the plan that the run migrated to."""
+        session = self._session
+        if session.is_migrated and isinstance(decision, Enter | End):
+            # What the old plan says of going on or ending counts no more; only orders of people still do.
+            return session.state.cancelling is None and not session.state.timed_out and session.state.status is None
+        return isinstance(decision, Enter) and self._clerk and not decision.skip
 
     async def _enter(self, decision: Enter) -> None:
         """Fold the entry of a state of several that run at once; it starts when that is durable."""

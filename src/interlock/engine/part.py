@@ -8,6 +8,7 @@ from __future__ import annotations
 from interlock.base.part import Part, SettingsSection
 from interlock.engine import contract, control_commands, replay_artifacts, replay_command
 from interlock.engine.commands import COMMANDS
+from interlock.engine.commands_lineage import COMMANDS as LINEAGE
 from interlock.engine.decide import EngineSettings
 from interlock.engine.errors import ERRORS
 from interlock.engine.events import EVENTS
@@ -31,6 +32,7 @@ PART = Part(
         *COMMANDS,
         *search.COMMANDS,
         *control_commands.COMMANDS,
+        *LINEAGE,
         *graph.COMMANDS,
         *replay_command.COMMANDS,
         *batch_commands.COMMANDS,

@@ -21,10 +21,13 @@ from msgspec import Struct
 
 from interlock.base.canonical import canonical, digest
 from interlock.base.errors import InterlockError
-from interlock.base.ids import ArtifactId, OpId, OpPath, StateId, op_id, state_id
+from interlock.base.ids import ArtifactId, OpId, OpPath, StateId, op_id, shown, state_id, step_name
 from interlock.engine.config import RetryPolicy, RunConfig
-from interlock.engine.errors import PLAN_INVALID
+from interlock.engine.errors import PLAN_INVALID, STEP_UNKNOWN
 from interlock.engine.meta import SideEffectKind, SnapshotPolicy, StateMeta
+
+PLAN_KIND = "Plan"
+"""Kind of the artifact that holds an outline."""
 
 
 class StateOutcome(Struct, frozen=True):
@@ -178,6 +181,15 @@ class PlanOutline(Struct, frozen=True):
         """The ids of the states in the order in which they run."""
         ids = [state[0] for state in self.states]
         return [ids[place] for place in run_order(ids, [DependencyEdge(*edge) for edge in self.edges])]
+
+    def named(self, step: str) -> StateId:
+        """The id of the state that is named by its id or by its step name. Raises: `step_unknown`."""
+        ids = [state[0] for state in self.states]
+        found = [each for each in ids if step in (each, step_name(each))]
+        if len(found) != 1:
+            known = ", ".join(step_name(each) for each in ids[:8])
+            raise STEP_UNKNOWN.error(f"the run has no step {shown(step)}; it has {known}", step=shown(step))
+        return found[0]
 
     def plan(self, fingerprint: ArtifactId) -> ExecutionPlan:
         """The plan `fingerprint` without its code: whatever needs no handler can be decided with it."""

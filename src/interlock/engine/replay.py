@@ -171,7 +171,7 @@ class Replayer:
         self._open[record.state_id] = _Open(node, record, skipped=is_skipped(node, self._config, self._state))
 
     def _recorded(self, record: e.FactRecorded) -> None:
-        if record.key in self._state.facts:
+        if record.key in self._state.facts or self._state.is_inheriting:  # an inherited fact was read in another run
             return
         self._unread[record.key] = bool(self._open)
         for opened in self._open.values():
@@ -191,7 +191,7 @@ class Replayer:
     async def _ended(self, record: End, event: Recorded) -> None:
         """Enact the attempt that this event ended, as of just before it."""
         opened = self._open.pop(record.state_id)
-        if opened.skipped:
+        if opened.skipped or self._state.is_inheriting:
             self._findings.skipped += 1
         elif isinstance(record, e.StateFailed) and record.error.info.code in {*UNCOUNTED, STATE_TIMED_OUT}:
             await self._enact_cut_off(opened, record.error.info.code)
@@ -270,7 +270,7 @@ class Replayer:
         if plan is None:
             raise PLAN_DRIFTED.error("the run has no plan")
         if self._branches is None:
-            self._branches = Branches(plan, self._artifacts, state.initial_snapshot_id)
+            self._branches = Branches(plan, self._artifacts, self._context(state.initial_snapshot_id))
         checkpoint = self._context(state.checkpoint)
         joined = await self._branches.join(plan.index[opened.node.id], base, checkpoint, now.writes, state)
         view, _ = await base.updated(now.writes)
@@ -283,7 +283,8 @@ class Replayer:
             pairs.insert(0, (opened.branch[0].view_id, result.view))
         for recorded_id, context in pairs:
             if context.snapshot_id != recorded_id:
-                differences = await self._context(recorded_id).differences(context)
+                changes = await self._context(recorded_id).changes(context)
+                differences = [(key, *values) for key, values in changes.items()]
                 return snapshot_divergence(opened.node.id, opened.number, recorded_id, context.snapshot_id, differences)
         if opened.branch is not None and result.writes_id != opened.branch[0].writes_id:
             then = opened.branch[0].writes_id

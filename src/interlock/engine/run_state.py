@@ -131,11 +131,21 @@ class Parent(Struct, array_like=True, frozen=True):
     depth: int
 
 
+class Fork(Struct, array_like=True, frozen=True):
+    """What a run is a fork of: the source as it stood at `seq`, and how many of its states the run inherits."""
+
+    run_id: str
+    from_state: str
+    seq: int
+    inherits: int
+
+
 class RunState(Struct):
     """A run as its events tell it. `stream` is its id; `status` is None while it runs.
 
     `active` are states that were entered and have neither completed nor wait for something, in order of entry;
-    `open` those of them whose attempt has not ended. `waits` and `early` are by state and name.
+    `open` those of them whose attempt has not ended. `waits` and `early` are by state and name. `again` says of an
+    effect which run's id ends its idempotency key.
     """
 
     stream: str
@@ -167,8 +177,8 @@ class RunState(Struct):
     parked: dict[str, Parked] = {}
     skips: dict[str, Order] = {}
     edits: dict[str, Edit] = {}
-    again: list[str] = []
-    forked_from: str | None = None
+    again: dict[str, str] = {}
+    fork: Fork | None = None
     paused: Order | None = None
     cancelling: Order | None = None
     timed_out: bool = False
@@ -187,6 +197,11 @@ class RunState(Struct):
     def open_state(self) -> str | None:
         """The state whose attempt is open; the first of several."""
         return self.open[0] if self.open else None
+
+    @property
+    def is_inheriting(self) -> bool:
+        """Whether states that a fork inherits are not recorded yet; its next owner begins with them."""
+        return self.fork is not None and self.completed < self.fork.inherits
 
     def arrived(self, state_id: str) -> bool:
         """Whether a suspended state may be entered again: something that it waited for is there."""

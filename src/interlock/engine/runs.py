@@ -10,7 +10,7 @@ input and configuration are checked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -20,6 +20,7 @@ from interlock.base import ids
 from interlock.base.canonical import canonical, digest
 from interlock.base.errors import Conflict
 from interlock.base.events import Claim
+from interlock.base.ids import shown
 from interlock.base.merkle_map import EMPTY_NODE, MerkleMap
 from interlock.base.principal import ENGINE, Principal
 from interlock.base.secret_scan import refuse_secrets
@@ -37,12 +38,18 @@ from interlock.engine.config import (
 from interlock.engine.context import SNAPSHOT_KIND, RunContext, encoded
 from interlock.engine.control import Control
 from interlock.engine.decide import EngineSettings
+from interlock.engine.diff import RunDifference
+from interlock.engine.diffing import compare_runs
 from interlock.engine.driving import Driver, claimed, unless_lost
 from interlock.engine.errors import ATTRIBUTES_INVALID, CHILD_CONFLICT, INPUT_INVALID, PLAN_DRIFTED, RUN_CONFLICT
 from interlock.engine.fold import RUN_FOLD
+from interlock.engine.fork import Choices
+from interlock.engine.forking import Forked, Forking, ForkResult, fork_of, fork_result
+from interlock.engine.inheriting import inherit
 from interlock.engine.io.router import Router
+from interlock.engine.migrate import Migration, compared
 from interlock.engine.pipeline import start_values
-from interlock.engine.plan import ExecutionPlan
+from interlock.engine.plan import PLAN_KIND, ExecutionPlan
 from interlock.engine.provenance import provenance
 from interlock.engine.reader import RunReader
 from interlock.engine.replay import Replayer
@@ -60,7 +67,6 @@ from interlock.journal.streams import stream_id
 from interlock.journal.timers import TimerService
 
 MANIFEST_KIND = "Manifest"
-PLAN_KIND = "Plan"
 NO_ATTRIBUTES = Raw(b"{}")
 
 
@@ -78,6 +84,7 @@ class _Opening(Struct, frozen=True):
     deadline_ms: int | None
     principal: Principal
     parent: e.ParentLinked | None = None
+    forked: e.RunForked | None = None
 
     @property
     def manifest_id(self) -> str:
@@ -88,7 +95,7 @@ class _Opening(Struct, frozen=True):
         """What only some runs record at their start."""
         concurrency = min(concurrency_of(self.config), concurrency_max)
         limits = [e.RunLimits(self.deadline_ms, concurrency)] if self.deadline_ms is not None or concurrency > 1 else []
-        return [*limits, *([] if self.parent is None else [self.parent])]
+        return [*limits, *(each for each in (self.parent, self.forked) if each is not None)]
 
 
 def _manifest(plan: ExecutionPlan, given: Any, config: RunConfig, build: BuildProvenance) -> bytes:
@@ -155,6 +162,7 @@ class Runs:
         self.plans = plans
         self._settings = settings
         self.read = RunReader(journal)
+        self._forking = Forking(journal, self.read, plans)
         self._driver = Driver(journal, plans, router, self.read, timers, settings)
         self._driver.spawner = Children(self, self._driver)
         self.control = Control(journal, runner, self.read, self._driver.settle)
@@ -206,12 +214,75 @@ class Runs:
             None if timeout_ms is None else self._journal.now_ms() + timeout_ms,
             principal,
         )
+        return await self._begun(opening, detach=detach)
+
+    async def fork(
+        self,
+        source_run_id: str,
+        step: str | None = None,
+        *,
+        absorb: Sequence[str] = (),
+        again: Sequence[str] = (),
+        absorb_all: bool = False,
+        again_all: bool = False,
+        plan: Plan | ExecutionPlan | None = None,
+        input: Any = None,  # noqa: A002 - the contract's own word
+        run_id: str | None = None,
+        source: str | None = None,
+        build: BuildProvenance | None = None,
+        detach: bool = False,
+        principal: Principal = ENGINE,
+    ) -> ForkResult:
+        """Start a run that inherits what completed in another before `step`, and drive it as `start` does.
+
+        Without a step it begins where the source stands. Each effect that the source sent at or after the position is
+        absorbed (same idempotency key) or sent again (a new one), as the caller chooses by its fact key. `plan` and
+        `input` are the source's unless they are given; work that is inherited must fit them. The same id attaches.
+
+        Raises: `run_not_found`, `step_unknown`, `fork_position_needed`, `fork_choice_needed`, `fork_choice_invalid`,
+        `plan_drifted`, `run_conflict`, and what `start` raises.
+        """
+        if run_id is None:
+            run_id = ids.run_id_from_entropy(self._journal.entropy.random_bytes(16))
+        choices = Choices(tuple(absorb), tuple(again), absorb_all, again_all)
+        asked = (ids.run_id(source_run_id), ids.run_id(run_id), step, choices, plan, input, source, principal.tenant)
+        forked = await self._forking.prepare(*asked)
+        opening = self._fork_opening(forked, run_id, build, principal)
+        result = await self._begun(opening, detach=detach)
+        state = await self.read.state(run_id, tenant=principal.tenant)
+        if state.fork != fork_of(forked.event):  # somebody else was quicker, and made it at another moment
+            forked = await self._forking.prepare(*asked)
+        return fork_result(msgspec.structs.replace(result, detached=detach), forked)
+
+    def _fork_opening(
+        self, forked: Forked, run_id: str, build: BuildProvenance | None, principal: Principal
+    ) -> _Opening:
+        given, config = start_values(forked.plan, forked.input, forked.config)
+        if build is None:
+            build = provenance(None if forked.source is None else source_folder(forked.source))
+        return _Opening(
+            stream_id(principal.tenant, e.RUN, run_id),
+            run_id,
+            forked.plan,
+            config,
+            _input_members(given, forked.plan),
+            _manifest(forked.plan, given, config, build),
+            _source(forked.source),
+            forked.attributes,
+            None,
+            principal,
+            forked=forked.event,
+        )
+
+    async def _begun(self, opening: _Opening, *, detach: bool) -> RunResult:
+        """Start the run, or attach to the one of its id and manifest."""
+        run_id, principal = opening.run_id, opening.principal
         [head] = await self._journal.store.events.heads([opening.stream])
         if head == EMPTY:
             result = await self._begin(opening, detach=detach)
             if result is not None:
                 return result
-        await self._check_same(opening.stream, run_id, opening.manifest_id)
+        await self._check_same(opening, run_id)
         return await (
             self.read.result(run_id, tenant=principal.tenant)
             if detach
@@ -258,12 +329,12 @@ class Runs:
                 session = await self._opened(opening, owned=False)
                 await session.flush()
             else:
-                await self._check_same(stream, run_id, opening.manifest_id)
+                await self._check_same(opening, run_id)
         except Conflict as fault:
             if fault.kind is RUN_CONFLICT:
                 raise CHILD_CONFLICT.error("a child of that name has another manifest", run_id=run_id) from fault
             unless_lost(fault)
-            await self._check_same(stream, run_id, opening.manifest_id)
+            await self._check_same(opening, run_id)
         return Opened(stream, opening.manifest_id)
 
     async def resume(
@@ -282,8 +353,21 @@ class Runs:
         """
         stream = stream_id(principal.tenant, e.RUN, ids.run_id(run_id))
         if plan is not None:
-            self.plans.add(plan)
+            built, state = self.plans.add(plan), await self.read.state(run_id, tenant=principal.tenant)
+            if state.status is None and (built.op_id, built.version) != (state.op_id, state.plan_version):
+                raise PLAN_DRIFTED.error(f"the run goes on with version {shown(state.plan_version)} of its plan")
         return await self._driver.drive_or_watch(stream, run_id, principal=principal, steal=steal)
+
+    async def migration(self, run_id: str, plan: Plan | ExecutionPlan, *, tenant: str = "default") -> Migration:
+        """What it would mean for a run to go on with another plan; `control.migrate` tells it to.
+
+        Raises: `run_not_found`, `plan_invalid`.
+        """
+        return (await compared(self.read, run_id, plan, tenant)).migration
+
+    async def diff(self, a: str, b: str, *, tenant: str = "default") -> RunDifference:
+        """How run `b` differs from run `a`. Raises: `run_not_found`."""
+        return await compare_runs(self._journal, self.read, a, b, tenant)
 
     async def cancel_now(self, run_id: str, reason: str, *, principal: Principal) -> RunResult:
         """Seize a run and end it as cancelled, whoever drives it. Raises: `run_not_found`, `run_ended`."""
@@ -348,13 +432,17 @@ class Runs:
             session = await self._opened(opening, owned=not detach)
             if not detach:
                 return await self._driver.begin(session)
+            await inherit(session)
             await session.flush()
         except Conflict as fault:
             unless_lost(fault)
             return None
         return result_of(session.run_id, session.state, waiting_of(session.state, None))
 
-    async def _check_same(self, stream: str, run_id: str, manifest_id: str) -> None:
-        loaded = await self._journal.load(RUN_FOLD, stream)
-        if loaded.state.manifest_id != manifest_id:
+    async def _check_same(self, opening: _Opening, run_id: str) -> None:
+        state = (await self._journal.load(RUN_FOLD, opening.stream)).state
+        if state.manifest_id != opening.manifest_id:
             raise RUN_CONFLICT.error("this run id belongs to a run with another manifest", run_id=run_id)
+        source = None if opening.forked is None else opening.forked.source_run_id
+        if source != (None if state.fork is None else state.fork.run_id):
+            raise RUN_CONFLICT.error("this run id belongs to a run that was not begun like this one", run_id=run_id)

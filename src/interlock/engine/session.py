@@ -96,7 +96,10 @@ class Session:
     @cached_property
     def branches(self) -> Branches:
         """The joining of states that run at once."""
-        return Branches(self.plan, self.journal.store.artifacts, self.state.initial_snapshot_id)
+        first = self.state.initial_snapshot_id
+        # That of a run which is just beginning is not stored yet.
+        initial = self.context if self.context.snapshot_id == first else self.context_at(first)
+        return Branches(self.plan, self.journal.store.artifacts, initial)
 
     @property
     def clock(self) -> Clock:

@@ -24,6 +24,7 @@ from interlock.engine import inbox_events as i
 from interlock.engine.errors import RESOLVE_INVALID, RUN_ENDED, RUN_NOT_FOUND, STEP_NOT_READY
 from interlock.engine.fold import RUN_FOLD
 from interlock.engine.fold import evolve as evolve_run
+from interlock.engine.inbox import is_as_compared
 from interlock.engine.run_state import RunState, StepStatus, wait_key
 
 
@@ -80,8 +81,8 @@ def _objection(run: RunState, entry: i.Entry) -> InterlockError | None:
     match entry:
         case i.SkipRequested(_, _, state_id) | i.RetryRequested(_, _, _, state_id) | i.EditRequested(_, _, _, state_id):
             return _step_objection(run, entry, state_id)
-        case i.MigrationRequested() if run.open:
-            return STEP_NOT_READY.error("the run is being driven: pause it first")
+        case i.MigrationRequested() if not is_as_compared(run, entry):
+            return STEP_NOT_READY.error("the run has moved on since the plans were compared")
         case _:
             return None
 

@@ -138,7 +138,8 @@ class LiveIo(Io):
         if kind == "json":
             refuse_secrets(payload, f"fact {key}")
         blob = Blob(digest(payload), SEALED_KIND if kind == SEALED else FACT_KIND, payload)
-        await self._attempt.record([e.FactRecorded(key, kind, blob.id, request_digest)], [blob])
+        fact = e.FactRecorded(key, kind, blob.id, request_digest, self._attempt.node.id)
+        await self._attempt.record([fact], [blob])
         return blob.id
 
     async def _unrecorded(self, call: IoCall) -> IoResult:
@@ -181,8 +182,9 @@ class LiveIo(Io):
         idempotency_key = call.idempotency_key or attempt.node.meta.idempotency
         if idempotency_key is not None:
             named(idempotency_key)
-            if key in attempt.session.state.again:  # a fork that is to send the effect once more
-                idempotency_key = f"{idempotency_key}#{attempt.session.run_id}"
+            resender = attempt.session.state.again.get(key)
+            if resender is not None:  # a fork is to send the effect once more, and not be absorbed
+                idempotency_key = f"{idempotency_key}#{resender}"
         self._check_intent(key, request_digest, idempotency_key)
         await attempt.record([e.EffectIntended(key, idempotency_key, call.namespace, request_digest, attempt.node.id)])
         if idempotency_key is None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from keyword import iskeyword
 from typing import Annotated
 
 from cyclopts import App, Group, Parameter, Token
@@ -110,7 +111,7 @@ def _reader(command: Command) -> Callable[..., Invocation]:
         values = bound.arguments
         return Invocation(
             command=command,
-            given={member.name: values[member.name] for member in own if values[member.name] is not None},
+            given={m.name: values[_argument(m)] for m in own if values[_argument(m)] is not None},
             store=values["store"] or None,
             config=values["config"] or None,
             json=values["json"],
@@ -127,7 +128,7 @@ def _positional(command: Command, member: Member) -> inspect.Parameter:
     reads_input = member.kind is Kind.JSON and member.required and member.name == command.positional[-1]
     optional = reads_input or not member.required
     return inspect.Parameter(
-        member.name,
+        _argument(member),
         inspect.Parameter.POSITIONAL_ONLY,
         default="-" if reads_input else None if optional else inspect.Parameter.empty,
         annotation=Annotated[
@@ -139,11 +140,16 @@ def _positional(command: Command, member: Member) -> inspect.Parameter:
 
 def _option(member: Member) -> inspect.Parameter:
     return inspect.Parameter(
-        member.name,
+        _argument(member),
         inspect.Parameter.KEYWORD_ONLY,
         default=inspect.Parameter.empty if member.required else None,
         annotation=Annotated[_type(member), _parameter(member, f"--{_name(member)}", default_text(member))],
     )
+
+
+def _argument(member: Member) -> str:
+    """The member's name as a parameter of a function: no word of the language, such as `from`."""
+    return f"{member.name}_" if iskeyword(member.name) else member.name
 
 
 def _name(member: Member) -> str:

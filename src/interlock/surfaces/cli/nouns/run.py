@@ -14,9 +14,11 @@ from msgspec import Struct
 from interlock.base.ids import step_name
 from interlock.engine.commands import RunEvent, RunEvents, WhyReport
 from interlock.engine.details import ChildReport, EffectReport, OrderReport
+from interlock.engine.forking import ForkResult
 from interlock.engine.graph.commands import Drawing
 from interlock.engine.replay_report import ReplayReport
 from interlock.engine.reports import RUNNING, Reason, RunReport, RunResult, StepReport, Waiting
+from interlock.surfaces.cli.lineage import diff_text, fork_outcome, migration_next, migration_text
 from interlock.surfaces.cli.presentation import Presentation, Progress
 from interlock.surfaces.cli.run_orders import batch, batch_next, resolved_next, told, told_next
 from interlock.surfaces.cli.run_steps import steps_of
@@ -57,6 +59,8 @@ def _outcome(output: Struct) -> Struct:
 
 def _why_next(output: Struct) -> str | None:
     """The line that supplies what is missing, if there is but one; else only `run why` says more."""
+    if isinstance(output, ForkResult) and output.phase in {RUNNING, "failed"}:
+        return f"interlock run why {output.run_id}"
     if not isinstance(output, RunResult) or output.detached or output.phase not in {RUNNING, "failed"}:
         return None
     lines = [line for reason in output.reasons for line in reason.release]
@@ -250,15 +254,21 @@ def _resume(run_id: str) -> str:
 _ORDERED = ("signal", "cancel", "pause", "unpause", "skip", "retry", "edit")
 _LISTED = ("run_id", "op_id", "state", "started_ms", "error_code")
 PRESENTATION = Presentation(
-    columns={"list.items": _LISTED, "batch.runs": _LISTED},
+    columns={
+        "list.items": _LISTED,
+        "batch.runs": _LISTED,
+        "fork.inherited": ("step", "facts", "answers"),
+        "fork.effects": ("step", "fact_key", "outcome", "choice"),
+    },
     cut={
         "list.items": ("op_id", "error_code"),
         "batch.runs": ("op_id", "error_code"),
         "status.steps": ("name", "error_code"),
         "events.items": ("type", "step", "detail", "actor"),
     },
-    text={"why": _why, "graph": _drawing, "replay": _replayed},
+    text={"why": _why, "graph": _drawing, "replay": _replayed, "diff": diff_text, "migrate": migration_text},
     people={
+        "fork": fork_outcome,
         "start": _outcome,
         "resume": _outcome,
         "status": _status,
@@ -271,11 +281,14 @@ PRESENTATION = Presentation(
         "start": _why_next,
         "resume": _why_next,
         "batch": batch_next,
+        "fork": _why_next,
+        "migrate": migration_next,
         "resolve": resolved_next,
         **dict.fromkeys(_ORDERED, told_next),
     },
     progress={
         "start": Progress("run_id", "run.status", "run", steps_of, _resume, fresh=lambda: str(uuid4())),
         "resume": Progress("run", "run.status", "run", steps_of, _resume),
+        "fork": Progress("run_id", "run.status", "run", steps_of, _resume, fresh=lambda: str(uuid4())),
     },
 )
