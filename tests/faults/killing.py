@@ -17,12 +17,15 @@ from uuid import uuid4
 
 from interlock import App
 from interlock.base.clock import SystemClock, SystemEntropy
-from interlock.engine.events import EVENTS
+from interlock.engine.events import EVENTS, RunStarted
+from interlock.engine.inbox_events import EVENTS as INBOX_EVENTS
 from interlock.journal.catalogue import EventCatalogue
 from interlock.journal.chain import Recorded
 from interlock.journal.journal import Journal
 from interlock.journal.streams import stream_id
 from interlock.stores.sqlite import open_sqlite
+from interlock.testing.checker import check_artifacts, check_branches, check_left, check_run
+from tests.faults.plans import PLANS
 
 SECONDS_MAX = 30
 
@@ -132,6 +135,28 @@ class Case:
             if done["code"] == 0:
                 return done
         return self.act("start", None)
+
+    async def logs(self) -> dict[str, list[Recorded]]:
+        """The log of every run in the store, checked by rules that share no code with the engine."""
+        store = await open_sqlite(self.store, create=False)
+        try:
+            journal = Journal(store, EventCatalogue([*EVENTS, *INBOX_EVENTS]), SystemClock(), SystemEntropy())
+            streams = [name for name, _ in await store.events.streams("default", "", 1000)]
+            names = [name.split("/")[2] for name in streams if name.split("/")[1] == "run" and "/inbox" not in name]
+            found = {}
+            for run_id in names:
+                log = [event async for page in journal.read(stream_id("default", "run", run_id)) for event in page]
+                started = log[0].record
+                assert isinstance(started, RunStarted)
+                plan = PLANS[started.op_id].build()
+                check_run(log, plan=plan)
+                await check_artifacts(log, store.artifacts)
+                await check_branches(log, plan, store.artifacts)
+                found[run_id] = log
+            await check_left(store, claims=False)
+            return found
+        finally:
+            await store.close()
 
     async def events(self, run_id: str | None = None) -> list[Recorded]:
         store = await open_sqlite(self.store, create=False)

@@ -11,8 +11,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from interlock import Context, DomainEvent, Io, IoCall, Plan, Recorder, RetryPolicy, StateFailure
+from interlock import Context, DomainEvent, Io, IoCall, Plan, Recorder, RetryPolicy, RunConfig, StateFailure
 from interlock.base.canonical import Json
+from interlock.engine.config import FanOutJoin
 
 OUTSIDE = "OUTSIDE_LOG"
 WAITED_SECONDS_MAX = 60
@@ -196,4 +197,80 @@ async def pack(rec: Recorder) -> str:
     return await rec.artifact("Output", b"heavy " * 200_000)
 
 
-PLANS = {plan.op_id: plan for plan in (small, full, unkeyed, stalling, keyed, keyless, bulky, heavy)}
+kid = Plan("kid")
+
+
+@kid.state(side_effects="apply_side_effect")
+async def play(io: Io, n: int) -> object:
+    note("handler play")
+    return (await io.call(call("absorb", {"key": f"kid{n}"}, f"effect:kid{n}", f"kid{n}"))).response
+
+
+tree = Plan("tree")
+
+
+@tree.state
+async def left(io: Io) -> object:
+    note("handler left")
+    return await io.wait("go", int)
+
+
+@tree.state
+async def right(io: Io) -> list[object]:
+    note("handler right")
+    ended = await io.child(kid, {"n": 1}, name="kid")
+    return [ended.status, await io.output(ended, "play")]
+
+
+@tree.state
+async def both(left: int, right: list[object]) -> list[object]:
+    note("handler both")
+    return [left, *right]
+
+
+slow_kid = Plan("slow_kid")
+
+
+@slow_kid.state
+async def dawdle() -> int:
+    note(f"handler dawdle {os.getpid()}")
+    await opened(own_gate())
+    return 1
+
+
+slow_tree = Plan("slow_tree")
+
+
+@slow_tree.state(name="left")
+async def slow_left(io: Io) -> object:
+    note("handler left")
+    return await io.wait("go", int)
+
+
+@slow_tree.state(name="right")
+async def slow_right(io: Io) -> object:
+    note("handler right")
+    return (await io.child(slow_kid, name="kid")).status
+
+
+stuck = Plan("stuck")
+
+
+@stuck.state(name="left")
+async def stuck_left(io: Io) -> object:
+    note("handler left")
+    return await io.wait("go", int, timeout_ms=3_600_000)
+
+
+@stuck.state(name="right")
+async def stuck_right() -> int:
+    note(f"handler right {os.getpid()}")
+    await opened(own_gate())
+    return 2
+
+
+PLANS = {
+    plan.op_id: plan
+    for plan in (small, full, unkeyed, stalling, keyed, keyless, bulky, heavy, kid, tree, slow_kid, slow_tree, stuck)
+}
+CONFIGS = {plan.op_id: RunConfig(execution_mode=FanOutJoin.of(2)) for plan in (tree, slow_tree, stuck)}

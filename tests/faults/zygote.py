@@ -4,8 +4,8 @@ An order on standard input is one JSON line: `{"store", "outside", "plan", "run_
 wanted `settings` (section → name → value), `steal`, `in_files` (the steps of writing a file are operations, too),
 `opened` (a word to note once the store is open), `barrier` (a file to wait for then), `file_bytes_max` (no file may
 grow beyond), and of a fork `fork_id`, `step` and `records_max` (of an append). The child opens the store, starts,
-resumes or forks the run, and kills itself with SIGKILL when it reaches the `kill_at`-th durable operation. The answer
-is one JSON line: `{"code", "points", "answer"}`.
+resumes or forks the run (or does another `action`: `answer`, `cancel`, `cancel_now`, `work`), and kills itself with
+SIGKILL when it reaches the `kill_at`-th durable operation. The answer is one JSON line: `{"code", "points", "answer"}`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,15 @@ from typing import Any
 
 from interlock import App
 from interlock.base.errors import InterlockError
+from interlock.base.principal import local_principal
 from interlock.engine import inheriting
 from interlock.parts import installed_parts, sections_of
 from interlock.settings import load
 from interlock.stores.sqlite import SqliteSettings, open_sqlite
 from tests.faults import plans
 from tests.faults.filesteps import watch_files
+
+PERSON = local_principal("ada")
 
 
 async def act(order: dict[str, Any], points: list[str]) -> dict[str, Any]:
@@ -60,18 +63,36 @@ async def act(order: dict[str, Any], points: list[str]) -> dict[str, Any]:
 
 
 async def driven(app: App, order: dict[str, Any]) -> dict[str, Any]:
-    plan = plans.PLANS[order["plan"]]
-    if order["action"] == "fork":
-        inheriting.INHERITED_RECORDS_MAX = order["records_max"]
-        app.runs.plans.add(plan)
-        forked = await app.runs.fork(order["run_id"], order["step"], run_id=order["fork_id"], absorb_all=True)
-        return {"phase": forked.phase, "waiting": None, "snapshot": forked.final_snapshot_id}
-    if order["action"] == "start":
-        result = await app.runs.start(plan, run_id=order["run_id"])
-    else:
-        result = await app.runs.resume(order["run_id"], plan=plan, steal=order.get("steal", False))
+    runs, run_id, plan = app.runs, order["run_id"], plans.PLANS[order["plan"]]
+    for each in plans.PLANS.values():
+        runs.plans.add(each)
+    match order["action"]:
+        case "fork":
+            inheriting.INHERITED_RECORDS_MAX = order["records_max"]
+            forked = await runs.fork(run_id, order["step"], run_id=order["fork_id"], absorb_all=True)
+            return {"phase": forked.phase, "waiting": None, "snapshot": forked.final_snapshot_id}
+        case "start":
+            result = await runs.start(plan, run_id=run_id, config=plans.CONFIGS.get(order["plan"]))
+        case "resume":
+            result = await runs.resume(run_id, plan=plan, steal=order.get("steal", False))
+        case "cancel_now":
+            result = await runs.cancel_now(run_id, "no need", principal=PERSON)
+        case told:
+            await told_to(app, told, run_id)
+            result = await runs.read.result(run_id)
     waiting = result.waiting.kind if result.waiting else None
     return {"phase": result.phase, "waiting": waiting, "snapshot": result.final_snapshot_id}
+
+
+async def told_to(app: App, what: str, run_id: str) -> None:
+    """Let somebody outside say something to the run, or a worker work."""
+    match what:
+        case "answer":
+            await app.runs.control.signal(run_id, "left", "go", 7, principal=PERSON)
+        case "cancel":
+            await app.runs.control.cancel(run_id, "no need", principal=PERSON)
+        case _:
+            await app.runs.worker.work(until_idle=True)
 
 
 def child(order: dict[str, Any], answer: int) -> None:

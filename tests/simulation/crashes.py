@@ -53,6 +53,8 @@ class Points:
         self.reached: list[str] = []
         self.dead = False
         self.store: MemoryStore | None = None
+        self.committed: Callable[[], None] = lambda: None
+        """Called when an append has committed, also where the process dies with it."""
         self._awake = asyncio.Event()
         self._awake.set()
 
@@ -72,6 +74,8 @@ class Points:
         if self.dead:
             raise Crash("a dead process does nothing")
         self.reached.append(name)
+        if name == "append:after_commit":
+            self.committed()
         if len(self.reached) == self.crash_at or name == self.crash_on:
             self.kill()
             raise Crash(name)

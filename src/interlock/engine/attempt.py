@@ -93,7 +93,7 @@ class Attempt:
         self.closed = False
         self.doubts: set[str] = set()
         self.waits: dict[str, OpenedWait] = {}
-        self.interrupted: str | None = None
+        self.interrupted = session.interrupted
         self.limit: asyncio.Timeout | None = None
 
     async def record(self, records: Sequence[Struct], blobs: Sequence[Blob] = ()) -> None:
@@ -108,7 +108,7 @@ class Attempt:
     def interrupt(self, code: str) -> None:
         """End the attempt now, for the reason `code`: its handler sees a cancellation, as at the end of its time."""
         self.interrupted = code
-        if self.limit is not None and not self.closed:
+        if self.limit is not None and not self.closed and not self.limit.expired():
             self.limit.reschedule(0)
 
 

@@ -81,6 +81,21 @@ class Children:
         session, state_id = attempt.session, attempt.node.id
         key = fact_key(child_key(state_id, name))
         refuse_secrets(key.encode(), "name of a child run")
+        async with session.turn_of(key):
+            return await self._spawned(attempt, plan, input, name, key, config, detached=detached)
+
+    async def _spawned(
+        self,
+        attempt: Attempt,
+        plan: Any,
+        input: Any,  # noqa: A002 - the contract's own word
+        name: str,
+        key: str,
+        config: RunConfig | None,
+        *,
+        detached: bool,
+    ) -> str:
+        session, state_id = attempt.session, attempt.node.id
         known = session.state.facts.get(key)
         run_id = str(uuid5(UUID(session.run_id), key))
         if known is None:
@@ -104,7 +119,7 @@ class Children:
             )
             await attempt.record([fact, spawned], [Blob(digest(content), FACT_KIND, content)])
         if session.state.children[run_id].status is None:
-            self._driver.drive_beside(opened.stream, run_id)
+            await self._driver.drive_child(session, opened.stream, run_id)
         return run_id
 
     def _check_limits(self, attempt: Attempt) -> None:

@@ -170,11 +170,17 @@ def decide(
     candidate, due_ms = _again(state, plan, config, now_ms, crash_budget, running) if state.active else (None, None)
     if candidate is None:
         candidate = _first(state, plan, ready, config)
-    if isinstance(candidate, Enter) and len(running) >= state.max_concurrency:
+    if isinstance(candidate, Enter) and _is_full(state, plan, candidate, running):
         return Await(due_ms)
     if candidate is not None:
         return candidate
-    return Await(due_ms) if running else _stopped(state, due_ms)
+    return Await(_soonest(state, due_ms, now_ms)) if running else _stopped(state, due_ms)
+
+
+def _soonest(state: RunState, due_ms: int | None, now_ms: int) -> int | None:
+    """When time brings something while attempts are under way: a retry, or the deadline of a wait."""
+    dues = [] if due_ms is None else [due_ms]
+    return min([*dues, *(each for each in _wait_dues(state) if each > now_ms)], default=None)
 
 
 def _again(
@@ -208,9 +214,18 @@ def _policy(state_id: str, state: RunState, plan: ExecutionPlan, config: RunConf
     return policy_of(plan.states[plan.index[state_id]], config, state)
 
 
+def _is_full(state: RunState, plan: ExecutionPlan, entry: Enter, running: Collection[str]) -> bool:
+    """Whether as many states run as may; an orphan that is entered again keeps its place."""
+    taken = {*running, *state.open}
+    return len(taken - {plan.states[entry.place].id}) >= state.max_concurrency
+
+
 def _in_plan_order(state: RunState, plan: ExecutionPlan, running: Collection[str]) -> list[str]:
+    """What may go on, orphans first: they hold places that nobody else can take."""
     active = [state_id for state_id in state.active if state_id not in running]
-    return active if len(active) < 2 else sorted(active, key=plan.index.__getitem__)
+    if len(active) < 2:
+        return active
+    return sorted(active, key=lambda state_id: (state_id not in state.open, plan.index[state_id]))
 
 
 def _another(state: RunState, plan: ExecutionPlan, config: RunConfig, crash_budget: int, state_id: str) -> Decision:
@@ -240,9 +255,8 @@ def _stopped(state: RunState, due_ms: int | None) -> Decision:
     """Nothing is under way and nothing can be entered: the run is complete, or waits."""
     if len(state.steps) == state.completed:
         return _end(state, e.RunStatus.COMPLETED)
-    timers = [wait.due_ms for waits in state.waits.values() for wait in waits.values() if wait.due_ms is not None]
     until = [
-        *timers,
+        *_wait_dues(state),
         *([] if due_ms is None else [due_ms]),
         *([] if state.deadline_ms is None else [state.deadline_ms]),
     ]
@@ -252,21 +266,27 @@ def _stopped(state: RunState, due_ms: int | None) -> Decision:
     return Stop((), kind, min(until, default=None))
 
 
+def _wait_dues(state: RunState) -> list[int]:
+    """When time ends waits."""
+    return [wait.due_ms for waits in state.waits.values() for wait in waits.values() if wait.due_ms is not None]
+
+
 def _ending(state: RunState, before: Sequence[Struct], status: e.RunStatus, running: Collection[str]) -> Decision:
     """End the run, once attempts under way are interrupted; attempts of dead owners are closed here."""
     code = RUN_CANCELLED if status is e.RunStatus.CANCELLED else RUN_TIMED_OUT
     if running:
         return Await(interrupt=code, records=before)
+    return End((*before, *_end(state, status, code).records))
+
+
+def _end(state: RunState, status: e.RunStatus, code: str = ORPHAN_RECOVERED) -> End:
+    """End the run; attempts that dead owners left open are closed in the same append."""
     closures = [closure(state_id, code, "the run was ended while this attempt was open") for state_id in state.open]
-    return End((*before, *closures, *_end(state, status).records))
-
-
-def _end(state: RunState, status: e.RunStatus) -> End:
     timers = state.timers()
     if state.deadline_ms is not None:
         timers.append(e.deadline_timer(state.stream))
     cleared = (e.TimersCleared(tuple(timers)),) if timers else ()
-    return End((*cleared, e.RunCompleted(state.checkpoint, status)))
+    return End((*closures, *cleared, e.RunCompleted(state.checkpoint, status)))
 
 
 def policy_of(node: StateNode, config: RunConfig, state: RunState) -> RetryPolicy:

@@ -15,11 +15,11 @@ import logging
 from contextlib import suppress
 
 from interlock.base.errors import Conflict, InterlockError, StorageFailure
-from interlock.base.events import Claim
+from interlock.base.events import Claim, Place
 from interlock.base.principal import ENGINE, Principal
 from interlock.engine import events as e
 from interlock.engine import inbox_events as i
-from interlock.engine.decide import EngineSettings, Stop, check_history, orphans_closed
+from interlock.engine.decide import EngineSettings, Stop, check_history, completed_states, orphans_closed
 from interlock.engine.errors import RUN_CANCELLED, RUN_ENDED, RUN_HELD, RUN_NOT_FOUND
 from interlock.engine.fold import RUN_FOLD
 from interlock.engine.inbox import consequence
@@ -28,11 +28,12 @@ from interlock.engine.io.router import Router
 from interlock.engine.loop import Loop
 from interlock.engine.notices import InboxWatcher
 from interlock.engine.ownership import ClaimKeeper
-from interlock.engine.plan import read_outline
+from interlock.engine.plan import ExecutionPlan, read_outline
 from interlock.engine.reader import RunReader
-from interlock.engine.reports import RunResult, Waiting, result_of, waiting_of
+from interlock.engine.reports import RunResult, Waiting, due_times, result_of, waiting_of
 from interlock.engine.run_state import RunState
-from interlock.engine.session import Session
+from interlock.engine.schedule import ReadyStates
+from interlock.engine.session import Session, ended_child
 from interlock.engine.sources import Plans
 from interlock.engine.spawning import Spawner
 from interlock.journal.journal import Journal, Loaded
@@ -78,6 +79,11 @@ class Driver:
         self._watcher = InboxWatcher(journal, settings.inbox_poll_ms)
         self._beside: dict[str, asyncio.Task[RunResult]] = {}
         self.spawner: Spawner
+
+    @property
+    def beside(self) -> list[asyncio.Task[RunResult]]:
+        """What drives children beside their parents."""
+        return list(self._beside.values())
 
     async def close(self) -> None:
         """Stop renewing and driving beside; runs under way stay open for their next owner."""
@@ -198,7 +204,7 @@ class Driver:
             loaded = await self._journal.catch_up(RUN_FOLD, claim.stream, loaded)
             entries = await self._journal.tail(f"{claim.stream}/inbox", loaded.state.inbox_seq)
             waiting = None if entries else waiting_of(loaded.state, None)
-            if loaded.state.status is not None or (waiting is not None and self._is_still(waiting)):
+            if loaded.state.status is not None or (waiting and await self._is_still(loaded.state, waiting)):
                 await activations.release([claim], None if waiting is None else waiting.until_ms)
                 return result_of(run_id, loaded.state, waiting), loaded.state
             session = await self._session(claim, loaded, run_id, principal, clerk=clerk)
@@ -212,15 +218,26 @@ class Driver:
     async def _fire_due(self, state: RunState) -> None:
         """Whatever of the run's timers is due reaches its inbox before the inbox is read."""
         now_ms = self._journal.now_ms()
-        dues = [wait.due_ms for waits in state.waits.values() for wait in waits.values() if wait.due_ms is not None]
-        if any(due_ms <= now_ms for due_ms in dues):
+        if any(due_ms <= now_ms for due_ms in due_times(state)):
             await self._timers.fire_due(tenant_of(state.stream), now_ms)
 
-    def _is_still(self, waiting: Waiting) -> bool:
+    async def _is_still(self, state: RunState, waiting: Waiting) -> bool:
         """Whether a run has nothing to do now: then nothing is written by looking at it."""
-        if waiting.kind in ("backoff", "suspended") and waiting.until_ms is not None:
+        if state.max_concurrency > 1 and state.paused is None and await self._may_enter(state):
+            return False
+        if waiting.until_ms is not None:
             return waiting.until_ms > self._journal.now_ms()
         return waiting.kind in ("parked", "paused", "suspended")
+
+    async def _may_enter(self, state: RunState) -> bool:
+        """Whether a state could be entered for the first time, while others wait for something."""
+        plan = await self._outline(state)
+        return ReadyStates(plan, completed_states(state), state.steps).first() is not None
+
+    async def _outline(self, state: RunState) -> ExecutionPlan:
+        """The run's plan without its code."""
+        [outline] = await self._journal.store.artifacts.get([state.fingerprint])
+        return read_outline(outline).plan(state.fingerprint)
 
     async def _session(
         self, claim: Claim, loaded: Loaded[RunState], run_id: str, principal: Principal, *, clerk: bool
@@ -228,8 +245,7 @@ class Driver:
         state = loaded.state
         manifest = await self._read.manifest(state)
         if clerk:
-            [outline] = await self._journal.store.artifacts.get([state.fingerprint])
-            plan = read_outline(outline).plan(state.fingerprint)
+            plan = await self._outline(state)
         else:
             plan = self._plans.find(state.op_id, state.plan_version, state.plan_source).under(manifest.run_config)
         check_history(state, plan)
@@ -264,6 +280,7 @@ class Driver:
 
     async def _take_inbox(self, session: Session) -> None:
         """Fold what the inbox holds; the session's next append records it as taken, with its consequences."""
+        await self._fire_due(session.state)
         entries = await self._journal.tail(f"{session.state.stream}/inbox", session.state.inbox_seq)
         carried = [entry.record.payload_id for entry in entries if isinstance(entry.record, i.SignalSent)]
         contents = await self._journal.store.artifacts.get(carried) if carried else []
@@ -325,6 +342,19 @@ class Driver:
             for run_id, child in state.children.items()
             if child.status is None and child.name in state.waits.get(child.state_id, {})
         }
+
+    async def drive_child(self, session: Session, stream: str, run_id: str) -> None:
+        """Drive a child that a session has recorded, beside it; or take its end, if it ended before it was recorded.
+
+        What a child posts at its end is ignored by a parent that has not recorded it yet: a worker may have driven it
+        while its parent's owner was dead.
+        """
+        loaded = await self._journal.load(RUN_FOLD, stream)
+        if loaded.state.status is None:
+            self.drive_beside(stream, run_id)
+            return
+        (ended, _), nowhere = ended_child(loaded.state, run_id), Place("", 0, 0, ENGINE.id, None)
+        await session.record(lambda: consequence(session.state, nowhere, ended, {}))
 
     def drive_beside(self, stream: str, run_id: str) -> asyncio.Task[RunResult]:
         """Drive a run in a task of its own. One that has come to wait stays in its place until it is asked for anew."""

@@ -184,7 +184,8 @@ class OpenWait(Struct, frozen=True):
     """One thing that a suspended state waits for: a fact that has not arrived yet.
 
     `token` is its name to the outside. At `due_ms` it ends by itself: with the value in the artifact `default_id`, or
-    as timed out. `schema` is the JSON Schema of the value, null where any will do.
+    as timed out. `schema` is the JSON Schema of the value, null where any will do. `waited`: an earlier attempt waited
+    for it as well, so that its timer is set already, or has fired.
     """
 
     default_id: ArtifactId | None
@@ -193,6 +194,7 @@ class OpenWait(Struct, frozen=True):
     name: FactKey
     schema: Raw
     token: str
+    waited: bool = False
 
 
 class StateSuspended(Struct, frozen=True):
@@ -381,7 +383,7 @@ def _on_suspended(place: Place, record: Any) -> Sequence[Row]:
     return [
         SetTimer(wait.token, place.stream, wait.due_ms, timer_payload(record.state_id, wait.name))
         for wait in record.waits
-        if wait.due_ms is not None
+        if wait.due_ms is not None and not wait.waited
     ]
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 from msgspec import Struct
 
@@ -85,8 +84,7 @@ class Loop:
                 async with session.turn:
                     if session.inbox_moved:
                         await self._take_inbox()
-                    while isinstance(decision := self._decide(), Enter):
-                        await self._enter(decision)
+                    decision = await self._decided()
                     if not isinstance(decision, Await):
                         return await self._leave(decision)
                     session.fold(decision.records)
@@ -95,6 +93,17 @@ class Loop:
                 await self._wait(decision)
         finally:
             await self._stop_tasks()
+
+    async def _decided(self) -> Stop | End | Await:
+        """Enter whatever may be entered now. A state that is parked stops no other."""
+        while True:
+            decision = self._decide()
+            if isinstance(decision, Enter):
+                await self._enter(decision)
+            elif isinstance(decision, Stop) and decision.records:
+                self._session.fold(decision.records)
+            else:
+                return decision
 
     async def _take_inbox(self) -> None:
         self._session.inbox_moved = False
@@ -121,7 +130,7 @@ class Loop:
             session.config,
             now_ms,
             session.settings.crash_budget,
-            [*self._tasks, *self._entering] if self._tasks or self._entering else (),
+            self._running() if self._tasks or self._entering else (),
         )
         return Stop((), "queued", now_ms) if self._stops_here(decision) else decision
 
@@ -132,6 +141,10 @@ class Loop:
             # What the old plan says of going on or ending counts no more; only orders of people still do.
             return session.state.cancelling is None and not session.state.timed_out and session.state.status is None
         return isinstance(decision, Enter) and self._clerk and not decision.skip
+
+    def _running(self) -> list[str]:
+        """States of attempts under way; not of those whose end is folded and whose task is about to be told of."""
+        return [*(each for each in self._tasks if each in self._session.state.open), *self._entering]
 
     async def _enter(self, decision: Enter) -> None:
         """Fold the entry of a state of several that run at once; it starts when that is durable."""
@@ -177,12 +190,13 @@ class Loop:
         if decision.interrupt is not None:
             session.interrupt(decision.interrupt)
         delay = None if decision.until_ms is None else max(decision.until_ms - session.clock.now_ms(), 0) / 1000
-        # One that ended while the last decision was made has rung already: nobody would ring for it again.
-        if any(task.done() for task in self._tasks.values()):
-            delay = 0
-        with suppress(TimeoutError):
-            async with asyncio.timeout(delay):
-                await session.news.wait()
+        # One that ended while the news before was looked at brings no more.
+        if not any(task.done() for task in self._tasks.values()):
+            try:
+                async with asyncio.timeout(delay):
+                    await session.news.wait()
+            except TimeoutError:
+                session.inbox_moved = True  # what was due is fired when the inbox is taken
         for state_id in [state_id for state_id, task in self._tasks.items() if task.done()]:
             self._tasks.pop(state_id).result()
 

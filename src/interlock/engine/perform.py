@@ -42,7 +42,7 @@ from interlock.engine.io.router import Router
 from interlock.engine.io.secret_facts import KEY_FAULTS
 from interlock.engine.session import Session
 from interlock.engine.spawning import Spawner
-from interlock.engine.waits import suspension
+from interlock.engine.waits import early_answer, suspension
 from interlock.journal.errors import ERRORS as JOURNAL_ERRORS
 from interlock.journal.errors import EVENT_TOO_LARGE
 from interlock.journal.ports import Blob
@@ -79,7 +79,7 @@ async def _end(session: Session, attempt: Attempt, place: int, fault: Exception 
     if fault is None and attempt.doubts:
         fault = EFFECT_UNKNOWN.error("the handler went on past an effect in doubt")
     if fault is None and attempt.waits:
-        session.fold(*suspension(session.state, attempt.node.id, list(attempt.waits.values())))
+        await _suspend(session, attempt)
         return
     if fault is None:
         try:
@@ -120,6 +120,16 @@ def _timely(session: Session, attempt: Attempt, fault: Exception) -> Exception:
         attempt.interrupted = RUN_TIMED_OUT
         return fault
     return STATE_TIMEOUT.error(f"no end within {timeout_of(attempt.node, session.state)} ms")
+
+
+async def _suspend(session: Session, attempt: Attempt) -> None:
+    """Fold that the attempt waits. What was answered meanwhile is taken at once: nobody would look at it again."""
+    state_id = attempt.node.id
+    found = [early_answer(session.state, state_id, name) for name in attempt.waits]
+    ids = [each for each in found if each is not None]
+    contents = await session.journal.store.artifacts.get(ids) if ids else []
+    answers = dict(zip(ids, contents, strict=True))
+    session.fold(*suspension(session.state, state_id, list(attempt.waits.values()), answers))
 
 
 async def _complete(session: Session, attempt: Attempt, place: int) -> None:

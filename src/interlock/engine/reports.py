@@ -113,14 +113,31 @@ def waiting_of(state: RunState, owner: Claim | None) -> Waiting | None:
         return None
     if owner is None and state.paused is not None and not state.cancelling:
         return Waiting("paused", None, state.paused.since_ms)
-    if state.parked and (owner is None or state.max_concurrency == 1):
-        parked = next(iter(state.parked.values()))
-        return Waiting("parked", parked.state_id, parked.since_ms)
+    if state.parked and (state.max_concurrency == 1 or (owner is None and not _moves(state))):
+        return _parked(state)
     if owner is not None:
         return None
-    if state.open or any(_enterable(state, state_id) for state_id in state.active):
+    if _moves(state):
         return Waiting("queued", state.open_state, state.at_ms)
     return _backoff(state) or _suspended(state) or Waiting("queued", None, state.at_ms)
+
+
+def _moves(state: RunState) -> bool:
+    """Whether an owner could go on at once with a state that was entered before."""
+    return bool(state.open) or any(_enterable(state, i) for i in state.active if i not in state.parked)
+
+
+def _parked(state: RunState) -> Waiting:
+    """The first parked state; where states run at once, time may move another."""
+    parked, until_ms = next(iter(state.parked.values())), None
+    if state.max_concurrency > 1:
+        until_ms = min([*_retry_times(state), *due_times(state)], default=None)
+    return Waiting("parked", parked.state_id, parked.since_ms, until_ms)
+
+
+def _retry_times(state: RunState) -> list[int]:
+    """When failed states are tried again."""
+    return [state.steps[each].due_ms for each in state.active if each not in state.parked]
 
 
 def _enterable(state: RunState, state_id: str) -> bool:
@@ -135,7 +152,7 @@ def _backoff(state: RunState) -> Waiting | None:
     if not dues or any(due_ms == 0 for due_ms, _, _ in dues):
         return None
     until_ms, state_id, since_ms = min(dues)
-    timers = _due_times(state)
+    timers = due_times(state)
     return Waiting("backoff", state_id, since_ms, min([until_ms, *timers]))
 
 
@@ -144,10 +161,10 @@ def _suspended(state: RunState) -> Waiting | None:
         return None
     state_id, waits = next(iter(state.waits.items()))
     since_ms = min(wait.since_ms for wait in waits.values())
-    return Waiting("suspended", state_id, since_ms, min(_due_times(state), default=None))
+    return Waiting("suspended", state_id, since_ms, min(due_times(state), default=None))
 
 
-def _due_times(state: RunState) -> list[int]:
+def due_times(state: RunState) -> list[int]:
     """When time ends something that the run waits for."""
     waits = (wait.due_ms for waits in state.waits.values() for wait in waits.values())
     return [due_ms for due_ms in (*waits, state.deadline_ms) if due_ms is not None]

@@ -31,7 +31,7 @@ from interlock.engine.config import RunConfig
 from interlock.engine.context import RunContext
 from interlock.engine.decide import EngineSettings, completed_states
 from interlock.engine.errors import RUN_HELD
-from interlock.engine.events import RUN, RunCompleted, RunStatus
+from interlock.engine.events import RUN, RunCompleted
 from interlock.engine.fold import RUN_FOLD, evolve
 from interlock.engine.inbox_events import CancelRequested, ChildEnded
 from interlock.engine.plan import ExecutionPlan
@@ -42,6 +42,17 @@ from interlock.journal.errors import ARTIFACT_ID_MISMATCH, CLAIM_LOST, HEAD_MOVE
 from interlock.journal.journal import Journal, Loaded, Post, StreamWriter
 from interlock.journal.ports import Blob
 from interlock.journal.streams import stream_id, tenant_of
+
+
+def ended_child(state: RunState, run_id: str) -> tuple[ChildEnded, Blob]:
+    """What a child run that has ended tells its parent, and the artifact that its parent's wait ends with."""
+    parent, status, final = state.parent, state.status, state.final_snapshot_id
+    if parent is None or status is None:
+        raise ValueError("only a child that has ended tells its parent so")
+    stream = stream_id(tenant_of(state.stream), RUN, parent.run_id)
+    content = canonical({"child_run_id": run_id, "final_snapshot_id": final, "status": status.value})
+    payload = Blob(digest(content), "FactPayload", content)
+    return ChildEnded(run_id, final, parent.name, payload.id, stream, parent.state_id, status), payload
 
 
 class Interruptible(Protocol):
@@ -77,6 +88,8 @@ class Session:
         self.run_id = run_id
         self.ready = ReadyStates(plan, completed_states(loaded.state), loaded.state.steps)
         self.attempts: dict[str, Interruptible] = {}
+        self.interrupted: str | None = None
+        """Why attempts are to end, also those that begin after it was said."""
         self.inbox_moved = False
         self.news = asyncio.Event()
         """Set when the inbox has moved, or an attempt has ended."""
@@ -159,12 +172,16 @@ class Session:
             raise
 
     async def record(
-        self, records: Sequence[Struct], blobs: Sequence[Blob] = (), check: Callable[[], None] = lambda: None
+        self,
+        records: Sequence[Struct] | Callable[[], Sequence[Struct]],
+        blobs: Sequence[Blob] = (),
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         """Fold and append `records` with their artifacts, in turn with other calls. An empty list is nothing.
 
-        `check` is called once it is this call's turn, and may raise. A caller that is cancelled leaves only when
-        the outcome is known: a handler may give up a call, but nobody may lose sight of an append.
+        A function makes them of the state as it is when it is this call's turn. `check` is called then, too, and may
+        raise. A caller that is cancelled leaves only when the outcome is known: a handler may give up a call, but
+        nobody may lose sight of an append.
         """
         append = asyncio.ensure_future(self._record(records, blobs, check))
         try:
@@ -176,12 +193,17 @@ class Session:
             append.exception()
             raise
 
-    async def _record(self, records: Sequence[Struct], blobs: Sequence[Blob], check: Callable[[], None]) -> None:
+    async def _record(
+        self,
+        records: Sequence[Struct] | Callable[[], Sequence[Struct]],
+        blobs: Sequence[Blob],
+        check: Callable[[], None],
+    ) -> None:
         async with self.turn:
             check()
             if self._lost is not None:
                 raise self._lost
-            self.fold(records, blobs)
+            self.fold(records() if callable(records) else records, blobs)
             await self.flush()
 
     def turn_of(self, key: str) -> asyncio.Lock:
@@ -195,6 +217,7 @@ class Session:
 
     def interrupt(self, code: str) -> None:
         """End every attempt under way, for the reason `code`."""
+        self.interrupted = code
         for attempt in list(self.attempts.values()):
             attempt.interrupt(code)
 
@@ -217,22 +240,19 @@ class Session:
         if state.status is None:
             return
         if state.parent is not None:
-            await self._tell_parent(state.parent, state.status)
+            await self._tell_parent(state.parent)
         for run_id, child in state.children.items():
             if child.status is None and child.cancel_with_parent:
                 stream = stream_id(tenant, RUN, run_id)
                 order = CancelRequested("its parent has ended", stream)
                 self._posts.append(Post(f"{stream}/inbox", (order,)))
 
-    async def _tell_parent(self, parent: Parent, status: RunStatus) -> None:
+    async def _tell_parent(self, parent: Parent) -> None:
         stream = stream_id(tenant_of(self.state.stream), RUN, parent.run_id)
         if await self._has_ended(stream):
             return
-        final = self.state.final_snapshot_id
-        told = {"child_run_id": self.run_id, "final_snapshot_id": final, "status": status.value}
-        payload = Blob(digest(content := canonical(told)), "FactPayload", content)
+        ended, payload = ended_child(self.state, self.run_id)
         self._blobs.append(payload)
-        ended = ChildEnded(self.run_id, final, parent.name, payload.id, stream, parent.state_id, status)
         self._posts.append(Post(f"{stream}/inbox", (ended,)))
 
     async def _has_ended(self, stream: str) -> bool:

@@ -144,7 +144,7 @@ def check_limits(name: str, timeout_ms: int | None, until_ms: int | None, defaul
 
 
 def _record(name: str, wait: Wait) -> e.OpenWait:
-    return e.OpenWait(wait.default_id, wait.due_ms, wait.kind, name, wait.schema, wait.token)
+    return e.OpenWait(wait.default_id, wait.due_ms, wait.kind, name, wait.schema, wait.token, waited=True)
 
 
 async def _take_early(attempt: Attempt, name: str, key: str, schema: Raw) -> None:
@@ -171,14 +171,39 @@ def misfit(schema: Raw, content: bytes) -> str | None:
     return None if fits else SIGNAL_INVALID.code
 
 
-def suspension(state: RunState, state_id: str, opened: Sequence[OpenedWait]) -> tuple[list[Struct], list[Blob]]:
-    """The events of an attempt that ended to wait, and what to store with them."""
-    records: list[Struct] = [e.StateSuspended(state_id, tuple(wait.record for wait in opened))]
-    for wait in opened:
-        early = state.early.get(state_id, {}).get(wait.record.name)
-        if early is not None and bytes(wait.record.schema) == b"null":
-            records.append(e.FactRecorded(wait_key(state_id, wait.record.name), "json", early, None))
+def suspension(
+    state: RunState, state_id: str, opened: Sequence[OpenedWait], answers: Mapping[str, bytes]
+) -> tuple[list[Struct], list[Blob]]:
+    """The events of an attempt that ended to wait, and what to store with them.
+
+    `answers` holds the bytes of what came for its waits while it ended, by artifact id. A wait of an earlier attempt
+    that this one did not ask for is given up, with its timer.
+    """
+    names = {wait.record.name for wait in opened}
+    dropped = [
+        wait.token
+        for name, wait in state.waits.get(state_id, {}).items()
+        if name not in names and wait.due_ms is not None
+    ]
+    records: list[Struct] = [e.TimersCleared(tuple(dropped))] if dropped else []
+    records.append(e.StateSuspended(state_id, tuple(wait.record for wait in opened)))
+    for wait in (each.record for each in opened):
+        early = early_answer(state, state_id, wait.name)
+        if early is None:
+            continue
+        code = misfit(wait.schema, answers[early])
+        if code is not None:
+            records.append(e.SignalReceived("system:engine", code, wait.name, early, state_id))
+            continue
+        if wait.due_ms is not None:
+            records.append(e.TimersCleared((wait.token,)))
+        records.append(e.FactRecorded(wait_key(state_id, wait.name), "json", early, None))
     return records, [blob for wait in opened for blob in wait.blobs]
+
+
+def early_answer(state: RunState, state_id: str, name: str) -> str | None:
+    """The artifact of an answer that came before its wait was recorded."""
+    return state.early.get(state_id, {}).get(name)
 
 
 def expired(state_id: str, name: str, wait: Wait) -> list[Struct]:

@@ -85,7 +85,8 @@ class Worker:
                 now_ms = self._journal.now_ms()
                 self._fired += await self._timers.fire_due(partition, now_ms)
                 claims = await self._claim(partition, concurrency, now_ms)
-                if not claims and not self._tasks and until_idle and not await self._is_due(partition):
+                busy = claims or self._tasks or self._driver.beside
+                if until_idle and not busy and not await self._is_due(partition):
                     return self.worked
                 seen = await self._rest(partition, seen, full=len(self._tasks) >= concurrency)
         finally:
@@ -135,7 +136,7 @@ class Worker:
         wait_ms = min([self._settings.watch_interval_ms, *(max(due - now_ms, 0) for due in dues if due is not None)])
         ring = asyncio.ensure_future(store.doorbell.wait(seen, wait_ms))
         try:
-            await asyncio.wait([ring, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([ring, *self._tasks, *self._driver.beside], return_when=asyncio.FIRST_COMPLETED)
         finally:
             if not ring.done():
                 ring.cancel()
