@@ -82,9 +82,18 @@ ROWS = (
     Row("W2", "states a second", _of("W2", "states_per_second"), Goal(12_000, at_least=True)),
     Row("W2", "commits a state", _of("W2", "commits_per_state")),
     Row("W2", "peak memory", _of("W2", "peak_memory_mb"), unit=" MB"),
+    Row("W2f", "states a second", _of("W2f", "states_per_second")),
+    Row("W2f", "commits a state", _of("W2f", "commits_per_state")),
+    Row("W2w", "runs that come to wait, a second", _of("W2w", "waits_per_second")),
+    Row("W2w", "answers a second", _of("W2w", "answers_per_second")),
+    Row("W2w", "answered runs that end, a second", _of("W2w", "runs_ended_per_second")),
     Row("W3", "a fresh script, to its first completed run", _of("W3", "script_ms"), Goal(300), " ms"),
     Row("W3", "`interlock run start`", _of("W3", "run_start_ms"), Goal(500), " ms"),
     Row("W3", "`interlock --help`", _of("W3", "help_ms"), Goal(400), " ms"),
+    Row("W4", "states lost", _of("W4", "states_lost"), Goal(0), steady=True),
+    Row("W4", "completed states that ran again", _of("W4", "completed_states_run_again"), Goal(0), steady=True),
+    Row("W4", "open states that ran again, of 500", _of("W4", "open_states_run_again"), Goal(500), steady=True),
+    Row("W4", "restart to the end, to the rest undisturbed", _of("W4", "restart_to_rest"), Goal(2), " ×"),
     Row("W5", "last hundred states to first", _of("W5", "ratio"), Goal(1.1), " ×"),
     Row("W5", "the same, a new key in each state", _of("W5", "ratio_with_key"), Goal(1.1), " ×"),
     Row("W5", "resume at state 9900", _of("W5", "resume_at_9900_ms"), unit=" ms"),
@@ -149,7 +158,7 @@ def _conditions(figures: Figures, *, quiet: bool) -> list[str]:
         f"{named}.",
     ]
     if not quiet:
-        lines += ["The machine was busy: only the commits a state and the ratios of W9 are judged."]
+        lines += ["The machine was busy: only the commits a state, the counts of W4 and the ratios of W9 are judged."]
     return lines
 
 

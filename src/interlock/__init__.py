@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from interlock.engine.attempt import DomainEvent, Recorder
     from interlock.engine.authoring import Plan
     from interlock.engine.boundaries import OpBoundary
-    from interlock.engine.config import RetryPolicy, RunConfig
+    from interlock.engine.config import FanOutJoin, RetryPolicy, RunConfig
     from interlock.engine.context import Context
     from interlock.engine.diff import RunDifference
     from interlock.engine.errors import ErrorCategory, StateFailure
     from interlock.engine.forking import ForkResult
-    from interlock.engine.io.surface import Io, IoCall, IoResult
+    from interlock.engine.io.surface import ChildResult, Io, IoCall, IoResult
     from interlock.engine.meta import DependencyStrategy, SideEffectKind, SnapshotPolicy, StateMeta
     from interlock.engine.migrate import Migration
     from interlock.engine.operations import Operation, OpGraph, OpIo, OpRegistry
@@ -42,6 +42,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "App": "interlock.app",
+    "ChildResult": "interlock.engine.io.surface",
     "Context": "interlock.engine.context",
     "DanglingDependencyTag": "interlock.engine.planner",
     "DependencyEdge": "interlock.engine.plan",
@@ -49,6 +50,7 @@ _HOME = {
     "DomainEvent": "interlock.engine.attempt",
     "ErrorCategory": "interlock.engine.errors",
     "ExecutionPlan": "interlock.engine.plan",
+    "FanOutJoin": "interlock.engine.config",
     "ForkResult": "interlock.engine.forking",
     "InterlockError": "interlock.base.errors",
     "Io": "interlock.engine.io.surface",
@@ -91,6 +93,7 @@ _HOME = {
 
 __all__ = [
     "App",
+    "ChildResult",
     "Context",
     "DanglingDependencyTag",
     "DependencyEdge",
@@ -98,6 +101,7 @@ __all__ = [
     "DomainEvent",
     "ErrorCategory",
     "ExecutionPlan",
+    "FanOutJoin",
     "ForkResult",
     "InterlockError",
     "Io",

@@ -84,6 +84,7 @@ class DemoReport(Struct, frozen=True):
     run_id: str
     phase: str
     crashes: int
+    approved_by: str
     repeated_steps: list[str]
     publications: int
     deliveries: int

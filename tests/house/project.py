@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "interlock"
-CODE_FOLDERS = ("src", "tests", "scripts", "benchmarks")
+CODE_FOLDERS = ("src", "tests", "scripts", "benchmarks", "examples")
 PAGE_FOLDER = ROOT / "docs"
 
 

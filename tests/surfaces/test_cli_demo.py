@@ -44,7 +44,7 @@ def project(folder: Path, licence: str = 'license = "Apache-2.0"') -> Path:
     return folder
 
 
-def test_the_demo_releases_a_project_through_two_crashes_and_leaves_its_store(tmp_path: Path) -> None:
+def test_the_demo_releases_a_project_through_two_crashes_once_a_person_allows_it(tmp_path: Path) -> None:
     """C7, C10, F6, P20: SIGKILL half-way and after the effect; one publication; the flipped byte is named."""
     home = project(tmp_path / "gift")
     before = {path.name for path in home.iterdir()}
@@ -56,6 +56,9 @@ def test_the_demo_releases_a_project_through_two_crashes_and_leaves_its_store(tm
     assert (report["phase"], report["crashes"], report["repeated_steps"]) == ("completed", 2, [])
     assert (report["publications"], report["deliveries"]) == (1, 2)
     assert report["damage_named"].startswith(f"default/run/{report['run_id']}#")
+    assert report["approved_by"].startswith("local:")
+    assert "✓ the process has ended, and the run waits to be told whether to publish" in done.err
+    assert f"{report['approved_by']} let it go on" in done.err
     assert "✓ no completed step ran again" in done.err
     assert {path.name for path in home.iterdir()} == before, "it never touches the project"
 
@@ -63,9 +66,9 @@ def test_the_demo_releases_a_project_through_two_crashes_and_leaves_its_store(tm
     assert json.loads(receipt.read_text())["file"] == "tiny_gift-1.2.3-py3-none-any.whl"
     status = answer(tmp_path, "run", "status", report["run_id"], "--store", report["store"])
     assert [(step["name"], step["status"]) for step in status["steps"]] == [
-        (name, "completed") for name in ("inventory", "build", "inspect", "materials", "checks", "publish")
+        (name, "completed") for name in ("inventory", "build", "inspect", "materials", "checks", "approve", "publish")
     ]
-    assert [step["crashes"] for step in status["steps"]] == [0, 0, 0, 1, 0, 1]
+    assert [step["crashes"] for step in status["steps"]] == [0, 0, 0, 1, 0, 0, 1]
     answer(tmp_path, "doctor", "--store", report["store"])
     damaged = str(tmp_path / "shown" / "damaged.db")
     [finding] = answer(tmp_path, "doctor", "--store", damaged, code=7)["findings"]

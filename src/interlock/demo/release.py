@@ -1,10 +1,11 @@
 """The plan of the demonstration: release a Python project from its real files.
 
 What it does: takes an inventory of the tracked sources, builds the wheel, inspects it, lists what is installed, checks
-thresholds, and publishes into a local release channel. What it does not do: it changes nothing in the project.
+thresholds, waits until a person lets it go on, and publishes into a local release channel. What it does not do: it
+changes nothing in the project.
 
-Rules: everything outside is reached through recorded calls; the publication is an effect with a key of its content, so
-that a repetition is absorbed by the channel.
+Rules: everything outside is reached through recorded calls; nothing is published before somebody said so; the
+publication is an effect with a key of its content, so that a repetition is absorbed by the channel.
 """
 
 from __future__ import annotations
@@ -72,6 +73,13 @@ class Check(Struct, frozen=True):
     name: str
     found: str
     holds: bool
+
+
+class Approval(Struct, frozen=True):
+    """What a person answers to the question whether to publish."""
+
+    approved: bool
+    reason: str = ""
 
 
 async def _run(io: Io, name: str, program: str, argv: list[str], **more: object) -> dict[str, object]:
@@ -184,7 +192,17 @@ async def checks(
     return found
 
 
-@plan.state(after=[checks], side_effects="apply_side_effect")
+@plan.state(after=[checks])
+async def approve(io: Io, work: str) -> Approval:
+    """Wait for a person. Nothing runs meanwhile, and the answer may come from any process."""
+    _log(work, "approve")
+    answer = await io.wait("publish", Approval)
+    if not answer.approved:
+        raise StateFailure("release_refused", f"somebody decided against it: {answer.reason}")
+    return answer
+
+
+@plan.state(after=[approve], side_effects="apply_side_effect")
 async def publish(io: Io, work: str, channel: str, build: Wheel, inspect: Inspection) -> dict[str, object]:
     """Publish into the release channel, once. The second crash comes after the channel took it."""
     _log(work, "publish")

@@ -1,8 +1,8 @@
 """The demonstration as a person sees it: what is done, what was found, and nothing that was not checked.
 
-What it does: runs the release plan in processes that kill themselves, resumes it, compares what happened outside with
-what is recorded, and damages a copy of the store to see it named. What it does not do: it never touches the project,
-and it empties a folder only if an earlier demonstration made it.
+What it does: runs the release plan in processes that kill themselves, answers its question from another one, resumes
+it, compares what happened outside with what is recorded, and damages a copy of the store to see it named. What it does
+not do: it never touches the project, and it empties a folder only if an earlier demonstration made it.
 
 Rule: each claim is computed from files and stores after the fact; one that does not hold ends the demonstration as
 `demo_claim_failed`.
@@ -17,12 +17,16 @@ import signal
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import cast
 from uuid import uuid4
 
+from interlock.base.principal import ENGINE
 from interlock.demo.crash import arm, armed
 from interlock.demo.damage import flip_one_byte
 from interlock.demo.errors import DEMO_CLAIM_FAILED, DEMO_FOLDER_TAKEN, DEMO_FOLDER_UNWRITABLE, DEMO_PROJECT_INVALID
 from interlock.doctor import examine
+from interlock.engine.commands import EXIT_WAITING, RunEvents
+from interlock.engine.events import SignalReceived
 from interlock.engine.reports import RunReport
 from interlock.machine import DemoReport
 from interlock.stores.sqlite import backup
@@ -30,6 +34,7 @@ from interlock.stores.sqlite import backup
 MARKER = ".interlock-demo"
 PLAN = "interlock.demo.release:plan"
 SECONDS_MAX = 180
+REASON = "the checks hold"
 
 
 class Stage:
@@ -102,42 +107,12 @@ async def show(project: Path, folder: Path) -> DemoReport:
     git = place.prepare()
     arm(place.work, "half-way")
     arm(place.channel, "unheard")
-    stage.act("Release a real project, and lose the process half-way")
-    given = {"project": str(place.project), "git": git, "work": str(place.work), "channel": str(place.channel)}
-    code = await _interlock(place, "run", "start", PLAN, "--run-id", place.run_id, "--input", json.dumps(given))
-    stage.say(f"run {place.run_id}")
-    first = await _report(place)
-    _refuse_broken(first, code)
-    stage.claim(
-        "the process was killed by SIGKILL while it listed materials",
-        holds=code == -signal.SIGKILL and _running(first) == "materials" and not armed(place.work, "half-way"),
-    )
-    _steps(stage, first)
-    stage.act("Resume it, and lose the process again: published, and nobody heard")
-    code = await _interlock(place, "run", "resume", place.run_id)
-    second = await _report(place)
-    _refuse_broken(second, code)
-    stage.claim(
-        "the channel killed the process after it took the wheel",
-        holds=code == -signal.SIGKILL
-        and _running(second) == "publish"
-        and not armed(place.channel, "unheard")
-        and _published(place) == (1, 1),
-    )
-    _steps(stage, second)
-    stage.act("Resume it to its end")
-    code = await _interlock(place, "run", "resume", place.run_id)
-    last = await _report(place)
-    _steps(stage, last)
-    stage.claim("the run has completed", holds=code == 0 and last.phase == "completed")
-    repeated = _repeated(place, [first, second])
-    stage.claim("no completed step ran again", holds=not repeated)
-    publications, deliveries = _published(place)
-    stage.claim(f"{deliveries} deliveries under one key made {publications} publication", holds=publications == 1)
-    stage.act("Examine the store, then damage a copy")
-    report = await examine(place.store)
-    stage.claim(f"every chain, artifact and index row verifies: {_counted(report.counts)}", holds=not report.findings)
-    named = await _damage(place, stage)
+    first = await _lost_half_way(place, stage, git)
+    await _waiting(place, stage)
+    person = await _answered(place, stage)
+    second = await _lost_unheard(place, stage)
+    last, repeated, published = await _ended(place, stage, [first, second])
+    named = await _examined(place, stage)
     stage.say("")
     stage.say("The store is left for a look:")
     stage.say(f"  {_program()} run status {place.run_id} --store {_shown(place.store)}")
@@ -145,12 +120,94 @@ async def show(project: Path, folder: Path) -> DemoReport:
         run_id=place.run_id,
         phase=last.phase,
         crashes=sum(step.crashes for step in last.steps),
+        approved_by=person,
         repeated_steps=repeated,
-        publications=publications,
-        deliveries=deliveries,
+        publications=published[0],
+        deliveries=published[1],
         damage_named=named,
         store=str(place.store),
     )
+
+
+async def _lost_half_way(place: Place, stage: Stage, git: str) -> RunReport:
+    """The first process: it dies while it lists materials."""
+    stage.act("Release a real project, and lose the process half-way")
+    given = {"project": str(place.project), "git": git, "work": str(place.work), "channel": str(place.channel)}
+    code = await _interlock(place, "run", "start", PLAN, "--run-id", place.run_id, "--input", json.dumps(given))
+    stage.say(f"run {place.run_id}")
+    report = await _report(place)
+    _refuse_broken(report, code)
+    stage.claim(
+        "the process was killed by SIGKILL while it listed materials",
+        holds=code == -signal.SIGKILL and _running(report) == "materials" and not armed(place.work, "half-way"),
+    )
+    _steps(stage, report)
+    return report
+
+
+async def _waiting(place: Place, stage: Stage) -> None:
+    """The second process: it ends by itself, because the run waits for a person."""
+    stage.act("Resume it: it checks the release, and waits for a person")
+    code = await _interlock(place, "run", "resume", place.run_id)
+    report = await _report(place)
+    _refuse_broken(report, code)
+    waiting = report.waiting
+    stage.claim(
+        "the process has ended, and the run waits to be told whether to publish",
+        holds=code == EXIT_WAITING and waiting is not None and waiting.kind == "suspended" and report.owner is None,
+    )
+    stage.claim("nothing is published yet", holds=not (place.channel / "published").exists())
+    _steps(stage, report)
+
+
+async def _answered(place: Place, stage: Stage) -> str:
+    """A person's process: it answers and drives nothing. Returns who answered, as the record says."""
+    stage.act("A person says yes, from a process of their own, while nobody drives the run")
+    answer = json.dumps({"approved": True, "reason": REASON})
+    code = await _interlock(place, "run", "signal", place.run_id, "approve", "publish", "--value", answer)
+    persons = await _who_answered(place)
+    stage.claim("the answer is on record, under one name", holds=code == 0 and len(persons) == 1)
+    stage.say(f"{persons[0]} let it go on: {REASON}")
+    return persons[0]
+
+
+async def _lost_unheard(place: Place, stage: Stage) -> RunReport:
+    """The next process: it dies after the channel took the wheel."""
+    stage.act("Resume it, and lose the process again: published, and nobody heard")
+    code = await _interlock(place, "run", "resume", place.run_id)
+    report = await _report(place)
+    _refuse_broken(report, code)
+    stage.claim(
+        "the channel killed the process after it took the wheel",
+        holds=code == -signal.SIGKILL
+        and _running(report) == "publish"
+        and not armed(place.channel, "unheard")
+        and _published(place) == (1, 1),
+    )
+    _steps(stage, report)
+    return report
+
+
+async def _ended(place: Place, stage: Stage, crashes: list[RunReport]) -> tuple[RunReport, list[str], tuple[int, int]]:
+    """The last process. Returns the report, the steps that ran again, and publications with deliveries."""
+    stage.act("Resume it to its end")
+    code = await _interlock(place, "run", "resume", place.run_id)
+    report = await _report(place)
+    _steps(stage, report)
+    stage.claim("the run has completed", holds=code == 0 and report.phase == "completed")
+    repeated = _repeated(place, crashes)
+    stage.claim("no completed step ran again", holds=not repeated)
+    publications, deliveries = _published(place)
+    stage.claim(f"{deliveries} deliveries under one key made {publications} publication", holds=publications == 1)
+    return report, repeated, (publications, deliveries)
+
+
+async def _examined(place: Place, stage: Stage) -> str:
+    """Examine the store and a damaged copy. Returns the place of the damage, as the examination names it."""
+    stage.act("Examine the store, then damage a copy")
+    report = await examine(place.store)
+    stage.claim(f"every chain, artifact and index row verifies: {_counted(report.counts)}", holds=not report.findings)
+    return await _damage(place, stage)
 
 
 async def _interlock(place: Place, *arguments: str) -> int:
@@ -168,6 +225,15 @@ async def _interlock(place: Place, *arguments: str) -> int:
     )
     async with asyncio.timeout(SECONDS_MAX):
         return await process.wait()
+
+
+async def _who_answered(place: Place) -> list[str]:
+    """Who answered the run's questions, as its events say."""
+    from interlock.app import App
+
+    async with App.open(place.store, create=False) as app:
+        page = cast("RunEvents", await app.client(ENGINE).call("run.events", {"run": place.run_id}))
+        return [event.data.actor for event in page.items if isinstance(event.data, SignalReceived)]
 
 
 async def _report(place: Place) -> RunReport:
@@ -192,9 +258,13 @@ def _refuse_broken(report: RunReport, code: int) -> None:
 
 
 def _steps(stage: Stage, report: RunReport) -> None:
+    """The steps of the run, a line for each status."""
+    by_status: dict[str, list[str]] = {}
     for step in report.steps:
-        attempts = f"{step.attempts} attempts" if step.attempts > 1 else ""
-        stage.say(f"{step.name:<10} {step.status:<10} {attempts}".rstrip())
+        shown = f"{step.name} ({step.attempts} attempts)" if step.attempts > 1 else step.name
+        by_status.setdefault(step.status, []).append(shown)
+    for status, names in by_status.items():
+        stage.say(f"{status:<10} {', '.join(names)}")
 
 
 def _repeated(place: Place, crashes: list[RunReport]) -> list[str]:

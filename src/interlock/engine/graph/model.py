@@ -138,8 +138,7 @@ def _planned(state_id: str, name: str, status: str = PLANNED) -> Node:
 
 
 def _live(step: StepReport, name: str, waiting: Waiting | None, until: str, now_ms: int) -> Node:
-    stands = waiting is not None and waiting.state_id == step.state_id
-    status = waiting.kind if stands and waiting is not None else step.status
+    status = _status(step, waiting)
     why = step.error_code if step.status != "completed" else None
     again = f"again {until}" if status == "backoff" and until else None
     return Node(
@@ -150,6 +149,14 @@ def _live(step: StepReport, name: str, waiting: Waiting | None, until: str, now_
         took_ms=_took_ms(step, now_ms if status == "running" else None),
         notes=tuple(filter(None, (why, again))),
     )
+
+
+def _status(step: StepReport, waiting: Waiting | None) -> str:
+    """What a step does now: of a run that nobody drives, every attempt that is open waits for an owner."""
+    if waiting is None:
+        return step.status
+    left_open = waiting.kind == "queued" and step.status == "running"
+    return waiting.kind if left_open or waiting.state_id == step.state_id else step.status
 
 
 def _took_ms(step: StepReport, now_ms: int | None) -> int | None:

@@ -54,13 +54,14 @@ async def test_a_run_in_back_off_says_until_when() -> None:
 async def test_the_user_of_this_machine_draws_a_plan() -> None:
     text = (await drawing(memory_app(), plan="interlock.demo.release:plan")).text
 
-    assert text.splitlines()[:2] == ["release", "  plan, version 1 · 6 states"]
+    assert text.splitlines()[:2] == ["release", "  plan, version 1 · 7 states"]
     assert [line.split()[1] for line in text.splitlines()[3:]] == [
         "inventory",
         "build",
         "inspect",
         "materials",
         "checks",
+        "approve",
         "publish",
     ]
 

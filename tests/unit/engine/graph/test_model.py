@@ -64,6 +64,14 @@ def test_what_the_run_waits_for_is_the_status_of_its_state(kind: str) -> None:
     assert graph.summary == f"run r · running, {kind} · 1 {kind}, 1 pending"
 
 
+def test_every_attempt_that_a_dead_process_left_open_is_queued() -> None:
+    """With fan-out there are several; only the one that the run waits for was, and the others looked as if they ran."""
+    steps = (step(), step(name="b", state_id="op.b.main"))
+
+    assert [each.status for each in live(*steps, waiting=Waiting("queued", "op.a.main")).nodes] == ["queued", "queued"]
+    assert [each.status for each in live(*steps).nodes] == ["running", "running"]
+
+
 def test_a_state_that_completed_after_failures_shows_no_old_error() -> None:
     assert live(step(status="completed", attempts=2, error_code="late")).nodes[0].notes == ()
 
