@@ -36,6 +36,7 @@ from interlock.engine.schedule import ReadyStates
 from interlock.engine.session import Session, ended_child
 from interlock.engine.sources import Plans
 from interlock.engine.spawning import Spawner
+from interlock.engine.waits import NOTHING_BLOB, NOTHING_ID
 from interlock.journal.journal import Journal, Loaded
 from interlock.journal.ports import Held
 from interlock.journal.streams import parse_stream, stream_id, tenant_of
@@ -289,7 +290,9 @@ class Driver:
             if isinstance(entry.record, i.MigrationRequested) and not session.attempts:
                 session.fold(orphans_closed(session.state))  # a plan changes between attempts only
             if entry.record is not None:
-                session.fold(consequence(session.state, entry.place, entry.record, payloads))
+                records = consequence(session.state, entry.place, entry.record, payloads)
+                nothing = any(isinstance(each, e.FactRecorded) and each.payload_id == NOTHING_ID for each in records)
+                session.fold(records, [NOTHING_BLOB] if nothing else ())
         if entries:
             session.fold([e.InboxTaken(entries[-1].envelope.seq)])
 

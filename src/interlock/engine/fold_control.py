@@ -123,10 +123,11 @@ def _suspended(state: RunState, record: e.StateSuspended, place: Place) -> None:
 def _signalled(state: RunState, record: e.SignalReceived, _place: Place) -> None:
     """One that was taken waits as early until the fact beside it, or a later one, binds it."""
     if record.code is not None:
-        refused = state.early.get(record.state_id, {})
-        refused.pop(record.name, None)
+        early = state.early.get(record.state_id, {}).get(record.name, [])
+        if record.payload_id in early:
+            early.remove(record.payload_id)
     elif wait_key(record.state_id, record.name) not in state.facts:
-        state.early.setdefault(record.state_id, {}).setdefault(record.name, record.payload_id)
+        state.early.setdefault(record.state_id, {}).setdefault(record.name, []).append(record.payload_id)
 
 
 def _paused(state: RunState, record: e.RunPaused, place: Place) -> None:

@@ -42,7 +42,7 @@ from interlock.engine.io.router import Router
 from interlock.engine.io.secret_facts import KEY_FAULTS
 from interlock.engine.session import Session
 from interlock.engine.spawning import Spawner
-from interlock.engine.waits import early_answer, suspension
+from interlock.engine.waits import early_answers, suspension
 from interlock.journal.errors import ERRORS as JOURNAL_ERRORS
 from interlock.journal.errors import EVENT_TOO_LARGE
 from interlock.journal.ports import Blob
@@ -125,10 +125,9 @@ def _timely(session: Session, attempt: Attempt, fault: Exception) -> Exception:
 async def _suspend(session: Session, attempt: Attempt) -> None:
     """Fold that the attempt waits. What was answered meanwhile is taken at once: nobody would look at it again."""
     state_id = attempt.node.id
-    found = [early_answer(session.state, state_id, name) for name in attempt.waits]
-    ids = [each for each in found if each is not None]
-    contents = await session.journal.store.artifacts.get(ids) if ids else []
-    answers = dict(zip(ids, contents, strict=True))
+    found = [each for name in attempt.waits for each in early_answers(session.state, state_id, name)]
+    contents = await session.journal.store.artifacts.get(found) if found else []
+    answers = dict(zip(found, contents, strict=True))
     session.fold(*suspension(session.state, state_id, list(attempt.waits.values()), answers))
 
 

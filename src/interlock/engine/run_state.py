@@ -170,7 +170,7 @@ class RunState(Struct):
     intents: dict[str, Intent] = {}
     effect_keys: dict[str, str] = {}
     waits: dict[str, dict[str, Wait]] = {}
-    early: dict[str, dict[str, str]] = {}
+    early: dict[str, dict[str, list[str]]] = {}
     branches: dict[str, Branch] = {}
     children: dict[str, Child] = {}
     parent: Parent | None = None

@@ -34,9 +34,15 @@ TIMED_OUT = "timeout"
 """Kind of the fact of a wait whose deadline passed and that had no default."""
 
 FACT_KIND = "FactPayload"
+EARLY_MAX = 100
+"""Answers that are kept for a wait before it is asked for; more are acknowledged and change nothing."""
+
 SCHEMA_BYTES_MAX = 64 * 1024
 NOTHING = canonical(None)
 NOTHING_ID = digest(NOTHING)
+NOTHING_BLOB = Blob(NOTHING_ID, FACT_KIND, NOTHING)
+"""What a wait without a default ends with; stored with the event that ends it."""
+
 _ANY = Raw(b"null")
 _DOMAIN = b"interlock/wait/1\n"
 T = TypeVar("T")
@@ -69,7 +75,7 @@ async def wait_for(
     key = fact_key(wait_key(node.id, name))
     refuse_secrets(key.encode(), "name of a wait")
     fact = state.facts.get(key)
-    if fact is None and name in state.early.get(node.id, {}):
+    if fact is None and early_answers(state, node.id, name):
         await _take_early(attempt, name, key, schema_of(kind, schema))
         fact = attempt.session.state.facts.get(key)
     if fact is None:
@@ -126,11 +132,11 @@ def _opened(
     if timeout_ms is not None:
         until_ms = attempt.session.clock.now_ms() + timeout_ms
     blobs: list[Blob] = []
-    if until_ms is not None:
-        content = NOTHING if default is UNSET else canonical(msgspec.to_builtins(default, str_keys=True))
+    if default is not UNSET:
+        content = canonical(msgspec.to_builtins(default, str_keys=True))
         refuse_secrets(content, "default of a wait")
         blobs.append(Blob(digest(content), FACT_KIND, content))
-    default_id = blobs[0].id if blobs and default is not UNSET else None
+    default_id = blobs[0].id if blobs else None
     name_token = token(attempt.session.run_id, attempt.node.id, name)
     return OpenedWait(e.OpenWait(default_id, until_ms, wait_kind, name, schema, name_token), tuple(blobs))
 
@@ -148,14 +154,26 @@ def _record(name: str, wait: Wait) -> e.OpenWait:
 
 
 async def _take_early(attempt: Attempt, name: str, key: str, schema: Raw) -> None:
-    """An answer that came before it was asked for: it is the fact, or refused and forgotten."""
-    payload_id = attempt.session.state.early[attempt.node.id][name]
-    [content] = await attempt.session.journal.store.artifacts.get([payload_id])
-    code = misfit(schema, content)
-    if code is None:
-        await attempt.record([e.FactRecorded(key, "json", payload_id, None)])
-    else:
-        await attempt.record([e.SignalReceived("system:engine", code, name, payload_id, attempt.node.id)])
+    """Answers that came before they were asked for: the first that fits is the fact, those before it are refused."""
+    early = early_answers(attempt.session.state, attempt.node.id, name)
+    contents = await attempt.session.journal.store.artifacts.get(early)
+    records, fitting = _sifted(attempt.node.id, name, schema, early, dict(zip(early, contents, strict=True)))
+    if fitting is not None:
+        records.append(e.FactRecorded(key, "json", fitting, None))
+    await attempt.record(records)
+
+
+def _sifted(
+    state_id: str, name: str, schema: Raw, early: Sequence[str], answers: Mapping[str, bytes]
+) -> tuple[list[Struct], str | None]:
+    """The refusals of early answers that do not fit, and the first that does."""
+    refused: list[Struct] = []
+    for payload_id in early:
+        code = misfit(schema, answers[payload_id])
+        if code is None:
+            return refused, payload_id
+        refused.append(e.SignalReceived("system:engine", code, name, payload_id, state_id))
+    return refused, None
 
 
 def misfit(schema: Raw, content: bytes) -> str | None:
@@ -188,22 +206,20 @@ def suspension(
     records: list[Struct] = [e.TimersCleared(tuple(dropped))] if dropped else []
     records.append(e.StateSuspended(state_id, tuple(wait.record for wait in opened)))
     for wait in (each.record for each in opened):
-        early = early_answer(state, state_id, wait.name)
-        if early is None:
-            continue
-        code = misfit(wait.schema, answers[early])
-        if code is not None:
-            records.append(e.SignalReceived("system:engine", code, wait.name, early, state_id))
+        early = early_answers(state, state_id, wait.name)
+        refused, fitting = _sifted(state_id, wait.name, wait.schema, early, answers)
+        records += refused
+        if fitting is None:
             continue
         if wait.due_ms is not None:
             records.append(e.TimersCleared((wait.token,)))
-        records.append(e.FactRecorded(wait_key(state_id, wait.name), "json", early, None))
+        records.append(e.FactRecorded(wait_key(state_id, wait.name), "json", fitting, None))
     return records, [blob for wait in opened for blob in wait.blobs]
 
 
-def early_answer(state: RunState, state_id: str, name: str) -> str | None:
-    """The artifact of an answer that came before its wait was recorded."""
-    return state.early.get(state_id, {}).get(name)
+def early_answers(state: RunState, state_id: str, name: str) -> list[str]:
+    """The artifacts of answers that came before their wait was recorded, in order."""
+    return list(state.early.get(state_id, {}).get(name, ()))
 
 
 def expired(state_id: str, name: str, wait: Wait) -> list[Struct]:

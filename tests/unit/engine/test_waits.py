@@ -93,6 +93,19 @@ def test_an_early_answer_of_another_type_is_refused_and_the_wait_stays_open() ->
     run(main())
 
 
+def test_of_several_early_answers_the_first_that_fits_counts() -> None:
+    async def main() -> None:
+        app = memory_app()
+        await app.runs.start(asking(lambda io: io.wait("go", int)), run_id=RUN, detach=True)
+        for value in ("seven", 8, 9):
+            await answered(app, value)
+
+        assert (await app.runs.resume(RUN)).phase == "completed"
+        assert await app.runs.read.output(RUN, "wait") == 8
+
+    run(main())
+
+
 def test_a_second_answer_is_acknowledged_and_changes_nothing() -> None:
     async def main() -> None:
         app = memory_app()
