@@ -28,6 +28,9 @@ from tests.simulation.plans import single, unkeyed
 
 CANARY = "ghp" + "_" + "Kn4rYk4Nn9xQ" * 3
 
+NAMED_CANARY = "Kn4rYk4Nn9xQ" * 3
+"""A text that only the name above it makes a secret."""
+
 Act = Callable[[Context, LiveIo, Recorder], Awaitable[object]]
 
 
@@ -95,9 +98,35 @@ async def failed(_ctx: Context, _io: LiveIo, _rec: Recorder) -> None:
     raise StateFailure("broke", f"with {CANARY}", details={"token": CANARY})
 
 
+async def written_under_its_name(ctx: Context, _io: LiveIo, _rec: Recorder) -> None:
+    ctx.write("db_password", NAMED_CANARY)
+
+
+async def recorded_under_its_name(_ctx: Context, io: LiveIo, _rec: Recorder) -> None:
+    await io.record_value("api token", NAMED_CANARY)
+
+
+async def listed_under_its_name(_ctx: Context, io: LiveIo, _rec: Recorder) -> None:
+    await io.record_value("passwords", ["env:A", NAMED_CANARY])
+
+
+async def emitted_under_its_name(_ctx: Context, _io: LiveIo, rec: Recorder) -> None:
+    await rec.emit("session_token", NAMED_CANARY)
+
+
+async def described_under_its_name(_ctx: Context, _io: LiveIo, rec: Recorder) -> None:
+    await rec.artifact("ApiKey", b"clean", NAMED_CANARY)
+
+
+async def defaulted_under_its_name(_ctx: Context, io: LiveIo, _rec: Recorder) -> None:
+    await io.wait("client_secret", timeout_ms=5, default=NAMED_CANARY)
+
+
 ACTS = {act.__name__: act for act in (
     written, written_as_key, returned, emitted, emitted_as_name, described, named_as_kind, asked, asked_under,
     asked_of, applied_under, recorded, recorded_under, drawn_under, raised, failed,
+    written_under_its_name, recorded_under_its_name, listed_under_its_name, emitted_under_its_name,
+    described_under_its_name, defaulted_under_its_name,
 )}  # fmt: skip
 
 
@@ -137,7 +166,8 @@ def test_a_canary_in_a_slot_of_a_handler_stands_nowhere(
         assert world.result is not None
         assert world.result.phase == "failed"
         places = await dump(world.process().store) + await told(world)
-        check_absent([CANARY.encode()], [*places, ("the logs", caplog.text.encode())])
+        # The name of a secret may be told; `CANARY` holds what `NAMED_CANARY` is.
+        check_absent([NAMED_CANARY.encode()], [*places, ("the logs", caplog.text.encode())])
 
     run(scenario())
 
@@ -145,6 +175,7 @@ def test_a_canary_in_a_slot_of_a_handler_stands_nowhere(
 SLOTS: dict[str, dict[str, Any]] = {
     "input": {"given": {"value": [CANARY]}},
     "input name": {"given": {CANARY: 1}},
+    "input under its name": {"given": {"access_key": NAMED_CANARY}},
     "configuration": {"config": RunConfig(skip_tags=(CANARY,))},
 }
 
@@ -159,8 +190,58 @@ def test_a_canary_in_a_slot_of_a_start_is_refused_and_nothing_is_stored(slot: di
             await world.live()
         assert caught.value.code == "secrets_detected"
         fault = f"{caught.value} {caught.value.details} {caught.value.advice}"
-        check_absent([CANARY.encode()], [("the error", fault.encode())])
+        check_absent([NAMED_CANARY.encode()], [("the error", fault.encode())])
         assert await dump(world.process().store) == []
+
+    run(scenario())
+
+
+def test_what_a_state_returns_is_searched_under_the_name_of_the_state() -> None:
+    """I13, P17: what a state named `password` returns is refused as the member of an object would be."""
+    plan = Plan("demo")
+
+    @plan.state
+    async def password() -> str:
+        return NAMED_CANARY
+
+    async def scenario() -> None:
+        world = World(lambda: plan)
+        await world.live()
+        assert world.result is not None
+        assert world.result.error is not None
+        assert world.result.error.code == "secrets_detected"
+        check_absent([NAMED_CANARY.encode()], await dump(world.process().store) + await told(world))
+
+    run(scenario())
+
+
+STAND_INS = {
+    "a reference": "env:DB_PASSWORD",
+    "a placeholder": "${DB_PASSWORD}",
+    "a digest": "sha256:" + "9f86d081884c7d65" * 4,
+    "nothing": "",
+    "a truth": True,
+    "an object": {"rotated_at_ms": 5, "by": "ada"},
+}
+
+
+@pytest.mark.parametrize("value", STAND_INS.values(), ids=STAND_INS)
+def test_what_only_stands_for_a_secret_may_be_kept_under_its_name(value: Any) -> None:
+    """I13: the net has holes of the right size."""
+
+    async def kept(ctx: Context, io: LiveIo, rec: Recorder) -> None:
+        ctx.write("db_password", value)
+        ctx.write("next_page_token", NAMED_CANARY)
+        ctx.write("password_policy", "at least twelve letters")
+        await io.record_value("api token", value)
+        await rec.emit("session_token", value)
+        await rec.emit("password_changed", "by ada")
+
+    async def scenario() -> None:
+        world = World(single(kept), given={"access_key": value})
+        await world.live()
+        assert world.result is not None
+        assert world.result.phase == "completed"
 
     run(scenario())
 
@@ -179,6 +260,29 @@ def test_a_canary_in_a_decision_of_an_operator_is_refused(slot: str) -> None:
                 RUN_ID, "pay", e.Resolution.ADOPT, reason, adopt=adopt, principal=local_principal("ada")
             )
         check_absent([CANARY.encode()], await dump(world.process().store))
+
+    run(scenario())
+
+
+def test_an_adopted_result_is_searched_under_the_key_of_its_effect() -> None:
+    """I13, P17."""
+
+    async def pay(io: LiveIo) -> None:
+        await io.call(IoCall("outside", {"name": "pay", "write": True}, "api_token"))
+
+    async def scenario() -> None:
+        plan = single(pay, side_effects="apply_side_effect")
+        world = World(plan, faults=lambda outside: outside.fail("pay", TIMED_OUT))
+        await world.live()
+        runs = world.process().runs
+        ada = local_principal("ada")
+        with pytest.raises(InterlockError, match="secrets_detected"):
+            await runs.control.resolve(
+                RUN_ID, "only", e.Resolution.ADOPT, "I looked", adopt=NAMED_CANARY, principal=ada
+            )
+        with pytest.raises(InterlockError, match="secrets_detected"):
+            await runs.control.signal(RUN_ID, "only", "client_secret", NAMED_CANARY, principal=ada)
+        check_absent([NAMED_CANARY.encode()], await dump(world.process().store))
 
     run(scenario())
 

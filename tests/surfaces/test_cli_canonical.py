@@ -65,7 +65,8 @@ def test_what_has_no_canonical_form_is_refused(tmp_path: Path, given: bytes) -> 
 
 
 def test_it_needs_no_store_and_makes_none(tmp_path: Path) -> None:
-    done = run("canonical", "[1]", "--store", "/nowhere/at/all", program=PRODUCT, folder=tmp_path)
+    named = {"INTERLOCK_STORE": "/nowhere/at/all"}
+    done = run("canonical", "[1]", program=PRODUCT, folder=tmp_path, environ=named)
 
     assert (done.code, done.out) == (0, b"[1]")
     assert list(tmp_path.iterdir()) == []

@@ -170,16 +170,21 @@ def test_an_unacceptable_change_makes_no_store(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_key_press_interrupts_quietly(store: Path) -> None:
+@pytest.mark.parametrize(
+    ("ending", "code", "word"), [(signal.SIGINT, 130, b"interrupted\n"), (signal.SIGTERM, 143, b"terminated\n")]
+)
+def test_what_ends_a_call_from_outside_ends_it_quietly(
+    store: Path, ending: signal.Signals, code: int, word: bytes
+) -> None:
     with subprocess.Popen(
         [*TOY, "counter", "sleep"], cwd=store.parent, stderr=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         assert process.stderr is not None
         assert process.stderr.readline() == b"asleep\n"
-        process.send_signal(signal.SIGINT)
+        process.send_signal(ending)
         out, err = process.communicate(timeout=SECONDS_MAX)
 
-    assert (process.returncode, out, err) == (130, b"", b"interrupted\n")
+    assert (process.returncode, out, err) == (code, b"", word)
 
 
 def test_an_answer_that_cannot_be_written_is_an_error(store: Path) -> None:

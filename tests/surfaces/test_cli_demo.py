@@ -60,6 +60,7 @@ def test_the_demo_releases_a_project_through_two_crashes_once_a_person_allows_it
     assert "✓ the process has ended, and the run waits to be told whether to publish" in done.err
     assert f"{report['approved_by']} let it go on" in done.err
     assert "✓ no completed step ran again" in done.err
+    assert "verifies: 1 partition, " in done.err
     assert {path.name for path in home.iterdir()} == before, "it never touches the project"
 
     [receipt] = (tmp_path / "shown" / "channel" / "published").glob("*/receipt.json")
@@ -83,6 +84,17 @@ def test_a_release_whose_checks_do_not_hold_is_told_as_the_projects_own(tmp_path
     assert error["code"] == "demo_project_invalid"
     assert "a licence is stated" in error["message"]
     assert not (tmp_path / "shown" / "channel" / "published").exists()
+
+
+def test_a_project_that_cannot_be_built_is_told_with_the_reason_of_its_builder(tmp_path: Path) -> None:
+    home = project(tmp_path / "gift")
+    (home / "pyproject.toml").write_text(PYPROJECT.format(licence="").replace("hatchling", "no_such_backend"))
+
+    error = answer(tmp_path, "demo", str(home), "--folder", "shown", code=2)["error"]
+
+    assert error["code"] == "demo_project_invalid"
+    assert error["message"].startswith("build of this project failed: ERROR Backend 'no_such_backend")
+    assert "can be built here" in error["advice"]
 
 
 @pytest.mark.parametrize("there", ["nothing", "only pyproject.toml", "only git"])

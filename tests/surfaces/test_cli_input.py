@@ -43,7 +43,11 @@ def error(captured: Captured, *line: str) -> dict[str, str]:
         (("counter", "add", "a", "--by", "1.5"), "usage_invalid", "--by: a whole number is expected"),
         (("counter", "add", "a", "--by", "1_0"), "usage_invalid", "--by: a whole number is expected"),
         (("counter", "add", "a", "--by", "0x1"), "usage_invalid", "--by: a whole number is expected"),
-        (("counter", "add", "a", "--by", "9" * 5000), "usage_invalid", "--by: a whole number is expected"),
+        (
+            ("counter", "add", "a", "--by", "9" * 5000),
+            "usage_invalid",
+            "--by: the number is out of bounds; expected: 1 to 100",
+        ),
         (("counter", "add", "a", "--by", "٣"), "usage_invalid", "--by: a whole number is expected"),
         (("counter", "add", "a", "--mode", "slow"), "usage_invalid", "--mode: one of fast, safe is expected"),
         (("counter", "add", "a", "--dry-run=maybe"), "usage_invalid", "--dry-run: it takes no such value"),

@@ -94,7 +94,9 @@ def test_a_dry_run_applies_no_side_effect(folder: Path) -> None:
 # Several processes, and processes that are ended
 
 
-@pytest.mark.parametrize(("ending", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+@pytest.mark.parametrize(
+    ("ending", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)]
+)
 def test_a_run_that_is_interrupted_can_be_resumed_at_once(folder: Path, ending: signal.Signals, code: int) -> None:
     """C6, G7: what has completed is not done again."""
     process = begun(folder, *start_waiting(folder))

@@ -179,19 +179,161 @@ def test_a_person_learns_the_id_before_anything_else_and_what_comes_next(folder:
     assert "failed step        greet" in done.text
 
 
-def test_an_interrupted_run_is_kept_and_named(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (("nowhere:plan",), 3),
+        (("hello:nope",), 3),
+        (("../../etc/passwd:x",), 3),
+        (("hello:plan", "--run-id", "mine"), 2),
+        (("hello:plan",), 2),
+        (("hello:plan", "--input", '{"name": 1}'), 2),
+    ],
+)
+def test_a_start_that_is_refused_names_no_run_and_makes_none(folder: Path, line: tuple[str, ...], code: int) -> None:
+    done = interlock(folder, "run", "start", *line)
+
+    assert done.code == code
+    assert done.err.startswith("error: ")
+    assert "Traceback" not in done.err
+    assert answer(folder, "run", "list")["items"] == []
+
+
+def test_a_detached_start_says_how_the_run_is_driven(folder: Path) -> None:
+    done = interlock(folder, "run", "start", "hello:plan", "--input", '{"name": "ada"}', "--detach")
+    run_id = done.err.splitlines()[0].removeprefix("run ")
+
+    assert done.err == f"run {run_id}\nnext: interlock run resume {run_id}\n"
+
+
+def test_a_page_that_is_not_the_last_names_the_line_of_the_next_one(folder: Path) -> None:
+    run_id = start(folder)["run_id"]
+    start(folder)
+    first = interlock(folder, "run", "events", run_id, "--limit", "2")
+    assert first.err == f"next: interlock run events {run_id} --after 2 --limit 2\n"
+    assert "next" not in first.text
+    following = interlock(folder, *first.err.split()[2:], "--json")
+    assert [event["seq"] for event in json.loads(following.out)["items"]] == [3, 4]
+    assert interlock(folder, "run", "events", run_id).err == ""
+
+    page = interlock(folder, "run", "list", "--op", "greeting", "--limit", "1")
+    assert page.err.endswith(" --op greeting --limit 1\n")
+    last = interlock(folder, *page.err.split()[2:])
+    assert run_id in last.text
+    assert last.err == ""
+
+
+def test_the_events_of_the_contract_are_shown_to_people_too(folder: Path) -> None:
+    run_id = start(folder)["run_id"]
+    done = interlock(folder, "run", "events", run_id, "--contract", "--limit", "5")
+
+    assert done.code == 0
+    assert [row.split()[2] for row in done.text.splitlines()[1:]] == [
+        "RunStarted",
+        "interlock.plan_recorded",
+        "interlock.owner_claimed",
+        "StateEntered",
+        "StateCompleted",
+    ]
+    assert "--contract" in done.err
+
+
+@pytest.mark.parametrize("verb", ["demo", "canonical"])
+def test_a_verb_that_uses_no_store_takes_none(folder: Path, verb: str) -> None:
+    assert "--store" not in interlock(folder, verb, "--help").text
+    done = interlock(folder, verb, "--store", "my.db", given=b"1")
+
+    assert done.code == 2
+    assert "option --store" in done.err
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (("--after", "garbage"), "--after: a whole number is expected"),
+        (("--limit", "1001"), "`limit`: it is out of bounds; expected: 1 to 1000"),
+        (("--limit", "9" * 30), "--limit: the number is out of bounds; expected: 1 to 1000"),
+    ],
+)
+def test_a_number_that_is_none_and_one_that_is_too_large_are_told_apart(
+    folder: Path, line: tuple[str, str], words: str
+) -> None:
+    done = interlock(folder, "run", "events", UNKNOWN, *line)
+
+    assert done.code == 2
+    assert words in done.err
+
+
+def test_a_run_that_waits_has_the_checkpoint_that_it_has_reached(folder: Path) -> None:
+    started = start(folder, "--detach")
+    assert len(started["final_snapshot_id"]) == 64
+    status = answer(folder, "run", "status", started["run_id"])
+    assert status["final_snapshot_id"] == started["final_snapshot_id"]
+    ended = answer(folder, "run", "resume", started["run_id"])
+
+    assert ended["final_snapshot_id"] != started["final_snapshot_id"]
+
+
+@pytest.mark.parametrize(
+    ("ending", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_an_interrupted_run_is_kept_and_named(folder: Path, ending: signal.Signals, code: int, word: str) -> None:
     (folder / "slow.py").write_text(SLOW)
     line = [*PRODUCT, "run", "start", "slow:plan", "--store", "my.db"]
     with subprocess.Popen(line, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         run_id = process.stderr.readline().strip().removeprefix("run ")
         assert process.stderr.readline() == "waiting\n"
-        process.send_signal(signal.SIGINT)
+        process.send_signal(ending)
         _, err = process.communicate(timeout=SECONDS_MAX)
 
-    assert process.returncode == 130
-    assert err == f"interrupted; the run is kept: interlock run resume {run_id} --store my.db\n"
+    assert process.returncode == code
+    assert err == f"{word}; the run is kept: interlock run resume {run_id} --store my.db\n"
     assert answer(folder, "run", "status", run_id, "--store", "my.db")["phase"] == "running"
+
+
+EXITING = """
+import sys
+from pathlib import Path
+
+from interlock import Io, Plan
+
+child = Plan("child")
+
+
+@child.state
+async def leave() -> str:
+    if not Path("stay").exists():
+        sys.exit({status!r})
+    return "stayed"
+
+
+parent = Plan("parent")
+
+
+@parent.state
+async def ask(io: Io) -> str:
+    return (await io.child(child, name="it")).status
+"""
+
+
+@pytest.mark.parametrize("plan", ["child", "parent"])
+@pytest.mark.parametrize(("status", "shown"), [(0, "(0)"), (3, "(3)"), ("s3cret", "")])
+def test_a_handler_that_ends_the_process_does_not_choose_the_exit_code(
+    folder: Path, plan: str, status: object, shown: str
+) -> None:
+    """G7: the attempt is left open, and whoever called learns how to go on."""
+    (folder / "exiting.py").write_text(EXITING.format(status=status))
+    done = interlock(folder, "run", "start", f"exiting:{plan}", "--store", "my.db")
+    run_id = done.err.partition("interlock run resume ")[2].partition(" ")[0]
+
+    assert done.code == 1
+    kept = f"the run is kept: interlock run resume {run_id} --store my.db"
+    assert f"error: the code of the plan ended the process with sys.exit{shown}; {kept} [program_exited]" in done.err
+    assert "Traceback" not in done.err
+    assert "s3cret" not in done.err
+    (folder / "stay").touch()
+    assert answer(folder, "run", "resume", run_id, "--store", "my.db")["phase"] == "completed"
 
 
 def test_a_resume_where_no_store_is_makes_none(folder: Path) -> None:

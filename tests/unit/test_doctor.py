@@ -81,12 +81,13 @@ def test_a_large_artifact_whose_file_is_gone_is_named(store: Path) -> None:
     assert file.name in places(examined(store))
 
 
+@pytest.mark.unproved("it damages its store, to see the damage named")
 @pytest.mark.timeout(30)
 def test_a_row_of_a_view_that_stands_elsewhere_in_the_order_is_named(store: Path) -> None:
     """P20: however a listing is disordered, looking through it comes to an end."""
     for shift in (1, -1):
         sql(store, f"UPDATE view_row SET ordinal = ordinal + {shift}")
-        assert "runs@1" in places(examined(store))
+        assert "runs@2" in places(examined(store))
         sql(store, f"UPDATE view_row SET ordinal = ordinal - {shift}")
     assert examined(store).findings == []
 

@@ -30,13 +30,18 @@ class Services(Protocol):
         ...
 
 
+def unheard(_name: str) -> None:
+    """For callers that need no word of what is begun."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallContext:
-    """What a command's handler gets beside its input."""
+    """What a command's handler gets beside its input; it tells `begun` the name of what it is about to drive."""
 
     principal: Principal
     services: Services
     command_id: str | None = None
+    begun: Callable[[str], None] = unheard
 
 
 class Effect(StrEnum):

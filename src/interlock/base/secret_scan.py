@@ -1,8 +1,8 @@
 """Detection of secrets in what is about to be recorded.
 
 What it does: `scan_bytes` and `find_secret` look through the keys and strings of a JSON value and name the
-place of the first secret; `refuse_secrets` raises for it; `redact_error_message` replaces a text that holds
-one.
+place of the first secret; `refuse_secrets` raises for it, `refuse_secrets_under` for a value that is kept under
+a name of its own; `redact_error_message` replaces a text that holds one.
 
 What it does not do: it cannot know a secret that looks like ordinary text under an ordinary name. The rule
 that keeps those out is `SecretRef`; this is the net below it.
@@ -22,7 +22,7 @@ from typing import Final
 
 import orjson
 
-from interlock.base.canonical import Json
+from interlock.base.canonical import Json, canonical
 from interlock.base.errors import Category, ErrorCode
 from interlock.base.ids import shown
 from interlock.base.secret_text import is_marked, is_mnemonic, is_stand_in, kind_of, looks_random
@@ -106,6 +106,14 @@ def refuse_secrets(content: bytes, what: str) -> None:
             pointer=place,
             kind=finding.kind,
         )
+
+
+def refuse_secrets_under(name: str, content: bytes, what: str) -> None:
+    """As `refuse_secrets`, for the JSON text `content` that is kept under `name`: searched as `{name: content}`.
+
+    A name that speaks of a secret counts as it would in an object. Raises: also `json_surrogate`.
+    """
+    refuse_secrets(b"{%b:%b}" % (canonical(name), content), what)
 
 
 def find_secret(value: Json) -> SecretFinding | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import email
 import hashlib
+import re
 import sys
 import zipfile
 from importlib import metadata
@@ -28,6 +29,8 @@ plan = Plan("release", version="1")
 WHEEL_BYTES_MAX = 20 * 1024 * 1024
 SOURCES_MIN = 1
 COMPONENTS_MIN = 1
+REASON_CHARACTERS_MAX = 300
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Inventory(Struct, frozen=True):
@@ -116,15 +119,18 @@ async def build(io: Io, project: str, work: str, inventory: Inventory) -> Wheel:
     """Build the wheel with this interpreter, reproducibly."""
     _log(work, "build")
     folder = Path(work, "dist")
-    await _run(
+    built = await _run(
         io,
         "build",
         sys.executable,
         ["-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), project],
         env={"SOURCE_DATE_EPOCH": str(inventory.changed_at), "PATH": "/usr/bin:/bin"},
         stdout="text",
+        ok_codes=[0, 1, 2],
         timeout_ms=110_000,
     )
+    if built["exit_code"] != 0:
+        raise StateFailure("build_failed", _reason(f"{built['stdout']}\n{built['stderr']}"))
     wheels = sorted(folder.glob("*.whl"))
     if len(wheels) != 1:
         raise StateFailure("wheel_missing", f"the build left {len(wheels)} wheels")
@@ -216,6 +222,13 @@ async def publish(io: Io, work: str, channel: str, build: Wheel, inspect: Inspec
     result = await io.call(IoCall("exec", request, fact_key="release:publish", idempotency_key=key))
     receipt: dict[str, object] = result.response["json"]
     return receipt
+
+
+def _reason(output: str) -> str:
+    """What a builder says last of why it gave up: its own line of an error if it has one."""
+    lines = [line.strip() for line in _STYLE.sub("", output).splitlines() if line.strip()]
+    errors = [line for line in lines if line.lower().startswith("error")]
+    return (errors or lines or ["the builder says nothing"])[-1][:REASON_CHARACTERS_MAX]
 
 
 def _log(work: str, state: str) -> None:

@@ -30,6 +30,7 @@ from interlock.engine.events import SignalReceived
 from interlock.engine.reports import RunReport
 from interlock.machine import DemoReport
 from interlock.stores.sqlite import backup
+from interlock.surfaces.cli.text import cell
 
 MARKER = ".interlock-demo"
 PLAN = "interlock.demo.release:plan"
@@ -206,7 +207,9 @@ async def _examined(place: Place, stage: Stage) -> str:
     """Examine the store and a damaged copy. Returns the place of the damage, as the examination names it."""
     stage.act("Examine the store, then damage a copy")
     report = await examine(place.store)
-    stage.claim(f"every chain, artifact and index row verifies: {_counted(report.counts)}", holds=not report.findings)
+    stage.claim(
+        f"every chain, artifact and index row verifies: {cell('counts', report.counts)}", holds=not report.findings
+    )
     return await _damage(place, stage)
 
 
@@ -305,10 +308,6 @@ async def _damage(place: Place, stage: Stage) -> str:
 def _program() -> str:
     """How the program is called from here: by its name if that finds it, else by its path."""
     return "interlock" if shutil.which("interlock") else _shown(Path(sys.executable).with_name("interlock"))
-
-
-def _counted(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
 
 
 def _shown(path: Path) -> str:

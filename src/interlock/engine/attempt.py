@@ -19,11 +19,11 @@ from msgspec import Struct
 from interlock.base.bounds import EVENT_DATA_BYTES_MAX, EVENTS_PER_APPEND_MAX
 from interlock.base.canonical import canonical
 from interlock.base.ids import artifact_id, fact_key
-from interlock.base.secret_scan import refuse_secrets
+from interlock.base.secret_scan import refuse_secrets_under
 from interlock.engine import events as e
 from interlock.engine.context import Context, RunContext
 from interlock.engine.decide import EngineSettings
-from interlock.engine.errors import ATTEMPT_CLOSED, EVENT_NAME_INVALID, PAYLOAD_REF_UNKNOWN
+from interlock.engine.errors import ARTIFACT_TOO_LARGE, ATTEMPT_CLOSED, EVENT_NAME_INVALID, PAYLOAD_REF_UNKNOWN
 from interlock.engine.io.secret_facts import SEALED_KIND, refuse_plaintext
 from interlock.engine.plan import StateNode
 from interlock.engine.session import Session
@@ -89,7 +89,7 @@ class Attempt:
         self.node = node
         self.number = number
         self.base = base
-        self.context = Context(base)
+        self.context = Context(base, session.settings.context_value_bytes_max)
         self.closed = False
         self.doubts: set[str] = set()
         self.waits: dict[str, OpenedWait] = {}
@@ -110,6 +110,13 @@ class Attempt:
         self.interrupted = code
         if self.limit is not None and not self.closed and not self.limit.expired():
             self.limit.reschedule(0)
+
+
+def check_artifact(settings: EngineSettings, content: bytes) -> None:
+    """Refuse what is too large to be stored. Raises: `artifact_too_large`."""
+    limit = settings.artifact_bytes_max
+    if len(content) > limit:
+        raise ARTIFACT_TOO_LARGE.error(f"an artifact of {len(content)} bytes, of {limit} at most", limit_bytes=limit)
 
 
 class OpenedWait(Struct, frozen=True):
@@ -154,15 +161,15 @@ class Recorder:
     async def artifact(self, kind: str, content: bytes, meta: Any = None) -> str:
         """Store bytes as an artifact and record that they were written; return the artifact's id.
 
-        A `SecretPayload` must be sealed already. Raises: `secret_payload_plain`, and as `emit_many`. One that comes
-        after the end of its attempt stores nothing.
+        A `SecretPayload` must be sealed already. Raises: `secret_payload_plain`, `artifact_too_large`, and as
+        `emit_many`. One that comes after the end of its attempt stores nothing.
         """
         self._check_open()
         raw = canonical(meta)
-        refuse_secrets(raw, "artifact meta")
-        refuse_secrets(fact_key(kind).encode(), "artifact kind")
+        refuse_secrets_under(fact_key(kind), raw, "meta of an artifact")
         if len(raw) > EVENT_PAYLOAD_BYTES_MAX:
             raise EVENT_TOO_LARGE.error("the meta is too large for an event", limit_bytes=EVENT_PAYLOAD_BYTES_MAX)
+        check_artifact(self._settings, content)
         if kind == SEALED_KIND:
             refuse_plaintext(self._settings, content)
         stored = await self._store(kind, content)
@@ -192,7 +199,6 @@ def _checked(event: DomainEvent, state_id: str) -> e.DomainEmitted:
     if event.name in RESERVED_NAMES or event.name.startswith("interlock."):
         raise EVENT_NAME_INVALID.error(f"the event name {event.name} is reserved", name=event.name)
     payload = canonical(event.payload)
-    refuse_secrets(fact_key(event.name).encode(), "event name")
-    refuse_secrets(payload, f"payload of {event.name}")
+    refuse_secrets_under(fact_key(event.name), payload, "an event")
     reference = None if event.payload_ref is None else artifact_id(event.payload_ref)
     return e.DomainEmitted(event.name, msgspec.Raw(payload), reference, state_id)

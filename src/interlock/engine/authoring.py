@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import Any, TypeVar, get_type_hints, overload
 
 import msgspec
+from msgspec import Struct
 
 from interlock.base.ids import shown
 from interlock.engine.config import RetryPolicy
@@ -36,6 +37,14 @@ def _chosen(kind: type[Choice], value: str) -> Choice:
     except ValueError:
         choices = ", ".join(kind)
         raise PLAN_INVALID.error(f"{shown(value)} is none of {choices}", reason="option_unknown") from None
+
+
+class Parameter(Struct, frozen=True):
+    """A value that a function takes by name: its type, and whether it has a default."""
+
+    name: str
+    kind: Any
+    optional: bool
 
 
 class FunctionState:
@@ -65,6 +74,16 @@ class FunctionState:
     def needs(self) -> tuple[str, ...]:
         """Names of the values that the function takes."""
         return tuple(name for name, _ in self._values)
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The values that the function takes."""
+        return tuple(Parameter(name, kind, name in self._defaults) for name, kind in self._values)
+
+    @property
+    def writes_freely(self) -> bool:
+        """Whether the function may write any key of the context."""
+        return "ctx" in self._tools
 
     def meta(self) -> StateMeta:
         """As declared with the function."""

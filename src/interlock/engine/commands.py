@@ -153,6 +153,7 @@ async def _start(ctx: CallContext, given: StartInput) -> RunResult:
         timeout_ms=None if given.timeout is None else length_ms(given.timeout, "timeout"),
         detach=given.detach,
         principal=ctx.principal,
+        begun=ctx.begun,
     )
     return await _with_reasons(ctx, msgspec.structs.replace(result, detached=given.detach))
 

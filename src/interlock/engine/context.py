@@ -16,15 +16,17 @@ from typing import Any, TypeVar
 import msgspec
 import orjson
 
+from interlock.base.bounds import JSON_BYTES_MAX
 from interlock.base.canonical import Json, canonical
 from interlock.base.errors import InterlockError
 from interlock.base.ids import context_key
 from interlock.base.merkle_map import ArtifactRef, MerkleMap, NodesMissing, Value
-from interlock.base.secret_scan import refuse_secrets
+from interlock.base.secret_scan import refuse_secrets_under
 from interlock.engine.errors import (
     CONTEXT_DESERIALIZE_FAILED,
     CONTEXT_MISSING_KEY,
     CONTEXT_SERIALIZE_FAILED,
+    CONTEXT_VALUE_TOO_LARGE,
 )
 from interlock.journal.ports import Artifacts, Blob
 
@@ -95,10 +97,11 @@ class RunContext:
 class Context:
     """What a handler sees: the checkpoint under its own writes."""
 
-    __slots__ = ("_base", "writes")
+    __slots__ = ("_base", "_bytes_max", "writes")
 
-    def __init__(self, base: RunContext) -> None:
+    def __init__(self, base: RunContext, bytes_max: int = JSON_BYTES_MAX) -> None:
         self._base = base
+        self._bytes_max = bytes_max
         self.writes: dict[str, bytes | None] = {}
 
     async def read(self, key: str) -> Json:
@@ -125,10 +128,13 @@ class Context:
     def write(self, key: str, value: Any) -> None:
         """Set `key` to a JSON value or a record that converts to one.
 
-        Raises: `id_invalid`, `context_serialize_failed`, `secrets_detected`.
+        Raises: `id_invalid`, `context_serialize_failed`, `context_value_too_large`, `secrets_detected`.
         """
-        content = encoded(value, "context value")
-        refuse_secrets(context_key(key).encode(), "context key")
+        content = encoded(context_key(key), value, "context value")
+        if len(content) > self._bytes_max:
+            raise CONTEXT_VALUE_TOO_LARGE.error(
+                f"a value of {len(content)} bytes, of {self._bytes_max} at most", limit_bytes=self._bytes_max
+            )
         self.writes[key] = content
 
     def delete(self, key: str) -> None:
@@ -146,8 +152,8 @@ class Context:
         return await self._base.value(key)
 
 
-def encoded(value: Any, what: str) -> bytes:
-    """Canonical bytes of a JSON value or record, scanned for secrets.
+def encoded(key: str, value: Any, what: str) -> bytes:
+    """Canonical bytes of a JSON value or record, scanned for secrets together with the key that it is kept under.
 
     Raises: `context_serialize_failed` (without the value's text), `secrets_detected`.
     """
@@ -156,5 +162,5 @@ def encoded(value: Any, what: str) -> bytes:
     except (InterlockError, TypeError, ValueError, RecursionError) as fault:
         reason = fault.code if isinstance(fault, InterlockError) else type(fault).__name__
         raise CONTEXT_SERIALIZE_FAILED.error(f"{what} is not JSON ({reason})", reason=reason) from None
-    refuse_secrets(content, what)
+    refuse_secrets_under(key, content, what)
     return content

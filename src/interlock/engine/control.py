@@ -18,9 +18,9 @@ from msgspec import Raw
 
 from interlock.base import ids
 from interlock.base.canonical import canonical, digest
-from interlock.base.ids import shown
+from interlock.base.ids import shown, step_name
 from interlock.base.principal import Principal
-from interlock.base.secret_scan import refuse_secrets
+from interlock.base.secret_scan import refuse_secrets, refuse_secrets_under
 from interlock.engine import events as e
 from interlock.engine import inbox_events as i
 from interlock.engine.authoring import Plan
@@ -78,7 +78,7 @@ class Control:
         state = await self._read.state(run_id, tenant=principal.tenant)
         state_id, name = _by_token(state, name) if step is None else (await self._state_id(state, step), name)
         payload = canonical(msgspec.to_builtins(value, str_keys=True))
-        refuse_secrets(payload, "signal")
+        refuse_secrets_under(name, payload, "signal")
         wait = state.waits.get(state_id, {}).get(ids.fact_key(name))
         if wait is not None and misfit(wait.schema, payload) is not None:
             raise SIGNAL_INVALID.error(f"the value does not fit the schema of {shown(name)}", name=name)
@@ -164,7 +164,9 @@ class Control:
         payload_id = None
         if action is e.Resolution.ADOPT:
             payload = canonical(adopt)
-            refuse_secrets(payload, "adopted result")
+            state = await self._read.state(run_id, tenant=principal.tenant)
+            parked = [each.fact_key for id_, each in state.parked.items() if step in (id_, step_name(id_))]
+            refuse_secrets_under(next(filter(None, parked), ids.fact_key(step)), payload, "adopted result")
             payload_id = await self._stored(payload)
         stream = _stream(run_id, principal)
         command = Resolve(stream, step, action, _reason(reason), payload_id)

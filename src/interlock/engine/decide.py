@@ -21,7 +21,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from interlock.base.bounds import INTEGER_MAX
+from interlock.base.bounds import ARTIFACT_BYTES_MAX, INTEGER_MAX, JSON_BYTES_MAX
 from interlock.base.secrets import SecretRef
 from interlock.engine import events as e
 from interlock.engine.boundaries import entry_boundaries
@@ -42,6 +42,9 @@ from interlock.engine.plan import ExecutionPlan, StateNode
 from interlock.engine.retry import delay_ms
 from interlock.engine.run_state import RunState, Step, StepStatus
 from interlock.engine.schedule import ReadyStates
+
+INPUT_BYTES_MAX = JSON_BYTES_MAX - 1024 * 1024
+"""Bytes of an input: the manifest holds it beside the configuration, and stays one JSON document."""
 
 
 class EngineSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,6 +73,15 @@ class EngineSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     children_max: Annotated[
         int, Meta(ge=1, le=1_000_000, description="Child runs of one run; more are refused, never cut.")
     ] = 10_000
+    input_bytes_max: Annotated[
+        int, Meta(ge=2, le=INPUT_BYTES_MAX, description="Bytes of a run's input as canonical JSON.")
+    ] = INPUT_BYTES_MAX
+    context_value_bytes_max: Annotated[
+        int, Meta(ge=2, le=ARTIFACT_BYTES_MAX, description="Bytes of one value of the context as canonical JSON.")
+    ] = JSON_BYTES_MAX
+    artifact_bytes_max: Annotated[
+        int, Meta(ge=2, le=ARTIFACT_BYTES_MAX, description="Bytes of one artifact, or of the payload of a fact.")
+    ] = 256 * 1024 * 1024
     secret_key: Annotated[
         SecretRef, Meta(description="The key that seals secret answers; unless set, env:INTERLOCK_SECRET_KEY.")
     ] = SecretRef("env:INTERLOCK_SECRET_KEY")

@@ -371,8 +371,10 @@ class Driver:
     def _ended_beside(self, stream: str, task: asyncio.Task[RunResult]) -> None:
         if self._beside.get(stream) is task:
             del self._beside[stream]
-        if not task.cancelled() and task.exception() is not None:
-            _LOG.warning("the child %s is left to its next owner", parse_stream(stream).id, exc_info=task.exception())
+        fault = None if task.cancelled() else task.exception()
+        if fault is not None:
+            trace = fault if isinstance(fault, Exception) else None  # of a process that ends, the end alone is told
+            _LOG.warning("the child %s is left to its next owner", parse_stream(stream).id, exc_info=trace)
 
     async def _let_go(self, claim: Claim, fault: BaseException) -> None:
         """Let the next owner in at once, unless the fault is that there is one: that owner is not touched by this.

@@ -169,7 +169,9 @@ OP_NOT_FOUND = ErrorCode(
     "op_not_found", Category.NOT_FOUND, "Register the operation, or name a version of it that is registered."
 )
 PLAN_NOT_FOUND = ErrorCode(
-    "plan_not_found", Category.NOT_FOUND, "Register the plan with the application, or name it as MODULE:PLAN."
+    "plan_not_found",
+    Category.NOT_FOUND,
+    "Name a plan that is there, as MODULE:PLAN or file.py:PLAN, or register it with the application.",
 )
 PLAN_DRIFTED = ErrorCode(
     "plan_drifted", Category.CONFLICT, "Resume with the plan that started the run, or start a new run."
@@ -186,6 +188,21 @@ RUN_HELD = ErrorCode(
 MANIFEST_MISMATCH = ErrorCode("manifest_mismatch", Category.INVALID, "Give the manifest whose digest you name.")
 RUN_CONFIG_UNSUPPORTED = ErrorCode("run_config_unsupported", Category.INVALID, "Use the values that the message names.")
 INPUT_INVALID = ErrorCode("run_input_invalid", Category.INVALID, "Give the input that the plan asks for.")
+INPUT_TOO_LARGE = ErrorCode(
+    "run_input_too_large",
+    Category.INVALID,
+    "Keep large content outside, and give the run what names it; or raise [engine] input_bytes_max.",
+)
+CONTEXT_VALUE_TOO_LARGE = ErrorCode(
+    "context_value_too_large",
+    Category.INVALID,
+    "Store large content with `rec.artifact` and keep its id; or raise [engine] context_value_bytes_max.",
+)
+ARTIFACT_TOO_LARGE = ErrorCode(
+    "artifact_too_large",
+    Category.INVALID,
+    "Keep content of that size in a file and record its digest; or raise [engine] artifact_bytes_max.",
+)
 CONTEXT_DESERIALIZE_FAILED = ErrorCode(
     "context_deserialize_failed", Category.INVALID, "Read the value as the type that was written."
 )
@@ -292,6 +309,7 @@ MIGRATION_UNSEEN = ErrorCode(
 _OF_CONTEXT = (
     CONTEXT_DESERIALIZE_FAILED,
     CONTEXT_SERIALIZE_FAILED,
+    CONTEXT_VALUE_TOO_LARGE,
     CONTEXT_KEY_RESERVED,
     CONTEXT_MISSING_KEY,
 )
@@ -312,6 +330,9 @@ ERRORS = (
     MANIFEST_MISMATCH,
     RUN_CONFIG_UNSUPPORTED,
     INPUT_INVALID,
+    INPUT_TOO_LARGE,
+    CONTEXT_VALUE_TOO_LARGE,
+    ARTIFACT_TOO_LARGE,
     CONTEXT_DESERIALIZE_FAILED,
     CONTEXT_SERIALIZE_FAILED,
     CONTEXT_KEY_RESERVED,

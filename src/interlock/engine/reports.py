@@ -55,8 +55,9 @@ class Reason(Struct, frozen=True):
 class RunResult(Struct, frozen=True):
     """Summary after start or resume; `phase` is running, completed, failed or cancelled.
 
-    `detached` says that the caller wanted no more than the start; `reasons` is filled by verbs that drive, for a run
-    that waits: what is missing, and the lines that supply it.
+    `final_snapshot_id` is the checkpoint until the run has ended: the contract lets it be the current one, and a caller
+    reads with it what a run that waits has come to. `detached` says that the caller wanted no more than the start;
+    `reasons` is filled by verbs that drive, for a run that waits: what is missing, and the lines that supply it.
     """
 
     run_id: str
@@ -84,7 +85,10 @@ class StepReport(Struct, frozen=True):
 
 
 class RunReport(Struct, frozen=True):
-    """A run as it stands. `children_total` counts also those that `children` does not show."""
+    """A run as it stands; `final_snapshot_id` is its checkpoint until it has ended.
+
+    `children_total` counts also those that `children` does not show.
+    """
 
     run_id: str
     op_id: str

@@ -10,18 +10,20 @@ input and configuration are checked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
 from interlock.base import ids
-from interlock.base.canonical import canonical, digest
+from interlock.base.bounds import JSON_BYTES_MAX
+from interlock.base.canonical import Json, canonical, digest
 from interlock.base.errors import Conflict
 from interlock.base.events import Claim
 from interlock.base.ids import shown
 from interlock.base.merkle_map import EMPTY_NODE, MerkleMap
+from interlock.base.part import unheard
 from interlock.base.principal import ENGINE, Principal
 from interlock.base.secret_scan import refuse_secrets
 from interlock.engine import events as e
@@ -35,17 +37,18 @@ from interlock.engine.config import (
     concurrency_of,
     manifest_bytes,
 )
-from interlock.engine.context import SNAPSHOT_KIND, RunContext, encoded
+from interlock.engine.context import SNAPSHOT_KIND, RunContext
 from interlock.engine.control import Control
 from interlock.engine.decide import EngineSettings
 from interlock.engine.diff import RunDifference
 from interlock.engine.diffing import compare_runs
 from interlock.engine.driving import Driver, claimed, unless_lost
-from interlock.engine.errors import ATTRIBUTES_INVALID, CHILD_CONFLICT, INPUT_INVALID, PLAN_DRIFTED, RUN_CONFLICT
+from interlock.engine.errors import ATTRIBUTES_INVALID, CHILD_CONFLICT, INPUT_TOO_LARGE, PLAN_DRIFTED, RUN_CONFLICT
 from interlock.engine.fold import RUN_FOLD
 from interlock.engine.fork import Choices
 from interlock.engine.forking import Forked, Forking, ForkResult, fork_of, fork_result
 from interlock.engine.inheriting import inherit
+from interlock.engine.input import check_parameters, input_members, plain
 from interlock.engine.io.router import Router
 from interlock.engine.migrate import Migration, compared
 from interlock.engine.pipeline import start_values
@@ -98,11 +101,13 @@ class _Opening(Struct, frozen=True):
         return [*limits, *(each for each in (self.parent, self.forked) if each is not None)]
 
 
-def _manifest(plan: ExecutionPlan, given: Any, config: RunConfig, build: BuildProvenance) -> bytes:
-    """The bytes of a run's manifest. Raises: `run_config_unsupported`, `secrets_detected`."""
+def _manifest(plan: ExecutionPlan, given: Json, config: RunConfig, build: BuildProvenance) -> bytes:
+    """The bytes of a run's manifest. Raises: `run_config_unsupported`, `run_input_too_large`, `secrets_detected`."""
     check_supported(config)
-    params = {} if given is None else msgspec.to_builtins(given, str_keys=True, order="deterministic")
+    params = {} if given is None else given
     content = manifest_bytes(RunManifest(plan.op_id, plan.version, params, config, build))
+    if len(content) > JSON_BYTES_MAX:  # what could not be read again
+        raise INPUT_TOO_LARGE.error(f"a manifest of more than {JSON_BYTES_MAX} bytes", limit_bytes=JSON_BYTES_MAX)
     refuse_secrets(content, "manifest")
     return content
 
@@ -128,22 +133,6 @@ def _attributes(given: Mapping[str, Any] | None) -> Raw:
     content = canonical(values)
     refuse_secrets(content, "attributes")
     return Raw(content)
-
-
-def _input_members(given: Any, plan: ExecutionPlan) -> dict[str, bytes]:
-    """The members of a run's input as first context. Raises: `run_input_invalid`, `secrets_detected`."""
-    try:
-        members = {} if given is None else msgspec.to_builtins(given, str_keys=True, order="deterministic")
-    except (TypeError, ValueError) as fault:
-        raise INPUT_INVALID.error(f"the input is not JSON ({type(fault).__name__})") from None
-    if not isinstance(members, dict):
-        raise INPUT_INVALID.error("the input is not an object with named members")
-    # The states of a pipeline keep what they return under keys of their own.
-    names = set() if plan.planned else {node.id.split(".")[1] for node in plan.states}
-    shadowed = sorted(names.intersection(members))
-    if shadowed:
-        raise INPUT_INVALID.error(f"the input has a member named like the state {shadowed[0]}", member=shadowed[0])
-    return {ids.context_key(key): encoded(value, f"input {key}") for key, value in members.items()}
 
 
 class Runs:
@@ -185,18 +174,20 @@ class Runs:
         timeout_ms: int | None = None,
         detach: bool = False,
         principal: Principal = ENGINE,
+        begun: Callable[[str], None] = unheard,
     ) -> RunResult:
         """Start a run and drive it until it ends or waits; a known id with the same manifest attaches.
 
         `input` is a JSON object or a record: its members are the first context. `attributes` are short values that
         the run can be found by. The run fails if it has not ended after `timeout_ms`. `detach` returns once the start
-        is durable and leaves the driving to a later `resume`. `principal` is recorded as who started it.
+        is durable and leaves the driving to a later `resume`. `principal` is recorded as who started it. `begun` is
+        told the id once everything is checked, before anything is written.
 
-        Raises: `plan_invalid`, `run_input_invalid`, `run_config_unsupported`, `run_attributes_invalid`,
-        `secrets_detected`, `run_conflict`; storage errors.
+        Raises: `plan_invalid`, `run_input_invalid`, `run_input_too_large`, `run_config_unsupported`,
+        `run_attributes_invalid`, `secrets_detected`, `run_conflict`; storage errors.
         """
         execution = self.plans.add(plan)
-        input, config = start_values(execution, input, config)  # noqa: A001 - the contract's own word
+        input, config = start_values(execution, plain(input), config)  # noqa: A001 - the contract's own word
         execution = execution.under(config)
         if run_id is None:
             run_id = ids.run_id_from_entropy(self._journal.entropy.random_bytes(16))
@@ -207,14 +198,14 @@ class Runs:
             run_id,
             execution,
             config,
-            _input_members(input, execution),
+            input_members(input, execution, self._settings.input_bytes_max),
             _manifest(execution, input, config, build),
             _source(source),
             _attributes(attributes),
             None if timeout_ms is None else self._journal.now_ms() + timeout_ms,
             principal,
         )
-        return await self._begun(opening, detach=detach)
+        return await self._begun(opening, begun, detach=detach)
 
     async def fork(
         self,
@@ -248,7 +239,7 @@ class Runs:
         asked = (ids.run_id(source_run_id), ids.run_id(run_id), step, choices, plan, input, source, principal.tenant)
         forked = await self._forking.prepare(*asked)
         opening = self._fork_opening(forked, run_id, build, principal)
-        result = await self._begun(opening, detach=detach)
+        result = await self._begun(opening, unheard, detach=detach)
         state = await self.read.state(run_id, tenant=principal.tenant)
         if state.fork != fork_of(forked.event):  # somebody else was quicker, and made it at another moment
             forked = await self._forking.prepare(*asked)
@@ -257,7 +248,7 @@ class Runs:
     def _fork_opening(
         self, forked: Forked, run_id: str, build: BuildProvenance | None, principal: Principal
     ) -> _Opening:
-        given, config = start_values(forked.plan, forked.input, forked.config)
+        given, config = start_values(forked.plan, plain(forked.input), forked.config)
         if build is None:
             build = provenance(None if forked.source is None else source_folder(forked.source))
         return _Opening(
@@ -265,7 +256,7 @@ class Runs:
             run_id,
             forked.plan,
             config,
-            _input_members(given, forked.plan),
+            input_members(given, forked.plan, self._settings.input_bytes_max),
             _manifest(forked.plan, given, config, build),
             _source(forked.source),
             forked.attributes,
@@ -274,15 +265,16 @@ class Runs:
             forked=forked.event,
         )
 
-    async def _begun(self, opening: _Opening, *, detach: bool) -> RunResult:
+    async def _begun(self, opening: _Opening, begun: Callable[[str], None], *, detach: bool) -> RunResult:
         """Start the run, or attach to the one of its id and manifest."""
         run_id, principal = opening.run_id, opening.principal
         [head] = await self._journal.store.events.heads([opening.stream])
         if head == EMPTY:
-            result = await self._begin(opening, detach=detach)
+            result = await self._begin(opening, begun, detach=detach)
             if result is not None:
                 return result
         await self._check_same(opening, run_id)
+        begun(run_id)
         return await (
             self.read.result(run_id, tenant=principal.tenant)
             if detach
@@ -303,13 +295,13 @@ class Runs:
         """Open a child run (see `children.Opener`)."""
         execution = self.plans.add(plan)
         source = None if parent_source is None else source_of(plan, parent_source)
-        input, config = start_values(execution, input, config)  # noqa: A001 - the contract's own word
+        input, config = start_values(execution, plain(input), config)  # noqa: A001 - the contract's own word
         execution = execution.under(config)
         build = provenance(None if source is None else source_folder(source))
         principal = msgspec.structs.replace(ENGINE, tenant=tenant)
         manifest = _manifest(execution, input, config, build)
         stream = stream_id(tenant, e.RUN, run_id)
-        given = _input_members(input, execution)
+        given = input_members(input, execution, self._settings.input_bytes_max)
         opening = _Opening(
             stream,
             run_id,
@@ -398,7 +390,12 @@ class Runs:
         return await Replayer(self._journal, stream, run_id, self._settings, found).replay()
 
     async def _opened(self, opening: _Opening, *, owned: bool) -> Session:
-        """A session for a run that does not exist yet, with its opening folded; the first flush makes it exist."""
+        """A session for a run that does not exist yet, with its opening folded; the first flush makes it exist.
+
+        Raises: `run_input_invalid`.
+        """
+        if opening.plan.planned is None and opening.forked is None:  # what a fork inherits was given by its states
+            check_parameters(opening.plan, opening.given, opening.config.skip_tags)
         context, blobs = await RunContext(MerkleMap.empty(), self._journal.store.artifacts).updated(opening.given)
         if not opening.given:
             blobs = [Blob(context.snapshot_id, SNAPSHOT_KIND, EMPTY_NODE)]
@@ -427,9 +424,10 @@ class Runs:
         session.fold([*records, claimed(claim, 1)] if owned else records, blobs)
         return session
 
-    async def _begin(self, opening: _Opening, *, detach: bool) -> RunResult | None:
+    async def _begin(self, opening: _Opening, begun: Callable[[str], None], *, detach: bool) -> RunResult | None:
         try:
             session = await self._opened(opening, owned=not detach)
+            begun(opening.run_id)
             if not detach:
                 return await self._driver.begin(session)
             await inherit(session)

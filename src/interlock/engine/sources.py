@@ -17,12 +17,12 @@ import logging
 import re
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, TracebackType
 
 from interlock.base.errors import InterlockError
 from interlock.base.ids import shown
 from interlock.engine.authoring import Plan
-from interlock.engine.errors import PLAN_IMPORT_FAILED, PLAN_NOT_FOUND, place_of
+from interlock.engine.errors import PLAN_IMPORT_FAILED, PLAN_INVALID, PLAN_NOT_FOUND, place_of
 from interlock.engine.plan import ExecutionPlan
 
 _LOG = logging.getLogger("interlock.plans")
@@ -37,6 +37,8 @@ class Plans:
 
     def add(self, plan: Plan | ExecutionPlan) -> ExecutionPlan:
         """Register a plan under its operation and version; the latest wins. Raises: `plan_invalid`."""
+        if not isinstance(plan, (Plan, ExecutionPlan)):
+            raise PLAN_INVALID.error(f"a plan is expected, not a {type(plan).__name__}", reason="not_a_plan")
         built = plan.build() if isinstance(plan, Plan) else plan
         self._known[built.op_id, built.version] = built
         return built
@@ -86,8 +88,10 @@ def load_plan(source: str) -> ExecutionPlan:
     `plan_invalid`.
     """
     match = _SOURCE.match(source)
-    if match is None:
-        raise PLAN_NOT_FOUND.error("name a plan as MODULE:PLAN or file.py:PLAN", source=shown(source))
+    if match is None or not _is_place(match["where"]):
+        raise PLAN_NOT_FOUND.error(
+            f"{shown(source)} is not of the form MODULE:PLAN or file.py:PLAN", source=shown(source)
+        )
     where, name = match["where"], match["name"]
     module = _module(where)
     found: object = module
@@ -100,6 +104,11 @@ def load_plan(source: str) -> ExecutionPlan:
     known = [each for each, value in vars(module).items() if isinstance(value, (Plan, ExecutionPlan))]
     has = f"; it has {', '.join(known[:5])}" if known else ""
     raise PLAN_NOT_FOUND.error(f"{shown(where, 200)} has no plan named {name}{has}", source=shown(source, 200))
+
+
+def _is_place(where: str) -> bool:
+    """Whether a source names a file of Python, or a module by its whole name."""
+    return where.endswith(".py") or all(part.isidentifier() for part in where.split("."))
 
 
 def _module(where: str) -> ModuleType:
@@ -120,11 +129,25 @@ def _module(where: str) -> ModuleType:
 
 
 def _import_failed(where: str, fault: BaseException) -> InterlockError:
-    _LOG.error("the code of a plan failed", exc_info=fault)
-    place = f"line {fault.lineno}" if isinstance(fault, SyntaxError) else place_of(fault).removeprefix(" at ")
+    _LOG.error("the code of a plan failed", exc_info=(type(fault), fault, _frames_of_plan(fault)))
+    place = place_of(fault).removeprefix(" at ")
+    if isinstance(fault, SyntaxError):  # it was raised by the compiler, and says itself where the fault stands
+        place = f"{Path(fault.filename or where).name}:{fault.lineno}" if fault.lineno else Path(where).name
     return PLAN_IMPORT_FAILED.error(
         f"{shown(where, 200)} cannot be imported: {type(fault).__name__} at {place}", place=place
     )
+
+
+def _frames_of_plan(fault: BaseException) -> TracebackType | None:
+    """The trace without its beginning in this file and in the machinery of imports; None where nothing is left."""
+    trace = fault.__traceback__
+    while trace is not None and _is_machinery(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    return trace
+
+
+def _is_machinery(file: str) -> bool:
+    return file in (__file__, importlib.__file__) or file.startswith("<frozen importlib")
 
 
 def _import_from(folder: Path) -> None:

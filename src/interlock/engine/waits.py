@@ -20,7 +20,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from interlock.base.canonical import canonical, digest
 from interlock.base.errors import InterlockError
 from interlock.base.ids import fact_key
-from interlock.base.secret_scan import refuse_secrets
+from interlock.base.secret_scan import refuse_secrets, refuse_secrets_under
 from interlock.engine import events as e
 from interlock.engine.attempt import Attempt, OpenedWait, Suspend
 from interlock.engine.errors import SIGNAL_INVALID, WAIT_INVALID, WAIT_TIMED_OUT
@@ -134,7 +134,7 @@ def _opened(
     blobs: list[Blob] = []
     if default is not UNSET:
         content = canonical(msgspec.to_builtins(default, str_keys=True))
-        refuse_secrets(content, "default of a wait")
+        refuse_secrets_under(name, content, "default of a wait")
         blobs.append(Blob(digest(content), FACT_KIND, content))
     default_id = blobs[0].id if blobs else None
     name_token = token(attempt.session.run_id, attempt.node.id, name)

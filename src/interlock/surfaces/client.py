@@ -11,7 +11,7 @@ dropped; what a handler gets is JSON that `canonical` accepts, with free JSON as
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,7 +21,7 @@ from interlock.base import ids
 from interlock.base.bounds import JSON_BYTES_MAX
 from interlock.base.canonical import JSON_TOO_LARGE, canonical, parse
 from interlock.base.errors import InterlockError
-from interlock.base.part import CallContext, Command, Services
+from interlock.base.part import CallContext, Command, Services, unheard
 from interlock.base.principal import Principal
 from interlock.surfaces.catalogue import Catalogue, suggestion
 from interlock.surfaces.errors import INPUT_INVALID
@@ -54,8 +54,15 @@ class Client:
         self._services = services
         self._loop = loop
 
-    async def call(self, name: str, given: Struct | Mapping[str, object], *, command_id: str | None = None) -> Struct:
-        """Run the command `name` and return its output.
+    async def call(
+        self,
+        name: str,
+        given: Struct | Mapping[str, object],
+        *,
+        command_id: str | None = None,
+        begun: Callable[[str], None] = unheard,
+    ) -> Struct:
+        """Run the command `name` and return its output; one that drives tells `begun` what, before it does.
 
         Raises: `command_unknown`, `input_invalid` (with the place), `json_…` and `id_invalid` before anything
         is done; else what the handler raises.
@@ -64,7 +71,7 @@ class Client:
         record = checked_input(command, given)
         if command_id is not None:
             ids.command_id(command_id)
-        return await command.handler(CallContext(self.principal, self._services, command_id), record)
+        return await command.handler(CallContext(self.principal, self._services, command_id, begun), record)
 
     def call_sync(self, name: str, given: Struct | Mapping[str, object], *, command_id: str | None = None) -> Struct:
         """`call` for a thread that runs no event loop: waits until the output is there."""

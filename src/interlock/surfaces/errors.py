@@ -27,6 +27,11 @@ OUTPUT_UNWRITABLE = ErrorCode(
 USAGE_INVALID = ErrorCode(
     "usage_invalid", Category.INVALID, "Add `--help` to see what this command takes, with an example."
 )
+PROGRAM_EXITED = ErrorCode(
+    "program_exited",
+    Category.FAILED,
+    "Let a handler raise StateFailure instead of ending the process, then resume the run.",
+)
 PROGRAM_FAULT = ErrorCode(
     "program_fault",
     Category.FAILED,
@@ -40,5 +45,6 @@ ERRORS = (
     INPUT_UNREADABLE,
     OUTPUT_UNWRITABLE,
     USAGE_INVALID,
+    PROGRAM_EXITED,
     PROGRAM_FAULT,
 )

@@ -56,6 +56,7 @@ change; programs use `--json`. `NO_COLOR` switches colour off.
 | 7 | corrupt, or a replay that differs |
 | 8 | what was driven waits |
 | 130 | interrupted from the keyboard |
+| 143 | ended by SIGTERM |
 | 141 | whoever read the output has gone |
 
 An error for people goes to standard error. With `--json` it is one object on standard output: `error`, with

@@ -39,13 +39,14 @@ def outputs(plan: Plan, given: Any = None) -> dict[str, Any]:
 
 
 def error_code(plan: Plan, given: Any = None) -> str | None:
-    """The code with which the first step of a run of `plan` fails."""
+    """The code with which the first step of a run of `plan` that fails does so."""
 
     async def scenario() -> str | None:
         app = memory_app()
         result = await app.runs.start(plan, given)
         assert result.phase == "failed"
-        return (await app.runs.read.report(result.run_id)).steps[0].error_code
+        steps = (await app.runs.read.report(result.run_id)).steps
+        return next(step.error_code for step in steps if step.status == "failed")
 
     return run(scenario())
 
@@ -73,8 +74,21 @@ def test_another_parameter_gets_the_member_of_the_input() -> None:
         return f"Hello {name}"
 
     assert outputs(plan, {"name": "Ada"}) == {"name": "Ada", "greet": "Hello Ada"}
-    assert error_code(plan, {}) == "context_missing_key"
-    assert error_code(plan, {"name": 1}) == "context_deserialize_failed"
+
+
+@pytest.mark.parametrize(("kept", "code"), [(None, "context_missing_key"), (1, "context_deserialize_failed")])
+def test_what_an_earlier_state_does_not_give_as_declared_fails_the_state(kept: int | None, code: str) -> None:
+    plan = Plan("demo")
+
+    @plan.state
+    async def greet(find: str) -> str:
+        return f"Hello {find}"
+
+    @plan.state
+    async def find() -> int | None:
+        return kept
+
+    assert error_code(plan) == code
 
 
 def test_a_parameter_with_a_default_may_be_left_out_of_the_input() -> None:
@@ -113,7 +127,8 @@ def test_records_are_checked_on_the_way_in_and_stored_as_json_on_the_way_out() -
         return bill.total
 
     assert outputs(plan, {"order": {"count": 2}}) == {"order": {"count": 2}, "bill": {"total": 20}, "total": 20}
-    assert error_code(plan, {"order": {"count": "two"}}) == "context_deserialize_failed"
+    with pytest.raises(InterlockError, match="run_input_invalid"):
+        outputs(plan, {"order": {"count": "two"}})
 
 
 def test_a_parameter_without_a_type_takes_any_json() -> None:

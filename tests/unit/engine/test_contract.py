@@ -122,7 +122,7 @@ def test_what_is_no_event_of_a_run_is_refused_with_its_place(envelope: dict[str,
 @pytest.mark.parametrize("plan", [numbers, release, flaky, failing, dry, unkeyed])
 def test_whatever_a_run_records_goes_both_ways(plan: Callable[[], Plan]) -> None:
     async def main() -> None:
-        world = World(plan)
+        world = World(plan, {"start": 1})
         await world.live()
         assert world.log
         assert list(records_of(contract_of(RUN_ID, world.log))) == records(world.log)

@@ -126,3 +126,47 @@ def test_a_module_in_memory_has_no_folder() -> None:
 def test_a_plan_that_is_being_written_is_built_when_it_is_registered() -> None:
     with pytest.raises(InterlockError, match="plan_invalid"):
         Plans().add(Plan("empty"))
+
+
+@pytest.mark.parametrize(
+    "source", ["../../etc/passwd:x", "..foo:plan", ".:plan", "a..b:plan", "a b:plan", "a/b:plan", ":p"]
+)
+def test_what_names_neither_a_file_nor_a_module_is_not_imported(source: str, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(InterlockError, match="not of the form MODULE:PLAN") as caught:
+        load_plan(source)
+
+    assert caught.value.code == "plan_not_found"
+    assert not caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "place", "shown"),
+    [
+        (b"1\nraise SystemExit\n", "SystemExit at broken.py:2", ['File "{file}", line 2, in <module>']),
+        (b"x = (\n", "SyntaxError at broken.py:1", ['File "{file}", line 1', "'(' was never closed"]),
+        (b"x = 1\0\n", "SyntaxError at broken.py", ["null bytes"]),
+        (b"import nowhere_at_all\n", "ModuleNotFoundError at broken.py:1", ['File "{file}", line 1, in <module>']),
+    ],
+)
+def test_a_plan_that_cannot_be_imported_shows_its_own_lines_and_none_of_ours(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes, place: str, shown: list[str]
+) -> None:
+    file = tmp_path / "broken.py"
+    file.write_bytes(content)
+    with pytest.raises(InterlockError) as caught:
+        load_plan(f"{file}:plan")
+
+    assert caught.value.code == "plan_import_failed"
+    assert caught.value.message.endswith(place)
+    for words in shown:
+        assert words.format(file=file) in caplog.text
+    assert "engine/sources.py" not in caplog.text
+    assert "importlib" not in caplog.text
+
+
+@pytest.mark.parametrize("plan", ["nope", None, 1, Plan])
+def test_what_is_no_plan_is_refused_as_one(plan: object) -> None:
+    with pytest.raises(InterlockError, match="a plan is expected") as caught:
+        Plans().add(plan)  # type: ignore[arg-type]
+
+    assert caught.value.code == "plan_invalid"

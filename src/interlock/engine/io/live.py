@@ -22,10 +22,10 @@ import orjson
 from interlock.base.canonical import Json, canonical, digest
 from interlock.base.errors import Category, InterlockError
 from interlock.base.ids import fact_key
-from interlock.base.secret_scan import refuse_secrets
+from interlock.base.secret_scan import refuse_secrets, refuse_secrets_under
 from interlock.base.secrets import SecretValue
 from interlock.engine import events as e
-from interlock.engine.attempt import Attempt
+from interlock.engine.attempt import Attempt, check_artifact
 from interlock.engine.config import RunConfig
 from interlock.engine.context import RunContext
 from interlock.engine.errors import (
@@ -135,8 +135,9 @@ class LiveIo(Io):
         return content
 
     async def _bind(self, key: str, kind: str, payload: bytes, request_digest: str | None) -> str:
+        check_artifact(self._attempt.session.settings, payload)
         if kind == "json":
-            refuse_secrets(payload, f"fact {key}")
+            refuse_secrets_under(key, payload, f"fact {key}")
         blob = Blob(digest(payload), SEALED_KIND if kind == SEALED else FACT_KIND, payload)
         fact = e.FactRecorded(key, kind, blob.id, request_digest, self._attempt.node.id)
         await self._attempt.record([fact], [blob])

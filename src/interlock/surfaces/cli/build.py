@@ -100,7 +100,7 @@ def _reader(command: Command) -> Callable[..., Invocation]:
         key=lambda member: command.positional.index(member.name),
     )
     named = [member for member in own if member.name not in command.positional]
-    common = [*([_COMMAND_ID] if takes_command_id(command) else []), *_global_options()]
+    common = [*([_COMMAND_ID] if takes_command_id(command) else []), *_global_options(command)]
     signature = inspect.Signature(
         [_positional(command, member) for member in placed] + [_option(m) for m in named] + common
     )
@@ -112,8 +112,8 @@ def _reader(command: Command) -> Callable[..., Invocation]:
         return Invocation(
             command=command,
             given={m.name: values[_argument(m)] for m in own if values[_argument(m)] is not None},
-            store=values["store"] or None,
-            config=values["config"] or None,
+            store=values.get("store") or None,
+            config=values.get("config") or None,
             json=values["json"],
             command_id=values.get("command_id"),
         )
@@ -201,20 +201,22 @@ def takes_command_id(command: Command) -> bool:
 def _converter(member: Member) -> Callable[[object, Sequence[Token]], object] | None:
     match member.kind, member.repeated:
         case Kind.INTEGER, True:
-            return lambda _hint, tokens: [_integer(token.value) for token in tokens]
+            return lambda _hint, tokens: [_integer(token.value, member.bounds) for token in tokens]
         case Kind.INTEGER, False:
-            return lambda _hint, tokens: _integer(tokens[0].value)
+            return lambda _hint, tokens: _integer(tokens[0].value, member.bounds)
         case Kind.JSON, _:
             return lambda _hint, tokens: _json_text(tokens[0].value)
         case _:
             return None
 
 
-def _integer(text: str) -> int:
-    """A whole number in decimal digits only: no `1_000`, no `0x10`, no `1.5`."""
+def _integer(text: str, bounds: str) -> int:
+    """A whole number in decimal digits only: no `1_000`, no `0x10`, no `1.5`; and none that takes long to read."""
     digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= _INTEGER_DIGITS_MAX):
+    if not (digits.isascii() and digits.isdigit()):
         raise ValueError("a whole number is expected")
+    if len(digits) > _INTEGER_DIGITS_MAX:
+        raise ValueError(f"the number is out of bounds; expected: {bounds or f'{_INTEGER_DIGITS_MAX} digits at most'}")
     return int(text)
 
 
@@ -225,7 +227,9 @@ def _json_text(text: str) -> str:
     return text
 
 
-def _global_options() -> Iterator[inspect.Parameter]:
+def _global_options(command: Command) -> Iterator[inspect.Parameter]:
+    """The options of every verb, without those that mean nothing to a verb about the machine itself."""
+    meant = {"json", *command.input.__struct_encode_fields__} if command.machine else set(GLOBAL_OPTIONS)
     for name, hint, parameter in (
         (
             "store",
@@ -249,6 +253,8 @@ def _global_options() -> Iterator[inspect.Parameter]:
         ),
         ("json", bool, Parameter(name="--json", negative=(), help="Answer with one JSON object.")),
     ):
+        if name not in meant:
+            continue
         common = Parameter(group=_GLOBAL, show_default=False)
         yield inspect.Parameter(
             name,

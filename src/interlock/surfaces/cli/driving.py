@@ -1,8 +1,8 @@
 """Calls a verb, and keeps the person who waits for it informed about what it drives.
 
-What it does: chooses the name of what is driven where the line gave none and says it before anything happens,
-has progress drawn on a terminal, says after an interruption what is kept, and names the command that comes next.
-What it does not do: it knows no noun; all of that stands in the noun's presentation.
+What it does: chooses the name of what is driven where the line gave none and says it once the call is accepted and
+before it acts, has progress drawn on a terminal, says after an interruption what is kept, and names the command that
+comes next. What it does not do: it knows no noun; all of that stands in the noun's presentation.
 
 Rule: everything goes to standard error, and with `--json` nothing is said while the call runs.
 """
@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from interlock.base.errors import InterlockError, NotFound
 from interlock.surfaces.cli.build import Invocation
+from interlock.surfaces.cli.calling import exited
 from interlock.surfaces.cli.presentation import Progress, presentation_of
 from interlock.surfaces.cli.report import Interrupted
 from interlock.surfaces.cli.text import safe
@@ -33,23 +34,31 @@ async def driven(client: Client, invocation: Invocation, given: Mapping[str, obj
         return await client.call(command.name, given, command_id=invocation.command_id)
     key = given.get(progress.key) or (progress.fresh() if progress.fresh else "")
     given = {**given, progress.key: key}
-    if progress.fresh and not invocation.json:
-        _say(f"{command.noun} {key}")
+    told = False
+
+    def begun(name: str) -> None:
+        nonlocal told
+        if progress.fresh and not invocation.json and not told:
+            _say(f"{command.noun} {name}")
+        told = True
+
     try:
         if invocation.json or not (sys.stdout.isatty() and sys.stderr.isatty()):
-            return await client.call(command.name, given)
+            return await client.call(command.name, given, begun=begun)
         from interlock.surfaces.cli.progress import watched
 
-        return await watched(client, command, given, progress)
+        return await watched(client, command, given, progress, begun)
     except asyncio.CancelledError:
         raise Interrupted(await _kept(client, invocation, progress, str(key))) from None
+    except SystemExit as fault:
+        raise exited(fault, await _kept(client, invocation, progress, str(key))) from None
 
 
 def say_next(invocation: Invocation, output: Struct) -> None:
     """Name the command that a person needs after this output, if there is one."""
     command = invocation.command
     follow = presentation_of(command.noun).follow.get(command.verb)
-    if follow is not None and (line := follow(output)):
+    if follow is not None and (line := follow(output, invocation.given)):
         _say(f"next: {line}{_on_store(invocation)}")
 
 

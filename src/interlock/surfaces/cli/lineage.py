@@ -7,7 +7,7 @@ same answer with `--json`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -100,7 +100,7 @@ def migration_text(output: Struct) -> bytes:
     return _text([*lines, *_sections(sections, PLAN_LINES_SHOWN_MAX)])
 
 
-def migration_next(output: Struct) -> str | None:
+def migration_next(output: Struct, _given: Mapping[str, object]) -> str | None:
     """The line that applies what was shown."""
     if not isinstance(output, Migration) or not output.is_possible or output.is_applied or output.is_pending:
         return None

@@ -39,6 +39,7 @@ EXIT_CODES = {
 }
 EXIT_INTERRUPTED = 130
 EXIT_PIPE_CLOSED = 141
+EXIT_TERMINATED = 143
 
 
 def main(argv: Sequence[str] | None = None, application: Application | None = None) -> int:
@@ -72,9 +73,12 @@ def _guarded(tokens: Sequence[str], application: Application | None) -> int:
         return _run(tokens, application or load())
     except InterlockError as fault:
         return _reported(fault, as_json=as_json)
-    except (KeyboardInterrupt, Interrupted) as fault:
-        report_interruption(str(fault))
+    except KeyboardInterrupt:
+        report_interruption()
         return EXIT_INTERRUPTED
+    except Interrupted as fault:
+        report_interruption(str(fault), terminated=fault.terminated)
+        return EXIT_TERMINATED if fault.terminated else EXIT_INTERRUPTED
     except BrokenPipeError:
         raise
     except Exception as fault:  # noqa: BLE001 - the last place where anything can be said about it
@@ -104,11 +108,10 @@ def _run(tokens: Sequence[str], application: Application) -> int:
     if invocation is None:
         asked = {"--help", "-h", "--version"} & set(_options(tokens))
         return 0 if asked else EXIT_CODES[Category.INVALID]
-    import asyncio
-
     from interlock.surfaces.cli.answer import answer
+    from interlock.surfaces.cli.calling import run_call
 
-    output = asyncio.run(answer(invocation, catalogue, application))
+    output = run_call(lambda: answer(invocation, catalogue, application))
     _show(invocation, output)
     code = invocation.command.exit_code
     return code(output) if code else 0

@@ -51,7 +51,7 @@ class Presentation:
     an output into bytes that are written as they are; `people` gives the record to show instead of an output;
     `cut` names the tables, like `columns`, whose lines stay whole on a terminal, and which of their columns are
     cut short for it; `empty` is said on standard error where an output has nothing to show; `follow` gives the
-    command that a person needs next, if any; `progress` watches a verb that drives.
+    command that a person needs next, if any, by the output and the line; `progress` watches a verb that drives.
     """
 
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class Presentation:
     people: Mapping[str, Callable[[Struct], Struct]] = field(default_factory=dict)
     cut: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     empty: Mapping[str, str] = field(default_factory=dict)
-    follow: Mapping[str, Callable[[Struct], str | None]] = field(default_factory=dict)
+    follow: Mapping[str, Callable[[Struct, Mapping[str, object]], str | None]] = field(default_factory=dict)
     progress: Mapping[str, Progress] = field(default_factory=dict)
 
 

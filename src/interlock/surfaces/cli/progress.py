@@ -9,7 +9,7 @@ Rule: only used on a terminal, for people; the last picture stays above the answ
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 from rich.console import Console
@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from interlock.base.errors import InterlockError, NotFound
-from interlock.base.part import Command
+from interlock.base.part import Command, unheard
 from interlock.surfaces.cli.presentation import Progress, Step
 from interlock.surfaces.cli.text import safe
 from interlock.surfaces.client import Client
@@ -36,9 +36,15 @@ _MARKS = {
 _RUNNING = Spinner("dots", style="cyan")
 
 
-async def watched(client: Client, command: Command, given: Mapping[str, object], progress: Progress) -> Struct:
+async def watched(
+    client: Client,
+    command: Command,
+    given: Mapping[str, object],
+    progress: Progress,
+    begun: Callable[[str], None] = unheard,
+) -> Struct:
     """Run `command` and draw its progress; the output is that of the call. `given` names what is driven."""
-    call = asyncio.ensure_future(client.call(command.name, given))
+    call = asyncio.ensure_future(client.call(command.name, given, begun=begun))
     try:
         await _draw_until_done(client, call, progress, given[progress.key])
     except BaseException:

@@ -16,7 +16,11 @@ _RED, _DIM, _PLAIN = "\x1b[1;31m", "\x1b[2m", "\x1b[0m"
 
 
 class Interrupted(Exception):
-    """A person interrupted a verb that drives; the message says what has become of it."""
+    """A verb that drives was interrupted, or `terminated` by SIGTERM; the message says what has become of it."""
+
+    def __init__(self, note: str = "", *, terminated: bool = False) -> None:
+        super().__init__(note)
+        self.terminated = terminated
 
 
 def report(fault: InterlockError, *, as_json: bool) -> None:
@@ -33,9 +37,10 @@ def report(fault: InterlockError, *, as_json: bool) -> None:
     )
 
 
-def report_interruption(note: str = "") -> None:
-    """Say that a person interrupted the call, and what has become of what it drove."""
-    sys.stderr.write(f"interrupted; {safe(note)}\n" if note else "interrupted\n")
+def report_interruption(note: str = "", *, terminated: bool = False) -> None:
+    """Say that the call was ended from outside, and what has become of what it drove."""
+    what = "terminated" if terminated else "interrupted"
+    sys.stderr.write(f"{what}; {safe(note)}\n" if note else f"{what}\n")
 
 
 def error_object(fault: InterlockError) -> dict[str, object]:

@@ -5,6 +5,8 @@ It computes nothing: what people are not shown is in the same answer with `--jso
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 from interlock.engine.commands import Resolved
@@ -14,12 +16,12 @@ from interlock.engine.search.batches import Outcome
 from interlock.engine.search.commands import ListedRun
 
 
-def told_next(output: Struct) -> str | None:
+def told_next(output: Struct, _given: Mapping[str, object]) -> str | None:
     """The line that goes on with the run."""
     return output.next if isinstance(output, Told) else None
 
 
-def resolved_next(output: Struct) -> str | None:
+def resolved_next(output: Struct, _given: Mapping[str, object]) -> str | None:
     """The line that goes on with a run whose parked step was decided."""
     return f"interlock run resume {output.run_id}" if isinstance(output, Resolved) else None
 
@@ -67,6 +69,6 @@ def batch(output: Struct) -> Struct:
     )
 
 
-def batch_next(output: Struct) -> str | None:
+def batch_next(output: Struct, _given: Mapping[str, object]) -> str | None:
     """The line that does what was shown, or shows what was done."""
     return output.next if isinstance(output, BatchAnswer) else None

@@ -101,12 +101,12 @@ def test_an_interruption_that_cannot_be_looked_into_says_so() -> None:
     [
         ("failed", False, "next: interlock run why r-1\n"),
         ("running", False, "next: interlock run why r-1\n"),
-        ("running", True, ""),
+        ("running", True, "next: interlock run resume r-1\n"),
         ("completed", False, ""),
         ("cancelled", False, ""),
     ],
 )
-def test_who_has_a_run_that_failed_or_waits_is_sent_to_why(
+def test_who_has_a_run_that_wants_something_is_told_what_comes_next(
     capfd: pytest.CaptureFixture[str], phase: str, detached: bool, told: str
 ) -> None:
     say_next(invocation(start_verb()), RunResult("r-1", phase, None, None, detached=detached))

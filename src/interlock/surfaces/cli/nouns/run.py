@@ -6,7 +6,9 @@ not shown of those is in the same answer with `--json`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 from uuid import uuid4
 
 from msgspec import Struct
@@ -18,6 +20,7 @@ from interlock.engine.forking import ForkResult
 from interlock.engine.graph.commands import Drawing
 from interlock.engine.replay_report import ReplayReport
 from interlock.engine.reports import RUNNING, Reason, RunReport, RunResult, StepReport, Waiting
+from interlock.engine.search.commands import ListedRun, RunList
 from interlock.surfaces.cli.lineage import diff_text, fork_outcome, migration_next, migration_text
 from interlock.surfaces.cli.presentation import Presentation, Progress
 from interlock.surfaces.cli.run_orders import batch, batch_next, resolved_next, told, told_next
@@ -57,14 +60,49 @@ def _outcome(output: Struct) -> Struct:
     )
 
 
-def _why_next(output: Struct) -> str | None:
+def _why_next(output: Struct, _given: Mapping[str, object]) -> str | None:
     """The line that supplies what is missing, if there is but one; else only `run why` says more."""
     if isinstance(output, ForkResult) and output.phase in {RUNNING, "failed"}:
         return f"interlock run why {output.run_id}"
-    if not isinstance(output, RunResult) or output.detached or output.phase not in {RUNNING, "failed"}:
+    if not isinstance(output, RunResult) or output.phase not in {RUNNING, "failed"}:
         return None
+    if output.detached:
+        return _resume(output.run_id)
     lines = [line for reason in output.reasons for line in reason.release]
     return lines[0] if len(lines) == 1 else f"interlock run why {output.run_id}"
+
+
+def _page_after(output: Struct, given: Mapping[str, object]) -> str | None:
+    """The line that shows the page after this one: the same with another beginning."""
+    match output:
+        case RunEvents(next=int(after)):
+            begins, line = f"--after {after}", f"interlock run events {given['run']}"
+        case RunList(next=str(cursor)):
+            begins, line = f"--cursor {cursor}", "interlock run list"
+        case _:
+            return None
+    kept = {name: value for name, value in given.items() if name not in ("run", "after", "cursor") and value}
+    options = [text for name, value in kept.items() for text in _options(name, value)]
+    return " ".join([line, begins, *options])
+
+
+def _options(name: str, value: object) -> list[str]:
+    """An option as it was given: once for each of several values."""
+    option = f"--{name.replace('_', '-')}"
+    if value is True:
+        return [option]
+    values = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    return [f"{option} {shlex.quote(str(each))}" for each in values]
+
+
+class Page(Struct, frozen=True):
+    """A `RunList` for people; where the next page begins is said in a line of its own."""
+
+    items: list[ListedRun]
+
+
+def _page(output: Struct) -> Struct:
+    return Page(output.items) if isinstance(output, RunList) else output
 
 
 class StepRow(Struct, frozen=True):
@@ -155,20 +193,27 @@ class EventRow(Struct, frozen=True):
     type: str
     step: str | None
     detail: str | None
-    actor: str
+    actor: str | None
 
 
 class History(Struct, frozen=True):
     """`RunEvents` for people."""
 
     items: list[EventRow]
-    next: int | None
 
 
 def _history(output: Struct) -> Struct:
     if not isinstance(output, RunEvents):
         return output
-    return History([_event(event) for event in output.items], output.next)
+    return History([_envelope(event) if isinstance(event, dict) else _event(event) for event in output.items])
+
+
+def _envelope(event: Mapping[str, Any]) -> EventRow:
+    """A line about an envelope of the contract: its whole content is for programs."""
+    [(kind, content)] = event["event"].items()
+    name = content["name"] if kind == "Domain" else next(iter(content))
+    state = event.get("interlock", {}).get("state_id") or (content.get(name) or {}).get("state_id")
+    return EventRow(event["seq"], event["ts_millis"], name, step_name(state) if state else None, None, None)
 
 
 def _event(event: RunEvent) -> EventRow:
@@ -273,6 +318,7 @@ PRESENTATION = Presentation(
         "resume": _outcome,
         "status": _status,
         "events": _history,
+        "list": _page,
         "batch": batch,
         **dict.fromkeys(_ORDERED, told),
     },
@@ -280,6 +326,8 @@ PRESENTATION = Presentation(
     follow={
         "start": _why_next,
         "resume": _why_next,
+        "events": _page_after,
+        "list": _page_after,
         "batch": batch_next,
         "fork": _why_next,
         "migrate": migration_next,
