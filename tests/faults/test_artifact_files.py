@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from collections.abc import Collection
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from interlock.base.errors import InterlockError
 from interlock.doctor import examine
 from interlock.engine import events as e
 from interlock.journal.chain import Recorded
-from interlock.stores.sqlite import open_sqlite
+from interlock.journal.ports import Append, Appended
+from interlock.stores.sqlite import SqliteSettings, open_sqlite
 from interlock.testing.checker import check_artifacts, check_run
+from interlock.testing.contracts.harness import blob, onto, stream
 from tests.faults.killing import Case, Zygote
 from tests.faults.plans import PLANS
 
@@ -84,6 +87,91 @@ def test_a_kill_at_any_step_of_an_artifacts_file_leaves_no_half_and_no_name_with
         assert done["answer"] == usual["answer"], (kill_at, point)
         assert isinstance(checked(killed)[-1].record, e.RunCompleted)
         assert {line for line in killed.outside if line.startswith("deliver")} == {"deliver bulk"}
+
+
+def traced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every sync and rename from now on, in order, by the name of what it concerns. They do happen."""
+    trace: list[str] = []
+    sync, rename = os.fsync, Path.rename
+
+    def noted_sync(descriptor: int) -> None:
+        sync(descriptor)
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        trace.append(f"synced {'folder ' if path.is_dir() else ''}{'beside' if WRITING in path.name else path.name}")
+
+    def noted_rename(source: Path, target: Path) -> Path:
+        renamed = rename(source, target)
+        trace.append(f"named {target.name}")
+        return renamed
+
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    monkeypatch.setattr(Path, "rename", noted_rename)
+    return trace
+
+
+WRITING = ".writing-"
+A = stream("a")
+CONTENT = blob(b"large" * 100)
+
+
+def appended(path: Path, trace: list[str], seq: int) -> None:
+    """Append an event with an artifact that goes into a file, and note when the event is written."""
+
+    def fault(point: str) -> None:
+        if point in ("append:before", "append:after_commit"):
+            trace.append(point)
+
+    async def main() -> None:
+        settings = SqliteSettings(artifact_inline_bytes_max=0)
+        store = await open_sqlite(path, settings=settings, faults=fault)
+        trace.clear()
+        [head] = await store.events.heads([A])
+        [outcome] = await store.events.append([Append([onto(head, A, b"%d" % seq)], (), [CONTENT])])
+        assert isinstance(outcome, Appended)
+        await store.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="descriptors have no names here; look by 2027-06-30")
+def test_bytes_name_and_folders_of_an_artifact_are_synced_before_its_event_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S10, S11: so that no power cut leaves an event without its artifact; shown by the calls and their order."""
+    trace = traced(monkeypatch)
+    group = CONTENT.id[:2]
+
+    appended(tmp_path / "store.db", trace, 1)
+
+    assert trace[: trace.index("append:after_commit") + 1] == [
+        "synced folder store.db.artifacts",
+        f"synced folder {tmp_path.name}",
+        "synced beside",
+        f"named {CONTENT.id}",
+        f"synced folder {group}",
+        "append:before",
+        "append:after_commit",
+    ]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="descriptors have no names here; look by 2027-06-30")
+def test_a_file_and_folders_that_a_dead_process_left_unsynced_are_synced_by_who_uses_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S10: the file was renamed and its folder never synced; another process finds it there and relies on it."""
+    group = tmp_path / "store.db.artifacts" / CONTENT.id[:2]
+    appended(tmp_path / "store.db", [], 1)
+    (tmp_path / "store.db").unlink()  # the event that named it is gone, as if it had never been written
+    trace = traced(monkeypatch)
+
+    appended(tmp_path / "store.db", trace, 1)
+
+    before = trace[: trace.index("append:before")]
+    assert before == [
+        "synced folder store.db.artifacts",
+        f"synced folder {tmp_path.name}",
+        f"synced folder {group.name}",
+    ]
 
 
 def test_what_a_killed_process_left_unfinished_is_no_damage(zygote: Zygote, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from interlock.base.errors import InterlockError
 from interlock.doctor import examine
 from interlock.engine import events as e
 from interlock.journal.chain import Recorded
+from interlock.journal.errors import DISK_FULL
 from interlock.testing.checker import check_run
 from tests.faults.killing import Case, Zygote, wait_for
 from tests.faults.plans import PLANS
@@ -122,6 +123,8 @@ def test_a_disk_that_fills_up_during_a_handler_stops_the_run_where_it_is(
 
     assert [answer.get("error") for answer in answers] == ["disk_full"] * 2
     before = events_of(case)
+    assert before, "the advice must not say that nothing was written"
+    assert "what was recorded before it is kept" in DISK_FULL.advice
     assert ending(before) == []
     leave(disk, None)
     assert case.act("resume")["answer"]["phase"] == "completed"

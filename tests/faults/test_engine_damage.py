@@ -296,12 +296,21 @@ def test_the_dates_of_files_decide_nothing(halted: Halted, usual: RunResult, mov
     assert findings(halted.path) == ""
 
 
-def test_a_store_cut_to_nothing_holds_no_run_and_no_success(halted: Halted) -> None:
-    """S12."""
-    halted.path.write_bytes(b"")
+@pytest.mark.parametrize("size", [0, 1])
+def test_a_store_cut_to_nothing_is_damage_and_never_begun_anew(halted: Halted, usual: RunResult, size: int) -> None:
+    """S12: whoever opens it, to read or to start; nothing is deleted, doctor names it, restored it goes on."""
+    whole = halted.path.read_bytes()
+    halted.path.write_bytes(whole[:size])
 
     with pytest.raises(InterlockError) as caught:
         halted.resume()
+    assert (caught.value.code, caught.value.category) == ("store_corrupt", Category.CORRUPT)
+    with pytest.raises(InterlockError) as caught:
+        halted.drive(lambda app: app.runs.start(halted.plan))
+    assert (caught.value.code, caught.value.category) == ("store_corrupt", Category.CORRUPT)
 
-    assert caught.value.category in (Category.NOT_FOUND, Category.CORRUPT)
     assert halted.outside.calls == []
+    assert halted.path.stat().st_size == size
+    assert f"{halted.path.name}: {halted.path.name} was cut to {size} bytes" in findings(halted.path)
+    halted.path.write_bytes(whole)
+    assert halted.resume() == usual

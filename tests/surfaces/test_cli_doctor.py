@@ -79,6 +79,35 @@ def test_damage_exits_7_and_is_named_by_its_place(folder: Path, statement: str, 
     assert place[:30] in shown.text
 
 
+@pytest.mark.parametrize("verb", ["status", "output", "why", "events", "graph"])
+def test_an_artifact_that_is_lost_is_damage_for_every_verb_that_needs_it_and_is_named(folder: Path, verb: str) -> None:
+    """Exit 3 means that there is no such run; this one is there, and something that it names is not."""
+    lost = manifest_of(folder) if verb == "status" else ""
+    change(folder, f"DELETE FROM artifact WHERE id = '{lost}'" if lost else "DELETE FROM artifact")
+
+    if verb in ("why", "events"):
+        answer(folder, "run", verb, RUN, "--store", "store.db")  # its record alone answers these
+        return
+    error = answer(folder, "run", verb, RUN, "--store", "store.db", code=7)["error"]
+
+    assert error["code"] == "artifact_not_found"
+    assert error["details"]["artifact"] in error["message"]
+    assert lost in error["message"]
+
+
+@pytest.mark.parametrize("lost", ["1 = 1", "seq > 3", "seq = 1"])
+@pytest.mark.parametrize("line", [["status"], ["events"], ["events", "--contract"]])
+def test_events_that_are_lost_are_damage_for_every_verb_that_reads_them(
+    folder: Path, line: list[str], lost: str
+) -> None:
+    change(folder, f"DELETE FROM event WHERE {lost}")
+
+    error = answer(folder, "run", *line, RUN, "--store", "store.db", code=7)["error"]
+
+    assert error["category"] == "corrupt"
+    assert error["code"] != "run_not_found"
+
+
 def test_one_damage_hides_no_other(folder: Path) -> None:
     change(folder, "UPDATE event SET envelope = zeroblob(10) WHERE seq = 5")
     change(folder, MANIFEST_LOST)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock import App, InterlockError, Plan, Recorder
+from interlock import App, InterlockError, Io, Plan, Recorder
 from interlock.base.principal import local_principal
 from interlock.doctor import examine
 from interlock.journal.verify import Report
@@ -113,6 +113,7 @@ def test_what_is_no_store_is_an_error(tmp_path: Path, content: bytes | None, cod
         examined(tmp_path / "store.db")
 
     assert caught.value.code == code
+    assert content is not None or str(tmp_path / "store.db") in caught.value.message, "the whole path is named"
 
 
 def test_a_store_that_others_write_to_is_examined_beside_them(store: Path) -> None:
@@ -140,3 +141,55 @@ def test_noise_on_any_page_is_never_an_error_and_mostly_found(store: Path) -> No
         store.write_bytes(damaged)
         found.append(bool(examined(store).findings))
     assert sum(found) > len(found) // 2
+
+
+# Activations
+
+
+STREAM = f"default/run/{RUN}"
+asking = Plan("asking")
+
+
+@asking.state
+async def answer(io: Io) -> str:
+    return await io.wait("go", str)
+
+
+def lived(path: Path, phase: str) -> None:
+    """Make a store with one run that stands so."""
+
+    async def main() -> None:
+        async with App.open(path) as app:
+            if phase == "suspended":
+                await app.runs.start(asking, run_id=RUN)
+            else:
+                await app.runs.start(plan, {"name": "Ada"}, run_id=RUN, detach=phase == "queued")
+
+    asyncio.run(main())
+
+
+INSERT = "INSERT INTO activation (stream, partition, kind, due_ms, epoch) VALUES ('{}', 'default', 'run', 1, 9)"
+FORGERIES = {
+    "a deleted row": ("DELETE FROM activation", ("queued", "suspended")),
+    "a row that nobody asked for": (INSERT.format(STREAM), ("ended",)),
+    "a row of no run": (INSERT.format(STREAM[:-1] + "0"), ("queued", "suspended", "ended")),
+    "a row that asks for nobody": ("UPDATE activation SET due_ms = NULL", ("queued",)),
+    "a row of another kind": ("UPDATE activation SET kind = 'job'", ("queued", "suspended")),
+    "a row of another partition": ("UPDATE activation SET partition = 'x'", ("queued", "suspended")),
+    "a row that lost a claim": ("UPDATE activation SET epoch = 0", ("suspended",)),
+}
+
+
+@pytest.mark.unproved("it damages its store, to see the damage named")
+@pytest.mark.parametrize(("forgery", "phase"), [(each, phase) for each in FORGERIES for phase in FORGERIES[each][1]])
+def test_an_activation_that_does_not_fit_its_run_is_named(tmp_path: Path, forgery: str, phase: str) -> None:
+    """P20: a run that nobody will be asked to drive, or an owner that is asked for in vain."""
+    path = tmp_path / "store.db"
+    lived(path, phase)
+    assert examined(path).findings == []
+
+    sql(path, FORGERIES[forgery][0])
+
+    [finding] = examined(path).findings
+    assert finding.kind == "activation_wrong"
+    assert STREAM[:-1] in finding.place

@@ -25,7 +25,7 @@ from interlock.engine.runs import Runs
 from interlock.engine.search.times import length_ms
 from interlock.engine.sources import load_plan
 from interlock.engine.views import ATTRIBUTES_MAX
-from interlock.journal.journal import Journal
+from interlock.journal.journal import Journal, check_end
 from interlock.journal.streams import stream_id
 
 RunArgument = Annotated[str, Meta(description="The run's id, a UUID.")]
@@ -205,7 +205,7 @@ async def _events(ctx: CallContext, given: EventsInput) -> RunEvents:
     stream = stream_id(ctx.principal.tenant, e.RUN, ids.run_id(given.run))
     if given.contract:
         return await _contract_events(journal, stream, given)
-    page = (await journal.tail(stream, given.after))[: given.limit]
+    page = (await journal.page(stream, given.after))[: given.limit]
     if not page and given.after == 0:
         raise RUN_NOT_FOUND.error("there is no such run", run_id=given.run)
     items = [
@@ -225,13 +225,16 @@ async def _events(ctx: CallContext, given: EventsInput) -> RunEvents:
 async def _contract_events(journal: Journal, stream: str, given: EventsInput) -> RunEvents:
     """The envelopes `after` to `after + limit` of a run: they count anew, so that a page is found from the start."""
     found: list[Any] = []
-    seq = 0
+    seq = end = 0
+    [claimed] = await journal.store.events.heads([stream])
     async with aclosing(journal.read(stream)) as pages:
         async for page in pages:
+            end = page[-1].envelope.seq
             for envelope in contract_of(given.run, page):
                 seq += 1
                 if given.after < seq <= given.after + given.limit:
                     found.append({**envelope, "seq": seq})
+    check_end(stream, end, claimed)
     if seq == 0:
         raise RUN_NOT_FOUND.error("there is no such run", run_id=given.run)
     return RunEvents(found, given.after + given.limit if seq > given.after + given.limit else None)

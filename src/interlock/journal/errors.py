@@ -35,7 +35,10 @@ OUTCOME_UNKNOWN = ErrorCode(
     "A commit failed, so nobody knows whether it is durable: open the store again and read the head back.",
 )
 DISK_FULL = ErrorCode(
-    "disk_full", Category.STORAGE, "Nothing was written. Free disk space, then try again.", retryable=True
+    "disk_full",
+    Category.STORAGE,
+    "This write was not recorded; what was recorded before it is kept. Free disk space, then try again or resume.",
+    retryable=True,
 )
 STORE_CLOSED = ErrorCode("store_closed", Category.STORAGE, "The store has closed: open it again.")
 STORE_NOT_FOUND = ErrorCode("store_not_found", Category.NOT_FOUND, "Start a run first, or name a store with --store.")
@@ -50,6 +53,16 @@ STORE_CORRUPT = ErrorCode(
 )
 STORE_BUSY = ErrorCode("store_busy", Category.STORAGE, "Another process holds the store: try again.", retryable=True)
 STORE_UNWRITABLE = ErrorCode("store_unwritable", Category.STORAGE, "Check the path, its folder and their permissions.")
+STORE_LINKED = ErrorCode(
+    "store_linked",
+    Category.STORAGE,
+    "Keep one name of the file: under another its log, locks and artifacts would be others. Symbolic links are fine.",
+)
+STORE_MOVED = ErrorCode(
+    "store_moved",
+    Category.STORAGE,
+    "Nothing more is written. Bring the file and its log (`-wal`) together again, then resume what was under way.",
+)
 BACKUP_TARGET_EXISTS = ErrorCode(
     "backup_target_exists", Category.CONFLICT, "Name a file that does not exist yet: a backup writes over nothing."
 )
@@ -68,8 +81,8 @@ EVENT_TOO_LARGE = ErrorCode("event_too_large", Category.INVALID, "Store large co
 FEED_HOLE = ErrorCode("feed_hole", Category.CORRUPT, "The feed misses a position: restore a backup.")
 ARTIFACT_NOT_FOUND = ErrorCode(
     "artifact_not_found",
-    Category.NOT_FOUND,
-    "An artifact that is named does not exist here: restore a backup.",
+    Category.CORRUPT,
+    "What an event names does not exist here: run `interlock doctor`, and restore a backup.",
 )
 ARTIFACT_CORRUPT = ErrorCode(
     "artifact_corrupt", Category.CORRUPT, "Stored bytes differ from their digest: restore a backup."
@@ -121,6 +134,8 @@ ERRORS = (
     STORE_CORRUPT,
     STORE_BUSY,
     STORE_UNWRITABLE,
+    STORE_LINKED,
+    STORE_MOVED,
     BACKUP_TARGET_EXISTS,
     MIGRATION_CHANGED,
     EVENT_CORRUPT,

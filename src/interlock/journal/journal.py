@@ -117,6 +117,14 @@ class Journal:
             page = page[1:]
         return ChainReader(self.catalogue, stream, before).take(page)
 
+    async def page(self, stream: str, after_seq: int) -> list[Recorded]:
+        """What `tail` gives, where the stream reaches its head. Raises: `event_corrupt` if its end is lost."""
+        [claimed] = await self.store.events.heads([stream])  # first: what is appended meanwhile is no damage
+        page = await self.tail(stream, after_seq)
+        if len(page) < PAGE_EVENTS - 1:
+            check_end(stream, page[-1].envelope.seq if page else after_seq, claimed)
+        return page
+
     async def load(self, fold: Fold[State], stream: str) -> Loaded[State]:
         """The state of a stream: from its fold snapshot if there is a fitting one, and the events after it.
 
@@ -189,6 +197,14 @@ class Journal:
         if isinstance(outcome, InterlockError):
             raise outcome
         return outcome
+
+
+def check_end(stream: str, end: int, claimed: Head) -> None:
+    """Raise `event_corrupt` where the events of a stream end before the head that it had when they were read."""
+    if end < claimed.seq:
+        raise EVENT_CORRUPT.error(
+            f"stream {stream} ends at {end}, but its head is {claimed.seq}", stream=stream, seq=end
+        )
 
 
 class Post(Struct, frozen=True):

@@ -4,7 +4,8 @@ What it does: writes, finds and verifies files below one folder (`ab/abcd…`), 
 `Artifacts`. What it does not do: it keeps no kinds and deletes nothing that was ever finished.
 
 Rules: a name is a checked digest before it becomes a path; bytes are written beside, synced, renamed and the
-folder synced, so a name never stands for half a file; every read is verified.
+folder synced, so a name never stands for half a file; a name or folder that another process made is synced, too,
+because that one may have died before it did; every read is verified.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class ArtifactFiles:
     def __init__(self, folder: Path, faults: Callable[[str], None] | None = None) -> None:
         self.folder = folder
         self._faults = faults
+        self._durable: set[Path] = set()
 
     def path(self, identity: str) -> Path:
         """Where an artifact is or would be. Raises: `id_invalid`."""
@@ -52,24 +54,24 @@ class ArtifactFiles:
         """
         path = self.path(blob.id)
         try:
-            if path.stat().st_size == len(blob.content):
-                return
-        except OSError:
-            pass
-        try:
             self._make_folder(path.parent)
-            self._write_beside(path, blob.content)
+            if _size(path) == len(blob.content):
+                sync_folder(path.parent)
+            else:
+                self._write_beside(path, blob.content)
         except OSError as fault:
             if fault.errno in _FULL:
                 raise DISK_FULL.error("the disk is full: an artifact was not written", artifact=blob.id) from fault
             raise STORE_UNWRITABLE.error("an artifact cannot be written", artifact=blob.id) from fault
 
     def _make_folder(self, folder: Path) -> None:
-        if folder.is_dir():
+        """Make a folder durable, once, whoever made it; and again if somebody took it away."""
+        if folder in self._durable and folder.is_dir():
             return
         folder.mkdir(parents=True, exist_ok=True)
         sync_folder(folder.parent)
         sync_folder(folder.parent.parent)
+        self._durable.add(folder)
 
     def _write_beside(self, path: Path, content: bytes) -> None:
         beside = path.with_name(f"{_UNFINISHED}{os.getpid()}-{os.urandom(8).hex()}")
@@ -94,7 +96,7 @@ class ArtifactFiles:
         try:
             content = self.path(identity).read_bytes()
         except (FileNotFoundError, InterlockError):
-            raise ARTIFACT_NOT_FOUND.error("an artifact does not exist") from None
+            raise missing(identity) from None
         except OSError as fault:
             raise STORE_CORRUPT.error("an artifact cannot be read", artifact=identity) from fault
         return verified(identity, content)
@@ -145,6 +147,14 @@ class FileArtifacts:
         return await asyncio.to_thread(lambda: list(islice(self._files.since(after), max(limit, 0))))
 
 
+def _size(path: Path) -> int | None:
+    """The size of a file; None without one."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
 def check_blobs(blobs: Sequence[Blob]) -> None:
     """Refuse an artifact under a name that is not its digest. Raises: `artifact_id_mismatch`."""
     for blob in blobs:
@@ -157,6 +167,14 @@ def verified(identity: str, content: bytes) -> bytes:
     if hashlib.sha256(content).hexdigest() != identity:
         raise ARTIFACT_CORRUPT.error("the bytes of an artifact differ from its id", artifact=identity)
     return content
+
+
+def missing(identity: str) -> InterlockError:
+    """The error for an artifact that is not there; it names one that could be."""
+    try:
+        return ARTIFACT_NOT_FOUND.error(f"the artifact {artifact_id(identity)} does not exist", artifact=identity)
+    except InterlockError:
+        return ARTIFACT_NOT_FOUND.error("an artifact is named by what is no id")
 
 
 def sync_folder(folder: Path) -> None:

@@ -15,8 +15,9 @@ import pytest
 
 from interlock.base.errors import Category, InterlockError
 from interlock.journal.ports import EMPTY, Append
-from interlock.stores.sqlite import SqliteSettings, open_sqlite, schema
+from interlock.stores.sqlite import SqliteSettings, backup, check_integrity, open_sqlite, schema
 from interlock.testing.contracts.harness import blob, code_of, content, grow, onto, stream
+from interlock.testing.contracts.harness import refusal as refused
 
 A = stream("a")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -144,11 +145,108 @@ def test_a_migration_that_was_changed_after_it_was_applied_is_refused(tmp_path: 
     assert refusal(tmp_path / "store").code == "migration_changed"
 
 
-def test_a_store_that_does_not_say_which_migrations_it_has_is_damaged(tmp_path: Path) -> None:
+@pytest.mark.parametrize("statement", ["DROP TABLE migration", "DELETE FROM migration"])
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_store_that_does_not_say_which_migrations_it_has_is_damaged(
+    tmp_path: Path, statement: str, read_only: bool
+) -> None:
     make(tmp_path / "store")
-    change(tmp_path / "store", "DROP TABLE migration")
+    change(tmp_path / "store", statement)
+
+    assert refusal(tmp_path / "store", read_only=read_only).code == "store_corrupt"
+    assert [each.check for each in asyncio.run(check_integrity(tmp_path / "store"))] == ["file"]
+
+
+@pytest.mark.parametrize("value", ["x", "", "0" * 31, "G" * 32])
+def test_a_store_whose_identity_was_not_drawn_is_damaged(tmp_path: Path, value: str) -> None:
+    make(tmp_path / "store")
+    change(tmp_path / "store", f"UPDATE meta SET value = '{value}' WHERE name = 'store_id'")
 
     assert refusal(tmp_path / "store").code == "store_corrupt"
+    assert [each.check for each in asyncio.run(check_integrity(tmp_path / "store"))] == ["schema"]
+
+
+STRANGERS = {
+    "trigger": "CREATE TRIGGER loses AFTER INSERT ON event BEGIN DELETE FROM event; END",
+    "trigger that ignores": "CREATE TRIGGER loses BEFORE UPDATE ON stream BEGIN SELECT RAISE(IGNORE); END",
+    "view": "CREATE VIEW events AS SELECT * FROM event",
+    "table": "CREATE TABLE mine (x)",
+    "index": "CREATE INDEX mine ON event (seq)",
+    "lost index": "DROP INDEX event_of_stream",
+    "lost table": "DROP TABLE timer",
+    "other column": "ALTER TABLE meta ADD COLUMN more TEXT",
+}
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+def test_a_store_whose_schema_is_not_that_of_its_migrations_is_refused_before_a_write(
+    tmp_path: Path, stranger: str
+) -> None:
+    """A foreign trigger could delete what was acknowledged; a lost index makes every answer wrong or slow."""
+    make(tmp_path / "store")
+    change(tmp_path / "store", STRANGERS[stranger])
+    before = (tmp_path / "store").read_bytes()
+
+    for read_only in (True, False):
+        fault = refusal(tmp_path / "store", read_only=read_only)
+        assert (fault.code, fault.category) == ("store_corrupt", Category.CORRUPT)
+    assert [each.check for each in asyncio.run(check_integrity(tmp_path / "store"))] == ["schema"]
+    assert asyncio.run(refused(backup(tmp_path / "store", tmp_path / "copy"))).code == "store_corrupt"
+
+    assert (tmp_path / "store").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["store", "store.owners"]
+
+
+def test_statistics_of_somebodys_analyze_are_no_damage(tmp_path: Path) -> None:
+    make(tmp_path / "store")
+    change(tmp_path / "store", "ANALYZE")
+
+    make_more(tmp_path / "store")
+
+
+def make_more(path: Path) -> None:
+    async def main() -> None:
+        store = await open_sqlite(path, create=False)
+        assert await content(store, A) == [b"1"]
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_a_trigger_that_comes_while_the_store_is_open_does_nothing(tmp_path: Path) -> None:
+    """What is acknowledged is there, whatever somebody does to the schema meanwhile."""
+
+    async def main() -> None:
+        store = await open_sqlite(tmp_path / "store")
+        await grow(store, A, b"1")
+        change(tmp_path / "store", STRANGERS["trigger"])
+        await grow(store, A, b"2")
+        assert await content(store, A) == [b"1", b"2"]
+        await store.close()
+
+    asyncio.run(main())
+
+
+def test_the_digests_of_the_schema_are_those_of_the_migrations() -> None:
+    count = len(schema.migrations())
+
+    assert list(schema.SCHEMAS) == [schema.digest_of(schema.expected_objects(n)) for n in range(1, count + 1)]
+
+
+def test_an_older_store_is_checked_against_its_own_migrations_and_then_brought_up_to_date(tmp_path: Path) -> None:
+    make_old(tmp_path / "old")
+    make_old(tmp_path / "strange")
+    change(tmp_path / "strange", STRANGERS["table"])
+
+    assert refusal(tmp_path / "strange").code == "store_corrupt"
+    make(tmp_path / "old")
+    assert asyncio.run(check_integrity(tmp_path / "old")) == []
+
+
+def make_old(path: Path) -> None:
+    """A store of the first migration alone."""
+    make(path)
+    change(path, "DROP TABLE timer; DELETE FROM migration WHERE number = 2; DELETE FROM event; DELETE FROM stream")
 
 
 def test_migrations_are_numbered_without_a_gap_and_say_when_they_run() -> None:

@@ -102,7 +102,7 @@ def test_a_claim_ends_with_the_process_that_holds_it_long_before_it_expires(tmp_
     asyncio.run(main())
 
 
-def test_the_lock_file_of_a_dead_owner_is_taken_away(tmp_path: Path) -> None:
+def test_the_lock_file_of_a_dead_owner_is_taken_away_once_nothing_names_it(tmp_path: Path) -> None:
     path = tmp_path / "store"
     asyncio.run(make(path))
     owner = child(path, "owner")
@@ -113,19 +113,34 @@ def test_the_lock_file_of_a_dead_owner_is_taken_away(tmp_path: Path) -> None:
     assert [lock.name for lock in locks.iterdir()] == [f"{name}.lock"]
 
     asyncio.run(make(path))
+    assert [lock.name for lock in locks.iterdir()] == [f"{name}.lock"], "it is what proves that the claim has ended"
+
+    asyncio.run(take_over(path))
+    asyncio.run(make(path))
 
     assert list(locks.iterdir()) == []
+
+
+async def take_over(path: Path) -> None:
+    store = await open_sqlite(path)
+    claims = await store.activations.claim("default", ["run"], store.owner, 1, NOW, LEASE)
+    assert len(claims) == 1
+    await store.activations.release(claims, None)
+    await store.close()
 
 
 def test_who_lives_where_cannot_be_told_is_taken_for_alive(tmp_path: Path) -> None:
     owners = Owners(tmp_path / "owners", SystemEntropy(), lock=True)
     host = owners.name.rsplit("-", 2)[0]
+    dead = f"{host}-{os.getpid()}-0123456789ab"
 
     assert owners.is_alive(owners.name)
     assert owners.is_alive("elsewhere-12-0123456789ab")
     assert owners.is_alive("a name of another kind")
     assert owners.is_alive("../../etc/passwd")
-    assert not owners.is_alive(f"{host}-{os.getpid()}-0123456789ab")
+    assert owners.is_alive(dead), "a lock that is not there proves nothing"
+    (tmp_path / "owners" / f"{dead}.lock").touch()
+    assert not owners.is_alive(dead)
     owners.close()
     owners.close()
 

@@ -2,7 +2,7 @@
 
 What it does: computes the rows and timers that every event entails and the row of every command, and compares them
 with those that are stored. What it does not do: it leaves fold snapshots to `folds`; activations have no port that
-lists them, and are not examined.
+lists them: `interlock.doctor` compares those of a file with its runs.
 
 Rule: where an event cannot be read, the rows that it may have entailed are not judged.
 """

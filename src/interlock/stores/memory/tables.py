@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from itertools import islice, takewhile
 
 from interlock.base.events import Timer
-from interlock.journal.errors import ARTIFACT_CORRUPT, ARTIFACT_NOT_FOUND
+from interlock.journal.errors import ARTIFACT_CORRUPT
 from interlock.journal.ports import Blob, ViewRow
+from interlock.stores.files import missing
 from interlock.stores.memory.data import check_blobs
 from interlock.stores.memory.handle import Handle
 from interlock.stores.memory.rows import next_text
@@ -43,7 +44,7 @@ class MemoryArtifacts:
     def _verified(self, artifact: str) -> bytes:
         content = self._blobs.get(artifact)
         if content is None:
-            raise ARTIFACT_NOT_FOUND.error("an artifact does not exist", artifact=artifact)
+            raise missing(artifact)
         if hashlib.sha256(content).hexdigest() != artifact:
             raise ARTIFACT_CORRUPT.error("the bytes of an artifact differ from its id", artifact=artifact)
         return content

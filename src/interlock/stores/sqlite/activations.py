@@ -19,7 +19,7 @@ from interlock.base.events import Claim
 from interlock.journal.ports import Held
 from interlock.journal.streams import tenant_of
 from interlock.stores.activation import Activation
-from interlock.stores.sqlite.connection import Reader
+from interlock.stores.sqlite.connection import FAULTS, Reader
 from interlock.stores.sqlite.owners import Owners
 from interlock.stores.sqlite.rows import Missing, RowShape, check_ascending
 from interlock.stores.sqlite.statements import ManyRows, statements
@@ -80,9 +80,10 @@ class SqliteActivations:
         return cast("Claim | Held", await self._writer.write(task))
 
     async def renew(self, claims: Sequence[Claim], now_ms: int, lease_ms: int) -> list[bool]:
-        """Extend each that is still ours."""
+        """Extend each that is still ours; raises `store_moved` where it is not at its place any more."""
         if not claims:
             return []
+        self._owners.keep()
 
         def task(connection: apsw.Connection) -> list[bool]:
             found = _find(connection, [claim.stream for claim in claims])
@@ -122,6 +123,17 @@ class SqliteActivations:
         claim = Activation(*rows[0]).living(now_ms) if rows else None
         return claim if claim is not None and self._owners.is_alive(claim.owner) else None
 
+    async def stored(self, stream: str) -> Activation | None:
+        """The activation of a stream as it is stored, for who examines the store."""
+        rows = self._reader.many(_FIND, ACTIVATION, [stream])
+        return Activation(*rows[0]) if rows else None
+
+    async def scan(self, after: str, limit: int) -> list[Activation]:
+        """Stored activations of streams after `after`, in order."""
+        rows = self._reader.rows(_SQL["activations_after"], ACTIVATION, (after, max(limit, 0)))
+        check_ascending("activation", [after, *(row[0] for row in rows)])
+        return [Activation(*row) for row in rows]
+
     def _dead(self, now_ms: int) -> list[str]:
         """Owners that have died while their claims have not expired; costs one look for each owner."""
         dead: list[str] = []
@@ -138,6 +150,14 @@ class SqliteActivations:
         if found is not None:
             check_ascending("activation", [owner, found])
         return found
+
+
+def names_owner(connection: apsw.Connection, owner: str) -> bool:
+    """Whether any claim, living or not, is that of an owner; True where it cannot be told."""
+    try:
+        return connection.execute(_SQL["claim_named"], (owner,)).fetchone() is not None
+    except FAULTS:
+        return True
 
 
 def _find(connection: apsw.Connection, streams: Sequence[str]) -> dict[str, Activation]:

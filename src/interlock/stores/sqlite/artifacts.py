@@ -12,9 +12,9 @@ import asyncio
 from collections.abc import Sequence
 
 from interlock.base.errors import InterlockError
-from interlock.journal.errors import ARTIFACT_CORRUPT, ARTIFACT_NOT_FOUND
+from interlock.journal.errors import ARTIFACT_CORRUPT
 from interlock.journal.ports import Append, Blob
-from interlock.stores.files import ArtifactFiles, check_blobs, verified
+from interlock.stores.files import ArtifactFiles, check_blobs, missing, verified
 from interlock.stores.sqlite.connection import Reader
 from interlock.stores.sqlite.rows import Missing, RowShape, check_ascending
 from interlock.stores.sqlite.statements import ManyRows, statements
@@ -70,7 +70,7 @@ class SqliteArtifacts:
         contents = []
         for identity in ids:
             if identity not in found:
-                raise ARTIFACT_NOT_FOUND.error("an artifact does not exist")
+                raise missing(identity)
             size, content = found[identity]
             if content is None:
                 content = await asyncio.to_thread(self._files.read, identity)

@@ -41,7 +41,7 @@ _STATEMENTS_CACHED = 200
 
 
 def connect(path: Path, flags: int, settings: SqliteSettings) -> apsw.Connection:
-    """A connection that checks foreign keys, trusts no schema and checkpoints only when told.
+    """A connection that checks foreign keys, trusts no schema, runs no trigger and checkpoints only when told.
 
     Raises: what `translated` makes of SQLite's errors.
     """
@@ -63,6 +63,8 @@ def _configure(connection: apsw.Connection, settings: SqliteSettings) -> None:
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
     connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
     connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0)
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_FKEY, 1)
     connection.set_busy_timeout(settings.busy_timeout_ms)
     connection.wal_autocheckpoint(0)

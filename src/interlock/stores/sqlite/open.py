@@ -32,7 +32,7 @@ from interlock.journal.ports import (
 )
 from interlock.stores.files import ArtifactFiles
 from interlock.stores.sqlite import schema
-from interlock.stores.sqlite.activations import SqliteActivations
+from interlock.stores.sqlite.activations import SqliteActivations, names_owner
 from interlock.stores.sqlite.artifacts import SqliteArtifacts
 from interlock.stores.sqlite.connection import (
     CREATE,
@@ -54,6 +54,7 @@ from interlock.stores.sqlite.log import SqliteEventLog
 from interlock.stores.sqlite.log_check import check_log
 from interlock.stores.sqlite.maintenance.checkpoints import Checkpoints
 from interlock.stores.sqlite.owners import Owners
+from interlock.stores.sqlite.place import Place, check_not_cut, settled
 from interlock.stores.sqlite.settings import SqliteSettings
 from interlock.stores.sqlite.timers import SqliteTimers
 from interlock.stores.sqlite.transaction import Faults, Transactions
@@ -86,7 +87,8 @@ class SqliteStore:
         self._writing = writing
         self._bell = SqliteDoorbell(self._reader, settings.doorbell_poll_ms_max)
         inline_max = settings.artifact_inline_bytes_max
-        transactions = Transactions(writing, settings.heads_cached_max, inline_max, faults)
+        check_place = Place(path).check
+        transactions = Transactions(writing, settings.heads_cached_max, inline_max, faults, check_place)
         self._writer = Writer(transactions, settings, path, self._committed)
         self._checkpoints = Checkpoints(path, settings, writing, self._writer.interlude)
         files = ArtifactFiles(files_folder(path), faults)
@@ -98,7 +100,8 @@ class SqliteStore:
         self._read_only = read_only
         if read_only:
             self._only_read()
-        self.activations: Activations = SqliteActivations(self._reader, self._writer, owners)
+        self.stored_activations = SqliteActivations(self._reader, self._writer, owners)
+        self.activations: Activations = self.stored_activations
         self.timers: Timers = SqliteTimers(self._reader)
         self.doorbell: Doorbell = self._bell
         self._closing: asyncio.Future[None] | None = None
@@ -135,10 +138,11 @@ class SqliteStore:
         await self._writer.close()
         self._bell.close()
         self._checkpoints.close()
+        named = names_owner(self._writing, self.owner)
         self._reader.close()
-        # The last connection to close moves the log into the database.
+        # The last connection to close moves the log into the database, unless the file is not at its place any more.
         self._writing.close()
-        self._owners.close()
+        self._owners.close(named=named)
         if self._read_only:
             tidy(self.path)
         self._closing.set_result(None)
@@ -162,9 +166,9 @@ async def open_sqlite(
     `artifact:before_rename`, `artifact:after_rename`; what it raises happens there.
 
     Raises: `store_not_found`, `store_foreign`, `store_from_future`, `migration_changed`, `store_corrupt`,
-    `store_busy`, `store_unwritable`, `disk_full`.
+    `store_busy`, `store_linked`, `store_unwritable`, `disk_full`.
     """
-    path = Path(path)
+    path = settled(Path(path))
     _check_path(path, create=create and not read_only)
     read_only = read_only or not (create or can_be_written(path))
     entropy = entropy or SystemEntropy()
@@ -186,6 +190,8 @@ async def open_sqlite(
                 connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
             owners = Owners(owners_folder(path), entropy, lock=not read_only)
             opened.callback(owners.close)
+            if not read_only:
+                owners.sweep(partial(names_owner, second))
             store = SqliteStore(path, (first, second), owners, settings, faults, read_only=read_only)
         except FAULTS as fault:
             raise translated(fault, path) from fault
@@ -198,10 +204,11 @@ async def open_sqlite(
 def _check_path(path: Path, *, create: bool) -> None:
     if path.is_dir():
         raise STORE_FOREIGN.error(f"{path.name} is a folder")
+    check_not_cut(path)
     if not create and not path.exists():
-        raise STORE_NOT_FOUND.error(f"there is no store at {path.absolute()}")
+        raise STORE_NOT_FOUND.error(f"there is no store at {path}")
     if not path.parent.is_dir():
-        raise STORE_UNWRITABLE.error(f"the folder {path.absolute().parent} does not exist")
+        raise STORE_UNWRITABLE.error(f"the folder {path.parent} does not exist")
 
 
 def _only_read(path: Path) -> str:
@@ -234,6 +241,7 @@ def _recognise(
             raise STORE_NOT_FOUND.error(f"{path.name} is empty: it holds no store")
         if schema.pending(connection):
             raise STORE_UNWRITABLE.error(f"{path.name} is of an older version: open it once to write")
+        schema.check_schema(connection)
     else:
         schema.prepare(connection, clock, entropy, create=create)
     if not schema.store_id(connection):

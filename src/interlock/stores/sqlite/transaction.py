@@ -73,9 +73,15 @@ class Transactions:
     """Runs batches on the writer's connection, one at a time, on whichever thread."""
 
     def __init__(
-        self, connection: apsw.Connection, heads_max: int, inline_bytes_max: int, faults: Faults | None
+        self,
+        connection: apsw.Connection,
+        heads_max: int,
+        inline_bytes_max: int,
+        faults: Faults | None,
+        check_place: Callable[[], None],
     ) -> None:
         self.connection = connection
+        self._check_place = check_place
         self._execute = connection.execute
         self._heads = Heads(connection, heads_max)
         self._inline_bytes_max = inline_bytes_max
@@ -84,8 +90,8 @@ class Transactions:
     def run(self, appends: Sequence[Append], tasks: Sequence[Task]) -> tuple[list[Outcome], list[object]]:
         """Commit what fits of `appends`, then what `tasks` write; return their outcomes and results.
 
-        Raises `apsw.Error`, and whatever a task or a fault point raises; what was written is then rolled back
-        as far as SQLite still can.
+        Raises `apsw.Error`, `store_moved`, and whatever a task or a fault point raises; what was written is then
+        rolled back as far as SQLite still can.
         """
         if self._faults is not None:
             self._faults("append:before")
@@ -99,6 +105,9 @@ class Transactions:
             results = [task(self.connection) for task in tasks]
             if self._faults is not None:
                 self._faults("append:before_commit")
+            if tasks or changes.activations_changed:
+                # Owners begin, renew and end here: none may do so in a file that nobody finds any more.
+                self._check_place()
             self._execute("COMMIT")
         except BaseException:
             self._heads.forget()

@@ -25,7 +25,7 @@ from typing import Any
 import apsw
 
 from interlock.base.errors import Conflict, InterlockError
-from interlock.journal.errors import DISK_FULL, OUTCOME_UNKNOWN, QUEUE_FULL, STORE_CLOSED, STORE_CORRUPT
+from interlock.journal.errors import DISK_FULL, OUTCOME_UNKNOWN, QUEUE_FULL, STORE_CLOSED, STORE_CORRUPT, STORE_MOVED
 from interlock.journal.ports import Append, Appended
 from interlock.stores.sqlite.connection import translated
 from interlock.stores.sqlite.jobs import Batch, Job, WriterFigures
@@ -244,7 +244,9 @@ class Writer:
         if isinstance(fault, apsw.Error) or not sound:
             self.end(STORE_CLOSED.error(f"{self._path.name} has closed because a commit failed"))
             return OUTCOME_UNKNOWN.error(f"a commit to {self._path.name} failed: {type(fault).__name__}")
-        if isinstance(fault, InterlockError) and fault.kind is OUTCOME_UNKNOWN:
+        if isinstance(fault, InterlockError) and fault.kind is STORE_MOVED:
+            self.end(fault)
+        elif isinstance(fault, InterlockError) and fault.kind is OUTCOME_UNKNOWN:
             self.end(STORE_CLOSED.error(f"{self._path.name} has closed because a commit failed"))
         return fault
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import random
 
+from interlock.base.errors import Category
 from interlock.journal.ports import EMPTY, Append, Blob, Store
 from interlock.testing.contracts.harness import (
     Contract,
@@ -77,7 +78,13 @@ class ArtifactsContract(Contract):
         [here] = await store.artifacts.put([blob(b"here")])
 
         assert await store.artifacts.exists([here, MISSING, here]) == [True, False, True]
-        assert (await refusal(store.artifacts.get([here, MISSING]))).code == "artifact_not_found"
+        fault = await refusal(store.artifacts.get([here, MISSING]))
+        assert (fault.code, fault.category, fault.details) == (
+            "artifact_not_found",
+            Category.CORRUPT,
+            {"artifact": MISSING},
+        )
+        assert MISSING in fault.message
 
     @on_store
     async def test_nothing_asked_is_nothing_given(self, store: Store) -> None:

@@ -4,6 +4,10 @@
 SELECT stream, partition, kind, due_ms, epoch, owner, expires_ms
 FROM activation WHERE stream IN (/*each*/?/*each*/)
 
+-- name: activations_after
+SELECT stream, partition, kind, due_ms, epoch, owner, expires_ms
+FROM activation WHERE stream > ? ORDER BY stream LIMIT ?
+
 -- name: activations_put
 REPLACE INTO activation (stream, partition, kind, due_ms, epoch, owner, expires_ms)
 VALUES /*each*/(?, ?, ?, ?, ?, ?, ?)/*each*/
@@ -28,6 +32,9 @@ SELECT stream FROM activation WHERE owner = ? AND expires_ms > ? LIMIT 1
 
 -- name: claims_of
 SELECT stream FROM activation WHERE owner = ? AND partition = ? AND kind = ? LIMIT 1
+
+-- name: claim_named
+SELECT stream FROM activation WHERE owner = ? LIMIT 1
 
 -- name: claims_end
 UPDATE activation SET expires_ms = 0 WHERE owner IN (/*each*/?/*each*/)

@@ -22,8 +22,10 @@ from msgspec import Struct
 from interlock.journal.errors import BACKUP_TARGET_EXISTS, STORE_NOT_FOUND, STORE_UNWRITABLE
 from interlock.journal.ports import Blob
 from interlock.stores.files import ArtifactFiles, sync_folder
+from interlock.stores.sqlite import schema
 from interlock.stores.sqlite.connection import CREATE, files_folder, translated
 from interlock.stores.sqlite.maintenance.integrity import open_existing
+from interlock.stores.sqlite.place import check_not_cut, settled
 from interlock.stores.sqlite.statements import statements
 
 _SQL = statements("artifacts")
@@ -43,7 +45,7 @@ async def backup(path: Path, target: Path) -> Backup:
     `artifact_corrupt` and `artifact_not_found` for damaged artifacts; what opening a store raises.
     Nothing is left behind then.
     """
-    return await asyncio.to_thread(_backup, Path(path), Path(target))
+    return await asyncio.to_thread(_backup, settled(Path(path)), Path(target))
 
 
 def _backup(path: Path, target: Path) -> Backup:
@@ -70,8 +72,9 @@ def _backup(path: Path, target: Path) -> Backup:
 
 
 def _check_paths(path: Path, target: Path) -> None:
+    check_not_cut(path)
     if not path.exists():
-        raise STORE_NOT_FOUND.error(f"there is no store at {path.absolute()}")
+        raise STORE_NOT_FOUND.error(f"there is no store at {path}")
     if target.exists() or files_folder(target).exists():
         raise BACKUP_TARGET_EXISTS.error(f"{target.name} exists already")
     if not target.parent.is_dir():
@@ -95,6 +98,7 @@ def _publish(beside: Path, target: Path) -> None:
 def _copy_database(path: Path, beside: Path) -> list[str]:
     """Copy one moment of the database into a new, durable file; return the artifacts that it has in files."""
     with open_existing(path) as source, closing(apsw.Connection(str(beside), CREATE)) as copy:
+        schema.check_schema(source)  # a copy that nobody can open is no backup
         with copy.backup("main", source, "main") as running:
             running.step(-1)
         in_files = [str(identity) for (identity,) in copy.execute(_SQL["artifacts_in_files"])]

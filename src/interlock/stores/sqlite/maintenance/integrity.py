@@ -23,6 +23,7 @@ from interlock.stores.files import ArtifactFiles
 from interlock.stores.sqlite import schema
 from interlock.stores.sqlite.connection import FAULTS, READ, connect, files_folder, tidy, translated
 from interlock.stores.sqlite.log_check import check_log
+from interlock.stores.sqlite.place import check_not_cut, settled
 from interlock.stores.sqlite.settings import SqliteSettings
 from interlock.stores.sqlite.statements import statements
 
@@ -41,9 +42,9 @@ class Finding(Struct, frozen=True):
 async def check_integrity(path: Path) -> list[Finding]:
     """Look through a whole store; empty if it is sound. Runs on a thread, beside readers and writers.
 
-    Raises: `store_not_found`, `store_foreign`, `store_from_future`, `migration_changed`, `store_busy`.
+    Raises: `store_not_found`, `store_foreign`, `store_from_future`, `migration_changed`, `store_busy`, `store_linked`.
     """
-    return await asyncio.to_thread(_check, Path(path))
+    return await asyncio.to_thread(_check, settled(Path(path)))
 
 
 def _check(path: Path) -> list[Finding]:
@@ -66,8 +67,9 @@ def open_existing(path: Path) -> Iterator[apsw.Connection]:
 
     Raises: what `check_integrity` names; `store_corrupt` for a damaged file or log.
     """
+    check_not_cut(path)
     if not path.is_file():
-        raise STORE_NOT_FOUND.error(f"there is no store at {path.name}")
+        raise STORE_NOT_FOUND.error(f"there is no store at {path}")
     with ExitStack() as opened:
         opened.callback(tidy, path)
         connection = opened.enter_context(closing(connect(path, READ, SqliteSettings())))
@@ -83,12 +85,19 @@ def open_existing(path: Path) -> Iterator[apsw.Connection]:
 
 def _all(path: Path, connection: apsw.Connection) -> Iterator[Finding]:
     yield from _pages(connection)
-    if set(schema.objects(connection)) != set(schema.expected_objects()) and not schema.pending(connection):
-        yield Finding("schema", path.name, "the tables are not those of the migrations")
+    yield from _schema(path, connection)
     for table, row, parent, _ in connection.execute(_SQL["foreign_keys"]):
         yield Finding("foreign_keys", str(table), f"row {row} names nothing in {parent}")
     yield from _density(connection)
     yield from _files(ArtifactFiles(files_folder(path)), connection)
+
+
+def _schema(path: Path, connection: apsw.Connection) -> Iterator[Finding]:
+    for check in (schema.check_schema, schema.store_id):
+        try:
+            check(connection)
+        except Corruption as fault:
+            yield Finding("schema", path.name, fault.message)
 
 
 def _pages(connection: apsw.Connection) -> Iterator[Finding]:
