@@ -88,6 +88,7 @@ class DemoReport(Struct, frozen=True):
     repeated_steps: list[str]
     publications: int
     deliveries: int
+    replayed_attempts: int
     damage_named: str
     store: str
 

@@ -60,6 +60,8 @@ def test_the_demo_releases_a_project_through_two_crashes_once_a_person_allows_it
     assert "✓ the process has ended, and the run waits to be told whether to publish" in done.err
     assert f"{report['approved_by']} let it go on" in done.err
     assert "✓ no completed step ran again" in done.err
+    assert report["replayed_attempts"] >= 9
+    assert "attempts came to the very same snapshots, and nothing was published or written" in done.err
     assert "verifies: 1 partition, 2 streams, " in done.err
     assert {path.name for path in home.iterdir()} == before, "it never touches the project"
 

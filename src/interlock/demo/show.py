@@ -27,7 +27,9 @@ from interlock.demo.errors import DEMO_CLAIM_FAILED, DEMO_FOLDER_TAKEN, DEMO_FOL
 from interlock.doctor import examine
 from interlock.engine.commands import EXIT_WAITING, RunEvents
 from interlock.engine.events import SignalReceived
+from interlock.engine.replay_report import ReplayReport
 from interlock.engine.reports import RunReport
+from interlock.engine.sources import load_plan
 from interlock.machine import DemoReport
 from interlock.stores.sqlite import backup
 from interlock.surfaces.cli.text import cell
@@ -113,6 +115,7 @@ async def show(project: Path, folder: Path) -> DemoReport:
     person = await _answered(place, stage)
     second = await _lost_unheard(place, stage)
     last, repeated, published = await _ended(place, stage, [first, second])
+    replayed = await _replayed(place, stage)
     named = await _examined(place, stage)
     stage.say("")
     stage.say("The store is left for a look:")
@@ -125,6 +128,7 @@ async def show(project: Path, folder: Path) -> DemoReport:
         repeated_steps=repeated,
         publications=published[0],
         deliveries=published[1],
+        replayed_attempts=replayed.attempts,
         damage_named=named,
         store=str(place.store),
     )
@@ -201,6 +205,21 @@ async def _ended(place: Place, stage: Stage, crashes: list[RunReport]) -> tuple[
     publications, deliveries = _published(place)
     stage.claim(f"{deliveries} deliveries under one key made {publications} publication", holds=publications == 1)
     return report, repeated, (publications, deliveries)
+
+
+async def _replayed(place: Place, stage: Stage) -> ReplayReport:
+    """Drive the record anew, offline, in this process: nothing is sent and nothing is written."""
+    from interlock.app import App
+
+    stage.act("Replay it from its record alone: no program, no server, no clock")
+    before = _published(place), place.store.read_bytes()
+    async with App.open(place.store, create=False) as app:
+        report = await app.runs.replay(place.run_id, load_plan(PLAN))
+    stage.claim(
+        f"{report.attempts} attempts came to the very same snapshots, and nothing was published or written",
+        holds=report.identical and (_published(place), place.store.read_bytes()) == before,
+    )
+    return report
 
 
 async def _examined(place: Place, stage: Stage) -> str:
