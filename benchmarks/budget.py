@@ -18,6 +18,7 @@ SHARES = {
     "decide": ("engine/decide.py", "engine/schedule.py"),
     "loop and attempt": (
         "engine/loop.py",
+        "engine/at_once.py",
         "engine/attempt.py",
         "engine/session.py",
         "engine/runs.py",

@@ -22,11 +22,14 @@ from interlock.base.errors import InterlockError
 from interlock.base.merkle_node import ArtifactRef, Inner, read_node, value_of
 from interlock.base.part import View
 from interlock.engine.events import RunStarted
+from interlock.engine.flow import FLOW
 from interlock.engine.fold import RUN_FOLD
 from interlock.engine.reports import waiting_of
 from interlock.engine.run_state import RunState
 from interlock.journal.catalogue import EventCatalogue
 from interlock.journal.journal import Journal
+from interlock.journal.leases.events import lease_stream
+from interlock.journal.leases.fold import LEASE_FOLD
 from interlock.journal.ports import Store
 from interlock.journal.streams import parse_stream, tenant_of
 from interlock.journal.verify import named_artifacts, verify
@@ -100,8 +103,37 @@ async def runs_wanted(proof: Proof) -> AsyncIterator[str]:
         if run.status is not None and wanted:
             yield f"{run.stream} has ended and still wants an owner"
         waiting = waiting_of(run, None)
+        if waiting is not None and waiting.kind == "queued" and await _wakes(proof, run):
+            continue
         if waiting is not None and waiting.kind in ("queued", "backoff") and not wanted:
             yield f"{run.stream} can go on and nobody will ever be asked to drive it"
+
+
+async def _wakes(proof: Proof, run: RunState) -> bool:
+    """Whether a unit that a run waits for will wake it: its request waits in the lease."""
+    for each in run.queued:
+        lease = (await proof.journal.load(LEASE_FOLD, lease_stream(tenant_of(run.stream), each.lease))).state
+        request = lease.queue.get(each.request_id)
+        if request is not None and request.wake == run.stream:
+            return True
+    return False
+
+
+async def no_lease_held(proof: Proof) -> AsyncIterator[str]:
+    """No unit of a flow is held by a run that has ended or is idle, and none is waited for by one that has ended."""
+    async for stream in proof.streams():
+        name = parse_stream(stream)
+        if name.kind != "lease" or not name.id.startswith(FLOW):
+            continue
+        lease = (await proof.journal.load(LEASE_FOLD, stream)).state
+        for holder in lease.holders.values():
+            run = (await proof.journal.load(RUN_FOLD, holder.holder)).state
+            activation = proof.activations.get(holder.holder)
+            if run.status is not None or activation is None or activation.open_ms is None:
+                yield f"{holder.holder} holds a unit of {name.id} and has ended or is idle"
+        for request in lease.queue.values():
+            if (await proof.journal.load(RUN_FOLD, request.holder)).state.status is not None:
+                yield f"{request.holder} has ended and still waits for a unit of {name.id}"
 
 
 async def timers_owned(proof: Proof) -> AsyncIterator[str]:
@@ -172,7 +204,7 @@ async def _reach(store: Store, artifact: str, named: set[str], path: str | None)
                 await _reach(store, value.id, named, None)
 
 
-CHECKS: tuple[Check, ...] = (sound, nothing_held, runs_wanted, timers_owned, inbox_taken, no_orphan)
+CHECKS: tuple[Check, ...] = (sound, nothing_held, runs_wanted, no_lease_held, timers_owned, inbox_taken, no_orphan)
 """What is proved after every test; a later check goes in here."""
 
 

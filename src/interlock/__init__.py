@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from interlock.engine.context import Context
     from interlock.engine.diff import RunDifference
     from interlock.engine.errors import ErrorCategory, StateFailure
+    from interlock.engine.flow import Flow, Rate
     from interlock.engine.forking import ForkResult
     from interlock.engine.io.surface import ChildResult, Io, IoCall, IoResult
     from interlock.engine.meta import DependencyStrategy, SideEffectKind, SnapshotPolicy, StateMeta
@@ -51,6 +52,7 @@ _HOME = {
     "ErrorCategory": "interlock.engine.errors",
     "ExecutionPlan": "interlock.engine.plan",
     "FanOutJoin": "interlock.engine.config",
+    "Flow": "interlock.engine.flow",
     "ForkResult": "interlock.engine.forking",
     "InterlockError": "interlock.base.errors",
     "Io": "interlock.engine.io.surface",
@@ -65,6 +67,7 @@ _HOME = {
     "Pipeline": "interlock.engine.pipeline",
     "PipelineStep": "interlock.engine.pipeline",
     "Plan": "interlock.engine.authoring",
+    "Rate": "interlock.engine.flow",
     "Recorder": "interlock.engine.attempt",
     "RetryPolicy": "interlock.engine.config",
     "RunConfig": "interlock.engine.config",
@@ -102,6 +105,7 @@ __all__ = [
     "ErrorCategory",
     "ExecutionPlan",
     "FanOutJoin",
+    "Flow",
     "ForkResult",
     "InterlockError",
     "Io",
@@ -116,6 +120,7 @@ __all__ = [
     "Pipeline",
     "PipelineStep",
     "Plan",
+    "Rate",
     "Recorder",
     "RetryPolicy",
     "RunConfig",

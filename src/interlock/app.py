@@ -18,6 +18,7 @@ from interlock import settings as settings_loader
 from interlock.base.clock import Clock, Entropy, SystemClock, SystemEntropy
 from interlock.base.part import Part
 from interlock.base.principal import Principal
+from interlock.engine.budget import BudgetSettings
 from interlock.engine.decide import EngineSettings
 from interlock.engine.io.router import Router
 from interlock.engine.io.transports.python import PythonFunction, PythonFunctions
@@ -62,7 +63,8 @@ class App:
         self.timers = TimerService(self.journal, self.runner, [target for part in parts for target in part.timers])
         self.leases = Leases(self.runner)
         self._router = Router([factory for part in parts for factory in part.transports], self)
-        self.runs = Runs(self.journal, self.runner, self.timers, Plans(), self._router, settings.get(EngineSettings))
+        engine, budget = settings.get(EngineSettings), settings.get(BudgetSettings)
+        self.runs = Runs(self.journal, self.runner, self.timers, Plans(), self._router, engine, self.leases, budget)
         journal = (self.journal, self.views, self.runner, self.timers, self.leases)
         services = (settings, self.catalogue, *journal, self.runs, functions)
         self._services: dict[type, object] = {type(service): service for service in services}

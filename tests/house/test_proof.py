@@ -15,6 +15,7 @@ import pytest
 from msgspec.structs import replace
 
 from interlock import App
+from interlock.base.principal import ENGINE
 from interlock.engine.views import RUNS
 from interlock.journal.leases.views import LEASES
 from interlock.journal.ports import Blob, ViewRow
@@ -22,7 +23,7 @@ from interlock.journal.views import table_of
 from interlock.stores.activation import Activation
 from interlock.testing.app import memory_app
 from interlock.testing.loop import run
-from tests.proof import CHECKS, no_orphan, nothing_held, prove, runs_wanted, sound
+from tests.proof import CHECKS, no_lease_held, no_orphan, nothing_held, prove, runs_wanted, sound
 from tests.simulation.crashes import RUN_ID
 from tests.simulation.plans import numbers
 from tests.witness import Seen, Witness, checks_of, content_of
@@ -83,6 +84,22 @@ def test_a_run_that_can_go_on_and_is_never_due_is_named() -> None:
         assert await wrong(app) == []
         content(app).agenda.put(STREAM, None)
         assert [each.endswith("will ever be asked to drive it") for each in await wrong(app)] == [True]
+
+    run(scenario())
+
+
+@pytest.mark.unproved("it leaves a unit with a run that has ended, and a request")
+def test_a_unit_that_a_run_holds_or_waits_for_after_its_end_is_named() -> None:
+    async def scenario() -> None:
+        app = await finished()
+        for request in ("held", "waiting"):
+            await app.leases.acquire(
+                "flow/k", holder=STREAM, request_id=request, lease_ms=1_000, capacity=1, principal=ENGINE
+            )
+        assert [each.removeprefix(STREAM) for each in await wrong(app, no_lease_held)] == [
+            " holds a unit of flow/k and has ended or is idle",
+            " has ended and still waits for a unit of flow/k",
+        ]
 
     run(scenario())
 

@@ -18,7 +18,7 @@ from interlock.base.principal import Principal
 from interlock.journal.catalogue import EventCatalogue
 from interlock.journal.leases import events as e
 from interlock.journal.leases.decide import DECIDER, EXPIRY, Acquire, Expire, Granted, LeaseCommand, Queued
-from interlock.journal.leases.fold import LeaseState, evolve, restore, save
+from interlock.journal.leases.fold import LeaseState, Request, evolve, restore, save
 from interlock.journal.leases.views import LEASES, LeaseRow
 
 STREAM = e.lease_stream("default", "key")
@@ -32,9 +32,15 @@ def naive_order(state: LeaseState) -> list[str]:
     held: dict[str, int] = {}
     for holder in state.holders.values():
         held[holder.group] = held.get(holder.group, 0) + holder.units
-    order = []
+    order: list[str] = []
+    turns = dict(state.served)
+
+    def rank(each: Request) -> tuple[int, int, int, int]:
+        return -each.priority, held.get(each.group, 0), turns.get(each.group, 0), each.arrival
+
     while waiting:
-        best = min(waiting, key=lambda each: (-each.priority, held.get(each.group, 0), each.arrival))
+        best = min(waiting, key=rank)
+        turns[best.group] = max(turns.values(), default=0) + 1
         waiting.remove(best)
         held[best.group] = held.get(best.group, 0) + best.units
         order.append(best.request_id)

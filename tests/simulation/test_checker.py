@@ -8,8 +8,10 @@ import pytest
 from msgspec import Raw, Struct
 
 from interlock.base.canonical import digest
+from interlock.engine import bound_events as b
 from interlock.engine import events as e
 from interlock.engine.config import RetryPolicy
+from interlock.engine.flow import Flow
 from interlock.engine.plan import DependencyEdge, ExecutionPlan
 from interlock.engine.reports import RunResult, Waiting
 from interlock.journal.chain import Recorded
@@ -44,6 +46,7 @@ from tests.simulation.histories import (
 )
 
 TWICE = RetryPolicy.fixed(2)
+FLOW = Flow(key="k", limit=1)
 Mutation = Callable[[list[Struct]], list[Struct]]
 
 
@@ -100,6 +103,13 @@ BROKEN: dict[str, tuple[Mutation, str, int]] = {
     "I12 bound to another payload": (added(5, fact("read", snap(9))), "I12", 6),
     "I12 intended although recorded": (added(5, intended("read", A)), "I12", 6),
     "I16 another final snapshot": (replaced(30, ended(AFTER_B)), "I16", 30),
+    "L1 needs said too late": (added(7, b.FlowRequested(FLOW, None)), "L1", 8),
+    "L1 a unit of the run without a need": (added(3, b.UnitAwaited("flow/k", 1, "r", None)), "L1", 4),
+    "L1 a unit for what has completed": (added(7, b.UnitAwaited("flow/k", 1, "r", A)), "L1", 8),
+    "L1 a unit without a place": (added(7, b.UnitAwaited("flow/k", 0, "r", B)), "L1", 8),
+    "L1 counted backwards": (lambda h: [*h[:7], b.ArtifactsCounted(9), b.ArtifactsCounted(8)], "L1", 9),
+    "L1 warned of other events": (added(7, b.RunBudgetWarned(1, 6)), "L1", 8),
+    "L1 warned twice": (lambda h: [*h[:7], b.RunBudgetWarned(1, 7), b.RunBudgetWarned(1, 8)], "L1", 9),
     "P9 entered too early": (replaced(12, e.RetryScheduled(START_MS + 1, B)), "P9", 13),
 }
 
@@ -108,7 +118,7 @@ BROKEN: dict[str, tuple[Mutation, str, int]] = {
 def test_a_log_that_breaks_a_rule_is_refused_with_the_rule_and_the_place(
     mutation: Mutation, invariant: str, seq: int
 ) -> None:
-    """I2, I3, I4, I5, I6, I7, I9, I10, I11, I12, I16, P9."""
+    """I2, I3, I4, I5, I6, I7, I9, I10, I11, I12, I16, L1, P9."""
     assert broken(recorded(mutation(full_history())), plan=chain_plan()) == (invariant, seq)
 
 
@@ -249,3 +259,15 @@ def test_a_damaged_artifact_is_refused() -> None:
             await check_artifacts(recorded([e.ArtifactWritten(PAYLOAD, "Output", Raw(b"null"))]), store.artifacts)
 
     run(scenario())
+
+
+def test_a_run_that_says_what_it_needs_and_uses_and_waits_for_it_passes() -> None:
+    history = full_history()
+    bounds = [
+        b.FlowRequested(FLOW, None),
+        b.UnitAwaited("flow/k", 2, "r", None),
+        b.UnitAwaited("flow/k", 1, "q", A),
+        b.ArtifactsCounted(9),
+        b.RunBudgetWarned(9, 7),
+    ]
+    check_run(recorded([*history[:3], *bounds, *history[3:]]), plan=chain_plan(), policy=TWICE)

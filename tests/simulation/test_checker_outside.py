@@ -10,12 +10,14 @@ from msgspec import Raw, Struct
 
 from interlock.base.canonical import canonical, digest
 from interlock.base.events import SetTimer
+from interlock.base.principal import ENGINE
 from interlock.engine import events as e
 from interlock.engine.config import RetryPolicy
 from interlock.engine.plan import DependencyEdge, ExecutionPlan
 from interlock.journal.ports import Blob
 from interlock.stores.activation import Activation
 from interlock.stores.memory import MemoryStore
+from interlock.testing.app import memory_app
 from interlock.testing.checker import InvariantBroken, Walk, check_branches, check_left, check_run
 from interlock.testing.loop import run
 from tests.simulation.families import Family
@@ -261,6 +263,16 @@ def test_bases_and_joins_are_computed_anew_from_what_was_written(given: Any, rul
     with pytest.raises(InvariantBroken) as caught:
         run(scenario())
     assert caught.value.invariant == rule
+
+
+@pytest.mark.unproved("it leaves a unit with a run that has ended")
+def test_the_timer_of_a_unit_that_is_held_is_none_of_a_run() -> None:
+    async def scenario() -> None:
+        app = memory_app()
+        await app.leases.acquire("rate/k", holder="h", request_id="r", lease_ms=9, capacity=1, principal=ENGINE)
+        await check_left(app.store, now_ms=0)
+
+    run(scenario())
 
 
 @pytest.mark.unproved("it leaves something behind, to see it found")

@@ -19,6 +19,7 @@ from interlock.base.errors import Category, ErrorCode
 from interlock.base.ids import RunId
 from interlock.base.part import CallContext, Command, Effect, Part
 from interlock.base.principal import Principal
+from interlock.engine.budget import RunUsage
 from interlock.engine.reports import RunReport, RunResult, StepReport
 from interlock.surfaces.application import Application
 from interlock.surfaces.catalogue import Catalogue
@@ -195,6 +196,7 @@ def report(run_id: str, plan: str, done: int) -> RunReport:
         started_ms=1,
         updated_ms=2,
         events=3,
+        usage=RunUsage(3, 1000, 500, 10_000, warned=False),
         owner=None,
         input={},
         steps=steps,

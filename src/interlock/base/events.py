@@ -89,13 +89,17 @@ class Timer(Struct, frozen=True):
 
 
 class Place(Struct, frozen=True):
-    """Where an event stands: what an `index` function and a view may use beside the record."""
+    """Where an event stands: what an `index` function and a view may use beside the record.
+
+    `bytes` are those of its stored data; 0 before it is stored.
+    """
 
     stream: str
     seq: int
     at_ms: int
     actor: str
     correlation: str | None
+    bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

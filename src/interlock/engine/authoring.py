@@ -22,6 +22,7 @@ from interlock.base.ids import shown
 from interlock.engine.config import RetryPolicy
 from interlock.engine.context import Context
 from interlock.engine.errors import PLAN_INVALID
+from interlock.engine.flow import Flow, Rate, needs_of
 from interlock.engine.meta import APPLY_SIDE_EFFECT, SideEffectKind, SnapshotPolicy, StateMeta
 from interlock.engine.plan import DependencyEdge, ExecutionPlan, State, StateNode, StateOutcome
 
@@ -131,6 +132,8 @@ class Plan:
         retry: RetryPolicy | None = ...,
         timeout_ms: int | None = ...,
         snapshot: SnapshotPolicy | str = ...,
+        flow: Flow | None = ...,
+        rate: Rate | None = ...,
     ) -> Callable[[Function], Function]: ...
 
     def state(  # type: ignore[misc]  # mypy misses that the second signature leaves `function` out
@@ -146,12 +149,15 @@ class Plan:
         retry: RetryPolicy | None = None,
         timeout_ms: int | None = None,
         snapshot: SnapshotPolicy | str = SnapshotPolicy.ON_SUCCESS,
+        flow: Flow | None = None,
+        rate: Rate | None = None,
     ) -> Any:
         """Add an asynchronous function as a state, as a decorator with or without options.
 
         `after` names states that must complete first, beside those that parameters name; `side_effects` must be
         stated for calls that write to the outside; `snapshot="always"` keeps a diagnostic snapshot of failures.
-        Raises: `plan_invalid`.
+        `flow` and `rate` bound how many attempts of states with that key are under way, or begin in a time, over all
+        runs. Raises: `plan_invalid`, `flow_invalid`.
         """
 
         def add(target: Function) -> Function:
@@ -172,6 +178,8 @@ class Plan:
                 timeout_ms=timeout_ms,
                 declared=side_effects is not None,
                 snapshot=snapshot,
+                flow=flow,
+                rate=rate,
             )
             self._names[target] = step
             return target
@@ -188,13 +196,15 @@ class Plan:
         timeout_ms: int | None = None,
         declared: bool = True,
         snapshot: SnapshotPolicy | str = SnapshotPolicy.ON_SUCCESS,
+        flow: Flow | None = None,
+        rate: Rate | None = None,
     ) -> Plan:
-        """Add a `State` object under a name; options as for `state`. Raises: `plan_invalid`."""
+        """Add a `State` object under a name; options as for `state`. Raises: `plan_invalid`, `flow_invalid`."""
         state_id = f"{self.op_id}.{name}.main"
         if name in self._nodes:
             raise PLAN_INVALID.error(f"state {state_id} appears twice", reason="duplicate_state_id", state_id=state_id)
         diagnostic = _chosen(SnapshotPolicy, snapshot) is SnapshotPolicy.ALWAYS
-        self._nodes[name] = StateNode(state_id, state, retry, timeout_ms, declared, diagnostic)
+        self._nodes[name] = StateNode(state_id, state, retry, timeout_ms, declared, diagnostic, needs_of(flow, rate))
         for before in after:
             self._edges.append(DependencyEdge(self._id_of(before), state_id))
         return self

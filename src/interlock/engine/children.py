@@ -123,6 +123,7 @@ class Children:
         return run_id
 
     def _check_limits(self, attempt: Attempt) -> None:
+        attempt.session.check_budget()
         state, settings = attempt.session.state, attempt.session.settings
         depth = 0 if state.parent is None else state.parent.depth
         if depth >= settings.child_depth_max:

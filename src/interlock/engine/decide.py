@@ -38,6 +38,7 @@ from interlock.engine.errors import (
     StateError,
     own_error,
 )
+from interlock.engine.flow import Needs
 from interlock.engine.plan import ExecutionPlan, StateNode
 from interlock.engine.retry import delay_ms
 from interlock.engine.run_state import RunState, Step, StepStatus
@@ -125,6 +126,8 @@ class Await(Struct, frozen=True):
 
 
 Decision = Enter | End | Stop | Await
+Blocked = Collection[Needs | None]
+"""What units are waited for: by states with those needs, and by the whole run where None is among them."""
 
 
 def check_history(state: RunState, plan: ExecutionPlan) -> None:
@@ -165,8 +168,12 @@ def decide(
     now_ms: int,
     crash_budget: int,
     running: Collection[str] = (),
+    blocked: Blocked = (),
 ) -> Decision:
-    """The next thing to do. `ready` must reflect the steps of `state`; `running` are its own attempts under way."""
+    """The next thing to do. `ready` must reflect the steps of `state`; `running` are its own attempts under way.
+
+    States that need what is `blocked` are passed over: a unit of it is not free.
+    """
     if state.status is not None:
         return End(())
     if state.deadline_ms is not None and now_ms >= state.deadline_ms and not state.timed_out:
@@ -179,14 +186,17 @@ def decide(
         return Await() if running else _end(state, e.RunStatus.FAILED)
     if state.paused is not None:
         return Await() if running else Stop((), "paused")
-    candidate, due_ms = _again(state, plan, config, now_ms, crash_budget, running) if state.active else (None, None)
-    if candidate is None:
-        candidate = _first(state, plan, ready, config)
+    again = _again(state, plan, config, now_ms, crash_budget, running, blocked) if state.active else (None, None)
+    candidate, due_ms = again
+    if candidate is None and None not in blocked:
+        candidate = _first(state, plan, ready, config, blocked)
     if isinstance(candidate, Enter) and _is_full(state, plan, candidate, running):
-        return Await(due_ms)
+        if running:
+            return Await(due_ms)
+        candidate = None  # orphans that wait for units hold all places
     if candidate is not None:
         return candidate
-    return Await(_soonest(state, due_ms, now_ms)) if running else _stopped(state, due_ms)
+    return Await(_soonest(state, due_ms, now_ms)) if running else _stopped(state, due_ms, waits_for_unit=bool(blocked))
 
 
 def _soonest(state: RunState, due_ms: int | None, now_ms: int) -> int | None:
@@ -202,6 +212,7 @@ def _again(
     now_ms: int,
     crash_budget: int,
     running: Collection[str],
+    blocked: Blocked,
 ) -> tuple[Decision | None, int | None]:
     """What to do about states that were entered before, and else when a back-off of theirs is over."""
     due_ms: int | None = None
@@ -216,6 +227,8 @@ def _again(
             return (Await() if running else _end(state, e.RunStatus.FAILED)), None
         elif step.due_ms > now_ms:
             due_ms = step.due_ms if due_ms is None else min(due_ms, step.due_ms)
+            continue
+        if blocked and _is_blocked(plan.states[plan.index[state_id]], blocked, config, state):
             continue
         if candidate is None:
             candidate = _another(state, plan, config, crash_budget, state_id)
@@ -249,9 +262,16 @@ def _another(state: RunState, plan: ExecutionPlan, config: RunConfig, crash_budg
     return Enter(place, (entered,), skip=is_skipped(plan.states[place], config, state))
 
 
-def _first(state: RunState, plan: ExecutionPlan, ready: ReadyStates, config: RunConfig) -> Decision | None:
+def _is_blocked(node: StateNode, blocked: Blocked, config: RunConfig, state: RunState) -> bool:
+    """Whether a state has to wait for a unit: of its own, or of its run."""
+    return (None in blocked or node.needs in blocked) and not is_skipped(node, config, state)
+
+
+def _first(
+    state: RunState, plan: ExecutionPlan, ready: ReadyStates, config: RunConfig, blocked: Blocked
+) -> Decision | None:
     """The first attempt at the next ready state; None where there is none, or a sequential run is at another."""
-    place = ready.first()
+    place = ready.first(blocked)
     sequential = state.max_concurrency == 1
     if place is None or (sequential and len(state.steps) > state.completed):
         return None
@@ -263,9 +283,9 @@ def _first(state: RunState, plan: ExecutionPlan, ready: ReadyStates, config: Run
     return Enter(place, (e.StateEntered(0, state.checkpoint, node.id), *boundaries), skip=skip)
 
 
-def _stopped(state: RunState, due_ms: int | None) -> Decision:
+def _stopped(state: RunState, due_ms: int | None, *, waits_for_unit: bool) -> Decision:
     """Nothing is under way and nothing can be entered: the run is complete, or waits."""
-    if len(state.steps) == state.completed:
+    if len(state.steps) == state.completed and not waits_for_unit:
         return _end(state, e.RunStatus.COMPLETED)
     until = [
         *_wait_dues(state),
@@ -275,6 +295,8 @@ def _stopped(state: RunState, due_ms: int | None) -> Decision:
     kind = "suspended" if state.waits else "backoff" if due_ms is not None else "parked"
     if state.parked:
         kind = "parked"
+    if waits_for_unit:
+        kind = "queued"
     return Stop((), kind, min(until, default=None))
 
 

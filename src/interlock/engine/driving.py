@@ -14,11 +14,14 @@ import asyncio
 import logging
 from contextlib import suppress
 
+import msgspec
+
 from interlock.base.errors import Conflict, InterlockError, StorageFailure
 from interlock.base.events import Claim, Place
 from interlock.base.principal import ENGINE, Principal
 from interlock.engine import events as e
 from interlock.engine import inbox_events as i
+from interlock.engine.budget import BudgetSettings
 from interlock.engine.decide import EngineSettings, Stop, check_history, completed_states, orphans_closed
 from interlock.engine.errors import RUN_CANCELLED, RUN_ENDED, RUN_HELD, RUN_NOT_FOUND
 from interlock.engine.fold import RUN_FOLD
@@ -30,12 +33,14 @@ from interlock.engine.notices import InboxWatcher
 from interlock.engine.ownership import ClaimKeeper
 from interlock.engine.plan import ExecutionPlan, read_outline
 from interlock.engine.reader import RunReader
-from interlock.engine.reports import RunResult, Waiting, due_times, result_of, waiting_of
+from interlock.engine.reports import RunResult, Waiting, due_times, is_all_queued, result_of, waiting_of
 from interlock.engine.run_state import RunState
 from interlock.engine.schedule import ReadyStates
 from interlock.engine.session import Session, ended_child
 from interlock.engine.sources import Plans
 from interlock.engine.spawning import Spawner
+from interlock.engine.turnstile import Turnstile
+from interlock.engine.units import Units
 from interlock.engine.waits import NOTHING_BLOB, NOTHING_ID
 from interlock.journal.journal import Journal, Loaded
 from interlock.journal.ports import Held
@@ -69,6 +74,8 @@ class Driver:
         read: RunReader,
         timers: TimerService,
         settings: EngineSettings,
+        turnstile: Turnstile,
+        budget: BudgetSettings,
     ) -> None:
         self._journal = journal
         self._plans = plans
@@ -76,7 +83,9 @@ class Driver:
         self._read = read
         self._timers = timers
         self._settings = settings
-        self._keeper = ClaimKeeper(journal.store.activations, journal.clock, settings.claim_lease_ms)
+        self._turnstile = turnstile
+        self._budget = budget
+        self._keeper = ClaimKeeper(journal.store.activations, journal.clock, settings.claim_lease_ms, turnstile.renew)
         self._watcher = InboxWatcher(journal, settings.inbox_poll_ms)
         self._beside: dict[str, asyncio.Task[RunResult]] = {}
         self.spawner: Spawner
@@ -94,6 +103,7 @@ class Driver:
         if tasks:
             await asyncio.wait(tasks)
         await self._watcher.close()
+        await self._turnstile.close()
         await self._keeper.close()
 
     async def begin(self, session: Session) -> RunResult | None:
@@ -224,6 +234,9 @@ class Driver:
 
     async def _is_still(self, state: RunState, waiting: Waiting) -> bool:
         """Whether a run has nothing to do now: then nothing is written by looking at it."""
+        if waiting.kind == "queued":
+            still = bool(state.queued) and is_all_queued(state, self._journal.now_ms())
+            return still and await self._turnstile.still_waits(state)
         if state.max_concurrency > 1 and state.paused is None and await self._may_enter(state):
             return False
         if waiting.until_ms is not None:
@@ -253,12 +266,24 @@ class Driver:
         context = self._read.context_at(state.checkpoint)
         await context.check()  # a checkpoint that is damaged must stop the run before it goes on (S4)
         return Session(
-            self._journal, loaded, plan, manifest.run_config, context, claim, self._settings, run_id, principal.id
+            self._journal,
+            loaded,
+            plan,
+            manifest.run_config,
+            context,
+            claim,
+            self._settings,
+            run_id,
+            self._budget,
+            principal.id,
         )
 
     async def _drive(self, session: Session, *, clerk: bool = False) -> RunResult:
         """Drive a session to its end or to a wait."""
-        loop = Loop(session, self._router, self.spawner, self._take_inbox, clerk=clerk)
+        state = session.state
+        limited = state.needs is not None or state.queued or session.plan.is_limited
+        units = Units(session, self._turnstile) if limited else None
+        loop = Loop(session, self._router, self.spawner, self._take_inbox, units, clerk=clerk)
         try:
             with self._watcher.watch(session):
                 await inherit(session)
@@ -271,7 +296,10 @@ class Driver:
             await self._settle_children(session.state)
             return result_of(session.run_id, session.state, None)
         await self._journal.store.activations.release([session.claim], decision.until_ms)
-        return result_of(session.run_id, session.state, waiting_of(session.state, None))
+        waiting = waiting_of(session.state, None)
+        if waiting is not None and waiting.kind == "queued" and waiting.until_ms is None:
+            waiting = msgspec.structs.replace(waiting, until_ms=decision.until_ms)
+        return result_of(session.run_id, session.state, waiting)
 
     async def _settle_children(self, state: RunState) -> None:
         """Children that were told to end with their parent do so at once, where nobody drives them."""
@@ -299,11 +327,16 @@ class Driver:
     async def _sat_out(self, result: RunResult, state: RunState) -> RunResult | None:
         """None once something that this process sits out is over; else the result.
 
-        It sits out a back-off or deadline that is near, and children that it can drive.
+        It sits out a back-off or deadline that is near, children that it can drive, and a queue: those before it in
+        the queue are being driven by somebody, as is a run that it would watch.
         """
         if result.waiting is None:
             return result
         if result.waiting.kind == "queued":
+            if state.queued:
+                await self._turnstile.turn(state, result.waiting.until_ms)
+            elif result.waiting.until_ms is not None:  # a queue that was full is tried again then
+                await self._changed(state, set(), result.waiting.until_ms)
             return None
         tasks = self._drive_children(state) if result.waiting.kind == "suspended" else set()
         until_ms = result.waiting.until_ms

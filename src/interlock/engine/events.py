@@ -19,6 +19,7 @@ from msgspec import Meta, Raw, Struct
 from interlock.base.canonical import canonical
 from interlock.base.events import Claim, ClearTimer, EventType, Hold, Place, Rest, Row, SetTimer, Wake
 from interlock.base.ids import ArtifactId, FactKey, OpId, RunId, StateId
+from interlock.engine import bound_events
 from interlock.engine.errors import StateError
 
 RUN = "run"
@@ -437,4 +438,5 @@ EVENTS = (
     EventType("engine.parent_linked", 1, ParentLinked),
     EventType("engine.child_run_spawned", 1, ChildRunSpawned),
     EventType("engine.child_run_completed", 1, ChildRunCompleted),
+    *bound_events.EVENTS,
 )

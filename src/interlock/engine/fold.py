@@ -28,7 +28,7 @@ from interlock.engine.fold_control import CONTROL
 from interlock.engine.run_state import WAIT_PREFIX, Fact, RunState, Step, StepStatus, corrupt
 from interlock.journal.journal import Fold
 
-FOLD_VERSION = 2
+FOLD_VERSION = 3
 
 
 def _started(state: RunState, record: e.RunStarted, place: Place) -> None:
@@ -60,6 +60,8 @@ def _entered(state: RunState, record: e.StateEntered, place: Place) -> None:
         )
     state.open.append(record.state_id)
     state.active[record.state_id] = None
+    if state.queued:
+        state.queued = [each for each in state.queued if each.state_id not in (None, record.state_id)]
 
 
 def _check_again(state: RunState, record: e.StateEntered, step: Step, place: Place) -> None:
@@ -162,6 +164,7 @@ def evolve(state: RunState, record: Struct, place: Place) -> RunState:
         raise corrupt(place, "the run had ended")
     apply(state, record, place)
     state.seq, state.at_ms = place.seq, place.at_ms
+    state.event_bytes += place.bytes
     return state
 
 

@@ -12,8 +12,11 @@ from typing import Any
 from msgspec import Struct
 
 from interlock.base.events import Place
+from interlock.engine import bound_events as b
 from interlock.engine import events as e
+from interlock.engine.flow import Needs
 from interlock.engine.run_state import (
+    Awaited,
     Branch,
     Child,
     Edit,
@@ -178,6 +181,7 @@ def _migrated(state: RunState, record: e.PlanMigrated, place: Place) -> None:
         raise corrupt(place, "a run is migrated between attempts")
     state.fingerprint, state.plan_version = record.fingerprint, record.plan_version
     state.plan_source = record.source
+    state.queued = []
 
 
 def _branch(state: RunState, record: e.BranchCompleted, place: Place) -> None:
@@ -212,6 +216,28 @@ def _child_ended(state: RunState, record: e.ChildRunCompleted, place: Place) -> 
     child.status = record.status
 
 
+def _requested(state: RunState, record: b.FlowRequested, place: Place) -> None:
+    if state.steps or state.needs is not None:
+        raise corrupt(place, "what a run needs is recorded once, before any state is entered")
+    state.needs = Needs(record.flow, record.rate)
+
+
+def _awaited(state: RunState, record: b.UnitAwaited, place: Place) -> None:
+    others = [each for each in state.queued if (each.lease, each.state_id) != (record.lease, record.state_id)]
+    unit = Awaited(record.lease, record.request_id, record.state_id, place.at_ms, record.place)
+    state.queued = [*others, unit]
+
+
+def _counted(state: RunState, record: b.ArtifactsCounted, place: Place) -> None:
+    if record.bytes < state.artifact_bytes:
+        raise corrupt(place, "artifacts were counted backwards")
+    state.artifact_bytes = record.bytes
+
+
+def _warned(state: RunState, _record: b.RunBudgetWarned, _place: Place) -> None:
+    state.budget_warned = True
+
+
 def _noted(_state: RunState, _record: Struct, _place: Place) -> None:
     """Events for people, and those whose consequence stands beside them, change nothing here."""
 
@@ -241,6 +267,10 @@ CONTROL: dict[type[Struct], Callable[[RunState, Any, Place], None]] = {
     e.BranchCompleted: _branch,
     e.RunForked: _forked,
     e.ParentLinked: _linked,
+    b.FlowRequested: _requested,
+    b.UnitAwaited: _awaited,
+    b.ArtifactsCounted: _counted,
+    b.RunBudgetWarned: _warned,
     e.ChildRunSpawned: _spawned,
     e.ChildRunCompleted: _child_ended,
     e.DomainEmitted: _noted,

@@ -20,6 +20,7 @@ from interlock.engine.authoring import Plan
 from interlock.engine.config import RunConfig
 from interlock.engine.decide import check_fits, check_order
 from interlock.engine.errors import RUN_CONFLICT, STEP_NOT_READY
+from interlock.engine.flow import Needs
 from interlock.engine.fork import (
     AGAIN,
     Choices,
@@ -89,6 +90,7 @@ class Forked(NamedTuple):
     source: str | None
     attributes: Raw
     event: e.RunForked
+    needs: Needs | None
     found: Heritage
     effects: tuple[ForkEffect, ...]
     children: list[ForkChild]
@@ -155,6 +157,7 @@ class Forking:
             named,
             attributes,
             event,
+            state.needs,
             found,
             effects,
             children,

@@ -1,13 +1,14 @@
 """Keeping claims alive while their runs are driven.
 
-What it does: one task renews every claim that this process holds, well before it lapses. What it does not do: it
+What it does: one task renews every claim that this process holds, well before it lapses, and `beside` what lives as
+long (units of leases). What it does not do: it
 takes and releases nothing, and it stops no handler; an owner that lost its claim learns it from its next append.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from interlock.base.clock import Clock
@@ -21,10 +22,13 @@ RENEWALS_PER_LEASE = 3
 class ClaimKeeper:
     """Renews held claims; its task lives only while there are any."""
 
-    def __init__(self, activations: Activations, clock: Clock, lease_ms: int) -> None:
+    def __init__(
+        self, activations: Activations, clock: Clock, lease_ms: int, beside: Callable[[], Awaitable[None]]
+    ) -> None:
         self._activations = activations
         self._clock = clock
         self._lease_ms = lease_ms
+        self._beside = beside
         self._held: dict[str, Claim] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -58,3 +62,4 @@ class ClaimKeeper:
                 return
             with suppress(InterlockError):  # a store that fails tells the owner at its next append
                 await self._activations.renew(claims, self._clock.now_ms(), self._lease_ms)
+            await self._beside()

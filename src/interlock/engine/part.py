@@ -6,7 +6,8 @@ It lists what the modules of the engine declare, and does nothing else.
 from __future__ import annotations
 
 from interlock.base.part import Part, SettingsSection
-from interlock.engine import contract, control_commands, replay_artifacts, replay_command
+from interlock.engine import budget, contract, control_commands, flow, replay_artifacts, replay_command
+from interlock.engine.budget import BudgetSettings
 from interlock.engine.commands import COMMANDS
 from interlock.engine.commands_lineage import COMMANDS as LINEAGE
 from interlock.engine.decide import EngineSettings
@@ -40,12 +41,15 @@ PART = Part(
     transports=transports.TRANSPORTS,
     settings=(
         SettingsSection("engine", EngineSettings),
+        SettingsSection("run_budget", BudgetSettings),
         SettingsSection("search", SearchSettings),
         *transports.SETTINGS,
     ),
     errors=(
         *ERRORS,
+        *budget.ERRORS,
         *contract.ERRORS,
+        *flow.ERRORS,
         *graph.ERRORS,
         *replay.ERRORS,
         *replay_artifacts.ERRORS,

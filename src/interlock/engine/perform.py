@@ -61,6 +61,7 @@ async def perform(session: Session, router: Router, spawner: Spawner, place: int
     session.attempts[node.id] = attempt
     fault: Exception | None = None
     try:
+        session.check_budget()
         await _handled(session, router, spawner, attempt)
     except Exception as raised:  # noqa: BLE001 - whatever a handler raises is an outcome of its attempt
         fault = _timely(session, attempt, raised)
@@ -140,6 +141,7 @@ async def _complete(session: Session, attempt: Attempt, place: int) -> None:
         joined = await session.branches.join(place, attempt.base, session.context, writes, session.state)
         context, blobs = joined.checkpoint, joined.blobs
         records = [joined.record, e.StateCompleted(context.snapshot_id, state_id)]
+    session.check_budget(records, blobs)
     records[-1:-1] = completion_boundaries(session.state, session.plan, state_id, session.config.event_profile)
     if session.state.waits:
         records[:0] = _leftover(session, state_id)

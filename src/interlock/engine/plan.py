@@ -24,6 +24,7 @@ from interlock.base.errors import InterlockError
 from interlock.base.ids import ArtifactId, OpId, OpPath, StateId, op_id, shown, state_id, step_name
 from interlock.engine.config import RetryPolicy, RunConfig
 from interlock.engine.errors import PLAN_INVALID, STEP_UNKNOWN
+from interlock.engine.flow import Needs
 from interlock.engine.meta import SideEffectKind, SnapshotPolicy, StateMeta
 
 PLAN_KIND = "Plan"
@@ -59,7 +60,8 @@ class DependencyEdge(Struct, frozen=True):
 class StateNode:
     """A state in its place: its id, and the retry policy and time limit that it has of its own.
 
-    `declared` says that its author stated `side_effects` rather than taking the default.
+    `declared` says that its author stated `side_effects` rather than taking the default. `needs` are units that an
+    attempt holds; they are no part of the outline, so that a limit can change under a run that is under way.
     """
 
     id: StateId
@@ -68,6 +70,7 @@ class StateNode:
     timeout_ms: int | None = None
     declared: bool = True
     diagnostic: bool = False
+    needs: Needs | None = None
 
     @cached_property
     def meta(self) -> StateMeta:
@@ -119,6 +122,11 @@ class ExecutionPlan:
     def index(self) -> dict[StateId, int]:
         """Place of each state in `states`."""
         return {node.id: place for place, node in enumerate(self.states)}
+
+    @cached_property
+    def is_limited(self) -> bool:
+        """Whether any state needs a unit to be entered."""
+        return any(node.needs is not None for node in self.states)
 
     @cached_property
     def successors(self) -> tuple[tuple[int, ...], ...]:

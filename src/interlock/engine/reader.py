@@ -19,6 +19,7 @@ from interlock.base import ids
 from interlock.base.events import Claim
 from interlock.base.merkle_map import MerkleMap
 from interlock.engine import events as e
+from interlock.engine.budget import BudgetSettings, usage_of
 from interlock.engine.config import RunManifest, read_manifest
 from interlock.engine.context import RunContext
 from interlock.engine.details import children_of, in_doubt, orders_of, waits_of
@@ -30,12 +31,15 @@ from interlock.engine.reports import (
     Reason,
     RunReport,
     RunResult,
+    Standing,
+    Waiting,
     reasons_of,
     result_of,
     steps_of,
     waiting_of,
 )
-from interlock.engine.run_state import RunState
+from interlock.engine.run_state import Awaited, RunState
+from interlock.engine.turnstile import Turnstile
 from interlock.journal.journal import Journal, Loaded
 from interlock.journal.streams import stream_id
 
@@ -45,15 +49,17 @@ CACHED_RUNS_MAX = 64
 class RunReader:
     """Answers about the runs of one journal. One instance serves a process."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, turnstile: Turnstile, budget: BudgetSettings) -> None:
         self._journal = journal
+        self._turnstile = turnstile
+        self._budget = budget
         self._seen: OrderedDict[str, Loaded[RunState]] = OrderedDict()
         self._turns: dict[str, asyncio.Lock] = {}
 
     async def result(self, run_id: str, *, tenant: str = "default") -> RunResult:
         """The contract's summary of a run as it stands. Raises: `run_not_found`."""
         state, owner = await self._state(run_id, tenant)
-        return result_of(run_id, state, waiting_of(state, owner))
+        return result_of(run_id, state, await self._waiting(state, owner))
 
     async def state(self, run_id: str, *, tenant: str = "default") -> RunState:
         """The folded state of a run; not to be changed. Raises: `run_not_found`."""
@@ -63,7 +69,7 @@ class RunReader:
         """A run with its steps. Raises: `run_not_found`."""
         state, owner = await self._state(run_id, tenant)
         manifest = await self.manifest(state)
-        result = result_of(run_id, state, waiting_of(state, owner))
+        result = result_of(run_id, state, await self._waiting(state, owner))
         outline = await self._outline(state)
         return RunReport(
             run_id=run_id,
@@ -75,6 +81,7 @@ class RunReader:
             started_ms=state.started_ms,
             updated_ms=state.at_ms,
             events=state.seq,
+            usage=usage_of(state, self._budget),
             owner=None if owner is None else owner.owner,
             input=manifest.input_params,
             steps=steps_of(state, outline.order(), _passed_over(outline, manifest.run_config.skip_tags)),
@@ -99,7 +106,26 @@ class RunReader:
     async def why(self, run_id: str, *, tenant: str = "default") -> list[Reason]:
         """Why a run is not moving, or why it failed. Raises: `run_not_found`."""
         state, owner = await self._state(run_id, tenant)
-        return reasons_of(run_id, state, waiting_of(state, owner), owner)
+        standings = await self._standings(state)
+        return reasons_of(run_id, state, waiting_of(state, owner), owner, standings)
+
+    async def _waiting(self, state: RunState, owner: Claim | None) -> Waiting | None:
+        """Why a run does not move, with its place in the queue as it is now."""
+        waiting = waiting_of(state, owner)
+        if waiting is None or waiting.place is None:
+            return waiting
+        standings = await self._standings(state)
+        place = standings[0][1].place if standings else None
+        return msgspec.structs.replace(waiting, place=place)
+
+    async def _standings(self, state: RunState) -> list[tuple[Awaited, Standing]]:
+        """The units that a run waits for. One that has been granted meanwhile is not among them."""
+        if state.status is not None:
+            return []
+        found = [
+            (each, await self._turnstile.standing(state.stream, each.lease, each.request_id)) for each in state.queued
+        ]
+        return [(each, standing) for each, standing in found if standing is not None]
 
     async def context(self, run_id: str, *, tenant: str = "default") -> dict[str, Any]:
         """The context of a run at its checkpoint: costs its size. Raises: `run_not_found`."""

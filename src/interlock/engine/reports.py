@@ -12,9 +12,11 @@ from msgspec import Struct
 
 from interlock.base.events import Claim
 from interlock.base.ids import step_name
+from interlock.engine.budget import RunUsage
 from interlock.engine.details import ChildReport, EffectReport, OrderReport, WaitReport, answer_line, in_doubt
 from interlock.engine.events import RunStatus
-from interlock.engine.run_state import Parked, RunState, Step, StepStatus, Wait
+from interlock.engine.flow import RATE
+from interlock.engine.run_state import Awaited, Parked, RunState, Step, StepStatus, Wait
 
 RUNNING = "running"
 SKIPPED = "skipped"
@@ -24,13 +26,14 @@ class Waiting(Struct, frozen=True):
     """Why a running run does not move.
 
     `kind` is `suspended` (it waits for facts), `parked` (for an operator), `paused`, `backoff` or `queued` (for an
-    owner); `until_ms` where time ends it.
+    owner, or with a `place` for a unit of what it needs); `until_ms` where time ends it.
     """
 
     kind: str
     state_id: str | None = None
     since_ms: int | None = None
     until_ms: int | None = None
+    place: int | None = None
 
 
 class RunFailure(Struct, frozen=True):
@@ -41,8 +44,27 @@ class RunFailure(Struct, frozen=True):
     message: str
 
 
+class UnitHolder(Struct, frozen=True):
+    """Who holds a unit that others wait for: a run, until when unless it holds on."""
+
+    run_id: str
+    until_ms: int
+
+
+class Standing(Struct, frozen=True):
+    """How a request for a unit of `lease` stands: its place, how many units there are, and who holds them."""
+
+    lease: str
+    place: int
+    capacity: int
+    holders: tuple[UnitHolder, ...]
+
+
 class Reason(Struct, frozen=True):
-    """One thing that is missing: what, since when, until when, and who or what can supply it."""
+    """One thing that is missing: what, since when, until when, and who or what can supply it.
+
+    Where there is a queue for it, `place` 1 is next, and `holders` are those who have it.
+    """
 
     kind: str
     explanation: str
@@ -50,6 +72,8 @@ class Reason(Struct, frozen=True):
     since_ms: int | None = None
     until_ms: int | None = None
     release: tuple[str, ...] = ()
+    place: int | None = None
+    holders: tuple[UnitHolder, ...] = ()
 
 
 class RunResult(Struct, frozen=True):
@@ -99,6 +123,7 @@ class RunReport(Struct, frozen=True):
     started_ms: int
     updated_ms: int
     events: int
+    usage: RunUsage
     owner: str | None
     input: Any
     steps: list[StepReport]
@@ -117,10 +142,13 @@ def waiting_of(state: RunState, owner: Claim | None) -> Waiting | None:
         return None
     if owner is None and state.paused is not None and not state.cancelling:
         return Waiting("paused", None, state.paused.since_ms)
-    if state.parked and (state.max_concurrency == 1 or (owner is None and not _moves(state))):
+    if state.parked and (state.max_concurrency == 1 or (owner is None and not (state.queued or _moves(state)))):
         return _parked(state)
     if owner is not None:
         return None
+    if state.queued:
+        unit = state.queued[0]
+        return Waiting("queued", unit.state_id, unit.since_ms, _time_moves(state), unit.place)
     if _moves(state):
         return Waiting("queued", state.open_state, state.at_ms)
     return _backoff(state) or _suspended(state) or Waiting("queued", None, state.at_ms)
@@ -142,6 +170,24 @@ def _parked(state: RunState) -> Waiting:
 def _retry_times(state: RunState) -> list[int]:
     """When failed states are tried again."""
     return [state.steps[each].due_ms for each in state.active if each not in state.parked]
+
+
+def is_all_queued(state: RunState, now_ms: int) -> bool:
+    """Whether a run that waits for units can do nothing else now; who waits for one of the run itself never can."""
+    moves = _time_moves(state)
+    if moves is not None and moves <= now_ms:
+        return False
+    waiting = {unit.state_id for unit in state.queued}
+    if None in waiting:
+        return True
+    others = [state_id for state_id in state.active if state_id not in waiting and state_id not in state.parked]
+    return not any(state_id in state.open or _enterable(state, state_id) for state_id in others)
+
+
+def _time_moves(state: RunState) -> int | None:
+    """When time next changes something in a run that waits for units. What was due before has been looked at."""
+    backoffs = [state.steps[i].due_ms for i in state.active if state.steps[i].status is StepStatus.FAILED]
+    return min((due_ms for due_ms in (*due_times(state), *backoffs) if due_ms > state.at_ms), default=None)
 
 
 def _enterable(state: RunState, state_id: str) -> bool:
@@ -218,8 +264,14 @@ def _step(state_id: str, step: Step | None, *, skip: bool) -> StepReport:
     )
 
 
-def reasons_of(run_id: str, state: RunState, waiting: Waiting | None, owner: Claim | None) -> list[Reason]:
-    """Why the run is not moving, as data; empty when it is, or has ended well."""
+def reasons_of(
+    run_id: str,
+    state: RunState,
+    waiting: Waiting | None,
+    owner: Claim | None,
+    standings: Sequence[tuple[Awaited, Standing]] = (),
+) -> list[Reason]:
+    """Why the run is not moving, as data; empty when it is, or has ended well. `standings`: units it waits for."""
     if state.status is not None:
         return _reasons_of_the_ended(state)
     if state.cancelling is not None:
@@ -231,6 +283,7 @@ def reasons_of(run_id: str, state: RunState, waiting: Waiting | None, owner: Cla
         for state_id, waits in state.waits.items()
         for name, wait in waits.items()
     ]
+    reasons += [_unit_reason(unit, standing) for unit, standing in standings]
     resume = _resume(run_id)
     if state.paused is not None:
         text = f"{state.paused.actor} paused it: {state.paused.reason}"
@@ -241,7 +294,7 @@ def reasons_of(run_id: str, state: RunState, waiting: Waiting | None, owner: Cla
     elif waiting.kind == "backoff":
         text = f"{_name(waiting.state_id)} failed and is tried again later"
         reasons.append(Reason("backoff", text, waiting.state_id, waiting.since_ms, waiting.until_ms, resume))
-    elif waiting.kind == "queued":
+    elif waiting.kind == "queued" and not standings:
         text = "no process drives this run now"
         reasons.append(Reason("queued", text, waiting.state_id, waiting.since_ms, None, resume))
     return reasons
@@ -264,6 +317,19 @@ def _wait_reason(run_id: str, state_id: str, name: str, wait: Wait) -> Reason:
         return Reason("child", f"{step} waits for its child run {name.removeprefix('child:')}", state_id, wait.since_ms)
     answer = (answer_line(run_id, step, name),)
     return Reason("signal", f"{step} waits for the signal {name}", state_id, wait.since_ms, wait.due_ms, answer)
+
+
+def _unit_reason(unit: Awaited, standing: Standing) -> Reason:
+    who = "the run" if unit.state_id is None else _name(unit.state_id)
+    text = (
+        f"{who} waits for a unit of {standing.lease}: place {standing.place} in the queue, "
+        f"{len(standing.holders)} of {standing.capacity} held"
+    )
+    until_ms = min((holder.until_ms for holder in standing.holders), default=None)
+    # Only what comes back by itself says when.
+    until_ms = until_ms if standing.lease.startswith(RATE) and standing.place == 1 else None
+    show = (f"interlock lease show {standing.lease}",)
+    return Reason("queued", text, unit.state_id, unit.since_ms, until_ms, show, standing.place, standing.holders)
 
 
 def _parked_reason(run_id: str, name: str, parked: Parked) -> Reason:

@@ -17,6 +17,7 @@ from interlock.base.errors import InterlockError
 from interlock.base.events import Place
 from interlock.engine.errors import RUN_CORRUPT, ErrorInfo
 from interlock.engine.events import RunStatus
+from interlock.engine.flow import Needs
 
 WAIT_PREFIX = "wait:"
 
@@ -140,12 +141,24 @@ class Fork(Struct, array_like=True, frozen=True):
     inherits: int
 
 
+class Awaited(Struct, array_like=True, frozen=True):
+    """A unit that is waited for: of which lease, under which request, for which state (null: the run)."""
+
+    lease: str
+    request_id: str
+    state_id: str | None
+    since_ms: int
+    place: int
+
+
 class RunState(Struct):
     """A run as its events tell it. `stream` is its id; `status` is None while it runs.
 
     `active` are states that were entered and have neither completed nor wait for something, in order of entry;
     `open` those of them whose attempt has not ended. `waits` and `early` are by state and name. `again` says of an
-    effect which run's id ends its idempotency key.
+    effect which run's id ends its idempotency key. `queued` are units that were asked for and not there; whether they
+    still are not, the leases know. `event_bytes` are those of all events, `artifact_bytes` those of artifacts as far as
+    they have been counted.
     """
 
     stream: str
@@ -179,6 +192,8 @@ class RunState(Struct):
     edits: dict[str, Edit] = {}
     again: dict[str, str] = {}
     fork: Fork | None = None
+    needs: Needs | None = None
+    queued: list[Awaited] = []
     paused: Order | None = None
     cancelling: Order | None = None
     timed_out: bool = False
@@ -187,6 +202,9 @@ class RunState(Struct):
     status: RunStatus | None = None
     final_snapshot_id: str | None = None
     completed: int = 0
+    event_bytes: int = 0
+    artifact_bytes: int = 0
+    budget_warned: bool = False
 
     @property
     def exists(self) -> bool:

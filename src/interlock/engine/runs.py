@@ -14,11 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from interlock.base import ids
-from interlock.base.bounds import JSON_BYTES_MAX
-from interlock.base.canonical import Json, canonical, digest
 from interlock.base.errors import Conflict
 from interlock.base.events import Claim
 from interlock.base.ids import shown
@@ -28,14 +26,11 @@ from interlock.base.principal import ENGINE, Principal
 from interlock.base.secret_scan import refuse_secrets
 from interlock.engine import events as e
 from interlock.engine.authoring import Plan
+from interlock.engine.budget import BudgetSettings
 from interlock.engine.children import Children, Opened
 from interlock.engine.config import (
     BuildProvenance,
     RunConfig,
-    RunManifest,
-    check_supported,
-    concurrency_of,
-    manifest_bytes,
 )
 from interlock.engine.context import SNAPSHOT_KIND, RunContext
 from interlock.engine.control import Control
@@ -43,7 +38,8 @@ from interlock.engine.decide import EngineSettings
 from interlock.engine.diff import RunDifference
 from interlock.engine.diffing import compare_runs
 from interlock.engine.driving import Driver, claimed, unless_lost
-from interlock.engine.errors import ATTRIBUTES_INVALID, CHILD_CONFLICT, INPUT_TOO_LARGE, PLAN_DRIFTED, RUN_CONFLICT
+from interlock.engine.errors import CHILD_CONFLICT, PLAN_DRIFTED, RUN_CONFLICT
+from interlock.engine.flow import Flow, Rate, needs_of
 from interlock.engine.fold import RUN_FOLD
 from interlock.engine.fork import Choices
 from interlock.engine.forking import Forked, Forking, ForkResult, fork_of, fork_result
@@ -51,6 +47,13 @@ from interlock.engine.inheriting import inherit
 from interlock.engine.input import check_parameters, input_members, plain
 from interlock.engine.io.router import Router
 from interlock.engine.migrate import Migration, compared
+from interlock.engine.opening import (
+    MANIFEST_KIND,
+    Opening,
+    checked_attributes,
+    checked_source,
+    manifest_of,
+)
 from interlock.engine.pipeline import start_values
 from interlock.engine.plan import PLAN_KIND, ExecutionPlan
 from interlock.engine.provenance import provenance
@@ -60,79 +63,15 @@ from interlock.engine.replay_report import ReplayReport
 from interlock.engine.reports import RunResult, result_of, waiting_of
 from interlock.engine.run_state import RunState
 from interlock.engine.session import Session
-from interlock.engine.sources import Plans, absolute_source, source_folder, source_of
-from interlock.engine.views import ATTRIBUTE_CHARACTERS_MAX, ATTRIBUTES_MAX
+from interlock.engine.sources import Plans, source_folder, source_of
+from interlock.engine.turnstile import Turnstile
 from interlock.engine.work import Worker
 from interlock.journal.journal import Journal, Loaded
+from interlock.journal.leases import Leases
 from interlock.journal.ports import EMPTY, Blob
 from interlock.journal.runner import Runner
 from interlock.journal.streams import stream_id
 from interlock.journal.timers import TimerService
-
-MANIFEST_KIND = "Manifest"
-NO_ATTRIBUTES = Raw(b"{}")
-
-
-class _Opening(Struct, frozen=True):
-    """A run that is about to exist, checked."""
-
-    stream: str
-    run_id: str
-    plan: Any
-    config: RunConfig
-    given: dict[str, bytes]
-    manifest: bytes
-    source: str | None
-    attributes: Raw
-    deadline_ms: int | None
-    principal: Principal
-    parent: e.ParentLinked | None = None
-    forked: e.RunForked | None = None
-
-    @property
-    def manifest_id(self) -> str:
-        """The id of the run's manifest."""
-        return digest(self.manifest)
-
-    def extras(self, concurrency_max: int) -> list[Struct]:
-        """What only some runs record at their start."""
-        concurrency = min(concurrency_of(self.config), concurrency_max)
-        limits = [e.RunLimits(self.deadline_ms, concurrency)] if self.deadline_ms is not None or concurrency > 1 else []
-        return [*limits, *(each for each in (self.parent, self.forked) if each is not None)]
-
-
-def _manifest(plan: ExecutionPlan, given: Json, config: RunConfig, build: BuildProvenance) -> bytes:
-    """The bytes of a run's manifest. Raises: `run_config_unsupported`, `run_input_too_large`, `secrets_detected`."""
-    check_supported(config)
-    params = {} if given is None else given
-    content = manifest_bytes(RunManifest(plan.op_id, plan.version, params, config, build))
-    if len(content) > JSON_BYTES_MAX:  # what could not be read again
-        raise INPUT_TOO_LARGE.error(f"a manifest of more than {JSON_BYTES_MAX} bytes", limit_bytes=JSON_BYTES_MAX)
-    refuse_secrets(content, "manifest")
-    return content
-
-
-def _source(source: str | None) -> str | None:
-    if source is None:
-        return None
-    refuse_secrets(canonical(source), "plan source")
-    return absolute_source(source)
-
-
-def _attributes(given: Mapping[str, Any] | None) -> Raw:
-    """What a run can be found by, as canonical JSON: short scalars. Raises: `run_attributes_invalid`."""
-    if not given:
-        return NO_ATTRIBUTES
-    values = dict(given)
-    scalar = all(value is None or isinstance(value, (str, int, bool)) for value in values.values())
-    long = any(len(str(each)) > ATTRIBUTE_CHARACTERS_MAX for item in values.items() for each in item)
-    if not scalar or long or len(values) > ATTRIBUTES_MAX:
-        raise ATTRIBUTES_INVALID.error(
-            f"give at most {ATTRIBUTES_MAX} attributes: short texts, whole numbers, booleans"
-        )
-    content = canonical(values)
-    refuse_secrets(content, "attributes")
-    return Raw(content)
 
 
 class Runs:
@@ -146,13 +85,17 @@ class Runs:
         plans: Plans,
         router: Router,
         settings: EngineSettings,
+        leases: Leases,
+        budget: BudgetSettings,
     ) -> None:
         self._journal = journal
         self.plans = plans
         self._settings = settings
-        self.read = RunReader(journal)
+        self._budget = budget
+        turnstile = Turnstile(journal, leases, timers, settings)
+        self.read = RunReader(journal, turnstile, budget)
         self._forking = Forking(journal, self.read, plans)
-        self._driver = Driver(journal, plans, router, self.read, timers, settings)
+        self._driver = Driver(journal, plans, router, self.read, timers, settings, turnstile, budget)
         self._driver.spawner = Children(self, self._driver)
         self.control = Control(journal, runner, self.read, self._driver.settle)
         self.worker = Worker(journal, self._driver, timers, settings)
@@ -172,6 +115,8 @@ class Runs:
         build: BuildProvenance | None = None,
         attributes: Mapping[str, Any] | None = None,
         timeout_ms: int | None = None,
+        flow: Flow | None = None,
+        rate: Rate | None = None,
         detach: bool = False,
         principal: Principal = ENGINE,
         begun: Callable[[str], None] = unheard,
@@ -179,12 +124,13 @@ class Runs:
         """Start a run and drive it until it ends or waits; a known id with the same manifest attaches.
 
         `input` is a JSON object or a record: its members are the first context. `attributes` are short values that
-        the run can be found by. The run fails if it has not ended after `timeout_ms`. `detach` returns once the start
-        is durable and leaves the driving to a later `resume`. `principal` is recorded as who started it. `begun` is
-        told the id once everything is checked, before anything is written.
+        the run can be found by. The run fails if it has not ended after `timeout_ms`. `flow` bounds how many runs of
+        its key are driven at once, `rate` how many begin in a time; a run over it waits its turn. `detach` returns once
+        the start is durable and leaves the driving to a later `resume`. `principal` is recorded as who started it.
+        `begun` is told the id once everything is checked, before anything is written.
 
         Raises: `plan_invalid`, `run_input_invalid`, `run_input_too_large`, `run_config_unsupported`,
-        `run_attributes_invalid`, `secrets_detected`, `run_conflict`; storage errors.
+        `run_attributes_invalid`, `flow_invalid`, `secrets_detected`, `run_conflict`; storage errors.
         """
         execution = self.plans.add(plan)
         input, config = start_values(execution, plain(input), config)  # noqa: A001 - the contract's own word
@@ -193,17 +139,18 @@ class Runs:
             run_id = ids.run_id_from_entropy(self._journal.entropy.random_bytes(16))
         if build is None:
             build = provenance(None if source is None else source_folder(source))
-        opening = _Opening(
+        opening = Opening(
             stream_id(principal.tenant, e.RUN, ids.run_id(run_id)),
             run_id,
             execution,
             config,
             input_members(input, execution, self._settings.input_bytes_max),
-            _manifest(execution, input, config, build),
-            _source(source),
-            _attributes(attributes),
+            manifest_of(execution, input, config, build),
+            checked_source(source),
+            checked_attributes(attributes),
             None if timeout_ms is None else self._journal.now_ms() + timeout_ms,
             principal,
+            needs=needs_of(flow, rate),
         )
         return await self._begun(opening, begun, detach=detach)
 
@@ -247,25 +194,26 @@ class Runs:
 
     def _fork_opening(
         self, forked: Forked, run_id: str, build: BuildProvenance | None, principal: Principal
-    ) -> _Opening:
+    ) -> Opening:
         given, config = start_values(forked.plan, plain(forked.input), forked.config)
         if build is None:
             build = provenance(None if forked.source is None else source_folder(forked.source))
-        return _Opening(
+        return Opening(
             stream_id(principal.tenant, e.RUN, run_id),
             run_id,
             forked.plan,
             config,
             input_members(given, forked.plan, self._settings.input_bytes_max),
-            _manifest(forked.plan, given, config, build),
-            _source(forked.source),
+            manifest_of(forked.plan, given, config, build),
+            checked_source(forked.source),
             forked.attributes,
             None,
             principal,
             forked=forked.event,
+            needs=forked.needs,
         )
 
-    async def _begun(self, opening: _Opening, begun: Callable[[str], None], *, detach: bool) -> RunResult:
+    async def _begun(self, opening: Opening, begun: Callable[[str], None], *, detach: bool) -> RunResult:
         """Start the run, or attach to the one of its id and manifest."""
         run_id, principal = opening.run_id, opening.principal
         [head] = await self._journal.store.events.heads([opening.stream])
@@ -299,18 +247,18 @@ class Runs:
         execution = execution.under(config)
         build = provenance(None if source is None else source_folder(source))
         principal = msgspec.structs.replace(ENGINE, tenant=tenant)
-        manifest = _manifest(execution, input, config, build)
+        manifest = manifest_of(execution, input, config, build)
         stream = stream_id(tenant, e.RUN, run_id)
         given = input_members(input, execution, self._settings.input_bytes_max)
-        opening = _Opening(
+        opening = Opening(
             stream,
             run_id,
             execution,
             config,
             given,
             manifest,
-            _source(source),
-            _attributes(None),
+            checked_source(source),
+            checked_attributes(None),
             None,
             principal,
             parent,
@@ -389,7 +337,7 @@ class Runs:
         stream = stream_id(tenant, e.RUN, ids.run_id(run_id))
         return await Replayer(self._journal, stream, run_id, self._settings, found).replay()
 
-    async def _opened(self, opening: _Opening, *, owned: bool) -> Session:
+    async def _opened(self, opening: Opening, *, owned: bool) -> Session:
         """A session for a run that does not exist yet, with its opening folded; the first flush makes it exist.
 
         Raises: `run_input_invalid`.
@@ -414,6 +362,7 @@ class Runs:
             claim,
             self._settings,
             opening.run_id,
+            self._budget,
             opening.principal.id,
         )
         records: list[Struct] = [
@@ -424,7 +373,7 @@ class Runs:
         session.fold([*records, claimed(claim, 1)] if owned else records, blobs)
         return session
 
-    async def _begin(self, opening: _Opening, begun: Callable[[str], None], *, detach: bool) -> RunResult | None:
+    async def _begin(self, opening: Opening, begun: Callable[[str], None], *, detach: bool) -> RunResult | None:
         try:
             session = await self._opened(opening, owned=not detach)
             begun(opening.run_id)
@@ -437,7 +386,7 @@ class Runs:
             return None
         return result_of(session.run_id, session.state, waiting_of(session.state, None))
 
-    async def _check_same(self, opening: _Opening, run_id: str) -> None:
+    async def _check_same(self, opening: Opening, run_id: str) -> None:
         state = (await self._journal.load(RUN_FOLD, opening.stream)).state
         if state.manifest_id != opening.manifest_id:
             raise RUN_CONFLICT.error("this run id belongs to a run with another manifest", run_id=run_id)

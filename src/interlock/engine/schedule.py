@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Container
 
+from interlock.engine.flow import Needs
 from interlock.engine.plan import ExecutionPlan
 
 
@@ -31,20 +32,36 @@ class ReadyStates:
             for place, count in enumerate(self._waiting)
             if count == 0 and not done[place] and plan.states[place].id not in entered
         ]
-        self._heap = sorted((self._rank[place], place) for place in ready)
+        self._heap: list[tuple[int, int]] = []
+        self._lines: dict[Needs, list[tuple[int, int]]] = {}
+        """Ready states that need units, by what they need: those of one line wait for the same."""
+        for each in sorted((self._rank[place], place) for place in ready):
+            self._line(each[1]).append(each)
 
-    def first(self) -> int | None:
-        """Place of the ready state that comes first in the plan; None when there is none."""
-        return self._heap[0][1] if self._heap else None
+    def first(self, blocked: Container[Needs | None] = ()) -> int | None:
+        """Place of the ready state that comes first in the plan and needs nothing `blocked`; None when there is none.
+
+        Costs O(1), and O(different needs) where states have some.
+        """
+        if not self._lines:
+            return self._heap[0][1] if self._heap else None
+        heads = [line[0] for needs, line in self._lines.items() if line and needs not in blocked]
+        return min([*heads, *self._heap[:1]], default=(0, None))[1]
 
     def enter(self, place: int) -> None:
         """Record that a state was entered; nothing to do where it had been entered before."""
-        if self._heap and self._heap[0][1] == place:
-            heapq.heappop(self._heap)
+        heap = self._line(place) if self._lines else self._heap
+        if heap and heap[0][1] == place:
+            heapq.heappop(heap)
+
+    def _line(self, place: int) -> list[tuple[int, int]]:
+        needs = self._plan.states[place].needs
+        return self._heap if needs is None else self._lines.setdefault(needs, [])
 
     def complete(self, place: int) -> None:
         """Record that a state that was entered has completed, and admit those that waited for it alone."""
         for follower in self._plan.successors[place]:
             self._waiting[follower] -= 1
             if self._waiting[follower] == 0:
-                heapq.heappush(self._heap, (self._rank[follower], follower))
+                line = self._line(follower) if self._plan.is_limited else self._heap
+                heapq.heappush(line, (self._rank[follower], follower))

@@ -26,12 +26,14 @@ from interlock.base.errors import InterlockError
 from interlock.base.events import Claim, IndexRow, Place
 from interlock.base.merkle_map import MerkleMap
 from interlock.base.principal import ENGINE
+from interlock.engine.bound_events import ArtifactsCounted, RunBudgetWarned
 from interlock.engine.branches import Branches
+from interlock.engine.budget import COUNTED_STEP_BYTES, BudgetSettings, check, is_past_warning, roomy
 from interlock.engine.config import RunConfig
 from interlock.engine.context import RunContext
 from interlock.engine.decide import EngineSettings, completed_states
 from interlock.engine.errors import RUN_HELD
-from interlock.engine.events import RUN, RunCompleted
+from interlock.engine.events import RUN, EffectSettled, FactRecorded, RunCompleted
 from interlock.engine.fold import RUN_FOLD, evolve
 from interlock.engine.inbox_events import CancelRequested, ChildEnded
 from interlock.engine.plan import ExecutionPlan
@@ -76,6 +78,7 @@ class Session:
         claim: Claim,
         settings: EngineSettings,
         run_id: str,
+        budget: BudgetSettings,
         opened_by: str | None = None,
     ) -> None:
         self.journal = journal
@@ -85,6 +88,7 @@ class Session:
         self.context = context
         self.claim = claim
         self.settings = settings
+        self.budget = budget
         self.run_id = run_id
         self.ready = ReadyStates(plan, completed_states(loaded.state), loaded.state.steps)
         self.attempts: dict[str, Interruptible] = {}
@@ -105,6 +109,9 @@ class Session:
         self._rows: list[IndexRow] = []
         self._posts: list[Post] = []
         self._at_ms = loaded.at_ms
+        self._uncounted = 0
+        """Bytes of artifacts that no event counts yet."""
+        self._roomy_events, self._roomy_bytes = roomy(budget, loaded.state.max_concurrency)
 
     @cached_property
     def branches(self) -> Branches:
@@ -151,7 +158,10 @@ class Session:
             state = evolve(state, record, Place(stream, seq, self._at_ms, actor, run_id))
         self.state = state
         self._folded.extend(records)
-        self._blobs.extend(blobs)
+        if blobs:
+            self._blobs.extend(blobs)
+            for blob in blobs:
+                self._uncounted += len(blob.content)
 
     async def flush(self) -> None:
         """Append what was folded, in one append. Raises: `run_held` once another owner has the run; storage errors."""
@@ -159,17 +169,54 @@ class Session:
             return
         if self._lost is not None:
             raise self._lost
+        state = self.state
+        if self._uncounted >= COUNTED_STEP_BYTES or (
+            state.event_bytes + state.artifact_bytes >= self.budget.bytes_warned
+            or state.seq >= self.budget.events_warned
+        ):
+            self._account()
         records, blobs, rows, posts = self._folded, self._blobs, self._rows, self._posts
         self._folded, self._blobs, self._rows, self._posts = [], [], [], []
         try:
             await self._writer.append(records, self._at_ms, blobs, rows, self._opener, posts)
             self._opener = None
+            self.state.event_bytes += self._writer.bytes
         except BaseException as fault:
             # Also when cancelled: whether it was appended is unknown here, so this session must not go on.
             self._lost = self._translated(fault)
             if isinstance(fault, InterlockError):
                 raise self._lost from fault
             raise
+
+    def check_budget(self, records: Sequence[Struct] = (), blobs: Sequence[Blob] = ()) -> None:
+        """Refuse what would make the run larger than it may be. Raises: `run_budget_exceeded`."""
+        more, state = 0, self.state
+        for blob in blobs:
+            more += len(blob.content)
+        if state.seq < self._roomy_events and state.event_bytes + state.artifact_bytes + more < self._roomy_bytes:
+            return  # whatever an attempt can append at once fits for sure: nothing needs to be measured
+
+        def measure() -> int:
+            encode = self.journal.catalogue.encode
+            return sum(len(encode(record)[1]) for record in (*self._folded, *records))
+
+        check(self.budget, self.state, self._uncounted, records, more, measure)
+
+    def _account(self) -> None:
+        """Record what artifacts take once it is much, and that the run is near its limit."""
+        if self.state.status is not None:
+            return
+        if self._uncounted >= COUNTED_STEP_BYTES:
+            self.count_artifacts()
+        state = self.state
+        if not state.budget_warned and is_past_warning(self.budget, state, self._uncounted):
+            self.fold([RunBudgetWarned(state.event_bytes + state.artifact_bytes + self._uncounted, state.seq)])
+
+    def count_artifacts(self, at_least: int = COUNTED_STEP_BYTES) -> None:
+        """Record what the run's artifacts take, if `at_least` so many bytes of them are not counted yet."""
+        if self._uncounted >= at_least:
+            counted, self._uncounted = self.state.artifact_bytes + self._uncounted, 0
+            self.fold([ArtifactsCounted(counted)])
 
     async def record(
         self,
@@ -203,8 +250,18 @@ class Session:
             check()
             if self._lost is not None:
                 raise self._lost
-            self.fold(records() if callable(records) else records, blobs)
+            made = records() if callable(records) else records
+            if not (callable(records) or self._is_outcome(made)):
+                self.check_budget(made, blobs)
+            self.fold(made, blobs)
             await self.flush()
+
+    def _is_outcome(self, records: Sequence[Struct]) -> bool:
+        """Whether records tell what has happened outside already: that has to be kept, whatever room there is."""
+        first = records[0] if records else None
+        if isinstance(first, FactRecorded):
+            return first.key in self.state.intents or len(records) > 1  # the second is a child that was started
+        return isinstance(first, EffectSettled)
 
     def turn_of(self, key: str) -> asyncio.Lock:
         """The lock under which calls of one fact key go one after the other. Kept while anybody holds it."""
@@ -268,6 +325,8 @@ class Session:
     async def store(self, kind: str, content: bytes) -> str:
         """Make an artifact durable before the event that will name it; return its id."""
         blob = Blob(digest(content), kind, content)
+        self.check_budget(blobs=[blob])
+        self._uncounted += len(content)
         [stored] = await self.journal.store.artifacts.put([blob])
         if stored != blob.id:
             raise ARTIFACT_ID_MISMATCH.error("the store names an artifact otherwise than its bytes do (S11)")

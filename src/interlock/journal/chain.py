@@ -62,11 +62,13 @@ class Recorded(Struct, frozen=True):
     record: Struct | None
     digest: str
     position: int
+    bytes: int = 0
 
     @property
     def place(self) -> Place:
         """What index functions, folds and views may use beside the record."""
-        return self.envelope.place
+        given = self.envelope
+        return Place(given.stream, given.seq, given.at_ms, given.actor, given.correlation, self.bytes)
 
 
 class Authorship(Struct, frozen=True):
@@ -85,6 +87,8 @@ class Sealed(Struct, frozen=True):
 
     append: StreamAppend
     rows: list[Row]
+    bytes: int
+    """Those of the data of the events."""
 
 
 _encode_envelope = msgspec.json.Encoder().encode
@@ -118,12 +122,14 @@ def seal(
     """
     events: list[StoredEvent] = []
     rows: list[Row] = []
+    size = 0
     seq, prev = head.seq, head.digest or None
     for record in records:
         seq += 1
         kind, data = catalogue.encode(record)
         if len(data) > EVENT_DATA_BYTES_MAX:
             raise EVENT_TOO_LARGE.error(f"{kind.name} has more than {EVENT_DATA_BYTES_MAX} bytes", type=kind.name)
+        size += len(data)
         salt = _salt(author.salt_key, stream, seq) if kind.erasable else b""
         try:
             envelope = _encode_envelope(
@@ -149,7 +155,7 @@ def seal(
         events.append(StoredEvent(stream, seq, prev, envelope, data, salt))
         if kind.index is not None:
             rows.extend(kind.index(Place(stream, seq, at_ms, author.actor, author.correlation), record))
-    return Sealed(StreamAppend(stream, tenant_of(stream), head, events, Head(seq, prev or "")), rows)
+    return Sealed(StreamAppend(stream, tenant_of(stream), head, events, Head(seq, prev or "")), rows, size)
 
 
 def read_envelope(event: StoredEvent) -> Envelope:
@@ -213,7 +219,7 @@ class ChainReader:
             raise _damage(event, "its time runs backwards")
         record = read_record(self._catalogue, envelope, event)
         self.head, self.at_ms = Head(seq, event.digest), envelope.at_ms
-        return Recorded(envelope, record, event.digest, event.position)
+        return Recorded(envelope, record, event.digest, event.position, len(event.data or b""))
 
 
 def _damage(event: StoredEvent, why: str) -> InterlockError:

@@ -230,6 +230,8 @@ class StreamWriter:
         self.head = head
         self.at_ms = at_ms
         self._author = author
+        self.bytes = 0
+        """Those of the data of the last append."""
 
     async def append(
         self,
@@ -254,6 +256,7 @@ class StreamWriter:
         else:
             appended = await self._journal.commit(Append([sealed.append], sealed.rows, blobs))
         self.head, self.at_ms = sealed.append.head, at_ms
+        self.bytes = sealed.bytes
         return appended
 
     async def _append_posting(

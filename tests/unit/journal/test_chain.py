@@ -99,7 +99,7 @@ def test_the_bytes_of_format_1_are_believed_and_give_their_records() -> None:
 
     assert [event.record for event in read] == list(RECORDS)
     assert [event.digest for event in read] == list(DIGESTS)
-    assert read[2].place == Place(ADA, 3, NOW_MS + 123, "local:ada", "order 5")
+    assert read[2].place == Place(ADA, 3, NOW_MS + 123, "local:ada", "order 5", len(GOLDEN[2].data or b""))
 
 
 def test_the_vectors_agree_with_each_other() -> None:

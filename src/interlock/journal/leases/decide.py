@@ -63,6 +63,8 @@ class Acquire(Struct, frozen=True, tag=True):
     priority: int = 0
     group: str = ""
     wake: str | None = None
+    over: int | None = None
+    """A token of the same holder, whose units go on under the new one without passing through the queue."""
 
 
 class Withdraw(Struct, frozen=True, tag=True):
@@ -77,6 +79,14 @@ class Renew(Struct, frozen=True, tag=True):
 
     stream: str
     token: int
+    lease_ms: int
+
+
+class RenewAll(Struct, frozen=True, tag=True):
+    """Hold on to several tokens for `lease_ms` from now, in one append; those that hold nothing are left out."""
+
+    stream: str
+    tokens: tuple[int, ...]
     lease_ms: int
 
 
@@ -103,7 +113,7 @@ class Expire(Struct, frozen=True, tag=True):
     due_ms: int
 
 
-LeaseCommand: TypeAlias = Acquire | Withdraw | Renew | Release | Seize | Expire
+LeaseCommand: TypeAlias = Acquire | Withdraw | Renew | RenewAll | Release | Seize | Expire
 
 
 class Granted(Struct, frozen=True):
@@ -119,6 +129,9 @@ class Queued(Struct, frozen=True):
     place: int
 
 
+LeaseAnswer: TypeAlias = Granted | Queued | frozenset[int] | bool | None
+
+
 class _Desk:
     """One decision in the making: the events so far, and what they leave, on copies."""
 
@@ -129,6 +142,7 @@ class _Desk:
         self.token = state.token
         self.holders = dict(state.holders)
         self.queue = dict(state.queue)
+        self.served = dict(state.served)
         self.newcomer: Request | None = None
         for token, holder in state.holders.items():
             if holder.expires_ms <= now_ms:
@@ -149,6 +163,12 @@ class _Desk:
         holding = (holder for holder in self.holders.values() if holder.request_id == request_id)
         return self.queue.get(request_id) or next(holding, None)
 
+    def hand_over(self, token: int, request: Request) -> None:
+        """Let the units of a token go on under a new one."""
+        self.end(token, e.LeaseReleased(token, self.holders[token].units))
+        self.newcomer = request
+        self._grant(request)
+
     def settle(self) -> None:
         """Grant what can be granted; a newcomer that gets nothing waits."""
         self.grant()
@@ -167,7 +187,7 @@ class _Desk:
         if free <= 0 or not self.queue:
             return
         fitting = [request for request in self.queue.values() if request.units <= self.capacity]
-        for request in in_order(fitting, held_by_group(self.holders.values())):
+        for request in in_order(fitting, held_by_group(self.holders.values()), self.served):
             if request.units > free:
                 return
             free -= request.units
@@ -176,6 +196,7 @@ class _Desk:
 
     def _grant(self, request: Request) -> None:
         self.token += 1
+        self.served[request.group] = self.token
         expires_ms = self.now_ms + request.lease_ms
         group, holder, request_id, units = request.group, request.holder, request.request_id, request.units
         queued = request is not self.newcomer
@@ -185,7 +206,7 @@ class _Desk:
         )
 
     def _place(self, request_id: str) -> int:
-        state = LeaseState(self.capacity, holders=self.holders, queue=self.queue)
+        state = LeaseState(self.capacity, holders=self.holders, queue=self.queue, served=self.served)
         return next(n for n, request in enumerate(state.places(), 1) if request.request_id == request_id)
 
 
@@ -202,6 +223,8 @@ def _decide(states: Mapping[str, Any], command: LeaseCommand, context: DecideCon
             _withdraw(desk, command)
         case Renew():
             fault = _renew(desk, command)
+        case RenewAll():
+            fault = _renew_all(desk, command)
         case Release() if command.token in desk.holders:
             desk.end(command.token, e.LeaseReleased(command.token, desk.holders[command.token].units))
         case Seize() if command.token in desk.holders:
@@ -232,7 +255,7 @@ def _acquire(desk: _Desk, command: Acquire, arrival: int) -> InterlockError | No
     if len(desk.holders) + len(desk.queue) >= REQUESTS_MAX:
         return LEASE_QUEUE_FULL.error("too many hold or wait for this lease", retry_after_ms=_RETRY_AFTER_MS)
     desk.set_capacity(command.capacity)
-    desk.newcomer = desk.queue[command.request_id] = Request(
+    request = Request(
         arrival,
         command.group,
         command.holder,
@@ -242,6 +265,11 @@ def _acquire(desk: _Desk, command: Acquire, arrival: int) -> InterlockError | No
         command.units,
         command.wake,
     )
+    over = None if command.over is None else desk.holders.get(command.over)
+    if command.over is not None and over is not None and (over.holder, over.units) == (command.holder, command.units):
+        desk.hand_over(command.over, request)
+    else:
+        desk.newcomer = desk.queue[command.request_id] = request
     return None
 
 
@@ -291,9 +319,19 @@ def _renew(desk: _Desk, command: Renew) -> InterlockError | None:
     return None
 
 
-def _result(events: Mapping[str, Sequence[Struct]], command: LeaseCommand) -> Granted | Queued | bool | None:
+def _renew_all(desk: _Desk, command: RenewAll) -> InterlockError | None:
+    if not 0 < command.lease_ms <= LEASE_MS_MAX:
+        return LEASE_INVALID.error(f"a duration is 1 to {LEASE_MS_MAX} ms")
+    held = [token for token in dict.fromkeys(command.tokens) if token in desk.holders]
+    desk.events += [e.LeaseRenewed(desk.now_ms + command.lease_ms, token) for token in held]
+    return None
+
+
+def _result(events: Mapping[str, Sequence[Struct]], command: LeaseCommand) -> LeaseAnswer:
     """What a command came to. None for a request that held or waited already."""
     records = events.get(command.stream, ())
+    if isinstance(command, RenewAll):
+        return frozenset(record.token for record in records if isinstance(record, e.LeaseRenewed))
     if isinstance(command, Acquire | Renew):
         return _answer(records, command)
     ended = e.LeaseReleased | e.LeaseSeized | e.LeaseWithdrawn

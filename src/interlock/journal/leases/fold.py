@@ -46,13 +46,17 @@ class Request(Struct, frozen=True):
 
 
 class LeaseState(Struct):
-    """One lease: holders by token, requests that wait by id in the order of arrival."""
+    """One lease: holders by token, requests that wait by id in the order of arrival.
+
+    `served` is the last token of each group, kept at least as long as the group holds or waits.
+    """
 
     capacity: int = 0
     token: int = 0
     arrivals: int = 0
     holders: dict[int, Holder] = msgspec.field(default_factory=dict)
     queue: dict[str, Request] = msgspec.field(default_factory=dict)
+    served: dict[str, int] = msgspec.field(default_factory=dict)
 
     @property
     def units_held(self) -> int:
@@ -70,7 +74,7 @@ class LeaseState(Struct):
         """
         fitting = [request for request in self.queue.values() if request.units <= self.capacity]
         others = [request for request in self.queue.values() if request.units > self.capacity]
-        return [*in_order(fitting, held_by_group(self.holders.values())), *others]
+        return [*in_order(fitting, held_by_group(self.holders.values()), self.served), *others]
 
 
 def held_by_group(holders: Iterable[Holder]) -> dict[str, int]:
@@ -81,27 +85,31 @@ def held_by_group(holders: Iterable[Holder]) -> dict[str, int]:
     return held
 
 
-def in_order(requests: Iterable[Request], held: Mapping[str, int]) -> Iterator[Request]:
+def in_order(requests: Iterable[Request], held: Mapping[str, int], served: Mapping[str, int]) -> Iterator[Request]:
     """Requests in the order in which they are granted, each as if those before it had been.
 
-    Higher priority first; then the group that holds fewest units; then who came first. Costs O(n log n).
+    Higher priority first; then the group that holds fewest units; of those the one that was served longest ago, so that
+    groups take turns at a single unit, too; then who came first. Costs O(n log n).
     """
-    units = dict(held)
+    units, turns = dict(held), dict(served)
+    turn = max(turns.values(), default=0)
     by_priority = sorted(requests, key=lambda request: (-request.priority, request.arrival))
     for _, level in groupby(by_priority, key=lambda request: request.priority):
         waiting: dict[str, deque[Request]] = {}
         for request in level:
             waiting.setdefault(request.group, deque()).append(request)
-        heap = [(units.get(group, 0), line[0].arrival, group) for group, line in waiting.items()]
+        heap = [(units.get(group, 0), turns.get(group, 0), line[0].arrival, group) for group, line in waiting.items()]
         heapify(heap)
         while heap:
-            _, _, group = heappop(heap)
+            *_, group = heappop(heap)
             line = waiting[group]
             request = line.popleft()
             yield request
             units[group] = units.get(group, 0) + request.units
+            turn += 1
+            turns[group] = turn
             if line:
-                heappush(heap, (units[group], line[0].arrival, group))
+                heappush(heap, (units[group], turn, line[0].arrival, group))
 
 
 def evolve(state: LeaseState, record: Struct, _place: Place) -> LeaseState:
@@ -124,6 +132,7 @@ def evolve(state: LeaseState, record: Struct, _place: Place) -> LeaseState:
         case e.LeaseGranted():
             state.queue.pop(record.request_id, None)
             state.token = record.token
+            state.served[record.group] = record.token
             state.holders[record.token] = Holder(
                 record.expires_ms, record.group, record.holder, record.request_id, record.units
             )
@@ -136,6 +145,9 @@ def evolve(state: LeaseState, record: Struct, _place: Place) -> LeaseState:
             state.queue.pop(record.request_id, None)
         case _:
             pass
+    if len(state.served) > len(state.holders) + len(state.queue):
+        groups = {each.group for each in state.holders.values()} | {each.group for each in state.queue.values()}
+        state.served = {group: token for group, token in state.served.items() if group in groups}
     return state
 
 
@@ -147,7 +159,7 @@ restore = msgspec.json.Decoder(LeaseState).decode
 
 LEASE_FOLD: Fold[LeaseState] = Fold(
     "journal.lease",
-    1,
+    2,
     lambda _stream: LeaseState(),
     evolve,
     save=save,

@@ -9,7 +9,7 @@ the lease's stream says now is answered, never a result that has been overtaken.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TypeVar
 
 from interlock.base.canonical import canonical, digest
@@ -19,10 +19,12 @@ from interlock.journal.leases.decide import (
     DECIDER,
     Acquire,
     Granted,
+    LeaseAnswer,
     LeaseCommand,
     Queued,
     Release,
     Renew,
+    RenewAll,
     Seize,
     Withdraw,
 )
@@ -52,15 +54,17 @@ class Leases:
         priority: int = 0,
         group: str = "",
         wake: str | None = None,
+        over: int | None = None,
     ) -> Granted | Queued:
         """Ask for units, or, with a request id that was used before, how that request stands.
 
         `capacity` is how many units there are; the newest stated one holds. A grant out of the queue wakes the stream
-        `wake`. Raises: `lease_too_large`, `lease_invalid`, `lease_queue_full`; `command_id_conflict` for another
-        request under the same id; `lease_lost` if this request has ended.
+        `wake`. The units of the holder's own token `over` go on under a new token. Raises: `lease_too_large`,
+        `lease_invalid`, `lease_queue_full`; `command_id_conflict` for another request under the same id; `lease_lost`
+        if this request has ended.
         """
         stream = lease_stream(principal.tenant, name)
-        command = Acquire(stream, units, holder, request_id, lease_ms, capacity, priority, group, wake)
+        command = Acquire(stream, units, holder, request_id, lease_ms, capacity, priority, group, wake, over)
         await self._execute(command, principal, _acquire_id(stream, request_id))
         standing = await self.standing(name, request_id, principal=principal)
         if standing is None:
@@ -76,6 +80,16 @@ class Leases:
         granted = await self._execute(Renew(lease_stream(principal.tenant, name), token, lease_ms), principal)
         assert isinstance(granted, Granted)  # noqa: S101 - every renewal is recorded or refused
         return granted
+
+    async def renew_all(
+        self, name: str, tokens: Collection[int], lease_ms: int, *, principal: Principal
+    ) -> frozenset[int]:
+        """As `renew` for several, in one append; return those that hold on. No error for those that have ended."""
+        renewed = await self._execute(
+            RenewAll(lease_stream(principal.tenant, name), tuple(sorted(tokens)), lease_ms), principal
+        )
+        assert isinstance(renewed, frozenset)  # noqa: S101 - the decider's answer to this command
+        return renewed
 
     async def release(self, name: str, token: int, *, principal: Principal, command_id: str | None = None) -> bool:
         """Give the units of a token back; False if it held nothing any more."""
@@ -105,10 +119,8 @@ class Leases:
         if await self.look(name, lambda state: state.capacity, principal=principal) == 0:
             raise LEASE_NOT_FOUND.error("nobody ever asked for this lease")
 
-    async def _execute(
-        self, command: LeaseCommand, principal: Principal, command_id: str | None = None
-    ) -> Granted | Queued | bool | None:
-        answer: Granted | Queued | bool | None = await self._runner.execute(DECIDER, command, principal, command_id)
+    async def _execute(self, command: LeaseCommand, principal: Principal, command_id: str | None = None) -> LeaseAnswer:
+        answer: LeaseAnswer = await self._runner.execute(DECIDER, command, principal, command_id)
         return answer
 
 

@@ -13,7 +13,8 @@ store keeps for runs. Names are those of docs/coverage/run-engine.md, and, where
 - W2 a wait ends with an answer, a deadline or a child's end that is on record, and with what that carried;
 - W3 a timer lives no longer than its wait; W4 what is told to a run is taken in order, once;
 - B1 no more states are open than may run at once; B2 their bases and B3 their joins are what their plan says;
-- O1 nothing is entered while the run is paused; O2 nothing once it is cancelled, timed out or failed for good.
+- O1 nothing is entered while the run is paused; O2 nothing once it is cancelled, timed out or failed for good;
+- L1 what a run needs is said once and first, units are waited for by what can still run, and its use is told forwards.
 """
 
 from interlock.testing.checker.artifacts import check_absent, check_artifacts, snapshots_of

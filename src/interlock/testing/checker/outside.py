@@ -11,6 +11,7 @@ from msgspec import Struct
 from interlock.engine import events as e
 from interlock.engine.config import RetryPolicy
 from interlock.engine.plan import ExecutionPlan
+from interlock.testing.checker.bounds import Bounds
 from interlock.testing.checker.broken import InvariantBroken
 from interlock.testing.checker.state import Attempts, Causes, Orders
 
@@ -38,6 +39,7 @@ class Outside:
         self.children: dict[str, e.RunStatus | None] = {}
         self.child_waits: dict[str, tuple[str, str]] = {}
         self.orders = Orders()
+        self.bounds = Bounds()
         self.causes = Causes()
         self.closed_for: set[str] = set()
         self.ended: e.RunCompleted | None = None
@@ -57,6 +59,9 @@ class Outside:
 
     def told(self, record: Struct) -> bool:
         """Take an event that is about the outside; False for any other."""
+        why = self.bounds.fault(record, self.seq, self.states)
+        if why is not None:
+            raise self.broken("L1", why)
         match record:
             case e.StateSuspended():
                 self.suspended(record)

@@ -9,6 +9,7 @@ import pytest
 from msgspec import Struct
 
 from interlock.engine import events as e
+from interlock.engine.budget import RunUsage
 from interlock.engine.commands import RunEvent, RunEvents, WhyReport
 from interlock.engine.errors import ErrorCategory, ErrorInfo, StateError
 from interlock.engine.reports import Reason, RunFailure, RunReport, RunResult, StepReport
@@ -42,8 +43,11 @@ def test_what_a_running_run_has_is_a_checkpoint(capfd: Captured) -> None:
     assert "detached" not in " ".join(lines)
 
 
+USAGE = RunUsage(3, 1000, 500, 10_000, warned=False)
+
+
 def report(*steps: StepReport) -> RunReport:
-    return RunReport("r", "release", "failed", None, "s", "m", AT_MS, AT_MS, 3, None, {}, list(steps))
+    return RunReport("r", "release", "failed", None, "s", "m", AT_MS, AT_MS, 3, USAGE, None, {}, list(steps))
 
 
 def test_a_status_shows_crashes_where_there_were_any(capfd: Captured) -> None:

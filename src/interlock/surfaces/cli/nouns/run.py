@@ -14,6 +14,7 @@ from uuid import uuid4
 from msgspec import Struct
 
 from interlock.base.ids import step_name
+from interlock.engine.budget import RunUsage
 from interlock.engine.commands import RunEvent, RunEvents, WhyReport
 from interlock.engine.details import ChildReport, EffectReport, OrderReport
 from interlock.engine.forking import ForkResult
@@ -139,6 +140,7 @@ class Status(Struct, frozen=True, kw_only=True):
     started_ms: int
     updated_ms: int
     events: int
+    usage: RunUsage
     owner: str | None
     parent_run_id: str | None
     deadline_ms: int | None
@@ -166,6 +168,7 @@ def _status(output: Struct) -> Struct:
         started_ms=output.started_ms,
         updated_ms=output.updated_ms,
         events=output.events,
+        usage=output.usage,
         owner=output.owner,
         parent_run_id=output.parent_run_id,
         deadline_ms=output.deadline_ms,
