@@ -17,7 +17,7 @@ from contextlib import suppress
 import msgspec
 
 from interlock.base.errors import Conflict, InterlockError, StorageFailure
-from interlock.base.events import Claim, Place
+from interlock.base.events import Claim, Place, Timer
 from interlock.base.principal import ENGINE, Principal
 from interlock.engine import events as e
 from interlock.engine import inbox_events as i
@@ -33,7 +33,7 @@ from interlock.engine.notices import InboxWatcher
 from interlock.engine.ownership import ClaimKeeper
 from interlock.engine.plan import ExecutionPlan, read_outline
 from interlock.engine.reader import RunReader
-from interlock.engine.reports import RunResult, Waiting, due_times, is_all_queued, result_of, waiting_of
+from interlock.engine.reports import RunResult, Waiting, is_all_queued, result_of, waiting_of
 from interlock.engine.run_state import RunState
 from interlock.engine.schedule import ReadyStates
 from interlock.engine.session import Session, ended_child
@@ -227,10 +227,17 @@ class Driver:
         return await self._drive(session, clerk=clerk), session.state
 
     async def _fire_due(self, state: RunState) -> None:
-        """Whatever of the run's timers is due reaches its inbox before the inbox is read."""
+        """Whatever of the run's own timers is due reaches its inbox before the inbox is read."""
+        if not state.waits:  # the deadline of the run itself is seen by whoever decides
+            return
         now_ms = self._journal.now_ms()
-        if any(due_ms <= now_ms for due_ms in due_times(state)):
-            await self._timers.fire_due(tenant_of(state.stream), now_ms)
+        due = [
+            Timer(wait.token, state.stream, wait.due_ms, e.timer_payload(state_id, name))
+            for state_id, waits in state.waits.items()
+            for name, wait in waits.items()
+            if wait.due_ms is not None and wait.due_ms <= now_ms
+        ]
+        await self._timers.fire(due)
 
     async def _is_still(self, state: RunState, waiting: Waiting) -> bool:
         """Whether a run has nothing to do now: then nothing is written by looking at it."""

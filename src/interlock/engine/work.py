@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from interlock.base.errors import InterlockError
+from interlock.base.errors import InterlockError, StorageFailure
 from interlock.base.events import Claim
 from interlock.base.principal import ENGINE
 from interlock.engine import events as e
@@ -83,7 +83,7 @@ class Worker:
         try:
             while True:
                 now_ms = self._journal.now_ms()
-                self._fired += await self._timers.fire_due(partition, now_ms)
+                await self._fire(partition, now_ms)
                 claims = await self._claim(partition, concurrency, now_ms)
                 busy = claims or self._tasks or self._driver.beside
                 if until_idle and not busy and not await self._is_due(partition):
@@ -94,6 +94,15 @@ class Worker:
                 task.cancel()
             if self._tasks:
                 await asyncio.wait(self._tasks)
+
+    async def _fire(self, partition: str, now_ms: int) -> None:
+        """Fire what is due. One timer that cannot be fired is tried again at the next look, and ends no worker."""
+        try:
+            self._fired += await self._timers.fire_due(partition, now_ms)
+        except StorageFailure:
+            raise
+        except InterlockError as fault:
+            _LOG.warning("a timer is left for now (%s)", fault.code)
 
     async def _claim(self, partition: str, concurrency: int, now_ms: int) -> list[Claim]:
         room = concurrency - len(self._tasks)

@@ -63,6 +63,17 @@ class TimerService:
             raise fault
         return fired
 
+    async def fire(self, timers: Sequence[Timer]) -> None:
+        """Fire timers that somebody knows to be due, in order; one that was fired already is passed over.
+
+        Whoever owns a stream fires its timers so, and does not do the work of all others.
+        Raises: the error of the first that could not be fired; what the store raises.
+        """
+        for timer in sorted(timers, key=lambda each: (each.due_ms, each.timer_id)):
+            fault = await self._fire(timer)
+            if fault is not None:
+                raise fault
+
     async def serve(self, partitions: Sequence[str]) -> None:
         """Fire whatever becomes due in `partitions`, until it is cancelled or the store has closed.
 

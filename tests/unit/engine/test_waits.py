@@ -323,3 +323,15 @@ def test_a_wait_that_is_no_longer_needed_leaves_no_timer() -> None:
         assert await app.store.timers.next_due("default") is None
 
     run(main())
+
+
+def test_many_runs_that_sleep_in_one_process_fire_their_own_timers_alone() -> None:
+    """Each firing every timer of all others would fill the queues, and fail runs for the timers of strangers."""
+
+    async def main() -> None:
+        app = memory_app()
+        plan = asking(lambda io: io.sleep("nap", 2_000))
+        results = await asyncio.gather(*(app.runs.start(plan) for _ in range(400)))
+        assert {result.phase for result in results} == {"completed"}
+
+    run(main())
