@@ -64,6 +64,7 @@ def blocks_of(page: str) -> list[Block]:
 
 def run_block(block: Block, folder: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "NO_COLOR": "1"}
+    environment.pop("CI", None)  # tools say more where that is set, and pages show what people see
     command = ["bash", "-euo", "pipefail", "-c", block.code]
     if block.kind == "python":
         command = [sys.executable, "-c", block.code]
