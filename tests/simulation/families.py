@@ -54,6 +54,10 @@ class Monitor:
         except InvariantBroken as fault:
             self.fault = self.fault or fault
 
+    def events(self, stream: str) -> Sequence[Any]:
+        """The events of a stream that are committed."""
+        return self._data.streams.get(stream, [])
+
     def _look(self, stream: str) -> None:
         events = self._data.streams[stream]
         walk = self._walks.get(stream)

@@ -251,5 +251,5 @@ def test_what_is_shown_names_the_line_that_applies_it(folder: Path) -> None:
     done = plain(folder, "migrate", RUN, "--plan", "asking:later")
 
     assert "+ asking.last.main" in done.text
-    assert f"next: interlock run migrate {RUN} --plan" in done.err
+    assert f"next: interlock run migrate {RUN} --plan asking:later --apply --expect" in done.err
     assert json.loads(plain(folder, "migrate", RUN, "--plan", "asking:later", "--json").out)["fingerprint"] in done.err

@@ -292,7 +292,7 @@ FORK_POSITION_NEEDED = ErrorCode(
 FORK_CHOICE_NEEDED = ErrorCode(
     "fork_choice_needed",
     Category.REFUSED,
-    "Choose --absorb KEY (same idempotency key) or --again KEY (a new one) for each effect that the message names.",
+    "Give --again KEY (it is sent anew) or, if it has an idempotency key, --absorb KEY for each effect that is named.",
 )
 FORK_CHOICE_INVALID = ErrorCode(
     "fork_choice_invalid",

@@ -290,15 +290,31 @@ def choose(effects: Sequence[ForkEffect], choices: Choices) -> tuple[ForkEffect,
     chosen = tuple(msgspec.structs.replace(effect, choice=_choice(effect, choices)) for effect in effects)
     open_ = [effect for effect in chosen if effect.choice is None]
     if open_:
+        refused = [effect for effect in open_ if _wanted(effect, choices) is not None]
         only = [f"{each.fact_key}: {each.options[0]}" for each in open_ if len(each.options) == 1]
         raise FORK_CHOICE_NEEDED.error(
-            "say of each effect whether it is absorbed or sent again: "
-            + ", ".join(shown(each.fact_key) for each in open_[:8]),
+            _cannot(refused) if refused else f"say of each effect whether it is absorbed or sent again: {_keys(open_)}",
             effects=[each.fact_key for each in open_],
             steps=[each.step for each in open_],
             only=only,
         )
     return chosen
+
+
+def _keys(effects: Sequence[ForkEffect]) -> str:
+    return ", ".join(shown(each.fact_key) for each in effects[:8])
+
+
+def _cannot(refused: Sequence[ForkEffect]) -> str:
+    """Why the choice that somebody made for these effects is none."""
+    kept = [effect for effect in refused if effect.options == (ABSORB,)]
+    if kept:
+        return f"a child sends its effects under the keys of its plan, so these can only be absorbed: {_keys(kept)}"
+    options = " ".join(f"--again {shown(each.fact_key)}" for each in refused[:8])
+    return (
+        f"without an idempotency key nothing can absorb an effect, and these have none: {_keys(refused)}. "
+        f"Send them again with {options}, or leave them out with a later --from"
+    )
 
 
 def _check_names(known: Collection[str], choices: Choices) -> None:
@@ -312,11 +328,16 @@ def _check_names(known: Collection[str], choices: Choices) -> None:
 
 
 def _choice(effect: ForkEffect, choices: Choices) -> Choice | None:
-    wanted: Choice | None = None
-    if effect.fact_key in choices.absorb:
-        wanted = ABSORB
-    elif effect.fact_key in choices.again:
-        wanted = AGAIN
-    elif choices.absorb_all or choices.again_all:
-        wanted = ABSORB if choices.absorb_all else AGAIN
+    wanted = _wanted(effect, choices)
     return wanted if wanted in effect.options else None
+
+
+def _wanted(effect: ForkEffect, choices: Choices) -> Choice | None:
+    """What the caller said of an effect, whether it is possible or not."""
+    if effect.fact_key in choices.absorb:
+        return ABSORB
+    if effect.fact_key in choices.again:
+        return AGAIN
+    if choices.absorb_all or choices.again_all:
+        return ABSORB if choices.absorb_all else AGAIN
+    return None

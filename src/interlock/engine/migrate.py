@@ -4,7 +4,8 @@ What it does: holds a plan against a run and says how it differs from the run's 
 does not do: it tells the run nothing (`control`) and records nothing (`inbox`).
 
 Rules: every state that was entered stays, with its predecessors completed and in the order in which it was done; with
-states that run at once, one that completed keeps its ancestors, because its context was made of theirs.
+states that run at once, one that completed keeps its ancestors, because its context was made of theirs. A version names
+one plan: processes find a run's plan by operation and version, so another plan needs another version.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from interlock.base.errors import InterlockError
-from interlock.base.ids import step_name
+from interlock.base.ids import shown, step_name
 from interlock.engine.authoring import Plan
 from interlock.engine.branches import Ancestry
 from interlock.engine.decide import check_order, completed_states
@@ -72,7 +73,7 @@ async def compared(read: RunReader, run_id: str, plan: Plan | ExecutionPlan, ten
 
 
 def objections(state: RunState, before: ExecutionPlan, plan: ExecutionPlan) -> Iterator[str]:
-    """What speaks against a run going on with `plan` instead of its own, one sentence each."""
+    """What speaks against a run going on with `plan`, which is not its own, one sentence each."""
     if state.status is not None:
         yield f"the run has ended: {state.status.value}"
         return
@@ -81,6 +82,8 @@ def objections(state: RunState, before: ExecutionPlan, plan: ExecutionPlan) -> I
         return
     if plan.op_id != state.op_id:
         yield f"the plan is of the operation {plan.op_id}, the run of {state.op_id}"
+    elif plan.version == state.plan_version:
+        yield f"the run has another plan of version {shown(plan.version)}: give the changed plan another version"
     lost = [state_id for state_id in state.steps if state_id not in plan.index]
     for state_id in lost:
         yield f"{step_name(state_id)} is {state.steps[state_id].status.value}, and the plan lacks it"

@@ -279,7 +279,9 @@ def reasons_of(
         return [_cancelled("cancelling", state), *(_driven(owner, state) or [queued])]
     reasons = [_parked_reason(run_id, _name(parked.state_id), parked) for parked in state.parked.values()]
     reasons += [
-        _wait_reason(run_id, state_id, name, wait)
+        _child_reason(state, state_id, name, wait)
+        if wait.kind == "child"
+        else _wait_reason(run_id, state_id, name, wait)
         for state_id, waits in state.waits.items()
         for name, wait in waits.items()
     ]
@@ -313,10 +315,19 @@ def _wait_reason(run_id: str, state_id: str, name: str, wait: Wait) -> Reason:
     step = _name(state_id)
     if wait.kind == "sleep":
         return Reason("sleep", f"{step} sleeps ({name})", state_id, wait.since_ms, wait.due_ms)
-    if wait.kind == "child":
-        return Reason("child", f"{step} waits for its child run {name.removeprefix('child:')}", state_id, wait.since_ms)
     answer = (answer_line(run_id, step, name),)
     return Reason("signal", f"{step} waits for the signal {name}", state_id, wait.since_ms, wait.due_ms, answer)
+
+
+def _child_reason(state: RunState, state_id: str, name: str, wait: Wait) -> Reason:
+    """Why a child does not end is asked of the child."""
+    kin = (run_id for run_id, child in state.children.items() if (child.state_id, child.name) == (state_id, name))
+    child_id = next(kin, None)
+    text = f"{_name(state_id)} waits for its child run {name.removeprefix('child:')}"
+    if child_id is None:
+        return Reason("child", text, state_id, wait.since_ms)
+    why = (f"interlock run why {child_id}",)
+    return Reason("child", f"{text}, {child_id}", state_id, wait.since_ms, None, why)
 
 
 def _unit_reason(unit: Awaited, standing: Standing) -> Reason:

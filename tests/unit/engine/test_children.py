@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from interlock import App, Io, Plan, StateFailure
+from interlock.base.canonical import canonical
 from interlock.base.principal import local_principal
+from interlock.base.secret_scan import scan_bytes
 from interlock.engine import events as e
-from interlock.testing.app import memory_app, read_run
+from interlock.testing.app import dump, memory_app, read_run
 from interlock.testing.loop import run
 
 ADA = local_principal("ada")
+TOKEN = "ghp" + "_" + "a1B2c3D4e5F6" * 3
 RUN = "11111111-1111-4111-8111-111111111111"
 
 
@@ -86,6 +90,21 @@ def test_a_child_that_still_runs_is_never_recorded_as_an_outcome() -> None:
     run(main())
 
 
+def test_a_parent_that_waits_names_its_child_and_the_line_that_says_why_it_waits() -> None:
+    async def main() -> None:
+        app = memory_app()
+        await app.runs.start(parent(child("wait")), run_id=RUN)
+        kid = await kid_of(app)
+        [reason] = await app.runs.read.why(RUN)
+
+        assert (reason.kind, reason.explanation) == ("child", f"spawn waits for its child run one, {kid}")
+        assert reason.release == (f"interlock run why {kid}",)
+        [reason] = await app.runs.read.why(kid)
+        assert reason.kind == "signal"
+
+    run(main())
+
+
 def test_the_fact_and_the_link_of_a_child_are_one_append() -> None:
     """H2, D11: and no profile drops the link."""
 
@@ -102,6 +121,40 @@ def test_the_fact_and_the_link_of_a_child_are_one_append() -> None:
         assert (link.parent_run_id, link.child_run_id) == (RUN, await kid_of(app))
         linked = [x.record for x in await read_run(app, link.child_run_id) if isinstance(x.record, e.ParentLinked)]
         assert [(each.parent_run_id, each.depth) for each in linked] == [(RUN, 1)]
+
+    run(main())
+
+
+def test_what_is_recorded_of_a_child_is_canonical_and_holds_no_secret() -> None:
+    async def main() -> None:
+        app = memory_app()
+        await app.runs.start(parent(child("work")), run_id=RUN)
+        told = [each for each in await app.store.events.feed("default", 0, 100) if b"child_run_" in each.envelope]
+
+        assert len(told) == 2
+        for event in told:
+            assert event.data is not None
+            assert canonical(msgspec.json.decode(event.data)) == event.data
+            assert scan_bytes(event.data) is None
+
+    run(main())
+
+
+def test_a_child_whose_name_is_a_secret_is_refused_and_stands_nowhere() -> None:
+    """I13: the name is part of its fact, its wait and its link."""
+    plan = Plan("parent")
+
+    @plan.state
+    async def spawn(io: Io) -> str:
+        return await io.spawn(child("work"), {"n": 1}, name=TOKEN)
+
+    async def main() -> None:
+        app = memory_app()
+        result = await app.runs.start(plan, run_id=RUN)
+        assert result.error is not None
+        assert result.error.code == "secrets_detected"
+        assert (await app.runs.read.state(RUN)).children == {}
+        assert not [place for place, content in await dump(app.store) if TOKEN.encode() in content]
 
     run(main())
 

@@ -203,6 +203,21 @@ def test_an_effect_without_a_key_can_only_be_sent_again() -> None:
     run(scenario())
 
 
+@pytest.mark.parametrize("options", [{"absorb": ["payment"]}, {"absorb_all": True}])
+def test_whoever_would_absorb_an_effect_without_a_key_is_told_that_it_has_none(options: dict[str, Any]) -> None:
+    async def scenario() -> None:
+        shop = Shop(key=None)
+        await shop.start()
+        fault = await code_of(shop.app.runs.fork(RUN, "pay", **options))
+
+        assert "these have none: payment." in fault.message
+        assert "--again payment" in fault.message
+        assert "--absorb" not in fault.message
+        assert "if it has an idempotency key" in fault.advice
+
+    run(scenario())
+
+
 @pytest.mark.parametrize(
     "options",
     [

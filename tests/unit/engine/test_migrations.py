@@ -175,6 +175,26 @@ def test_a_plan_that_work_which_is_done_does_not_fit_is_refused(plan: Plan, obje
     run(scenario())
 
 
+def test_a_changed_plan_of_the_same_version_is_refused_and_the_run_goes_on_beside_it() -> None:
+    """A process that knows both finds only one of them by operation and version."""
+
+    async def scenario() -> None:
+        app, old, changed = memory_app(), plan_of("a", "b?", "c"), plan_of("a", "b?", "c", "d")
+        await suspended(app, old)
+        shown = await app.runs.migration(RUN, changed)
+        call = app.runs.control.migrate(RUN, changed, expect=shown.fingerprint, reason="no", principal=ADA)
+        fault = await refused(call)
+
+        assert not shown.is_possible
+        assert shown.objections == ["the run has another plan of version 1: give the changed plan another version"]
+        assert (fault.code, fault.message) == ("migration_impossible", shown.objections[0])
+        assert (await app.runs.migration(RUN, old)).is_applied
+        assert await finished(app, old, "b") == ["a", "b", "c"]
+        await app.runs.replay(RUN, plan=old)
+
+    run(scenario())
+
+
 def test_a_plan_that_reverses_what_was_done_is_refused() -> None:
     async def scenario() -> None:
         app = memory_app()
@@ -198,7 +218,7 @@ def test_a_plan_other_than_the_one_that_was_shown_is_refused() -> None:
 
 def test_afterwards_the_old_plan_is_no_longer_the_runs() -> None:
     async def scenario() -> None:
-        app, old, new = memory_app(), plan_of("a", "b?", "c"), plan_of("a", "b?", "d")
+        app, old, new = memory_app(), plan_of("a", "b?", "c"), plan_of("a", "b?", "d", version="2")
         await suspended(app, old)
         await migrated(app, new)
         await app.runs.control.signal(RUN, "b", "word", "yes", principal=ADA)

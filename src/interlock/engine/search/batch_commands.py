@@ -17,7 +17,7 @@ from interlock.base.canonical import digest
 from interlock.base.part import CallContext, Command, Effect
 from interlock.engine.runs import Runs
 from interlock.engine.search.batch import BatchAction, BatchRow, BatchState, row_of
-from interlock.engine.search.batches import Batches, Order, Outcome, SearchSettings
+from interlock.engine.search.batches import BATCH_RUNS_LIMIT, Batches, Order, Outcome, SearchSettings
 from interlock.engine.search.commands import ListedRun, filter_of, listed, search_of
 from interlock.engine.search.errors import BATCH_NOT_FOUND
 from interlock.engine.search.where import Where, options_of
@@ -39,8 +39,11 @@ class BatchInput(Where, frozen=True, kw_only=True, forbid_unknown_fields=True):
     action: Annotated[BatchAction, Meta(description="What each run is told.")]
     reason: Annotated[str, Meta(min_length=1, max_length=2000, description="Why; recorded with your name.")]
     expect: Annotated[
-        Annotated[int, Meta(ge=0, le=10_000)] | None,
-        Meta(description="Act, if exactly so many runs match; without it they are only shown."),
+        Annotated[int, Meta(ge=0, le=BATCH_RUNS_LIMIT)] | None,
+        Meta(
+            description="Act, if exactly so many runs match, at most `search.batch_runs_max` of the settings; "
+            "without it they are only shown."
+        ),
     ] = None
     filter: Annotated[str | None, Meta(description="A saved filter; what else is given narrows it.")] = None
     reset: Annotated[bool, Meta(description="With retry: each step gets its whole budget again.")] = False

@@ -36,7 +36,7 @@ from interlock.engine.search.batch import (
     batch_stream,
     is_same,
 )
-from interlock.engine.search.errors import BATCH_CONFLICT, BATCH_COUNT_CHANGED, BATCH_NOT_FOUND
+from interlock.engine.search.errors import BATCH_CONFLICT, BATCH_COUNT_CHANGED, BATCH_NOT_FOUND, BATCH_TOO_LARGE
 from interlock.engine.search.pages import Search
 from interlock.engine.search.where import Where, check
 from interlock.engine.views import RunRow
@@ -48,11 +48,15 @@ RUNS_KIND, OUTCOMES_KIND = "BatchRuns", "BatchOutcomes"
 TOLD = "told"
 
 
+BATCH_RUNS_LIMIT = 10_000
+"""What the setting can be raised to."""
+
+
 class SearchSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bounds of searching."""
 
     batch_runs_max: Annotated[
-        int, Meta(ge=1, le=10_000, description="Runs that one batch may act on; more are refused, never cut.")
+        int, Meta(ge=1, le=BATCH_RUNS_LIMIT, description="Runs that one batch may act on; more are refused, never cut.")
     ] = 1000
 
 
@@ -106,6 +110,7 @@ class Batches:
         stream = batch_stream(principal.tenant, batch_id)
         state = (await self._journal.load(BATCH_FOLD, stream)).state
         if state.started is None:
+            self._check_size(expect)
             rows = await self.matching(principal.tenant, order.where)
             if len(rows) != expect:
                 text = f"{expect} runs were expected to match, and {len(rows)} do: nothing was done"
@@ -115,6 +120,11 @@ class Batches:
         elif not is_same(state.started, _started(order, 0, "")) or state.started.count != expect:
             raise BATCH_CONFLICT.error("this batch id belongs to another order", batch_id=batch_id)
         return await self.complete(batch_id, principal)
+
+    def _check_size(self, expect: int) -> None:
+        limit = self._settings.batch_runs_max
+        if expect > limit:
+            raise BATCH_TOO_LARGE.error(f"one batch acts on at most {limit} runs, not {expect}", limit=limit)
 
     async def complete(self, batch_id: str, principal: Principal) -> BatchState:
         """Tell every run of a batch that was not told yet. Raises: `batch_not_found`."""

@@ -63,7 +63,9 @@ class FilterRow(Struct, frozen=True):
 def filter_stream(tenant: str, name: str) -> str:
     """The stream of a filter. Raises: `filter_invalid`."""
     if _NAME.match(name) is None:
-        raise FILTER_INVALID.error("the name of a filter: a-z first, then up to 62 of a-z 0-9 _ -", place="name")
+        raise FILTER_INVALID.error(
+            "the name of a filter begins with a-z and goes on with up to 62 of a-z 0-9 _ -", place="name"
+        )
     return stream_id(tenant, FILTER, name)
 
 

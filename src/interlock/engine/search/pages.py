@@ -84,18 +84,22 @@ class Search:
         """Every matching run, at most `most` of them. Raises: `batch_too_large`, and as `page`."""
         found: list[RunRow] = []
         cursor: str | None = None
-        looked_at = 0
+        looked_at = count = 0
         while True:
             page = await self.page(tenant, where, cursor, EXAMINED_MAX)
-            found += page.rows
+            count += len(page.rows)
+            # Those beyond the limit are only counted.
+            found += page.rows[: most + 1 - len(found)]
             looked_at += page.examined or len(page.rows)
             cursor = page.next
-            if len(found) > most:
-                raise BATCH_TOO_LARGE.error(f"more than {most} runs match", limit=most)
+            if cursor is not None and looked_at <= LOOKED_AT_MAX:
+                continue
+            if count > most:
+                text = f"{count}{'' if cursor is None else ' or more'} runs match, and one batch acts on at most {most}"
+                raise BATCH_TOO_LARGE.error(text, limit=most, found=count)
             if cursor is None:
                 return found
-            if looked_at > LOOKED_AT_MAX:
-                raise BATCH_TOO_LARGE.error(f"more than {LOOKED_AT_MAX} runs would have to be looked into")
+            raise BATCH_TOO_LARGE.error(f"more than {LOOKED_AT_MAX} runs would have to be looked into")
 
     def _after(self, row: RunRow) -> str:
         return write_page(self._journal.store.id, (row.started_ms, row.run_id))

@@ -110,7 +110,7 @@ def terms_of(where: Where) -> dict[str, str]:
         terms["code"] = where.failed_with
         terms["phase"] = "failed"
     for pair in where.attribute:
-        key, value = _split(pair, "attribute", "KEY=VALUE")
+        key, value = _split(pair, "attributes", "KEY=VALUE")
         if terms.setdefault(attribute_term(key), term_of(value)) != term_of(value):
             raise FILTER_INVALID.error(f"the attribute {shown(key)} cannot have two values", place="attribute")
     match where.state:
@@ -133,14 +133,21 @@ def bounds_of(where: Where, now_ms: int) -> tuple[int, int | None]:
 
 def wanted(pairs: Sequence[str]) -> list[Wanted]:
     """What is asked of an input or output. Raises: `filter_invalid`."""
-    found = (_split(pair, "input or output", "PATH=VALUE") for pair in pairs)
-    return [(tuple(path.split(".")), value) for path, value in found]
+    found = []
+    for pair in pairs:
+        path, value = _split(pair, "input or output", "PATH=VALUE")
+        names = tuple(path.split("."))
+        if not all(names):
+            text = f"the path {shown(path)} has an empty name: write names with one dot between them, as a.b"
+            raise FILTER_INVALID.error(text, place="input or output")
+        found.append((names, value))
+    return found
 
 
 def _split(pair: str, what: str, form: str) -> tuple[str, str]:
     key, equals, value = pair.partition("=")
     if not key or not equals:
-        raise FILTER_INVALID.error(f"`{what}`: {form} is expected", place=what)
+        raise FILTER_INVALID.error(f"a condition on {what} is written as {form}", place=what)
     return key, value
 
 

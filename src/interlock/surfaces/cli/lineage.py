@@ -7,6 +7,7 @@ same answer with `--json`.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
@@ -100,12 +101,13 @@ def migration_text(output: Struct) -> bytes:
     return _text([*lines, *_sections(sections, PLAN_LINES_SHOWN_MAX)])
 
 
-def migration_next(output: Struct, _given: Mapping[str, object]) -> str | None:
+def migration_next(output: Struct, given: Mapping[str, object]) -> str | None:
     """The line that applies what was shown."""
     if not isinstance(output, Migration) or not output.is_possible or output.is_applied or output.is_pending:
         return None
     rest = f"--apply --expect {output.fingerprint} --reason TEXT"
-    return f"interlock run migrate {output.run_id} --plan MODULE:PLAN {rest}"
+    plan = shlex.quote(str(given["plan"]))
+    return f"interlock run migrate {output.run_id} --plan {plan} {rest}"
 
 
 def _verdict(output: Migration) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from interlock import App, InterlockError
 from interlock.engine.control import Control
-from interlock.engine.search import batches
+from interlock.engine.search import batches, pages
 from interlock.testing.app import memory_app
 from interlock.testing.loop import over_seeds
 from tests.unit.engine.search.plans import IDS, asking, call, counting, failing, ids
@@ -192,12 +192,37 @@ async def test_paused_runs_go_on_and_failed_steps_are_tried_again_by_a_batch() -
 async def test_a_batch_is_bounded_by_a_setting_and_refuses_more() -> None:
     app = memory_app(settings={"search": {"batch_runs_max": 4}})
     await five(app)
-    wanted: list[dict[str, Any]] = [{}, {"expect": 5}]
-    for more in wanted:
+    too_many = "5 runs match, and one batch acts on at most 4"
+    wanted: list[tuple[dict[str, Any], str]] = [
+        ({}, too_many),
+        ({"expect": 4}, too_many),
+        ({"expect": 5}, "one batch acts on at most 4 runs, not 5"),
+    ]
+    for more, message in wanted:
         with pytest.raises(InterlockError) as caught:
             await call(app, "run.batch", **ORDER, **more)
-        assert caught.value.code == "batch_too_large"
+        assert (caught.value.code, caught.value.message) == ("batch_too_large", message)
+        assert caught.value.details["limit"] == 4
     assert await orders(app) == [0] * 5
+
+
+def test_counting_what_is_beyond_the_limit_ends_somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "EXAMINED_MAX", 2)
+    monkeypatch.setattr(pages, "LOOKED_AT_MAX", 3)
+
+    @over_seeds(0)
+    async def scenario() -> None:
+        for limit, message in (
+            (1, "4 or more runs match, and one batch acts on at most 1"),
+            (9, "more than 3 runs would have to be looked into"),
+        ):
+            app = memory_app(settings={"search": {"batch_runs_max": limit}})
+            await five(app)
+            with pytest.raises(InterlockError) as caught:
+                await call(app, "run.batch", **ORDER)
+            assert (caught.value.code, caught.value.message) == ("batch_too_large", message)
+
+    scenario()
 
 
 @over_seeds(0)

@@ -110,6 +110,9 @@ async def test_pages_that_look_into_runs_are_bounded_and_go_on_where_they_stoppe
         ({"attribute": ["team"]}, "filter_invalid"),
         ({"attribute": ["team=a", "team=b"]}, "filter_invalid"),
         ({"input": ["=3"]}, "filter_invalid"),
+        ({"input": ["a..b=1"]}, "filter_invalid"),
+        ({"input": [".a=1"]}, "filter_invalid"),
+        ({"output": ["a.=1"]}, "filter_invalid"),
         ({"since": "yesterday"}, "time_invalid"),
         ({"since": "2026-11-26T15:00:00"}, "time_invalid"),
         ({"until": "55"}, "time_invalid"),
@@ -125,6 +128,23 @@ def test_a_filter_that_means_nothing_is_refused(given: dict[str, Any], code: str
             await call(memory_app(), "run.list", **given)
         assert caught.value.code == code
         assert caught.value.advice
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"input": ["a..b=1"]}, "the path a..b has an empty name: write names with one dot between them, as a.b"),
+        ({"output": ["ab"]}, "a condition on input or output is written as PATH=VALUE"),
+        ({"attribute": ["team"]}, "a condition on attributes is written as KEY=VALUE"),
+    ],
+)
+def test_a_filter_that_is_refused_is_told_how_to_be_written(given: dict[str, Any], message: str) -> None:
+    async def main() -> None:
+        with pytest.raises(InterlockError) as caught:
+            await call(memory_app(), "run.list", **given)
+        assert caught.value.message == message
 
     run(main())
 
