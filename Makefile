@@ -78,4 +78,4 @@ upgrade:  ## write the locks anew with the newest versions that fit
 	@$(MAKE) lock LOCK_FLAGS="$(LOCK_FLAGS) --upgrade"
 
 clean:  ## remove everything that a target made
-	@rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build dist
+	@rm -rf $(VENV) .interlock .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build dist

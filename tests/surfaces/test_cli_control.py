@@ -75,6 +75,7 @@ def test_an_answer_reaches_a_run_that_another_process_drives_before_it_asks(fold
         (("decide", "the answer", "--token", "x"), 2, "signal_unclear"),
         (("--token", "x"), 3, "wait_unknown"),
         (("nowhere", "go"), 3, "step_unknown"),
+        (("decide", "teh answer", "--value", "{}"), 3, "wait_unknown"),
         (("decide", "the answer", "--value", "5"), 2, "signal_invalid"),
         (("decide", "the answer", "--value", "{"), 2, "json_invalid"),
     ],
@@ -87,6 +88,63 @@ def test_an_answer_to_nothing_is_refused_with_what_to_do(
 
     assert refused["code"] == error
     assert refused["advice"]
+
+
+def test_a_mistyped_wait_is_refused_with_the_names_of_the_open_ones(folder: Path) -> None:
+    start(folder, "ask_only")
+    refused = order(folder, "signal", "decide", "aproval", "--value", "{}", code=3)["error"]
+    assert refused["message"] == "the step decide does not wait for aproval; it waits for: the answer"
+    assert "--early" in refused["advice"]
+    assert answer(folder, "run", "status", RUN)["early"] == []
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("5", """at $ the schema wants type: "object\""""),
+        ("yes", """a text has quotes of its own: '"…"'"""),
+    ],
+)
+def test_an_answer_that_does_not_fit_is_told_where_and_what_is_expected(folder: Path, value: str, said: str) -> None:
+    start(folder, "ask_only")
+    assert said in order(folder, "signal", "decide", "the answer", "--value", value, code=2)["error"]["message"]
+    shown = run("run", "why", RUN, program=PRODUCT, folder=folder).text
+    assert '  an answer fits {"type":"object"}' in shown.splitlines()
+
+
+def test_an_early_answer_on_purpose_is_kept_and_listed(folder: Path) -> None:
+    start(folder, "ask_only")
+    order(folder, "signal", "decide", "later", "--value", "{}", "--early")
+    order(folder, "signal", "decide", "later", "--value", "{}")  # known by now, so that it can be sent again
+
+    assert answer(folder, "run", "status", RUN)["early"] == [{"step": "decide", "name": "later", "answers": 2}]
+    kinds = {each["kind"]: each["explanation"] for each in answer(folder, "run", "why", RUN)["reasons"]}
+    assert kinds["early"] == "an answer to later is kept, for which decide has not asked"
+
+
+def test_a_status_gives_the_line_that_answers_and_a_cancelled_run_waits_for_nothing(folder: Path) -> None:
+    start(folder, "ask_only")
+    waits = run("run", "status", RUN, program=PRODUCT, folder=folder)
+    assert waits.err == f"next: interlock run signal {RUN} decide 'the answer' --value JSON\n"
+
+    order(folder, "cancel")
+    report = answer(folder, "run", "status", RUN)
+    assert {step["name"]: step["status"] for step in report["steps"]} == {
+        "begin": "completed",
+        "decide": "cancelled",
+        "end": "pending",
+    }
+
+
+def test_the_history_shows_who_decided_and_why(folder: Path) -> None:
+    start(folder, "ask_only")
+    order(folder, "pause", "--reason", "the lab is down")
+    order(folder, "cancel", "--reason", "wrong input")
+    rows = run("run", "events", RUN, program=PRODUCT, folder=folder).text.splitlines()
+
+    paused, cancelling = (next(row for row in rows if word in row) for word in ("run_paused", "run_cancelling"))
+    assert re.search(r"the lab is down +local:", paused)
+    assert re.search(r"wrong input +local:", cancelling)
 
 
 # Orders
@@ -121,6 +179,8 @@ def test_a_run_that_hangs_is_ended_at_once_by_whoever_says_now(folder: Path) -> 
 def test_a_paused_run_enters_no_step_until_it_is_told_to(folder: Path) -> None:
     process = driven(folder, "talk")
     order(folder, "pause", "--reason", "lunch")
+    while not answer(folder, "run", "status", RUN)["orders"]:
+        pass  # its owner takes an order at its next look
     (folder / "open").touch()
 
     code, result = ended(process)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ from interlock.base.part import Command
 from interlock.surfaces.application import load
 from interlock.surfaces.cli.main import main
 from interlock.surfaces.part import PART as SURFACES
-from tests.surfaces.process import run
+from tests.surfaces.process import PRODUCT, run
 from tests.surfaces.toy import APPLICATION, TOY
 
 Captured = pytest.CaptureFixture[str]
@@ -75,6 +76,25 @@ def test_help_lists_nouns_with_their_verbs_and_the_verbs_of_the_machine(capsys: 
     shown = capsys.readouterr().out
     assert "add, list, fail, touch, end, sleep, whoami" in shown
     assert "canonical" in shown
+
+
+def test_the_help_of_a_noun_groups_its_verbs_and_names_each_once(tmp_path: Path) -> None:
+    shown = run("run", "--help", program=PRODUCT, folder=tmp_path).text
+
+    places = [shown.index(words) for words in ("Start and drive", "Look", "Tell and change")]
+    assert places == sorted(places)
+    assert shown.index("status") > places[1]
+    assert len(re.findall(r"\bresolve ", shown)) == 1
+
+
+def test_usage_names_what_is_needed_and_in_brackets_what_is_not(tmp_path: Path) -> None:
+    assert (
+        "Usage: interlock run signal RUN [STEP] [NAME] [OPTIONS]"
+        in run("run", "signal", "-h", program=PRODUCT, folder=tmp_path).text
+    )
+    fork = run("run", "fork", "-h", program=PRODUCT, folder=tmp_path).text
+    assert "--from STEP" in fork
+    assert "--absorb KEY" in fork
 
 
 @pytest.mark.parametrize("line", [[], ["counter"]])

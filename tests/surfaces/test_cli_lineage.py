@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from tests.surfaces.process import PRODUCT, Ended, run, run_on_terminal
 from tests.surfaces.product import RUN, answer, begun, prepare, start_waiting
 
+STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
 OTHER = "01890a5d-ac96-774b-bcce-b302099a8058"
 LETTERS = r"""
 import os
@@ -135,6 +137,31 @@ def test_a_failed_run_is_forked_by_another_process_where_it_failed(folder: Path)
     assert answer(folder, "run", "fork", RUN, "--run-id", OTHER) == fork
 
 
+def test_a_status_says_of_what_a_run_is_a_fork_and_what_it_inherits(folder: Path) -> None:
+    start(folder)
+    (folder / "paper").touch()
+    answer(folder, "run", "fork", RUN, "--run-id", OTHER)
+    report = answer(folder, "run", "status", OTHER)
+
+    assert (report["forked_from"], report["from_step"]) == (RUN, "note")
+    assert {step["name"]: step["inherited"] for step in report["steps"]} == {
+        "compose": True,
+        "send": True,
+        "note": False,
+    }
+    shown = plain(folder, "status", OTHER).text
+    assert f"forked from        {RUN}" in shown
+    assert re.search(r"^send +inherited", shown, re.MULTILINE)
+
+
+def test_a_status_says_that_a_run_was_dry(folder: Path) -> None:
+    (folder / "paper").touch()
+    line = ("run", "start", "letters:plan", "--run-id", RUN, "--input", '{"name": "Ada"}')
+    answer(folder, *line, "--dry-run")
+
+    assert answer(folder, "run", "status", RUN)["skips_tags"] == ["apply_side_effect"]
+
+
 def test_effects_need_a_choice_and_are_named(folder: Path) -> None:
     start(folder)
     (folder / "paper").touch()
@@ -142,6 +169,7 @@ def test_effects_need_a_choice_and_are_named(folder: Path) -> None:
     refused = answer(folder, *line, code=5)["error"]
 
     assert (refused["code"], refused["details"]["effects"]) == ("fork_choice_needed", ["letter"])
+    assert "--absorb letter or --again letter" in refused["message"]
     assert answer(folder, "run", "status", OTHER, code=3)["error"]["code"] == "run_not_found"
     assert answer(folder, *line, "--again", "letter")["effects"][0]["choice"] == "again"
     assert lines(folder, "sent") == 2
@@ -154,6 +182,18 @@ def test_a_fork_that_fails_exits_as_a_run_that_does(folder: Path) -> None:
     assert done.code == 1
     assert "no_paper" in done.text
     assert f"next: interlock run why {OTHER}" in done.err
+    assert plain(folder, "why", OTHER).text.splitlines()[-1] == f"  interlock run fork {OTHER}"
+
+
+def test_a_fork_says_its_id_before_it_acts(folder: Path) -> None:
+    start(folder)
+    (folder / "paper").touch()
+    done = plain(folder, "fork", RUN)
+
+    made = done.err.splitlines()[0].removeprefix("run ")
+    assert f"run id          {made}" in done.text.splitlines()
+    refused = plain(folder, "fork", RUN, "--from", "send")
+    assert refused.err.startswith("error: "), "a fork that is refused was not begun"
 
 
 def test_a_fork_with_another_plan_and_input_goes_on_with_both(folder: Path) -> None:
@@ -193,6 +233,7 @@ def test_a_fork_is_shown_on_a_terminal_with_its_steps(folder: Path) -> None:
     assert code == 0
     for word in ("completed", "inherited", "compose", "effects", "letter", "absorb"):
         assert word in shown
+    assert re.search(r"✓ compose inherited", STYLE.sub("", shown))
 
 
 def test_the_difference_of_two_runs_fits_one_screen_and_sets_the_exit_code(folder: Path) -> None:

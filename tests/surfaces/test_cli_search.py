@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.surfaces.process import PRODUCT, SECONDS_MAX, run, run_on_terminal
-from tests.surfaces.product import answer
+from tests.surfaces.product import RUN, answer, begun
+from tests.surfaces.talking import line as start_line
 from tests.surfaces.talking import prepare, start
 
 RUNS = [f"00000000-0000-4000-8000-{number:012}" for number in range(12)]
@@ -98,3 +99,20 @@ def test_lists_and_batches_fit_a_terminal_of_80_columns(folder: Path) -> None:
         _, shown = run_on_terminal(*line, program=PRODUCT, folder=folder, environ={"NO_COLOR": "1", "COLUMNS": "80"})
         rows = [row for row in STYLE.sub("", shown).splitlines() if row.strip() and not row.startswith("next: ")]
         assert max(map(len, rows)) <= 80
+
+
+def test_a_run_that_nobody_drives_is_queued_and_one_that_is_driven_runs(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    process = begun(tmp_path, *PRODUCT, *start_line(tmp_path, "talk"), "--json")
+    try:
+        [row] = answer(tmp_path, "run", "list", "--state", "running")["items"]
+        assert row["state"] == "running"
+        assert answer(tmp_path, "run", "list", "--state", "queued")["items"] == []
+    finally:
+        process.kill()
+        process.communicate()
+
+    [row] = answer(tmp_path, "run", "list", "--state", "queued")["items"]
+    assert (row["run_id"], row["state"]) == (RUN, "queued")
+    assert answer(tmp_path, "run", "list", "--state", "running")["items"] == []
+    assert answer(tmp_path, "run", "list")["items"][0]["state"] == "queued"

@@ -131,7 +131,7 @@ def test_pauses_skips_and_children_are_seen_in_the_progress_of_a_run(tmp_path: P
     order(tmp_path, "unpause")
     order(tmp_path, "skip", "spawn", "--reason", "we know")
     _, shown = run_on_terminal("run", "resume", RUN, program=PRODUCT, folder=tmp_path, environ=PLAIN)
-    assert re.search(r"✓ spawn +.*skipped", STYLE.sub("", shown))
+    assert re.search(r"⊘ spawn +.*skipped", STYLE.sub("", shown))
 
 
 def test_a_status_of_a_run_that_waits_fits_a_terminal_of_80_columns(tmp_path: Path) -> None:
@@ -140,7 +140,25 @@ def test_a_status_of_a_run_that_waits_fits_a_terminal_of_80_columns(tmp_path: Pa
     _, shown = run_on_terminal(
         "run", "status", RUN, program=PRODUCT, folder=tmp_path, environ={**PLAIN, "COLUMNS": "80"}
     )
-    rows = [row for row in STYLE.sub("", shown).splitlines() if not row.startswith(("checkpoint", "input"))]
+    rows = [row for row in STYLE.sub("", shown).splitlines() if not row.startswith(("checkpoint", "input", "next:"))]
 
     assert max(map(len, rows)) <= 80
     assert any(row.split()[:3] == ["decide", "the", "answer"] for row in rows)
+
+
+def test_a_conflict_on_a_terminal_shows_no_steps_of_the_other_run(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    start(tmp_path, "ask_only")
+    line = ("run", "start", "plans:ask_only", "--run-id", RUN, "--input", '{"folder": "elsewhere"}')
+    code, shown = run_on_terminal(*line, program=PRODUCT, folder=tmp_path, environ=PLAIN)
+
+    assert code == 4
+    assert STYLE.sub("", shown).startswith("error: this run id belongs to another run; what differs: the input's fold")
+
+
+def test_a_run_that_had_ended_says_that_nothing_was_run(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    start(tmp_path, "nap", code=0)
+    done = run(*start_line(tmp_path, "nap"), program=PRODUCT, folder=tmp_path)
+
+    assert re.search(r"^note +it had ended before: nothing was run$", done.text, re.MULTILINE)

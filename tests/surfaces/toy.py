@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
@@ -161,8 +161,9 @@ class Runs:
     def __init__(self) -> None:
         self.reports: dict[str, RunReport] = {}
 
-    async def start(self, given: StartInput) -> RunResult:
+    async def start(self, given: StartInput, begun: Callable[[str], None]) -> RunResult:
         run_id = given.run_id or "made-by-the-handler"
+        begun(run_id)
         print("a plan talks")
         for done in (0, 1, 2):
             await asyncio.sleep(0.15)
@@ -204,7 +205,7 @@ def report(run_id: str, plan: str, done: int) -> RunReport:
 
 
 async def run_start(ctx: CallContext, given: StartInput) -> RunResult:
-    return await ctx.services.get(Runs).start(given)
+    return await ctx.services.get(Runs).start(given, ctx.begun)
 
 
 async def run_status(ctx: CallContext, given: StatusInput) -> RunReport:

@@ -13,14 +13,15 @@ from msgspec import Meta, Raw, Struct
 
 from interlock.base import ids
 from interlock.base.bounds import PAGE_ITEMS_MAX
+from interlock.base.errors import NotFound
 from interlock.base.ids import shown
 from interlock.base.part import CallContext, Command, Effect
 from interlock.engine import events as e
 from interlock.engine.config import FanOutJoin, RunConfig
 from interlock.engine.contract import contract_of
-from interlock.engine.errors import ATTRIBUTES_INVALID, CONTEXT_MISSING_KEY, RESOLUTION_UNCLEAR, RUN_NOT_FOUND
+from interlock.engine.errors import ATTRIBUTES_INVALID, RESOLUTION_UNCLEAR, RUN_NOT_FOUND, VALUE_UNKNOWN
 from interlock.engine.meta import APPLY_SIDE_EFFECT
-from interlock.engine.reports import Reason, RunReport, RunResult
+from interlock.engine.reports import RUNNING, Reason, RunReport, RunResult
 from interlock.engine.runs import Runs
 from interlock.engine.search.times import length_ms
 from interlock.engine.sources import load_plan
@@ -137,6 +138,7 @@ class WhyReport(Struct, frozen=True):
 
 async def _start(ctx: CallContext, given: StartInput) -> RunResult:
     plan = load_plan(given.plan)
+    had_ended = given.run_id is not None and await _has_ended(ctx, given.run_id)
     config = RunConfig() if plan.planned is None else plan.planned.run_config
     if given.dry_run:
         config = msgspec.structs.replace(config, skip_tags=tuple(dict.fromkeys([*config.skip_tags, APPLY_SIDE_EFFECT])))
@@ -155,7 +157,15 @@ async def _start(ctx: CallContext, given: StartInput) -> RunResult:
         principal=ctx.principal,
         begun=ctx.begun,
     )
-    return await _with_reasons(ctx, msgspec.structs.replace(result, detached=given.detach))
+    return await _with_reasons(ctx, msgspec.structs.replace(result, detached=given.detach, had_ended=had_ended))
+
+
+async def _has_ended(ctx: CallContext, run_id: str) -> bool:
+    """Whether there is such a run, and it has ended: a verb that drives will run nothing."""
+    try:
+        return (await ctx.services.get(Runs).read.result(run_id, tenant=ctx.principal.tenant)).phase != RUNNING
+    except NotFound:
+        return False
 
 
 def _attributes(pairs: tuple[str, ...]) -> dict[str, str]:
@@ -177,8 +187,9 @@ async def _with_reasons(ctx: CallContext, result: RunResult) -> RunResult:
 
 async def _resume(ctx: CallContext, given: ResumeInput) -> RunResult:
     plan = None if given.plan is None else load_plan(given.plan)
+    had_ended = await _has_ended(ctx, given.run)
     result = await ctx.services.get(Runs).resume(given.run, plan=plan, steal=given.steal, principal=ctx.principal)
-    return await _with_reasons(ctx, result)
+    return await _with_reasons(ctx, msgspec.structs.replace(result, had_ended=had_ended))
 
 
 async def _status(ctx: CallContext, given: RunInput) -> RunReport:
@@ -191,7 +202,7 @@ async def _output(ctx: CallContext, given: OutputInput) -> RunOutput:
     if given.step is None:
         return RunOutput(given.run, values)
     if given.step not in values:
-        raise CONTEXT_MISSING_KEY.error(f"the run has no value named {shown(given.step)}", run_id=given.run)
+        raise VALUE_UNKNOWN.error(f"the run has no value named {shown(given.step)}", run_id=given.run)
     return RunOutput(given.run, {given.step: values[given.step]})
 
 

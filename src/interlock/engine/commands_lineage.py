@@ -74,6 +74,7 @@ async def _fork(ctx: CallContext, given: ForkInput) -> ForkResult:
         source=given.plan,
         detach=given.detach,
         principal=ctx.principal,
+        begun=ctx.begun,
     )
 
 

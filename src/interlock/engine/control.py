@@ -39,13 +39,14 @@ from interlock.engine.reader import RunReader
 from interlock.engine.run_state import WAIT_PREFIX, RunState, wait_key
 from interlock.engine.sources import absolute_source
 from interlock.engine.tell import RESOLVE, TELL, Resolve, tell
-from interlock.engine.waits import FACT_KIND, misfit, token
+from interlock.engine.waits import FACT_KIND, misfit, misplaced, token
 from interlock.journal.journal import Journal, Loaded
 from interlock.journal.ports import Blob
 from interlock.journal.runner import Runner
 from interlock.journal.streams import parse_stream, stream_id
 
 REASON_CHARACTERS_MAX = 2000
+NAMES_SHOWN_MAX = 8
 
 Settle = Callable[[str, str, Loaded[RunState] | None], Awaitable[None]]
 """Lets a run (its stream, its id, and its state if that is at hand) take what its inbox holds, if nobody drives it."""
@@ -67,12 +68,14 @@ class Control:
         name: str,
         value: Any = None,
         *,
+        early: bool = False,
         principal: Principal,
         command_id: str | None = None,
     ) -> bool:
-        """Answer the wait `name` of a step, early or not; `name` is its token where `step` is None.
+        """Answer the wait `name` of a step; `name` is its token where `step` is None.
 
-        False where the wait had its answer already: that one counts.
+        A step that waits for nothing takes any name, for later; one that waits for something else refuses it unless
+        it is `early` on purpose. False where the wait had its answer already: that one counts.
         Raises: `run_not_found`, `run_ended`, `step_unknown`, `wait_unknown`, `signal_invalid`, `secrets_detected`.
         """
         state = await self._read.state(run_id, tenant=principal.tenant)
@@ -81,9 +84,12 @@ class Control:
         refuse_secrets_under(name, payload, "signal")
         wait = state.waits.get(state_id, {}).get(ids.fact_key(name))
         if wait is not None and misfit(wait.schema, payload) is not None:
-            raise SIGNAL_INVALID.error(f"the value does not fit the schema of {shown(name)}", name=name)
+            where = misplaced(wait.schema, payload)
+            raise SIGNAL_INVALID.error(f"the value does not fit the schema of {shown(name)}: {where}", name=name)
         if wait_key(state_id, name) in state.facts:
             return False
+        if wait is None and not early:
+            _refuse_stray(state, state_id, name)
         payload_id = await self._stored(payload)
         stream = state.stream
         await self._tell(run_id, i.SignalSent(name, payload_id, stream, state_id), stream, principal, command_id)
@@ -231,6 +237,18 @@ class Control:
         """The id of a step that is named by its id or by its step name. Raises: `step_unknown`."""
         [content] = await self._journal.store.artifacts.get([state.fingerprint])
         return read_outline(content).named(step)
+
+
+def _refuse_stray(state: RunState, state_id: str, name: str) -> None:
+    """Refuse an answer that the open waits of a step do not ask for. Raises: `wait_unknown`."""
+    names = list(state.waits.get(state_id, ()))
+    if not names or name in state.early.get(state_id, ()):
+        return
+    said = ", ".join(shown(each) for each in names[:NAMES_SHOWN_MAX])
+    more = f" and {len(names) - NAMES_SHOWN_MAX} more" if len(names) > NAMES_SHOWN_MAX else ""
+    raise WAIT_UNKNOWN.error(
+        f"the step {step_name(state_id)} does not wait for {shown(name)}; it waits for: {said}{more}", name=shown(name)
+    )
 
 
 def _by_token(state: RunState, wanted: str) -> tuple[str, str]:

@@ -38,6 +38,7 @@ class SignalInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     name: Annotated[str | None, Meta(description="The wait's name, as `run why` gives it.")] = None
     value: Annotated[Raw | None, Meta(description="The answer; null where absent.")] = None
     token: Annotated[str | None, Meta(description="The wait's token, instead of step and name.")] = None
+    early: Annotated[bool, Meta(description="Keep it for a wait that the step will ask for later.")] = False
 
 
 class OrderInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -105,7 +106,7 @@ async def _signal(ctx: CallContext, given: SignalInput) -> Told:
         raise SIGNAL_UNCLEAR.error("name the wait by its step and its name, or by --token, not by both")
     value = None if given.value is None else msgspec.json.decode(given.value)
     changed = await _control(ctx).signal(
-        given.run, step, name, value, principal=ctx.principal, command_id=ctx.command_id
+        given.run, step, name, value, early=given.early, principal=ctx.principal, command_id=ctx.command_id
     )
     return await _told(ctx, given.run, "signal", step, None if changed else "the wait has an answer: nothing changed")
 
@@ -247,7 +248,14 @@ COMMANDS = (
         "notify --reason 'everybody knows'",
         "step",
     ),
-    _order("retry", RetryInput, _retry, "Try a failed step again now.", "fetch --reset --reason 'it is up'", "step"),
+    _order(
+        "retry",
+        RetryInput,
+        _retry,
+        "Try a step that waits for another attempt again now.",
+        "fetch --reset --reason 'it is up'",
+        "step",
+    ),
     _order(
         "edit",
         EditInput,

@@ -33,6 +33,14 @@ class WaitReport(Struct, frozen=True):
     answer: str | None
 
 
+class EarlyReport(Struct, frozen=True):
+    """Answers that are kept for a wait that the step has not asked for."""
+
+    step: str
+    name: str
+    answers: int
+
+
 class ChildReport(Struct, frozen=True):
     """A child run: the step that started it, and how it ended, if it has."""
 
@@ -74,6 +82,16 @@ def _wait(run_id: str, state_id: str, name: str, wait: Wait) -> WaitReport:
     answer = answer_line(run_id, step, name) if wait.kind == "signal" else None
     schema = msgspec.json.decode(wait.schema)
     return WaitReport(step, name, wait.kind, wait.token, wait.since_ms, wait.due_ms, schema, answer)
+
+
+def early_of(state: RunState) -> list[EarlyReport]:
+    """Answers that nothing has asked for yet."""
+    return [
+        EarlyReport(step_name(state_id), name, len(answers))
+        for state_id, early in state.early.items()
+        for name, answers in early.items()
+        if answers
+    ]
 
 
 def answer_line(run_id: str, step: str, name: str) -> str:

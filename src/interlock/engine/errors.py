@@ -177,7 +177,9 @@ PLAN_DRIFTED = ErrorCode(
     "plan_drifted", Category.CONFLICT, "Resume with the plan that started the run, or start a new run."
 )
 RUN_NOT_FOUND = ErrorCode("run_not_found", Category.NOT_FOUND, "List the runs with `interlock run list`.")
-RUN_CONFLICT = ErrorCode("run_conflict", Category.CONFLICT, "This run id belongs to another manifest: choose a new id.")
+RUN_CONFLICT = ErrorCode(
+    "run_conflict", Category.CONFLICT, "Go on with the run by `interlock run resume`, or choose a new id."
+)
 RUN_CORRUPT = ErrorCode("run_corrupt", Category.CORRUPT, "The run's history breaks a rule: run `interlock doctor`.")
 RUN_HELD = ErrorCode(
     "run_held",
@@ -214,6 +216,11 @@ CONTEXT_KEY_RESERVED = ErrorCode(
 )
 CONTEXT_MISSING_KEY = ErrorCode(
     "context_missing_key", Category.NOT_FOUND, "Give it as input, or let an earlier state write it."
+)
+VALUE_UNKNOWN = ErrorCode(
+    "run_value_unknown",
+    Category.NOT_FOUND,
+    "List what the run has with `interlock run output`; a step that returned nothing, or has not completed, has none.",
 )
 MISSING_FACT_KEY = ErrorCode("missing_fact_key", Category.INVALID, "Give the call a fact key.")
 FACT_REQUEST_MISMATCH = ErrorCode(
@@ -256,7 +263,11 @@ ATTEMPT_CANCELLED = ErrorCode(
     RUN_CANCELLED, Category.FAILED, "Nothing to do: the run was cancelled; `interlock run why` says by whom."
 )
 RUN_DEADLINE = ErrorCode(RUN_TIMED_OUT, Category.FAILED, "Start the run again with more time.")
-RUN_ENDED = ErrorCode("run_ended", Category.CONFLICT, "The run has ended: look at it, or fork it.")
+RUN_ENDED = ErrorCode(
+    "run_ended",
+    Category.CONFLICT,
+    "The run has ended: `interlock run fork` begins another where it failed, or start a new one.",
+)
 STEP_UNKNOWN = ErrorCode(
     "step_unknown", Category.NOT_FOUND, "Name a step of the run; `interlock run status` lists them."
 )
@@ -264,7 +275,9 @@ STEP_NOT_READY = ErrorCode(
     "step_not_ready", Category.CONFLICT, "See with `interlock run status` where the step stands, then ask again."
 )
 WAIT_UNKNOWN = ErrorCode(
-    "wait_unknown", Category.NOT_FOUND, "Name a wait of this run; `interlock run why` lists the open ones."
+    "wait_unknown",
+    Category.NOT_FOUND,
+    "Name a wait of this run, as `interlock run why` lists them; --early keeps an answer for a later one.",
 )
 WAIT_TIMED_OUT = ErrorCode("wait_timed_out", Category.FAILED, "Give the wait a default, or handle its deadline.")
 WAIT_INVALID = ErrorCode("wait_invalid", Category.INVALID, "Name each wait of a state once, with a deadline ahead.")
@@ -274,7 +287,11 @@ SIGNAL_UNCLEAR = ErrorCode(
 EDIT_UNCLEAR = ErrorCode(
     "edit_unclear", Category.INVALID, "Give --max-attempts with its back-off, --timeout-ms, or both."
 )
-SIGNAL_INVALID = ErrorCode("signal_invalid", Category.INVALID, "Send a value that fits the schema of the wait.")
+SIGNAL_INVALID = ErrorCode(
+    "signal_invalid",
+    Category.INVALID,
+    "Send a value that fits the schema of the wait, as `interlock run why` shows it.",
+)
 FACT_KEY_RESERVED = ErrorCode("fact_key_reserved", Category.INVALID, "Choose a key that does not begin with `wait:`.")
 CONTEXT_WRITE_CONFLICT = ErrorCode(
     "context_write_conflict",
@@ -337,6 +354,7 @@ ERRORS = (
     CONTEXT_SERIALIZE_FAILED,
     CONTEXT_KEY_RESERVED,
     CONTEXT_MISSING_KEY,
+    VALUE_UNKNOWN,
     MISSING_FACT_KEY,
     FACT_REQUEST_MISMATCH,
     FACT_PAYLOAD_CONFLICT,

@@ -11,6 +11,7 @@ a key can only be sent again, because nothing could absorb it.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -293,7 +294,10 @@ def choose(effects: Sequence[ForkEffect], choices: Choices) -> tuple[ForkEffect,
         refused = [effect for effect in open_ if _wanted(effect, choices) is not None]
         only = [f"{each.fact_key}: {each.options[0]}" for each in open_ if len(each.options) == 1]
         raise FORK_CHOICE_NEEDED.error(
-            _cannot(refused) if refused else f"say of each effect whether it is absorbed or sent again: {_keys(open_)}",
+            _cannot(refused)
+            if refused
+            else "say of each effect whether it is absorbed or sent again: "
+            + "; ".join(_options(each) for each in open_[:8]),
             effects=[each.fact_key for each in open_],
             steps=[each.step for each in open_],
             only=only,
@@ -315,6 +319,11 @@ def _cannot(refused: Sequence[ForkEffect]) -> str:
         f"without an idempotency key nothing can absorb an effect, and these have none: {_keys(refused)}. "
         f"Send them again with {options}, or leave them out with a later --from"
     )
+
+
+def _options(effect: ForkEffect) -> str:
+    """The options that choose for an effect."""
+    return " or ".join(f"--{option} {shlex.quote(shown(effect.fact_key))}" for option in effect.options)
 
 
 def _check_names(known: Collection[str], choices: Choices) -> None:

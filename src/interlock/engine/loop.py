@@ -70,6 +70,8 @@ class Loop:
             if self._units is not None:
                 decision = await self._let_in(self._units, decision)
             if not isinstance(decision, Enter):
+                if isinstance(decision, Stop) and await self._has_news():
+                    continue
                 return await self._leave(decision)
             place = decision.place
             session.ready.enter(place)
@@ -95,6 +97,8 @@ class Loop:
                         await self._take_inbox()
                     decision = await self._decided(under_way)
                     if not isinstance(decision, Await):
+                        if isinstance(decision, Stop) and await self._has_news():
+                            continue
                         return await self._leave(decision)
                     session.fold(decision.records)
                     await session.flush()
@@ -123,6 +127,12 @@ class Loop:
         while isinstance(decision, Enter) and not decision.skip and not await units.admit(decision.place):
             decision = self._decide()
         return units.timely(decision)
+
+    async def _has_news(self) -> bool:
+        """Take what came since the inbox was looked at: who told it was told that this owner would."""
+        before = self._session.state.inbox_seq
+        await self._take_inbox()
+        return self._session.state.inbox_seq != before
 
     async def _take_inbox(self) -> None:
         self._session.inbox_moved = False

@@ -37,6 +37,7 @@ from interlock.engine.errors import (
     StateFailure,
     error_info,
 )
+from interlock.engine.frames import frames_of_user
 from interlock.engine.io.live import LiveIo
 from interlock.engine.io.router import Router
 from interlock.engine.io.secret_facts import KEY_FAULTS
@@ -171,7 +172,7 @@ async def _fail(session: Session, attempt: Attempt, fault: Exception) -> None:
         [fault] = faults
     if not isinstance(fault, (InterlockError, StateFailure)):
         # For whoever writes the handler: where it came from. Its text may hold anything, so it is shown nowhere.
-        frames = "".join(traceback.format_tb(fault.__traceback__))
+        frames = "".join(traceback.format_tb(frames_of_user(fault.__traceback__)))
         _LOG.warning("%s raised %s\n%s", attempt.node.id, type(fault).__name__, frames)
     info = _redacted(error_info(fault))
     snapshot, blobs = await _diagnosis(attempt)

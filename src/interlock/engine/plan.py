@@ -110,7 +110,7 @@ class ExecutionPlan:
     order: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        op_id(self.op_id)
+        _check_name(self.op_id)
         _check_states(self.states)
         object.__setattr__(self, "order", run_order([node.id for node in self.states], self.edges))
 
@@ -235,6 +235,14 @@ class _Codeless:
 def read_outline(content: bytes) -> PlanOutline:
     """The outline in stored bytes, which their artifact id proves."""
     return msgspec.json.decode(content, type=PlanOutline)
+
+
+def _check_name(name: str) -> None:
+    """Raises: `id_invalid`, in the words of whoever writes a plan."""
+    try:
+        op_id(name)
+    except InterlockError as fault:
+        raise fault.kind.error(f"the name of a plan, as in Plan(NAME): {fault.message}", **fault.details) from None
 
 
 def _check_states(states: Sequence[StateNode]) -> None:

@@ -17,23 +17,24 @@ import msgspec
 
 from interlock.base import ids
 from interlock.base.events import Claim
+from interlock.base.ids import step_name
 from interlock.base.merkle_map import MerkleMap
 from interlock.engine import events as e
 from interlock.engine.budget import BudgetSettings, usage_of
 from interlock.engine.config import RunManifest, read_manifest
 from interlock.engine.context import RunContext
-from interlock.engine.details import children_of, in_doubt, orders_of, waits_of
+from interlock.engine.details import children_of, early_of, in_doubt, orders_of, waits_of
 from interlock.engine.errors import RUN_NOT_FOUND
 from interlock.engine.fold import RUN_FOLD
 from interlock.engine.meta import StateMeta
 from interlock.engine.plan import PlanOutline, read_outline
+from interlock.engine.reasons import reasons_of
 from interlock.engine.reports import (
     Reason,
     RunReport,
     RunResult,
     Standing,
     Waiting,
-    reasons_of,
     result_of,
     steps_of,
     waiting_of,
@@ -86,8 +87,12 @@ class RunReader:
             input=manifest.input_params,
             steps=steps_of(state, outline.order(), _passed_over(outline, manifest.run_config.skip_tags)),
             parent_run_id=None if state.parent is None else state.parent.run_id,
+            forked_from=None if state.fork is None else state.fork.run_id,
+            from_step=None if state.fork is None else step_name(state.fork.from_state),
+            skips_tags=tuple(manifest.run_config.skip_tags),
             deadline_ms=state.deadline_ms,
             waits=waits_of(run_id, state),
+            early=early_of(state),
             orders=orders_of(state),
             in_doubt=in_doubt(state),
             children=children_of(state),

@@ -1,4 +1,4 @@
-"""What people and programs are told about a run: result, status, steps, waiting, and why it does not move.
+"""What people and programs are told about a run: result, status, steps, and what it waits for.
 
 What it does: turns a folded run into records for surfaces. What it does not do: it reads no store and no clock.
 """
@@ -6,6 +6,7 @@ What it does: turns a folded run into records for surfaces. What it does not do:
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import islice
 from typing import Any
 
 from msgspec import Struct
@@ -13,13 +14,20 @@ from msgspec import Struct
 from interlock.base.events import Claim
 from interlock.base.ids import step_name
 from interlock.engine.budget import RunUsage
-from interlock.engine.details import ChildReport, EffectReport, OrderReport, WaitReport, answer_line, in_doubt
+from interlock.engine.details import (
+    ChildReport,
+    EarlyReport,
+    EffectReport,
+    OrderReport,
+    WaitReport,
+)
 from interlock.engine.events import RunStatus
-from interlock.engine.flow import RATE
-from interlock.engine.run_state import Awaited, Parked, RunState, Step, StepStatus, Wait
+from interlock.engine.run_state import RunState, Step, StepStatus
 
 RUNNING = "running"
 SKIPPED = "skipped"
+PARKED = "parked"
+GIVEN_UP = "cancelled"
 
 
 class Waiting(Struct, frozen=True):
@@ -64,6 +72,7 @@ class Reason(Struct, frozen=True):
     """One thing that is missing: what, since when, until when, and who or what can supply it.
 
     Where there is a queue for it, `place` 1 is next, and `holders` are those who have it.
+    `schema` is what an answer has to fit, as JSON Schema.
     """
 
     kind: str
@@ -74,6 +83,7 @@ class Reason(Struct, frozen=True):
     release: tuple[str, ...] = ()
     place: int | None = None
     holders: tuple[UnitHolder, ...] = ()
+    schema: Any = None
 
 
 class RunResult(Struct, frozen=True):
@@ -81,7 +91,8 @@ class RunResult(Struct, frozen=True):
 
     `final_snapshot_id` is the checkpoint until the run has ended: the contract lets it be the current one, and a caller
     reads with it what a run that waits has come to. `detached` says that the caller wanted no more than the start;
-    `reasons` is filled by verbs that drive, for a run that waits: what is missing, and the lines that supply it.
+    `reasons` is filled by verbs that drive, for a run that waits: what is missing, and the lines that supply it;
+    `had_ended`, too: the run had ended before the call, and nothing was run.
     """
 
     run_id: str
@@ -91,10 +102,15 @@ class RunResult(Struct, frozen=True):
     error: RunFailure | None = None
     detached: bool = False
     reasons: tuple[Reason, ...] = ()
+    had_ended: bool = False
 
 
 class StepReport(Struct, frozen=True):
-    """One state of the plan, shown as a step. `attempts` counts every entry, also those that a crash ended."""
+    """One state of the plan, shown as a step. `attempts` counts every entry, also those that a crash ended.
+
+    `status` is `parked` where an operator must decide, and `cancelled` where the run ended while the step waited.
+    `inherited` says of a fork's step that its source ran it.
+    """
 
     name: str
     state_id: str
@@ -106,12 +122,14 @@ class StepReport(Struct, frozen=True):
     ended_ms: int | None = None
     error_code: str | None = None
     error_message: str | None = None
+    inherited: bool = False
 
 
 class RunReport(Struct, frozen=True):
     """A run as it stands; `final_snapshot_id` is its checkpoint until it has ended.
 
-    `children_total` counts also those that `children` does not show.
+    `children_total` counts also those that `children` does not show. `forked_from` and `from_step` say of a fork where
+    it begins; `skips_tags` are tags of steps that the run passes over, those of effects in a dry run.
     """
 
     run_id: str
@@ -128,8 +146,12 @@ class RunReport(Struct, frozen=True):
     input: Any
     steps: list[StepReport]
     parent_run_id: str | None = None
+    forked_from: str | None = None
+    from_step: str | None = None
+    skips_tags: tuple[str, ...] = ()
     deadline_ms: int | None = None
     waits: list[WaitReport] = []
+    early: list[EarlyReport] = []
     orders: list[OrderReport] = []
     in_doubt: list[EffectReport] = []
     children: list[ChildReport] = []
@@ -141,7 +163,7 @@ def waiting_of(state: RunState, owner: Claim | None) -> Waiting | None:
     if state.status is not None:
         return None
     if owner is None and state.paused is not None and not state.cancelling:
-        return Waiting("paused", None, state.paused.since_ms)
+        return Waiting("paused", None, state.paused.since_ms, min(due_times(state), default=None))
     if state.parked and (state.max_concurrency == 1 or (owner is None and not (state.queued or _moves(state)))):
         return _parked(state)
     if owner is not None:
@@ -239,13 +261,32 @@ def _failure(state: RunState) -> RunFailure | None:
 
 def steps_of(state: RunState, order: Sequence[str], skipped: Collection[str] = ()) -> list[StepReport]:
     """Every state of the plan in execution order; `skipped` are those that the run's configuration passes over."""
+    # A fork records what it inherits before it enters anything of its own.
+    inherited = set(islice(state.steps, 0 if state.fork is None else state.fork.inherits))
     return [
-        _step(state_id, state.steps.get(state_id), skip=state_id in state.skips or state_id in skipped)
+        _step(
+            state,
+            state_id,
+            state.steps.get(state_id),
+            skip=state_id in state.skips or state_id in skipped,
+            inherited=state_id in inherited,
+        )
         for state_id in order
     ]
 
 
-def _step(state_id: str, step: Step | None, *, skip: bool) -> StepReport:
+def _status(state: RunState, state_id: str, step: Step, *, skip: bool) -> str:
+    """What a step does, in one word."""
+    if skip and step.status is StepStatus.COMPLETED:
+        return SKIPPED
+    if state_id in state.parked:
+        return PARKED
+    if state.status is not None and step.status is StepStatus.SUSPENDED:
+        return GIVEN_UP
+    return step.status.value
+
+
+def _step(state: RunState, state_id: str, step: Step | None, *, skip: bool, inherited: bool) -> StepReport:
     name = step_name(state_id)
     if step is None:
         return StepReport(name, state_id, StepStatus.PENDING.value)
@@ -253,7 +294,7 @@ def _step(state_id: str, step: Step | None, *, skip: bool) -> StepReport:
     return StepReport(
         name=name,
         state_id=state_id,
-        status=SKIPPED if skip and step.status is StepStatus.COMPLETED else step.status.value,
+        status=_status(state, state_id, step, skip=skip),
         attempts=step.attempts,
         failures=step.failures,
         crashes=step.orphans,
@@ -261,136 +302,5 @@ def _step(state_id: str, step: Step | None, *, skip: bool) -> StepReport:
         ended_ms=step.ended_ms or None,
         error_code=None if error is None else error.code,
         error_message=None if error is None else error.message,
+        inherited=inherited,
     )
-
-
-def reasons_of(
-    run_id: str,
-    state: RunState,
-    waiting: Waiting | None,
-    owner: Claim | None,
-    standings: Sequence[tuple[Awaited, Standing]] = (),
-) -> list[Reason]:
-    """Why the run is not moving, as data; empty when it is, or has ended well. `standings`: units it waits for."""
-    if state.status is not None:
-        return _reasons_of_the_ended(state)
-    if state.cancelling is not None:
-        queued = Reason("queued", "no process drives this run now", None, state.at_ms, None, _resume(run_id))
-        return [_cancelled("cancelling", state), *(_driven(owner, state) or [queued])]
-    reasons = [_parked_reason(run_id, _name(parked.state_id), parked) for parked in state.parked.values()]
-    reasons += [
-        _child_reason(state, state_id, name, wait)
-        if wait.kind == "child"
-        else _wait_reason(run_id, state_id, name, wait)
-        for state_id, waits in state.waits.items()
-        for name, wait in waits.items()
-    ]
-    reasons += [_unit_reason(unit, standing) for unit, standing in standings]
-    resume = _resume(run_id)
-    if state.paused is not None:
-        text = f"{state.paused.actor} paused it: {state.paused.reason}"
-        unpause = (f"interlock run unpause {run_id} --reason TEXT",)
-        reasons.insert(0, Reason("paused", text, None, state.paused.since_ms, None, unpause))
-    elif waiting is None:
-        reasons += _driven(owner, state)
-    elif waiting.kind == "backoff":
-        text = f"{_name(waiting.state_id)} failed and is tried again later"
-        reasons.append(Reason("backoff", text, waiting.state_id, waiting.since_ms, waiting.until_ms, resume))
-    elif waiting.kind == "queued" and not standings:
-        text = "no process drives this run now"
-        reasons.append(Reason("queued", text, waiting.state_id, waiting.since_ms, None, resume))
-    return reasons
-
-
-def _resume(run_id: str) -> tuple[str, ...]:
-    return (f"interlock run resume {run_id}",)
-
-
-def _name(state_id: str | None) -> str:
-    """The step of a state."""
-    return "" if state_id is None else step_name(state_id)
-
-
-def _wait_reason(run_id: str, state_id: str, name: str, wait: Wait) -> Reason:
-    step = _name(state_id)
-    if wait.kind == "sleep":
-        return Reason("sleep", f"{step} sleeps ({name})", state_id, wait.since_ms, wait.due_ms)
-    answer = (answer_line(run_id, step, name),)
-    return Reason("signal", f"{step} waits for the signal {name}", state_id, wait.since_ms, wait.due_ms, answer)
-
-
-def _child_reason(state: RunState, state_id: str, name: str, wait: Wait) -> Reason:
-    """Why a child does not end is asked of the child."""
-    kin = (run_id for run_id, child in state.children.items() if (child.state_id, child.name) == (state_id, name))
-    child_id = next(kin, None)
-    text = f"{_name(state_id)} waits for its child run {name.removeprefix('child:')}"
-    if child_id is None:
-        return Reason("child", text, state_id, wait.since_ms)
-    why = (f"interlock run why {child_id}",)
-    return Reason("child", f"{text}, {child_id}", state_id, wait.since_ms, None, why)
-
-
-def _unit_reason(unit: Awaited, standing: Standing) -> Reason:
-    who = "the run" if unit.state_id is None else _name(unit.state_id)
-    text = (
-        f"{who} waits for a unit of {standing.lease}: place {standing.place} in the queue, "
-        f"{len(standing.holders)} of {standing.capacity} held"
-    )
-    until_ms = min((holder.until_ms for holder in standing.holders), default=None)
-    # Only what comes back by itself says when.
-    until_ms = until_ms if standing.lease.startswith(RATE) and standing.place == 1 else None
-    show = (f"interlock lease show {standing.lease}",)
-    return Reason("queued", text, unit.state_id, unit.since_ms, until_ms, show, standing.place, standing.holders)
-
-
-def _parked_reason(run_id: str, name: str, parked: Parked) -> Reason:
-    command = f"interlock run resolve {run_id} {name}"
-    if parked.fact_key is None:
-        text = f"{name} ended its process too often ({parked.code})"
-        release: tuple[str, ...] = (f"{command} --retry --reason TEXT", f"{command} --abandon --reason TEXT")
-    else:
-        text = f"nobody knows whether the effect {parked.fact_key} of {name} happened ({parked.code})"
-        release = (
-            f"{command} --adopt JSON --reason TEXT",
-            f"{command} --retry --reason TEXT",
-            f"{command} --abandon --reason TEXT",
-        )
-    return Reason("parked", text, parked.state_id, parked.since_ms, None, release)
-
-
-def _driven(owner: Claim | None, state: RunState) -> list[Reason]:
-    if owner is None:
-        return []
-    text = f"it is moving: {owner.owner} drives it"
-    return [Reason("running", text, state.open_state, state.at_ms, owner.expires_ms, ())]
-
-
-def _cancelled(kind: str, state: RunState) -> Reason:
-    """Who wanted the run to end, and why."""
-    order = state.cancelling
-    if order is None:
-        return Reason(kind, "the run was cancelled")
-    return Reason(kind, f"{order.actor} cancelled it: {order.reason}", None, order.since_ms)
-
-
-def _reasons_of_the_ended(state: RunState) -> list[Reason]:
-    """Why a run failed or was cancelled, and which effects are in doubt for ever."""
-    if state.status is RunStatus.COMPLETED:
-        return []
-    doubts = [
-        Reason("in_doubt", f"nobody knows whether the effect {effect.fact_key} of {effect.step} happened")
-        for effect in in_doubt(state)
-    ]
-    if state.status is RunStatus.CANCELLED:
-        return [_cancelled("cancelled", state), *doubts]
-    late = [Reason("failed", "the run had not ended in time [run_timed_out]")] if state.timed_out else []
-    return [*late, *_failures(state), *doubts]
-
-
-def _failures(state: RunState) -> list[Reason]:
-    failed = [(i, s) for i, s in state.steps.items() if s.status is StepStatus.FAILED and s.error is not None]
-    return [
-        Reason("failed", f"{step_name(i)} failed: {s.error.message} [{s.error.code}]", i, s.ended_ms)
-        for i, s in failed
-        if s.error is not None
-    ]

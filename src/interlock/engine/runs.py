@@ -62,6 +62,7 @@ from interlock.engine.replay import Replayer
 from interlock.engine.replay_report import ReplayReport
 from interlock.engine.reports import RunResult, result_of, waiting_of
 from interlock.engine.run_state import RunState
+from interlock.engine.sameness import differences
 from interlock.engine.session import Session
 from interlock.engine.sources import Plans, source_folder, source_of
 from interlock.engine.turnstile import Turnstile
@@ -170,12 +171,14 @@ class Runs:
         build: BuildProvenance | None = None,
         detach: bool = False,
         principal: Principal = ENGINE,
+        begun: Callable[[str], None] = unheard,
     ) -> ForkResult:
         """Start a run that inherits what completed in another before `step`, and drive it as `start` does.
 
         Without a step it begins where the source stands. Each effect that the source sent at or after the position is
         absorbed (same idempotency key) or sent again (a new one), as the caller chooses by its fact key. `plan` and
         `input` are the source's unless they are given; work that is inherited must fit them. The same id attaches.
+        `begun` is told the id as by `start`.
 
         Raises: `run_not_found`, `step_unknown`, `fork_position_needed`, `fork_choice_needed`, `fork_choice_invalid`,
         `plan_drifted`, `run_conflict`, and what `start` raises.
@@ -186,7 +189,7 @@ class Runs:
         asked = (ids.run_id(source_run_id), ids.run_id(run_id), step, choices, plan, input, source, principal.tenant)
         forked = await self._forking.prepare(*asked)
         opening = self._fork_opening(forked, run_id, build, principal)
-        result = await self._begun(opening, unheard, detach=detach)
+        result = await self._begun(opening, begun, detach=detach)
         state = await self.read.state(run_id, tenant=principal.tenant)
         if state.fork != fork_of(forked.event):  # somebody else was quicker, and made it at another moment
             forked = await self._forking.prepare(*asked)
@@ -389,7 +392,8 @@ class Runs:
     async def _check_same(self, opening: Opening, run_id: str) -> None:
         state = (await self._journal.load(RUN_FOLD, opening.stream)).state
         if state.manifest_id != opening.manifest_id:
-            raise RUN_CONFLICT.error("this run id belongs to a run with another manifest", run_id=run_id)
+            what = differences(await self.read.manifest(state), opening.manifest)
+            raise RUN_CONFLICT.error(f"this run id belongs to another run; what differs: {what}", run_id=run_id)
         source = None if opening.forked is None else opening.forked.source_run_id
         if source != (None if state.fork is None else state.fork.run_id):
             raise RUN_CONFLICT.error("this run id belongs to a run that was not begun like this one", run_id=run_id)

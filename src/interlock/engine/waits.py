@@ -19,7 +19,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from interlock.base.canonical import canonical, digest
 from interlock.base.errors import InterlockError
-from interlock.base.ids import fact_key
+from interlock.base.ids import fact_key, shown
 from interlock.base.secret_scan import refuse_secrets, refuse_secrets_under
 from interlock.engine import events as e
 from interlock.engine.attempt import Attempt, OpenedWait, Suspend
@@ -37,6 +37,7 @@ FACT_KIND = "FactPayload"
 EARLY_MAX = 100
 """Answers that are kept for a wait before it is asked for; more are acknowledged and change nothing."""
 
+EXPECTED_CHARACTERS_MAX = 120
 SCHEMA_BYTES_MAX = 64 * 1024
 NOTHING = canonical(None)
 NOTHING_ID = digest(NOTHING)
@@ -187,6 +188,33 @@ def misfit(schema: Raw, content: bytes) -> str | None:
     except (ValueError, RecursionError):  # a schema that is none fits nothing
         fits = False
     return None if fits else SIGNAL_INVALID.code
+
+
+def misplaced(schema: Raw, content: bytes) -> str:
+    """Where a payload does not fit its schema, and what is expected there: words of the schema, none of the value."""
+    import jsonschema_rs
+
+    document = msgspec.json.decode(schema)
+    try:
+        error = next(jsonschema_rs.validator_for(document).iter_errors(msgspec.json.decode(content)), None)
+    except (ValueError, RecursionError):
+        return "the schema itself is none"
+    if error is None:
+        return "it fits"
+    expected = document
+    for part in error.schema_path:
+        expected = _below(expected, part)
+    rule = error.schema_path[-1] if error.schema_path else "false"
+    place = "".join(f".{shown(part)}" if isinstance(part, str) else f"[{part}]" for part in error.instance_path)
+    wanted = msgspec.json.encode(expected).decode()[:EXPECTED_CHARACTERS_MAX]
+    return f"at ${place} the schema wants {rule}: {wanted}"
+
+
+def _below(value: Any, part: object) -> Any:
+    try:
+        return value[part]
+    except (KeyError, IndexError, TypeError):
+        return None
 
 
 def suspension(

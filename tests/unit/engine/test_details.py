@@ -7,7 +7,8 @@ from msgspec import Raw, Struct
 from interlock.base.events import Claim
 from interlock.engine import events as e
 from interlock.engine.details import CHILDREN_SHOWN_MAX, children_of, in_doubt, orders_of, waits_of
-from interlock.engine.reports import reasons_of, steps_of, waiting_of
+from interlock.engine.reasons import reasons_of
+from interlock.engine.reports import steps_of, waiting_of
 from tests.simulation.crashes import RUN_ID
 from tests.simulation.histories import INITIAL, START_MS, STREAM, A, B, entered, failed, folded, intended, started
 

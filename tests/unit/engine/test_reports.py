@@ -17,7 +17,8 @@ from interlock.engine.authoring import Plan
 from interlock.engine.config import RetryPolicy
 from interlock.engine.errors import StateFailure
 from interlock.engine.plan import PlanOutline
-from interlock.engine.reports import reasons_of, result_of, steps_of, waiting_of
+from interlock.engine.reasons import reasons_of
+from interlock.engine.reports import result_of, steps_of, waiting_of
 from interlock.testing.loop import over_seeds, run
 from tests.simulation.crashes import RUN_ID, World
 from tests.simulation.histories import (

@@ -6,13 +6,16 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from interlock import App, Io, Plan
+from interlock.base.canonical import canonical
 from interlock.base.errors import InterlockError
 from interlock.base.principal import local_principal
 from interlock.engine import events as e
+from interlock.engine.waits import misplaced
 from interlock.journal.chain import Recorded
 from interlock.testing.app import memory_app, read_run
 from interlock.testing.loop import run
@@ -335,3 +338,19 @@ def test_many_runs_that_sleep_in_one_process_fire_their_own_timers_alone() -> No
         assert {result.phase for result in results} == {"completed"}
 
     run(main())
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (b'{"ok":"swordfish"}', 'at $.ok the schema wants type: "boolean"'),
+        (b"{}", 'at $ the schema wants required: ["ok"]'),
+        (b'{"ok":true,"numbers":[1,"swordfish"]}', 'at $.numbers[1] the schema wants type: "integer"'),
+    ],
+)
+def test_a_misfit_names_its_place_and_what_is_expected_and_never_the_value(value: bytes, said: str) -> None:
+    class Answer(Struct):
+        ok: bool
+        numbers: list[int] = []
+
+    assert misplaced(Raw(canonical(msgspec.json.schema(Answer))), value) == said

@@ -50,6 +50,7 @@ LOOKS: dict[str, Look] = {
     OTHER: Look("•", *_TEAL, _RECTANGLE),
     "pending": Look("○", *_GREY, _RECTANGLE, "4 3"),
     "planned": Look("○", *_GREY, _RECTANGLE),
+    "cancelled": Look("⊗", *_GREY, _ROUND, "1 3"),
     "skipped": Look("⊘", *_GREY, _ROUND, "1 3"),
     "completed": Look("✓", *_GREEN, _ROUND),
 }

@@ -33,6 +33,7 @@ ICONS: dict[str, tuple[tuple[str, str], ...]] = {
     "other": (("line", _RING), ("solid", "M9 6a3 3 0 1 1 0 6a3 3 0 1 1 0-6z")),
     "pending": (("line", _RING),),
     "planned": (("line", _RING),),
+    "cancelled": (("line", _RING), ("line", "M6 6l6 6M12 6l-6 6")),
     "skipped": (("line", _RING), ("line", "M3.9 14.1l10.2-10.2")),
     "completed": (("solid", _DISC), ("mark", "M5 9.3l2.8 2.8 5.2-5.6")),
 }

@@ -1,7 +1,8 @@
 """Pages of the runs that a filter matches, newest first.
 
-What it does: asks the list of runs by terms, keeps to the filter's bounds of time, and looks into input and output
-where the filter asks for that. What it does not do: it keeps no index of inputs and outputs.
+What it does: asks the list of runs by terms, tells runs that a process drives from those that wait for an owner, keeps
+to the filter's bounds of time, and looks into input and output where the filter asks for that. What it does not do: it
+keeps no index of inputs and outputs.
 
 Rules: a page that looks into runs looks into at most `EXAMINED_MAX` and may hold fewer rows than asked for; its cursor
 goes on where it stopped; an input or output that is damaged or gone is an error, not a run that does not match.
@@ -17,6 +18,7 @@ from msgspec import Struct
 from interlock.base.merkle_map import MerkleMap
 from interlock.engine.config import read_manifest
 from interlock.engine.context import RunContext
+from interlock.engine.events import RUN
 from interlock.engine.search.errors import BATCH_TOO_LARGE
 from interlock.engine.search.where import (
     EXAMINED_MAX,
@@ -28,13 +30,19 @@ from interlock.engine.search.where import (
     terms_of,
     wanted,
 )
-from interlock.engine.views import RunRow
+from interlock.engine.views import RUNNING, RunRow
 from interlock.journal.cursor import write_page
 from interlock.journal.journal import Journal
+from interlock.journal.streams import stream_id
 from interlock.journal.views import Views
 
 LOOKED_AT_MAX = 100_000
 """Runs that collecting every match may go through."""
+
+
+QUEUED = "queued"
+DRIVEN = frozenset({RUNNING, QUEUED})
+"""States that differ by whether a process drives the run."""
 
 
 class Found(Struct, frozen=True):
@@ -56,7 +64,7 @@ class Search:
         """A page of matching runs. Raises: `filter_invalid`, `time_invalid`, `cursor_invalid`, `cursor_foreign`."""
         terms, (since_ms, until_ms) = terms_of(where), bounds_of(where, self._journal.now_ms())
         inputs, outputs = wanted(where.input), wanted(where.output)
-        examines = bool(inputs or outputs)
+        examines = bool(inputs or outputs or where.state in DRIVEN)
         if cursor is None and until_ms is not None:
             cursor = write_page(self._journal.store.id, (until_ms, ""))
         rows: list[RunRow] = []
@@ -64,17 +72,17 @@ class Search:
         while True:
             size = min(limit, EXAMINED_MAX - examined) if examines else limit
             page = await self._views.query(tenant, "runs", terms, cursor, size)
-            for row in page.items:
+            for row in [await self._standing(tenant, each) for each in page.items]:
                 if row.started_ms < since_ms:
                     return Found(rows, None, examined if examines else None)
                 if not examines:
                     rows.append(row)
                     continue
                 examined += 1
-                if await self._has(row, inputs, outputs):
+                if _stands(row, where) and await self._has(row, inputs, outputs):
                     rows.append(row)
                 if len(rows) == limit or examined == EXAMINED_MAX:
-                    more = page.next is not None or row is not page.items[-1]
+                    more = page.next is not None or row.run_id != page.items[-1].run_id
                     return Found(rows, self._after(row) if more else None, examined)
             if page.next is None or not examines:
                 return Found(rows, page.next, examined if examines else None)
@@ -101,6 +109,14 @@ class Search:
                 return found
             raise BATCH_TOO_LARGE.error(f"more than {LOOKED_AT_MAX} runs would have to be looked into")
 
+    async def _standing(self, tenant: str, row: RunRow) -> RunRow:
+        """The row as it stands now: its events do not tell whether a process that drives it still lives."""
+        if row.state != RUNNING:
+            return row
+        stream = stream_id(tenant, RUN, row.run_id)
+        holder = await self._journal.store.activations.holder(stream, self._journal.now_ms())
+        return row if holder is not None else msgspec.structs.replace(row, state=QUEUED)
+
     def _after(self, row: RunRow) -> str:
         return write_page(self._journal.store.id, (row.started_ms, row.run_id))
 
@@ -120,6 +136,11 @@ class Search:
             if not await _among(context, each):
                 return False
         return True
+
+
+def _stands(row: RunRow, where: Where) -> bool:
+    """Whether a run is driven, or is not, as the filter asks."""
+    return where.state not in DRIVEN or row.state == where.state
 
 
 async def _among(context: RunContext, asked: Wanted) -> bool:

@@ -31,6 +31,7 @@ RunState = Literal[
     "open",
     "waiting",
     "running",
+    "queued",
     "suspended",
     "backoff",
     "parked",
@@ -67,7 +68,10 @@ class Where(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Time | None, Meta(description="Only runs started at this time or after; 2h means two hours ago.")
     ] = None
     state: Annotated[
-        RunState | None, Meta(description="Only runs in this state; `open` has not ended, `waiting` does not move.")
+        RunState | None,
+        Meta(
+            description="Only runs in this state; `open` has not ended, `waiting` does not move, `queued` has no owner."
+        ),
     ] = None
     until: Annotated[Time | None, Meta(description="Only runs started before this time.")] = None
 
@@ -120,6 +124,8 @@ def terms_of(where: Where) -> dict[str, str]:
             terms["phase"] = "running"
         case "waiting":
             terms["waits"] = "yes"
+        case "queued":  # whether a process drives it is asked of the page (`pages`)
+            terms["state"] = "running"
         case state:
             terms["state"] = state
     return terms

@@ -31,10 +31,22 @@ _OWN = Group("Options", sort_key=1)
 _ARGUMENTS = Group("Arguments", sort_key=0)
 _NOUNS = Group("Nouns", sort_key=0)
 _MACHINE = Group("This machine", sort_key=1)
-_VERBS = Group("Verbs", sort_key=0)
-_ABOUT = Group("About", sort_key=2)
+_VERBS = {
+    Effect.STARTS: Group("Start and drive", sort_key=0),
+    Effect.READS: Group("Look", sort_key=1),
+    Effect.CHANGES: Group("Tell and change", sort_key=2),
+}
+_ABOUT = Group("About", sort_key=3)
 
 _METAVARS = {Kind.TEXT: "TEXT", Kind.INTEGER: "N", Kind.CHOICE: "CHOICE", Kind.JSON: "JSON|@FILE|-"}
+_OWN_METAVARS = {
+    "step": "STEP",
+    "from": "STEP",
+    "absorb": "KEY",
+    "again": "KEY",
+    "run_id": "UUID",
+    "attribute": "KEY=VALUE",
+}
 _INTEGER_DIGITS_MAX = 20
 
 
@@ -67,7 +79,8 @@ def build(catalogue: Catalogue, only: str | None = None) -> App:
     )
     for noun in catalogue.nouns():
         verbs = catalogue.verbs(noun)
-        group = App(name=noun, help=_sentence(verbs), group=_NOUNS, version_flags=[], help_epilogue="")
+        words = "" if only == noun else _sentence(verbs)  # its own help lists them with what they do
+        group = App(name=noun, help=words, group=_NOUNS, version_flags=[], help_epilogue="")
         app.command(group)
         if only in {None, noun}:
             for command in verbs:
@@ -85,11 +98,23 @@ def _verb(command: Command) -> App:
     return App(
         name=command.verb,
         help=command.summary,
+        usage=_usage(command),
         help_epilogue=f"Example: {command.example}",
         default_command=_reader(command),
         version_flags=[],
-        group=_VERBS if command.noun else _MACHINE,
+        group=_VERBS[command.effect] if command.noun else _MACHINE,
     )
+
+
+def _usage(command: Command) -> str:
+    """The line in short: what stands by its place, in brackets where it may be left out."""
+    placed = {member.name: member for member in members_of(command.input)}
+    words = [
+        name if placed[each].required and placed[each].kind is not Kind.JSON else f"[{name}]"
+        for each in command.positional
+        for name in (_name(placed[each]).upper(),)
+    ]
+    return " ".join(["Usage: interlock", *filter(None, [command.noun, command.verb]), *words, "[OPTIONS]"])
 
 
 def _reader(command: Command) -> Callable[..., Invocation]:
@@ -167,7 +192,7 @@ def _parameter(member: Member, name: str, default: str) -> Parameter:
     return Parameter(
         name=name,
         help=member.description + bounds,
-        metavar=None if member.kind is Kind.FLAG else _METAVARS[member.kind],
+        metavar=_metavar(member),
         show_default=default or False,
         choices=member.choices or None,
         converter=_converter(member),
@@ -175,6 +200,13 @@ def _parameter(member: Member, name: str, default: str) -> Parameter:
         allow_leading_hyphen=member.kind is Kind.JSON,  # `-` is standard input
         json_list=False,
     )
+
+
+def _metavar(member: Member) -> str | None:
+    """The word for a value: of what it names, where that says more than its kind."""
+    if member.kind is Kind.FLAG:
+        return None
+    return _OWN_METAVARS.get(member.name, _METAVARS[member.kind])
 
 
 _COMMAND_ID = inspect.Parameter(

@@ -47,7 +47,8 @@ async def driven(client: Client, invocation: Invocation, given: Mapping[str, obj
             return await client.call(command.name, given, begun=begun)
         from interlock.surfaces.cli.progress import watched
 
-        return await watched(client, command, given, progress, begun)
+        # What stands under the id before the call has been accepted may be another run.
+        return await watched(client, command, given, progress, begun, lambda: told or progress.fresh is None)
     except asyncio.CancelledError:
         raise Interrupted(await _kept(client, invocation, progress, str(key))) from None
     except SystemExit as fault:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 
 from msgspec import Struct
 from rich.console import Console
@@ -29,10 +30,12 @@ _STEPS_SHOWN_MAX = 20
 _STEPS_BEFORE = 12
 _MARKS = {
     "done": Text("✓", style="green"),
+    "skipped": Text("⊘", style="dim"),
     "failed": Text("✗", style="bold red"),
     "waiting": Text("…", style="yellow"),
     "pending": Text("·", style="dim"),
 }
+_OVER = {"done", "skipped"}
 _RUNNING = Spinner("dots", style="cyan")
 
 
@@ -42,11 +45,15 @@ async def watched(
     given: Mapping[str, object],
     progress: Progress,
     begun: Callable[[str], None] = unheard,
+    accepted: Callable[[], bool] = lambda: True,
 ) -> Struct:
-    """Run `command` and draw its progress; the output is that of the call. `given` names what is driven."""
+    """Run `command` and draw its progress once it is `accepted`; the output is that of the call.
+
+    `given` names what is driven.
+    """
     call = asyncio.ensure_future(client.call(command.name, given, begun=begun))
     try:
-        await _draw_until_done(client, call, progress, given[progress.key])
+        await _draw_until_done(client, call, progress, given[progress.key], accepted)
     except BaseException:
         call.cancel()
         await asyncio.wait({call})  # what it holds is released before the application closes
@@ -54,12 +61,18 @@ async def watched(
     return call.result()
 
 
-async def _draw_until_done(client: Client, call: asyncio.Future[Struct], progress: Progress, key: object) -> None:
-    with Live(console=Console(stderr=True), refresh_per_second=10) as live:
+async def _draw_until_done(
+    client: Client, call: asyncio.Future[Struct], progress: Progress, key: object, accepted: Callable[[], bool]
+) -> None:
+    with ExitStack() as stack:
+        live: Live | None = None  # begun with its first picture: an empty one would leave an empty line
         while True:
             last = call.done()
             try:
-                live.update(_drawn(progress.steps(await client.call(progress.query, {progress.asks: key}))))
+                if accepted():
+                    drawn = _drawn(progress.steps(await client.call(progress.query, {progress.asks: key})))
+                    live = live or stack.enter_context(Live(console=Console(stderr=True), refresh_per_second=10))
+                    live.update(drawn)
             except NotFound:
                 pass  # it has not begun
             except InterlockError:
@@ -72,7 +85,7 @@ async def _draw_until_done(client: Client, call: asyncio.Future[Struct], progres
 
 def _drawn(steps: Sequence[Step]) -> Table:
     """A grid of the steps around the first that is not done; what is cut off is counted."""
-    at = next((place for place, step in enumerate(steps) if step.mark != "done"), len(steps))
+    at = next((place for place, step in enumerate(steps) if step.mark not in _OVER), len(steps))
     first = max(0, min(at - _STEPS_BEFORE, len(steps) - _STEPS_SHOWN_MAX))
     shown = steps[first : first + _STEPS_SHOWN_MAX]
     grid = Table.grid(padding=(0, 1))

@@ -21,6 +21,11 @@ from interlock.base.part import Command
 from interlock.surfaces.cli.presentation import presentation_of
 from interlock.surfaces.cli.text import cell, is_absent, is_moment, short_time, title
 
+_GAP = 2
+"""Columns of a terminal between two columns of a table."""
+
+_CELL_MIN = 6
+
 
 def show(command: Command, output: Struct, *, as_json: bool) -> None:
     """Write `output` to standard output in the form that its reader needs."""
@@ -135,16 +140,45 @@ def _align(rows: Sequence[Sequence[str]]) -> None:
 
 
 def _draw(headings: Sequence[str], rows: Sequence[Sequence[str]], elastic: Sequence[bool], *, folds: bool) -> None:
-    """A table as wide as the terminal at most: only `elastic` columns give way, over more lines if it `folds`."""
+    """A table as wide as the terminal at most: only `elastic` columns give way, over more lines if it `folds`.
+
+    Where it does not, they are cut in the middle: what tells long names apart stands at their ends.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    console = Console()
+    if not folds:
+        rows = fitted(headings, rows, elastic, console.width)
     for heading, gives_way in zip(headings, elastic, strict=True):
         table.add_column(heading, overflow="fold", no_wrap=not gives_way)
     for row in rows:
         table.add_row(*(Text(text) if folds else Text(text, no_wrap=True, overflow="ellipsis") for text in row))
     sys.stdout.flush()
-    Console().print(table)
+    console.print(table)
+
+
+def fitted(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], elastic: Sequence[bool], room: int
+) -> list[list[str]]:
+    """The rows with their elastic cells cut so that a line has `room`: the widest column gives way first."""
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    over = sum(widths) + _GAP * len(widths) - room
+    while over > 0:
+        widest = max((at for at, gives_way in enumerate(elastic) if gives_way), key=widths.__getitem__, default=None)
+        if widest is None or widths[widest] <= max(_CELL_MIN, len(headings[widest])):
+            break
+        widths[widest] -= 1
+        over -= 1
+    return [[_cut(text, width) for text, width in zip(row, widths, strict=True)] for row in rows]
+
+
+def _cut(text: str, width: int) -> str:
+    """The text with its middle left out, where it is longer."""
+    if len(text) <= width:
+        return text
+    tail = (width - 1) // 2
+    return f"{text[: width - 1 - tail]}…{text[len(text) - tail :]}"

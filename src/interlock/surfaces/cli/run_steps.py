@@ -16,11 +16,12 @@ from interlock.surfaces.cli.text import cell
 
 _MARKS = {
     "completed": "done",
-    "skipped": "done",
+    "skipped": "skipped",
     "failed": "failed",
     "cancelled": "failed",
     "pending": "pending",
     "suspended": "waiting",
+    "parked": "waiting",
 }
 _ORDERS = {"paused": "paused", "cancel": "being cancelled"}
 
@@ -52,6 +53,8 @@ def _whole(status: RunReport) -> list[OrderReport]:
 
 
 def _note(step: StepReport, waits: Sequence[WaitReport]) -> str:
+    if step.inherited:
+        return "inherited"
     tries = f"attempt {step.attempts}" if step.attempts > 1 else ""
     took = "" if step.started_ms is None or step.ended_ms is None else f"{step.ended_ms - step.started_ms} ms"
     if step.status == "suspended":

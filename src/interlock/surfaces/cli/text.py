@@ -56,10 +56,10 @@ def cell(name: str, value: object) -> str:
 
 
 def short_time(at_ms: int, now_ms: int) -> str:
-    """The part of a moment that tells it apart, in UTC: the time of today, else the day. At most 12 characters."""
+    """The part of a moment that tells it apart, in UTC: the time of today, else the day. At most 11 characters."""
     moment, now = rfc3339(at_ms), rfc3339(now_ms)
     if moment[:10] == now[:10]:
-        return moment[11:23]
+        return moment[11:19]
     return moment[5:16].replace("T", " ") if moment[:4] == now[:4] else moment[:10]
 
 

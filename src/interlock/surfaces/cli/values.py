@@ -21,6 +21,7 @@ from interlock.surfaces.client import at_member
 from interlock.surfaces.errors import INPUT_UNREADABLE, USAGE_INVALID
 from interlock.surfaces.members import Kind, members_of
 
+_WORDS = re.compile(r"[^\W\d][\w .,!?-]{0,200}")
 _FILE_NAME = re.compile(r"[\w./-]{1,200}\.json", re.IGNORECASE)
 
 
@@ -42,6 +43,9 @@ def _json(name: str, text: object) -> object:
     except InterlockError as fault:
         if fault.kind is JSON_INVALID and _FILE_NAME.fullmatch(str(text)):
             fault = JSON_INVALID.error(f"{fault.message}; did you mean @{text}?", **fault.details)
+        elif fault.kind is JSON_INVALID and _WORDS.fullmatch(str(text)):
+            hint = """a text has quotes of its own: '"…"'"""
+            fault = JSON_INVALID.error(f"{fault.message}; {hint}", **fault.details)
         raise at_member(fault, name) from None
 
 

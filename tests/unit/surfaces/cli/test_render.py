@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from interlock.surfaces.cli.render import show
+from interlock.surfaces.cli.render import fitted, show
 from interlock.surfaces.cli.text import cell, safe, title
 from tests.surfaces.toy import command
 
@@ -138,3 +138,16 @@ def test_letters_of_every_script_reach_the_terminal() -> None:
 
 def test_a_heading_leaves_the_unit_away() -> None:
     assert (title("started_ms"), title("run_id"), title("count")) == ("started", "run id", "count")
+
+
+def test_long_names_are_cut_in_the_middle_and_stay_apart() -> None:
+    rows = [[f"compare_the_measurements_of_the_northern_harbour_{side}", "completed"] for side in ("east", "west")]
+    shown = fitted(["name", "status"], rows, [True, False], 40)
+
+    assert [len(row[0]) for row in shown] == [27, 27]
+    assert [row[0][-4:] for row in shown] == ["east", "west"]
+    assert [row[1] for row in shown] == ["completed", "completed"]
+
+
+def test_a_table_that_cannot_be_narrower_is_left_as_it_is() -> None:
+    assert fitted(["run id", "state"], [["x" * 36, "failed"]], [False, False], 20) == [["x" * 36, "failed"]]

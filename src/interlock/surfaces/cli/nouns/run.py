@@ -11,12 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 from msgspec import Struct
 
 from interlock.base.ids import step_name
 from interlock.engine.budget import RunUsage
 from interlock.engine.commands import RunEvent, RunEvents, WhyReport
-from interlock.engine.details import ChildReport, EffectReport, OrderReport
+from interlock.engine.details import ChildReport, EarlyReport, EffectReport, OrderReport
 from interlock.engine.forking import ForkResult
 from interlock.engine.graph.commands import Drawing
 from interlock.engine.replay_report import ReplayReport
@@ -29,12 +30,15 @@ from interlock.surfaces.cli.run_steps import steps_of
 from interlock.surfaces.cli.text import cell, safe
 from interlock.surfaces.cli.tint import is_coloured, tinted
 
+SCHEMA_CHARACTERS_MAX = 400
+
 
 class Outcome(Struct, frozen=True, kw_only=True):
     """A `RunResult` for people."""
 
     run_id: str
     phase: str
+    note: str | None = None
     waiting: Waiting | None
     failed_step: str | None = None
     code: str | None = None
@@ -51,6 +55,7 @@ def _outcome(output: Struct) -> Struct:
     return Outcome(
         run_id=output.run_id,
         phase=output.phase,
+        note="it had ended before: nothing was run" if output.had_ended else None,
         waiting=output.waiting,
         failed_step=None if error is None else step_name(error.state_id),
         code=None if error is None else error.code,
@@ -71,6 +76,22 @@ def _why_next(output: Struct, _given: Mapping[str, object]) -> str | None:
         return _resume(output.run_id)
     lines = [line for reason in output.reasons for line in reason.release]
     return lines[0] if len(lines) == 1 else f"interlock run why {output.run_id}"
+
+
+def _status_next(output: Struct, _given: Mapping[str, object]) -> str | None:
+    """What a run that waits for somebody needs: the answer, if but one is asked for; else why says it."""
+    if not isinstance(output, RunReport) or output.waiting is None:
+        return None
+    answers = [wait.answer for wait in output.waits]
+    match output.waiting.kind:
+        case "suspended" if len(answers) == 1:
+            return answers[0]
+        case "suspended" | "parked":
+            return f"interlock run why {output.run_id}"
+        case "queued":
+            return _resume(output.run_id)
+        case _:
+            return None
 
 
 def _page_after(output: Struct, given: Mapping[str, object]) -> str | None:
@@ -143,12 +164,16 @@ class Status(Struct, frozen=True, kw_only=True):
     usage: RunUsage
     owner: str | None
     parent_run_id: str | None
+    forked_from: str | None
+    from_step: str | None
+    skips_tags: tuple[str, ...]
     deadline_ms: int | None
     input: object
     steps: list[StepRow]
     errors: list[str]
     orders: list[OrderReport]
     waits: list[WaitRow]
+    early: list[EarlyReport]
     in_doubt: list[EffectReport]
     children: list[ChildReport]
     children_total: int | None
@@ -171,12 +196,16 @@ def _status(output: Struct) -> Struct:
         usage=output.usage,
         owner=output.owner,
         parent_run_id=output.parent_run_id,
+        forked_from=output.forked_from,
+        from_step=output.from_step,
+        skips_tags=output.skips_tags,
         deadline_ms=output.deadline_ms,
         input=output.input,
         steps=[_row(step) for step in output.steps],
         errors=[f"{step.name}: {step.error_message}" for step in output.steps if step.error_message],
         orders=output.orders,
         waits=[WaitRow(wait.step, wait.name, wait.kind, wait.since_ms, wait.until_ms) for wait in output.waits],
+        early=output.early,
         in_doubt=output.in_doubt,
         children=output.children,
         children_total=output.children_total if output.children_total > len(output.children) else None,
@@ -185,7 +214,8 @@ def _status(output: Struct) -> Struct:
 
 def _row(step: StepReport) -> StepRow:
     crashes = step.crashes or None
-    return StepRow(step.name, step.status, step.attempts, crashes, step.started_ms, step.ended_ms, step.error_code)
+    status = "inherited" if step.inherited else step.status
+    return StepRow(step.name, status, step.attempts, crashes, step.started_ms, step.ended_ms, step.error_code)
 
 
 class EventRow(Struct, frozen=True):
@@ -223,15 +253,18 @@ def _event(event: RunEvent) -> EventRow:
     state = getattr(event.data, "state_id", None) or getattr(getattr(event.data, "error", None), "state_id", None)
     kind = event.type.removeprefix("engine.")
     detail = " ".join(_details(event.data))
-    return EventRow(event.seq, event.at_ms, kind, step_name(state) if state else None, detail or None, event.actor)
+    # Who wrote an event is its envelope's actor; who decided what it records stands in the record.
+    actor = getattr(event.data, "actor", None) or event.actor
+    return EventRow(event.seq, event.at_ms, kind, step_name(state) if state else None, detail or None, actor)
 
 
 def _details(data: object) -> Iterator[str]:
-    """What tells an event from another of its type: names and codes, no content."""
+    """What tells an event from another of its type: names, codes and reasons, no content."""
     info = getattr(getattr(data, "error", None), "info", None)
     for record, member in (
         *((data, name) for name in ("status", "action", "code", "fact_key", "kind", "name", "key", "op_id", "owner")),
         (info, "code"),
+        (data, "reason"),
     ):
         if value := getattr(record, member, None):
             yield str(value)
@@ -241,15 +274,30 @@ def _why(output: Struct) -> bytes:
     """Each reason on a line, and each command that may release the run on a line of its own."""
     if not isinstance(output, WhyReport):
         return b""
-    lines = [_reason(reason) for reason in output.reasons] or ["nothing is missing"]
+    lines = [line for reason in output.reasons for line in _reason(reason)] or ["nothing is missing"]
     releases = dict.fromkeys(command for reason in output.reasons for command in reason.release)
     return "".join(f"{safe(line)}\n" for line in (*lines, *(f"  {command}" for command in releases))).encode()
 
 
-def _reason(reason: Reason) -> str:
+def _reason(reason: Reason) -> Iterator[str]:
+    """The reason, and what an answer has to fit."""
     moments = (("since_ms", "since", reason.since_ms), ("until_ms", "until", reason.until_ms))
     times = ", ".join(f"{word} {cell(member, value)}" for member, word, value in moments if value is not None)
-    return f"{reason.kind}: {reason.explanation}" + (f" ({times})" if times else "")
+    yield f"{reason.kind}: {reason.explanation}" + (f" ({times})" if times else "")
+    if reason.schema is not None:
+        text = msgspec.json.encode(_unfolded(reason.schema)).decode()
+        cut = f"{text[:SCHEMA_CHARACTERS_MAX]}…" if len(text) > SCHEMA_CHARACTERS_MAX else text
+        yield f"  an answer fits {cut}"
+
+
+def _unfolded(schema: Any) -> Any:
+    """A schema that is but a reference to its one definition, as that definition without its prose."""
+    match schema:
+        case {"$ref": str(target), "$defs": {**definitions}} if len(definitions) == 1 and len(schema) == 2:
+            found = definitions.get(target.removeprefix("#/$defs/"))
+            if isinstance(found, dict):
+                return {key: value for key, value in found.items() if key not in ("title", "description")}
+    return schema
 
 
 def _drawing(output: Struct) -> bytes:
@@ -329,6 +377,7 @@ PRESENTATION = Presentation(
     follow={
         "start": _why_next,
         "resume": _why_next,
+        "status": _status_next,
         "events": _page_after,
         "list": _page_after,
         "batch": batch_next,
