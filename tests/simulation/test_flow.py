@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,10 @@ from interlock.base.principal import Principal
 from interlock.engine.authoring import Plan
 from interlock.engine.config import FanOutJoin, RetryPolicy, RunConfig
 from interlock.engine.errors import StateFailure
-from interlock.engine.flow import Flow, Rate
+from interlock.engine.flow import FLOW, RATE, Ask, Flow, Rate
 from interlock.engine.io.live import LiveIo
 from interlock.engine.reports import RunResult
+from interlock.engine.turnstile import Turnstile
 from interlock.journal.leases import decide
 from interlock.journal.ports import EMPTY
 from interlock.stores.memory import MemoryStore
@@ -401,3 +403,31 @@ async def test_a_branch_that_is_tried_again_at_once_asks_for_its_unit_anew() -> 
     assert {result.phase for result in results} == {"completed"}
     assert counting.most == 1
     await nothing_is_held(apps[0])
+
+
+@over_seeds(5)
+async def test_a_unit_that_is_lost_while_the_next_is_asked_for_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counting, installation = Counting(), Installation()
+    one, other = (installation.process() for _ in range(2))
+    flow, rate = Flow(key="k", limit=1), Rate(key="r", limit=100, per_ms=1000)
+    acquire, competing = Turnstile.acquire, list[asyncio.Task[RunResult]]()
+
+    async def losing(self: Turnstile, stream: str, ask: Ask, *rest: Any) -> Any:
+        """What asks for the rate has its first unit taken away, and another run gets that."""
+        if ask.lease == f"{RATE}r" and not competing:
+            [found] = [f for f in [await self.find("default", f"{FLOW}k", "")] if f is not None]
+            competing.append(asyncio.create_task(other.runs.start(named(counting, 20), {"name": "other"}, flow=flow)))
+            await asyncio.sleep(1)
+            await one.leases.release(f"{FLOW}k", found.token or 0, principal=ADA)
+            await self.renew()
+            await asyncio.sleep(1)
+        return await acquire(self, stream, ask, *rest)
+
+    monkeypatch.setattr(Turnstile, "acquire", losing)
+    result = await one.runs.start(named(counting, 20), {"name": "one"}, flow=flow, rate=rate)
+
+    assert {result.phase, (await competing[0]).phase} == {"completed"}
+    assert (counting.most, counting.order) == (1, ["other", "one"])
+    await nothing_is_held(one)

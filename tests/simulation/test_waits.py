@@ -16,9 +16,10 @@ from interlock.engine.errors import StateFailure
 from interlock.engine.io.live import LiveIo
 from interlock.testing.checker import check_left
 from interlock.testing.loop import over_seeds, run
-from tests.simulation.crashes import RUN_ID, Crash, Points, records
+from tests.simulation.crashes import RUN_ID, Crash, Points, World, records
 from tests.simulation.families import PERSON, Family
-from tests.simulation.plans import read, single
+from tests.simulation.outside import TIMED_OUT
+from tests.simulation.plans import read, single, unkeyed
 
 pytestmark = pytest.mark.unproved(
     "answers that are refused, or come too late, are kept as bytes that no event names", but=["no_orphan"]
@@ -348,6 +349,21 @@ def test_a_paused_run_ends_at_its_deadline_when_somebody_looks() -> None:
         await family.live()
         assert family.result is not None
         assert family.result.phase == "failed"
+
+    run(scenario())
+
+
+def test_a_parked_run_ends_at_its_deadline_when_somebody_looks() -> None:
+    """O2: the deadline is over while an operator has not decided."""
+
+    async def scenario() -> None:
+        world = World(unkeyed, faults=lambda outside: outside.fail("pay", TIMED_OUT))
+        app = world.process()
+        parked = await app.runs.start(world.plan(), run_id=RUN_ID, timeout_ms=30_000)
+        assert (parked.waiting and parked.waiting.kind) == "parked"
+        await asyncio.sleep(31)
+        assert (await app.runs.resume(RUN_ID)).phase == "failed"
+        assert (await app.runs.read.state(RUN_ID)).timed_out
 
     run(scenario())
 

@@ -68,10 +68,12 @@ async def ended(handling: Awaitable[object], waits: Mapping[str, object]) -> Non
 class Attempt:
     """The scope between StateEntered and what ends it.
 
-    `doubts` are effects whose outcome nobody knows (yet); `waits` what the handler waits for, by name.
+    `doubts` are effects whose outcome nobody knows (yet); `waits` what the handler waits for, by name, and
+    `asked_bytes` what they take in the event that records them.
     """
 
     __slots__ = (
+        "asked_bytes",
         "base",
         "closed",
         "context",
@@ -93,6 +95,7 @@ class Attempt:
         self.closed = False
         self.doubts: set[str] = set()
         self.waits: dict[str, OpenedWait] = {}
+        self.asked_bytes = 0
         self.interrupted = session.interrupted
         self.limit: asyncio.Timeout | None = None
 

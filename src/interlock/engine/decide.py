@@ -67,13 +67,14 @@ class EngineSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     inbox_poll_ms: Annotated[
         int, Meta(ge=5, le=60_000, description="How often an owner looks for what came from outside, ms.")
     ] = 100
+    # A run ends in one append: with an event for each state under way and a word to each child (EVENTS_PER_APPEND_MAX).
     concurrency_max: Annotated[
-        int, Meta(ge=1, le=10_000, description="States of one run that may run at once, whatever it asks for.")
+        int, Meta(ge=1, le=2000, description="States of one run that may run at once, whatever it asks for.")
     ] = 256
     child_depth_max: Annotated[int, Meta(ge=1, le=100, description="How deep child runs may be nested.")] = 16
     children_max: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="Child runs of one run; more are refused, never cut.")
-    ] = 10_000
+        int, Meta(ge=1, le=5000, description="Child runs of one run; more are refused, never cut.")
+    ] = 5000
     input_bytes_max: Annotated[
         int, Meta(ge=2, le=INPUT_BYTES_MAX, description="Bytes of a run's input as canonical JSON.")
     ] = INPUT_BYTES_MAX

@@ -8,7 +8,10 @@ Rule: lists are bounded, and their totals are given beside them.
 
 from __future__ import annotations
 
+import heapq
 import shlex
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -17,7 +20,18 @@ from msgspec import Struct
 from interlock.base.ids import step_name
 from interlock.engine.run_state import Order, RunState, Wait
 
-CHILDREN_SHOWN_MAX = 100
+SHOWN_MAX = 100
+"""Entries of each list."""
+
+
+class Totals(Struct, frozen=True):
+    """How many entries the lists of a report would have if they showed all."""
+
+    waits: int = 0
+    early: int = 0
+    orders: int = 0
+    in_doubt: int = 0
+    children: int = 0
 
 
 class WaitReport(Struct, frozen=True):
@@ -69,12 +83,22 @@ class OrderReport(Struct, frozen=True):
     since_ms: int
 
 
+def totals_of(state: RunState) -> Totals:
+    """How much there is of what the lists show the beginning of."""
+    return Totals(
+        waits=sum(map(len, state.waits.values())),
+        early=sum(1 for _ in _early(state)),
+        orders=sum(1 for _ in _orders(state)),
+        in_doubt=sum(1 for _ in _doubts(state)),
+        children=len(state.children),
+    )
+
+
 def waits_of(run_id: str, state: RunState) -> list[WaitReport]:
-    """Everything that the run waits for, in the order in which it began to."""
-    found = [
-        _wait(run_id, state_id, name, wait) for state_id, waits in state.waits.items() for name, wait in waits.items()
-    ]
-    return sorted(found, key=lambda wait: wait.since_ms)
+    """What the run waits for, in the order in which it began to."""
+    found = ((state_id, name, wait) for state_id, waits in state.waits.items() for name, wait in waits.items())
+    first = heapq.nsmallest(SHOWN_MAX, found, key=lambda each: each[2].since_ms)
+    return [_wait(run_id, *each) for each in first]
 
 
 def _wait(run_id: str, state_id: str, name: str, wait: Wait) -> WaitReport:
@@ -86,12 +110,14 @@ def _wait(run_id: str, state_id: str, name: str, wait: Wait) -> WaitReport:
 
 def early_of(state: RunState) -> list[EarlyReport]:
     """Answers that nothing has asked for yet."""
-    return [
-        EarlyReport(step_name(state_id), name, len(answers))
-        for state_id, early in state.early.items()
-        for name, answers in early.items()
-        if answers
-    ]
+    return list(islice(_early(state), SHOWN_MAX))
+
+
+def _early(state: RunState) -> Iterator[EarlyReport]:
+    for state_id, early in state.early.items():
+        for name, answers in early.items():
+            if answers:
+                yield EarlyReport(step_name(state_id), name, len(answers))
 
 
 def answer_line(run_id: str, step: str, name: str) -> str:
@@ -100,8 +126,8 @@ def answer_line(run_id: str, step: str, name: str) -> str:
 
 
 def children_of(state: RunState) -> list[ChildReport]:
-    """Child runs, those that have not ended first; at most `CHILDREN_SHOWN_MAX`."""
-    kin = sorted(state.children.items(), key=lambda item: item[1].status is not None)
+    """Child runs, those that have not ended first."""
+    kin = heapq.nsmallest(SHOWN_MAX, state.children.items(), key=lambda item: item[1].status is not None)
     return [
         ChildReport(
             run_id,
@@ -109,28 +135,33 @@ def children_of(state: RunState) -> list[ChildReport]:
             child.name.removeprefix("child:"),
             "running" if child.status is None else child.status.value,
         )
-        for run_id, child in kin[:CHILDREN_SHOWN_MAX]
+        for run_id, child in kin
     ]
 
 
 def in_doubt(state: RunState) -> list[EffectReport]:
     """Effects that may have happened or not: of a run that has ended, or of its parked steps."""
+    return list(islice(_doubts(state), SHOWN_MAX))
+
+
+def _doubts(state: RunState) -> Iterator[EffectReport]:
     parked = {parked.fact_key for parked in state.parked.values()}
-    return [
-        EffectReport(key, step_name(intent.state_id), intent.namespace, intent.idempotency_key)
-        for key, intent in state.intents.items()
-        if state.status is not None or key in parked
-    ]
+    for key, intent in state.intents.items():
+        if state.status is not None or key in parked:
+            yield EffectReport(key, step_name(intent.state_id), intent.namespace, intent.idempotency_key)
 
 
 def orders_of(state: RunState) -> list[OrderReport]:
     """What operators ordered, as far as it still counts."""
-    found: list[tuple[str, str | None, Order | None]] = [
-        ("paused", None, state.paused),
-        ("cancel", None, state.cancelling),
-    ]
-    found += [("skip", step_name(state_id), order) for state_id, order in state.skips.items()]
-    return [_order(what, step, order) for what, step, order in found if order is not None]
+    return list(islice(_orders(state), SHOWN_MAX))
+
+
+def _orders(state: RunState) -> Iterator[OrderReport]:
+    for what, order in (("paused", state.paused), ("cancel", state.cancelling)):
+        if order is not None:
+            yield _order(what, None, order)
+    for state_id, order in state.skips.items():
+        yield _order("skip", step_name(state_id), order)
 
 
 def _order(what: str, step: str | None, order: Order) -> OrderReport:

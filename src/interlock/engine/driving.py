@@ -335,7 +335,8 @@ class Driver:
         """None once something that this process sits out is over; else the result.
 
         It sits out a back-off or deadline that is near, children that it can drive, and a queue: those before it in
-        the queue are being driven by somebody, as is a run that it would watch.
+        the queue are being driven by somebody, as is a run that it would watch. Nothing but an operator's decision
+        moves a parked run of one state at a time.
         """
         if result.waiting is None:
             return result
@@ -349,7 +350,8 @@ class Driver:
         until_ms = result.waiting.until_ms
         if until_ms is not None and until_ms - self._journal.now_ms() > self._settings.backoff_held_ms_max:
             until_ms = None
-        if not tasks and until_ms is None:
+        is_stuck = result.waiting.kind == "parked" and state.max_concurrency == 1
+        if not tasks and (until_ms is None or is_stuck):
             return result
         return None if await self._changed(state, tasks, until_ms) else result
 

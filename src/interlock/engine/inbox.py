@@ -19,7 +19,7 @@ from interlock.base.events import Place
 from interlock.engine import events as e
 from interlock.engine import inbox_events as i
 from interlock.engine.run_state import RunState, StepStatus, wait_key
-from interlock.engine.waits import EARLY_MAX, early_answers, expired, misfit
+from interlock.engine.waits import expired, is_kept_no_more, misfit
 
 
 def consequence(state: RunState, place: Place, entry: Struct, payloads: Mapping[str, bytes]) -> list[Struct]:
@@ -52,7 +52,7 @@ def _signal(state: RunState, place: Place, entry: i.SignalSent, payloads: Mappin
     if key in state.facts or (step is not None and step.status is StepStatus.COMPLETED):
         return []
     wait = state.waits.get(entry.state_id, {}).get(entry.name)
-    if wait is None and len(early_answers(state, entry.state_id, entry.name)) >= EARLY_MAX:
+    if is_kept_no_more(state, entry.state_id, entry.name):
         return []
     code = None if wait is None else misfit(wait.schema, payloads[entry.payload_id])
     received = e.SignalReceived(place.actor, code, entry.name, entry.payload_id, entry.state_id)

@@ -49,6 +49,9 @@ from interlock.journal.errors import EVENT_TOO_LARGE
 from interlock.journal.ports import Blob
 
 _LOG = logging.getLogger("interlock.engine")
+PENDING_MAX = 1_000
+"""Records of attempts that ended together after which they are appended: an append is bounded."""
+
 NOT_THE_STATES = frozenset({RUN_HELD, MAP_NODE_CORRUPT, *KEY_FAULTS, *JOURNAL_ERRORS} - {EVENT_TOO_LARGE})
 """The run is no longer ours to write, we lack its key, or its store cannot or is damaged: no failure of a state.
 
@@ -74,6 +77,8 @@ async def perform(session: Session, router: Router, spawner: Spawner, place: int
     # The turn comes when no call of this attempt is appending any more, nor another attempt ends.
     async with session.turn:
         await _end(session, attempt, place, fault)
+        if session.pending >= PENDING_MAX:
+            await session.flush()
 
 
 async def _end(session: Session, attempt: Attempt, place: int, fault: Exception | None) -> None:
@@ -168,8 +173,8 @@ async def _fail(session: Session, attempt: Attempt, fault: Exception) -> None:
         why = "the run was ended while this attempt was under way"
         session.fold([closure(attempt.node.id, attempt.interrupted, why)])
         return
-    if len(faults) == 1:
-        [fault] = faults
+    if len({each.kind if isinstance(each, InterlockError) else each for each in faults}) == 1:
+        fault = faults[0]  # also of many tasks that failed alike
     if not isinstance(fault, (InterlockError, StateFailure)):
         # For whoever writes the handler: where it came from. Its text may hold anything, so it is shown nowhere.
         frames = "".join(traceback.format_tb(frames_of_user(fault.__traceback__)))

@@ -23,7 +23,7 @@ from interlock.engine import events as e
 from interlock.engine.budget import BudgetSettings, usage_of
 from interlock.engine.config import RunManifest, read_manifest
 from interlock.engine.context import RunContext
-from interlock.engine.details import children_of, early_of, in_doubt, orders_of, waits_of
+from interlock.engine.details import children_of, early_of, in_doubt, orders_of, totals_of, waits_of
 from interlock.engine.errors import RUN_NOT_FOUND
 from interlock.engine.fold import RUN_FOLD
 from interlock.engine.meta import StateMeta
@@ -96,7 +96,7 @@ class RunReader:
             orders=orders_of(state),
             in_doubt=in_doubt(state),
             children=children_of(state),
-            children_total=len(state.children),
+            totals=totals_of(state),
         )
 
     async def outline(self, run_id: str, *, tenant: str = "default") -> PlanOutline:

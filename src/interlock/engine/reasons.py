@@ -6,13 +6,14 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import msgspec
 
 from interlock.base.events import Claim
 from interlock.base.ids import step_name
-from interlock.engine.details import answer_line, in_doubt
+from interlock.engine.details import SHOWN_MAX, answer_line, in_doubt
 from interlock.engine.events import RunStatus
 from interlock.engine.flow import RATE
 from interlock.engine.reports import Reason, Standing, Waiting
@@ -26,36 +27,69 @@ def reasons_of(
     owner: Claim | None,
     standings: Sequence[tuple[Awaited, Standing]] = (),
 ) -> list[Reason]:
-    """Why the run is not moving, as data; empty when it is, or has ended well. `standings`: units it waits for."""
-    if state.status is not None:
-        return _reasons_of_the_ended(run_id, state)
-    if state.cancelling is not None:
-        queued = Reason("queued", "no process drives this run now", None, state.at_ms, None, _resume(run_id))
-        return [_cancelled("cancelling", state), *(_driven(owner, state) or [queued])]
-    reasons = [_parked_reason(run_id, _name(parked.state_id), parked) for parked in state.parked.values()]
-    reasons += [
-        _child_reason(state, state_id, name, wait)
-        if wait.kind == "child"
-        else _wait_reason(run_id, state_id, name, wait)
-        for state_id, waits in state.waits.items()
-        for name, wait in waits.items()
-    ]
-    reasons += [_unit_reason(unit, standing) for unit, standing in standings]
-    reasons += _stray(state)
+    """Why the run is not moving, as data; empty when it is, or has ended well. `standings`: units it waits for.
+
+    At most `SHOWN_MAX`, and one that says how many more there are.
+    """
+    found = _reasons(run_id, state, waiting, owner, standings)
+    first = list(islice(found, SHOWN_MAX))
+    more = sum(1 for _ in found)
+    return [*first, Reason("more", f"{more} more reasons like these")] if more else first
+
+
+def _reasons(
+    run_id: str,
+    state: RunState,
+    waiting: Waiting | None,
+    owner: Claim | None,
+    standings: Sequence[tuple[Awaited, Standing]],
+) -> Iterator[Reason]:
     resume = _resume(run_id)
+    if state.status is not None:
+        yield from _reasons_of_the_ended(run_id, state)
+        return
+    if state.cancelling is not None:
+        yield _cancelled("cancelling", state)
+        yield from _driven(owner, state) or [
+            Reason("queued", "no process drives this run now", None, state.at_ms, None, resume)
+        ]
+        return
     if state.paused is not None:
         text = f"{state.paused.actor} paused it: {state.paused.reason}"
         unpause = (f"interlock run unpause {run_id} --reason TEXT",)
-        reasons.insert(0, Reason("paused", text, None, state.paused.since_ms, None, unpause))
-    elif waiting is None:
-        reasons += _driven(owner, state)
+        yield Reason("paused", text, None, state.paused.since_ms, None, unpause)
+    yield from (_parked_reason(run_id, _name(parked.state_id), parked) for parked in state.parked.values())
+    yield from _missing_facts(run_id, state)
+    yield from (_unit_reason(unit, standing) for unit, standing in standings)
+    yield from _stray(state)
+    if state.paused is None:
+        yield from _moved_by_time_or_owner(run_id, state, waiting, owner, has_units=bool(standings))
+
+
+def _moved_by_time_or_owner(
+    run_id: str, state: RunState, waiting: Waiting | None, owner: Claim | None, *, has_units: bool
+) -> Iterator[Reason]:
+    """Who drives the run, or what it waits for that is no fact."""
+    resume = _resume(run_id)
+    if waiting is None:
+        yield from _driven(owner, state)
     elif waiting.kind == "backoff":
         text = f"{_name(waiting.state_id)} failed and is tried again later"
-        reasons.append(Reason("backoff", text, waiting.state_id, waiting.since_ms, waiting.until_ms, resume))
-    elif waiting.kind == "queued" and not standings:
+        yield Reason("backoff", text, waiting.state_id, waiting.since_ms, waiting.until_ms, resume)
+    elif waiting.kind == "queued" and not has_units:
         text = "no process drives this run now"
-        reasons.append(Reason("queued", text, waiting.state_id, waiting.since_ms, None, resume))
-    return reasons
+        yield Reason("queued", text, waiting.state_id, waiting.since_ms, None, resume)
+
+
+def _missing_facts(run_id: str, state: RunState) -> Iterator[Reason]:
+    """What the run waits for, by the step that asked for it."""
+    kin = {(child.state_id, child.name): child_id for child_id, child in state.children.items()}
+    for state_id, waits in state.waits.items():
+        for name, wait in waits.items():
+            if wait.kind == "child":
+                yield _child_reason(kin.get((state_id, name)), state_id, name, wait)
+            else:
+                yield _wait_reason(run_id, state_id, name, wait)
 
 
 def _resume(run_id: str) -> tuple[str, ...]:
@@ -77,20 +111,17 @@ def _wait_reason(run_id: str, state_id: str, name: str, wait: Wait) -> Reason:
     )
 
 
-def _stray(state: RunState) -> list[Reason]:
+def _stray(state: RunState) -> Iterator[Reason]:
     """Answers that came for something else than the open waits of their step: perhaps a name was mistyped."""
-    return [
-        Reason("early", f"an answer to {name} is kept, for which {_name(state_id)} has not asked", state_id)
-        for state_id, early in state.early.items()
-        for name in early
-        if state_id in state.waits
-    ]
+    for state_id, early in state.early.items():
+        for name in early:
+            if state_id in state.waits:
+                text = f"an answer to {name} is kept, for which {_name(state_id)} has not asked"
+                yield Reason("early", text, state_id)
 
 
-def _child_reason(state: RunState, state_id: str, name: str, wait: Wait) -> Reason:
+def _child_reason(child_id: str | None, state_id: str, name: str, wait: Wait) -> Reason:
     """Why a child does not end is asked of the child."""
-    kin = (run_id for run_id, child in state.children.items() if (child.state_id, child.name) == (state_id, name))
-    child_id = next(kin, None)
     text = f"{_name(state_id)} waits for its child run {name.removeprefix('child:')}"
     if child_id is None:
         return Reason("child", text, state_id, wait.since_ms)
@@ -141,26 +172,24 @@ def _cancelled(kind: str, state: RunState) -> Reason:
     return Reason(kind, f"{order.actor} cancelled it: {order.reason}", None, order.since_ms)
 
 
-def _reasons_of_the_ended(run_id: str, state: RunState) -> list[Reason]:
+def _reasons_of_the_ended(run_id: str, state: RunState) -> Iterator[Reason]:
     """Why a run failed or was cancelled, and which effects are in doubt for ever."""
     if state.status is RunStatus.COMPLETED:
-        return []
-    doubts = [
-        Reason("in_doubt", f"nobody knows whether the effect {effect.fact_key} of {effect.step} happened")
-        for effect in in_doubt(state)
-    ]
+        return
     if state.status is RunStatus.CANCELLED:
-        return [_cancelled("cancelled", state), *doubts]
-    fork = (f"interlock run fork {run_id}",)
-    late = Reason("failed", "the run had not ended in time [run_timed_out]", release=fork)
-    return [*([late] if state.timed_out else []), *_failures(state, fork), *doubts]
+        yield _cancelled("cancelled", state)
+    else:
+        fork = (f"interlock run fork {run_id}",)
+        if state.timed_out:
+            yield Reason("failed", "the run had not ended in time [run_timed_out]", release=fork)
+        yield from _failures(state, fork)
+    for effect in in_doubt(state):
+        yield Reason("in_doubt", f"nobody knows whether the effect {effect.fact_key} of {effect.step} happened")
 
 
-def _failures(state: RunState, fork: tuple[str, ...]) -> list[Reason]:
+def _failures(state: RunState, fork: tuple[str, ...]) -> Iterator[Reason]:
     """What failed; a fork begins where it did and keeps what completed."""
-    failed = [(i, s) for i, s in state.steps.items() if s.status is StepStatus.FAILED and s.error is not None]
-    return [
-        Reason("failed", f"{step_name(i)} failed: {s.error.message} [{s.error.code}]", i, s.ended_ms, None, fork)
-        for i, s in failed
-        if s.error is not None
-    ]
+    for state_id, step in state.steps.items():
+        if step.status is StepStatus.FAILED and step.error is not None:
+            text = f"{step_name(state_id)} failed: {step.error.message} [{step.error.code}]"
+            yield Reason("failed", text, state_id, step.ended_ms, None, fork)

@@ -19,6 +19,7 @@ from interlock.engine.details import (
     EarlyReport,
     EffectReport,
     OrderReport,
+    Totals,
     WaitReport,
 )
 from interlock.engine.events import RunStatus
@@ -128,7 +129,7 @@ class StepReport(Struct, frozen=True):
 class RunReport(Struct, frozen=True):
     """A run as it stands; `final_snapshot_id` is its checkpoint until it has ended.
 
-    `children_total` counts also those that `children` does not show. `forked_from` and `from_step` say of a fork where
+    Lists are bounded; `totals` counts also what they do not show. `forked_from` and `from_step` say of a fork where
     it begins; `skips_tags` are tags of steps that the run passes over, those of effects in a dry run.
     """
 
@@ -155,7 +156,7 @@ class RunReport(Struct, frozen=True):
     orders: list[OrderReport] = []
     in_doubt: list[EffectReport] = []
     children: list[ChildReport] = []
-    children_total: int = 0
+    totals: Totals = Totals()
 
 
 def waiting_of(state: RunState, owner: Claim | None) -> Waiting | None:
@@ -182,8 +183,8 @@ def _moves(state: RunState) -> bool:
 
 
 def _parked(state: RunState) -> Waiting:
-    """The first parked state; where states run at once, time may move another."""
-    parked, until_ms = next(iter(state.parked.values())), None
+    """The first parked state; time may end the run, and where states run at once move another."""
+    parked, until_ms = next(iter(state.parked.values())), state.deadline_ms
     if state.max_concurrency > 1:
         until_ms = min([*_retry_times(state), *due_times(state)], default=None)
     return Waiting("parked", parked.state_id, parked.since_ms, until_ms)

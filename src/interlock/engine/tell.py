@@ -26,6 +26,7 @@ from interlock.engine.fold import RUN_FOLD
 from interlock.engine.fold import evolve as evolve_run
 from interlock.engine.inbox import is_as_compared
 from interlock.engine.run_state import RunState, StepStatus, wait_key
+from interlock.engine.waits import is_kept_no_more
 
 
 class Tell(Struct, frozen=True):
@@ -83,6 +84,11 @@ def _objection(run: RunState, entry: i.Entry) -> InterlockError | None:
             return _step_objection(run, entry, state_id)
         case i.MigrationRequested() if not is_as_compared(run, entry):
             return STEP_NOT_READY.error("the run has moved on since the plans were compared")
+        case i.SignalSent(name=name, state_id=state_id) if is_kept_no_more(run, state_id, name):
+            return STEP_NOT_READY.error(
+                f"the step {step_name(state_id)} has not asked for {shown(name)}, and keeps no more answers: "
+                "send it again once the step waits for it"
+            )
         case _:
             return None
 

@@ -77,7 +77,10 @@ class Units:
         return False
 
     async def _has(self, owner: str | None, asks: Sequence[Ask]) -> bool:
-        """Whether the units of a state, or of the run (None), are held; asks for those that are not."""
+        """Whether the units of a state, or of the run (None), are held; asks for those that are not.
+
+        A unit that is lost while others are asked for is asked for again, at the next entry.
+        """
         mine = self._held.setdefault(owner, [])
         for ask in asks:
             if any(each.lease == ask.lease for each in mine):
@@ -92,7 +95,11 @@ class Units:
                 return False
             if ask.kept_ms is None:
                 mine.append(_Held(ask.lease, standing.token))
-        return True
+        if {ask.lease for ask in asks if ask.kept_ms is None} <= {each.lease for each in mine}:
+            return True
+        await self.give_back(owner)
+        self._news()
+        return False
 
     async def _ask(self, owner: str | None, ask: Ask) -> Granted | Queued:
         """A unit, or a place in the queue."""
@@ -145,7 +152,8 @@ class Units:
 
     def _lost(self, owner: str | None, lease: str) -> None:
         """A unit ended that was not given back: it is asked for anew at the next entry."""
-        self._held[owner] = [each for each in self._held.get(owner, []) if each.lease != lease]
+        held = self._held.get(owner, [])
+        held[:] = [each for each in held if each.lease != lease]
 
     @property
     def blocked(self) -> Blocked:

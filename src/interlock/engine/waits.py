@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from interlock.base.bounds import EVENT_DATA_BYTES_MAX
 from interlock.base.canonical import canonical, digest
 from interlock.base.errors import InterlockError
 from interlock.base.ids import fact_key, shown
@@ -35,7 +36,16 @@ TIMED_OUT = "timeout"
 
 FACT_KIND = "FactPayload"
 EARLY_MAX = 100
-"""Answers that are kept for a wait before it is asked for; more are acknowledged and change nothing."""
+"""Answers that are kept for a wait before it is asked for; more are refused."""
+
+EARLY_OF_STATE_MAX = 1_000
+"""The same, over all waits of a state."""
+
+WAITS_BYTES_MAX = EVENT_DATA_BYTES_MAX * 7 // 8
+"""What the open waits of one state may take in the event that records them."""
+
+WAIT_BYTES = 256
+"""What a wait takes there at most beside its name and its schema: two digests, a time, a kind, the keys."""
 
 EXPECTED_CHARACTERS_MAX = 120
 SCHEMA_BYTES_MAX = 64 * 1024
@@ -83,11 +93,27 @@ async def wait_for(
         opened = _opened(attempt, name, schema_of(kind, schema), timeout_ms, until_ms, default, wait_kind)
         if name in attempt.waits and attempt.waits[name] != opened:
             raise WAIT_INVALID.error(f"the wait {name} is asked for twice, differently", name=name)
-        attempt.waits[name] = opened
+        _ask(attempt, name, opened)
         raise Suspend
     check_timely(name, fact.kind)
     [content] = await attempt.session.journal.store.artifacts.get([fact.payload_id])
     return answer_in(name, content, kind)
+
+
+def _ask(attempt: Attempt, name: str, opened: OpenedWait) -> None:
+    """Keep what the handler waits for; it has to fit the one event of a suspension. Raises: `wait_invalid`."""
+    if name in attempt.waits:
+        return
+    takes = len(canonical(name)) + len(opened.record.schema) + WAIT_BYTES
+    if attempt.asked_bytes + takes > WAITS_BYTES_MAX:
+        raise WAIT_INVALID.error(
+            "a state asks for more waits at once than one event holds: wait for some in another state",
+            name=name,
+            waits=len(attempt.waits),
+            limit_bytes=WAITS_BYTES_MAX,
+        )
+    attempt.asked_bytes += takes
+    attempt.waits[name] = opened
 
 
 def check_timely(name: str, fact_kind: str) -> None:
@@ -248,6 +274,14 @@ def suspension(
 def early_answers(state: RunState, state_id: str, name: str) -> list[str]:
     """The artifacts of answers that came before their wait was recorded, in order."""
     return list(state.early.get(state_id, {}).get(name, ()))
+
+
+def is_kept_no_more(state: RunState, state_id: str, name: str) -> bool:
+    """Whether an answer is for no open wait, and as many of these are kept as may be."""
+    early = state.early.get(state_id)
+    if not early or name in state.waits.get(state_id, ()):
+        return False
+    return len(early.get(name, ())) >= EARLY_MAX or sum(map(len, early.values())) >= EARLY_OF_STATE_MAX
 
 
 def expired(state_id: str, name: str, wait: Wait) -> list[Struct]:

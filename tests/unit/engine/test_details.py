@@ -6,7 +6,7 @@ from msgspec import Raw, Struct
 
 from interlock.base.events import Claim
 from interlock.engine import events as e
-from interlock.engine.details import CHILDREN_SHOWN_MAX, children_of, in_doubt, orders_of, waits_of
+from interlock.engine.details import SHOWN_MAX, children_of, in_doubt, orders_of, waits_of
 from interlock.engine.reasons import reasons_of
 from interlock.engine.reports import steps_of, waiting_of
 from tests.simulation.crashes import RUN_ID
@@ -62,13 +62,13 @@ def test_orders_that_count_name_who_and_why() -> None:
 
 
 def test_of_many_children_those_that_run_are_shown_first_and_the_list_is_bounded() -> None:
-    ids = [f"{number:08x}-0000-4000-8000-000000000000" for number in range(CHILDREN_SHOWN_MAX + 10)]
+    ids = [f"{number:08x}-0000-4000-8000-000000000000" for number in range(SHOWN_MAX + 10)]
     spawned = [e.ChildRunSpawned(True, "0" * 64, run_id, f"child:{run_id}", RUN_ID, A) for run_id in ids]
     ended = [e.ChildRunCompleted(run_id, None, e.RunStatus.COMPLETED) for run_id in ids[:-1]]
     state = folded([*BEGUN, *spawned, *ended])
     shown = children_of(state)
 
-    assert len(shown) == CHILDREN_SHOWN_MAX
+    assert len(shown) == SHOWN_MAX
     assert [(shown[0].run_id, shown[0].status), shown[1].status] == [(ids[-1], "running"), "completed"]
 
 

@@ -354,3 +354,65 @@ def test_a_misfit_names_its_place_and_what_is_expected_and_never_the_value(value
         numbers: list[int] = []
 
     assert misplaced(Raw(canonical(msgspec.json.schema(Answer))), value) == said
+
+
+@pytest.mark.parametrize("large", [True, False])
+def test_more_waits_than_one_event_holds_fail_the_state_and_nothing_is_left_half_done(large: bool) -> None:
+    """W1: many of them, or a few with large schemas; the attempt says so, and the run does not come back to it."""
+    schema = {"type": "object", "description": "x" * 60_000} if large else None
+
+    async def ask(io: Io) -> None:
+        async with asyncio.TaskGroup() as group:
+            for number in range(18 if large else 5_000):
+                group.create_task(io.wait(f"w{number}", schema=schema))
+
+    async def main() -> None:
+        app = memory_app()
+        result = await app.runs.start(asking(ask), run_id=RUN)
+        assert (result.phase, result.error and result.error.code) == ("failed", "wait_invalid")
+
+    run(main())
+
+
+def test_as_many_waits_as_one_event_holds_are_kept_and_a_report_of_them_is_bounded() -> None:
+    async def ask(io: Io) -> None:
+        await asyncio.gather(*(io.wait(f"w{number}", int) for number in range(2_500)))
+
+    async def main() -> None:
+        app = memory_app()
+        result = await app.runs.start(asking(ask), run_id=RUN)
+        assert (result.phase, result.waiting and result.waiting.kind) == ("running", "suspended")
+        report = await app.runs.read.report(RUN)
+        assert (len(report.waits), report.totals.waits) == (100, 2_500)
+        reasons = await app.runs.read.why(RUN)
+        assert len(reasons) == 101
+        assert (reasons[-1].kind, reasons[-1].explanation) == ("more", "2400 more reasons like these")
+
+    run(main())
+
+
+def test_answers_that_nothing_asks_for_are_bounded_over_all_names() -> None:
+    """W4: whoever may signal cannot make the run's state grow without end."""
+    plan = asking(lambda io: io.wait("go", int))
+
+    @plan.state
+    async def later(io: Io, wait: int) -> int:
+        return await io.wait("more", int) + wait
+
+    async def main() -> None:
+        app = memory_app()
+        await app.runs.start(plan, run_id=RUN)
+        for number in range(1_000):
+            await app.runs.control.signal(RUN, "later", f"stray{number}", number, principal=ADA)
+        with pytest.raises(InterlockError, match=r"keeps no more answers.*\[step_not_ready\]"):
+            await app.runs.control.signal(RUN, "later", "more", 1, principal=ADA)
+        state = await app.runs.read.state(RUN)
+        assert sum(len(answers) for answers in state.early["ask.later.main"].values()) == 1_000
+        report = await app.runs.read.report(RUN)
+        assert (len(report.early), report.totals.early) == (100, 1_000)
+        await answered(app, 7)
+        await app.runs.resume(RUN)
+        await app.runs.control.signal(RUN, "later", "more", 1, principal=ADA)
+        assert (await app.runs.resume(RUN)).phase == "completed"
+
+    run(main())

@@ -17,7 +17,7 @@ from msgspec import Struct
 from interlock.base.ids import step_name
 from interlock.engine.budget import RunUsage
 from interlock.engine.commands import RunEvent, RunEvents, WhyReport
-from interlock.engine.details import ChildReport, EarlyReport, EffectReport, OrderReport
+from interlock.engine.details import ChildReport, EarlyReport, EffectReport, OrderReport, Totals
 from interlock.engine.forking import ForkResult
 from interlock.engine.graph.commands import Drawing
 from interlock.engine.replay_report import ReplayReport
@@ -176,7 +176,7 @@ class Status(Struct, frozen=True, kw_only=True):
     early: list[EarlyReport]
     in_doubt: list[EffectReport]
     children: list[ChildReport]
-    children_total: int | None
+    not_shown: list[str]
 
 
 def _status(output: Struct) -> Struct:
@@ -208,8 +208,16 @@ def _status(output: Struct) -> Struct:
         early=output.early,
         in_doubt=output.in_doubt,
         children=output.children,
-        children_total=output.children_total if output.children_total > len(output.children) else None,
+        not_shown=list(_not_shown(output)),
     )
+
+
+def _not_shown(output: RunReport) -> Iterator[str]:
+    """How much more there is of what the lists show the beginning of."""
+    for name in Totals.__struct_fields__:
+        more = getattr(output.totals, name) - len(getattr(output, name))
+        if more > 0:
+            yield f"{name}: {more} more"
 
 
 def _row(step: StepReport) -> StepRow:
