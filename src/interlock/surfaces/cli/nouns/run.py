@@ -338,11 +338,6 @@ def _side(value: str | None) -> str:
     return "absent" if value is None else value
 
 
-def _step_of(state_id: str) -> str:
-    """The step's name within the id of its state, `op.step.action`."""
-    return state_id.split(".")[1] if "." in state_id else state_id
-
-
 def _resume(run_id: str) -> str:
     return f"interlock run resume {run_id}"
 
