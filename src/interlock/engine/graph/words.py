@@ -1,12 +1,13 @@
 """The words of a node, the same in every way of drawing.
 
-What it does: writes status, duration and attempts as short pieces of text. What it does not do: it escapes nothing;
-who writes the text into a language does.
+What it does: writes status, duration and attempts as short pieces of text, and measures texts. What it does not do: it
+escapes nothing; who writes the text into a language does.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from unicodedata import east_asian_width
 
 from interlock.engine.graph.looks import attention
 from interlock.engine.graph.model import Node, counted, counts_text
@@ -46,6 +47,11 @@ def _named(node: Node) -> str:
         return ""
     more = f" and {len(names) - MEMBERS_NAMED_MAX} more" if len(names) > MEMBERS_NAMED_MAX else ""
     return f"{node.status}: {', '.join(names[:MEMBERS_NAMED_MAX])}{more}"
+
+
+def wide(text: str) -> int:
+    """The columns that a text takes where every character has one or two."""
+    return sum(2 if east_asian_width(each) in "WF" else 1 for each in text)
 
 
 def duration(took_ms: int) -> str:
