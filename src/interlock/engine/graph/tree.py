@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from interlock.base.ids import first_names
 from interlock.engine.graph.looks import look_of
 from interlock.engine.graph.model import Graph, Node
 from interlock.engine.graph.words import label, notes, pieces, wide
@@ -99,8 +100,7 @@ def _waits(graph: Graph, before: list[int], above: int) -> list[str]:
     if before in ([], [above]):
         return []
     names = [graph.nodes[each].name for each in before]
-    more = f" and {len(names) - _NAMED_MAX} more" if len(names) > _NAMED_MAX else ""
-    return [f"← {', '.join(names[:_NAMED_MAX])}{more}"]
+    return [f"← {first_names(names, _NAMED_MAX)}"]
 
 
 def _label(graph: Graph, line: _Line) -> str:

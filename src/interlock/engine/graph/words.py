@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from unicodedata import east_asian_width
 
+from interlock.base.ids import first_names
 from interlock.engine.graph.looks import attention
 from interlock.engine.graph.model import Node, counted, counts_text
 
@@ -45,8 +46,7 @@ def _named(node: Node) -> str:
     names = [member.name for member in node.members if member.status == node.status]
     if len(names) == len(node.members) or attention(node.status) >= attention("running"):
         return ""
-    more = f" and {len(names) - MEMBERS_NAMED_MAX} more" if len(names) > MEMBERS_NAMED_MAX else ""
-    return f"{node.status}: {', '.join(names[:MEMBERS_NAMED_MAX])}{more}"
+    return f"{node.status}: {first_names(names, MEMBERS_NAMED_MAX)}"
 
 
 def wide(text: str) -> int:
