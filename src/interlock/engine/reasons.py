@@ -12,7 +12,7 @@ import msgspec
 
 from interlock.base.events import Claim
 from interlock.base.ids import step_name
-from interlock.engine.details import answer_line, in_doubt
+from interlock.engine.details import answer_line, in_doubt, resume_line
 from interlock.engine.events import RunStatus
 from interlock.engine.flow import RATE
 from interlock.engine.reports import Reason, Standing, Waiting
@@ -30,7 +30,7 @@ def reasons_of(
     if state.status is not None:
         return _reasons_of_the_ended(run_id, state)
     if state.cancelling is not None:
-        queued = Reason("queued", "no process drives this run now", None, state.at_ms, None, _resume(run_id))
+        queued = Reason("queued", "no process drives this run now", None, state.at_ms, None, (resume_line(run_id),))
         return [_cancelled("cancelling", state), *(_driven(owner, state) or [queued])]
     reasons = [_parked_reason(run_id, _name(parked.state_id), parked) for parked in state.parked.values()]
     reasons += [
@@ -42,7 +42,7 @@ def reasons_of(
     ]
     reasons += [_unit_reason(unit, standing) for unit, standing in standings]
     reasons += _stray(state)
-    resume = _resume(run_id)
+    resume = (resume_line(run_id),)
     if state.paused is not None:
         text = f"{state.paused.actor} paused it: {state.paused.reason}"
         unpause = (f"interlock run unpause {run_id} --reason TEXT",)
@@ -56,10 +56,6 @@ def reasons_of(
         text = "no process drives this run now"
         reasons.append(Reason("queued", text, waiting.state_id, waiting.since_ms, None, resume))
     return reasons
-
-
-def _resume(run_id: str) -> tuple[str, ...]:
-    return (f"interlock run resume {run_id}",)
 
 
 def _name(state_id: str | None) -> str:
