@@ -62,7 +62,7 @@ def test_a_sound_store_is_said_to_be_healthy_and_counted(folder: Path) -> None:
         ("UPDATE event SET data = CAST(replace(data, 'find', 'fund') AS BLOB) WHERE seq = 5", f"default/run/{RUN}#5"),
         ("UPDATE stream SET seq = seq + 1", f"default/run/{RUN}"),
         (MANIFEST_LOST, "manifest"),
-        ("UPDATE view_row SET document = CAST(replace(document, 'completed', 'computed!') AS BLOB)", "runs@2"),
+        ("UPDATE view_row SET document = CAST(replace(document, 'completed', 'computed!') AS BLOB)", "runs@3"),
     ],
 )
 def test_damage_exits_7_and_is_named_by_its_place(folder: Path, statement: str, place: str) -> None:

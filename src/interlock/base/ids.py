@@ -2,7 +2,7 @@
 
 What it does: gives each identifier of the run-engine contract (seed 001, `ids`) a constructor function that
 refuses what breaks the naming rule, and an annotated type of the same name for records, so that decoding
-refuses it too.
+refuses it too. `shown` and `first_names` write names into messages.
 
 What it does not do: it draws no random ids; entropy is an argument elsewhere.
 
@@ -13,6 +13,7 @@ only (a Unicode digit is refused); an error names the form that was expected and
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, NamedTuple, get_args
 from uuid import UUID
 
@@ -62,6 +63,8 @@ ID_INVALID = ErrorCode(
 
 ERRORS = (ID_INVALID,)
 
+NAMES_SHOWN_MAX = 8
+
 
 class _Rule(NamedTuple):
     kind: str
@@ -100,6 +103,12 @@ def shown(value: object, limit: int = 40) -> str:
     """
     text = ascii(value)[1:-1] if isinstance(value, str) else f"a {type(value).__name__}"
     return text if len(text) <= limit else text[:limit] + "…"
+
+
+def first_names(names: Sequence[str], most: int = NAMES_SHOWN_MAX) -> str:
+    """The first of several names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def op_id(value: str) -> OpId:

@@ -156,8 +156,9 @@ class View:
     """A table for people: a fold per key over the feed.
 
     `key(place, event)` says which row an event touches (None: none); `evolve(row, place, event)` gives the new row
-    (None deletes); `order(row)` is the sort key of listings (an integer, newest highest); `terms(row)` are the fields
-    that can be filtered on. Another `version` rebuilds the table beside the old one.
+    (None deletes) and may consume the one it is given; `order(row)` is the sort key of listings (an integer, newest
+    highest); `terms(row)` are the fields that can be filtered on. Another `version` rebuilds the table beside the old
+    one.
     """
 
     name: str

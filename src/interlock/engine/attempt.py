@@ -65,7 +65,22 @@ async def ended(handling: Awaitable[object], waits: Mapping[str, object]) -> Non
             raise
 
 
-class Attempt:
+class Scope:
+    """What the tools of an attempt at a state, live or replayed, are bound to: they refuse once it is closed."""
+
+    __slots__ = ("closed", "node")
+
+    def __init__(self, node: StateNode) -> None:
+        self.node = node
+        self.closed = False
+
+    def check_open(self) -> None:
+        """Refuse whoever uses the attempt's tools after its end. Raises: `attempt_closed`."""
+        if self.closed:
+            raise ATTEMPT_CLOSED.error(f"the attempt at {self.node.id} has ended")
+
+
+class Attempt(Scope):
     """The scope between StateEntered and what ends it.
 
     `doubts` are effects whose outcome nobody knows (yet); `waits` what the handler waits for, by name, and
@@ -75,24 +90,21 @@ class Attempt:
     __slots__ = (
         "asked_bytes",
         "base",
-        "closed",
         "context",
         "doubts",
         "interrupted",
         "limit",
-        "node",
         "number",
         "session",
         "waits",
     )
 
     def __init__(self, session: Session, node: StateNode, number: int, base: RunContext) -> None:
+        super().__init__(node)
         self.session = session
-        self.node = node
         self.number = number
         self.base = base
         self.context = Context(base, session.settings.context_value_bytes_max)
-        self.closed = False
         self.doubts: set[str] = set()
         self.waits: dict[str, OpenedWait] = {}
         self.asked_bytes = 0
@@ -102,11 +114,6 @@ class Attempt:
     async def record(self, records: Sequence[Struct], blobs: Sequence[Blob] = ()) -> None:
         """Append within this attempt. Raises: `attempt_closed`, also to a task that its handler left behind."""
         await self.session.record(records, blobs, self.check_open)
-
-    def check_open(self) -> None:
-        """Refuse whoever uses the attempt's tools after its end. Raises: `attempt_closed`."""
-        if self.closed:
-            raise ATTEMPT_CLOSED.error(f"the attempt at {self.node.id} has ended")
 
     def interrupt(self, code: str) -> None:
         """End the attempt now, for the reason `code`: its handler sees a cancellation, as at the end of its time."""

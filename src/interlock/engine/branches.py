@@ -142,7 +142,7 @@ class Branches:
         index = self._plan.index
         unseen = [place for name in state.branches if not self._seen >> (place := index[name]) & 1]
         for place, writes in zip(unseen, await self._writes_of(unseen, state), strict=True):
-            self._note(place, {key: _digest(value) for key, value in writes.items()})
+            self._note(place, _named(writes))
 
     def _note(self, place: int, named: Mapping[str, str]) -> None:
         self._seen |= 1 << place

@@ -234,21 +234,26 @@ async def _events(ctx: CallContext, given: EventsInput) -> RunEvents:
 
 
 async def _contract_events(journal: Journal, stream: str, given: EventsInput) -> RunEvents:
-    """The envelopes `after` to `after + limit` of a run: they count anew, so that a page is found from the start."""
+    """The envelopes after `after`, `limit` at most: they count anew, so that a page is found from the start.
+
+    What follows a full page is not read, so that the run is held against its head where its end is reached.
+    """
     found: list[Any] = []
-    seq = end = 0
+    seq, end, last = 0, 0, given.after + given.limit
     [claimed] = await journal.store.events.heads([stream])
     async with aclosing(journal.read(stream)) as pages:
         async for page in pages:
             end = page[-1].envelope.seq
             for envelope in contract_of(given.run, page):
                 seq += 1
-                if given.after < seq <= given.after + given.limit:
+                if seq > last:
+                    return RunEvents(found, last)
+                if seq > given.after:
                     found.append({**envelope, "seq": seq})
     check_end(stream, end, claimed)
     if seq == 0:
         raise RUN_NOT_FOUND.error("there is no such run", run_id=given.run)
-    return RunEvents(found, given.after + given.limit if seq > given.after + given.limit else None)
+    return RunEvents(found, None)
 
 
 async def _resolve(ctx: CallContext, given: ResolveInput) -> Resolved:

@@ -18,7 +18,7 @@ from msgspec import Raw
 
 from interlock.base import ids
 from interlock.base.canonical import canonical, digest
-from interlock.base.ids import shown, step_name
+from interlock.base.ids import first_names, shown, step_name
 from interlock.base.principal import Principal
 from interlock.base.secret_scan import refuse_secrets, refuse_secrets_under
 from interlock.engine import events as e
@@ -46,7 +46,6 @@ from interlock.journal.runner import Runner
 from interlock.journal.streams import parse_stream, stream_id
 
 REASON_CHARACTERS_MAX = 2000
-NAMES_SHOWN_MAX = 8
 
 Settle = Callable[[str, str, Loaded[RunState] | None], Awaitable[None]]
 """Lets a run (its stream, its id, and its state if that is at hand) take what its inbox holds, if nobody drives it."""
@@ -244,10 +243,9 @@ def _refuse_stray(state: RunState, state_id: str, name: str) -> None:
     names = list(state.waits.get(state_id, ()))
     if not names or name in state.early.get(state_id, ()):
         return
-    said = ", ".join(shown(each) for each in names[:NAMES_SHOWN_MAX])
-    more = f" and {len(names) - NAMES_SHOWN_MAX} more" if len(names) > NAMES_SHOWN_MAX else ""
+    said = first_names([shown(each) for each in names])
     raise WAIT_UNKNOWN.error(
-        f"the step {step_name(state_id)} does not wait for {shown(name)}; it waits for: {said}{more}", name=shown(name)
+        f"the step {step_name(state_id)} does not wait for {shown(name)}; it waits for: {said}", name=shown(name)
     )
 
 

@@ -18,6 +18,7 @@ from interlock.base.part import CallContext, Command, Effect
 from interlock.engine.config import RetryPolicy
 from interlock.engine.control import REASON_CHARACTERS_MAX, Control
 from interlock.engine.decide import EngineSettings
+from interlock.engine.details import resume_line
 from interlock.engine.errors import EDIT_UNCLEAR, RUN_ENDED, SIGNAL_UNCLEAR
 from interlock.engine.reports import RUNNING, RunReport
 from interlock.engine.runs import Runs
@@ -187,26 +188,26 @@ async def _told(ctx: CallContext, run_id: str, order: str, step: str | None, not
     if report.phase == RUNNING:
         then, line = _next(report, waiting, poll_ms)
     then = "; ".join(filter(None, [note, then]))
-    return Told(run_id, order, step, report.phase, waiting, report.owner, then, line and line.format(run=run_id))
+    return Told(run_id, order, step, report.phase, waiting, report.owner, then, line)
 
 
 def _next(report: RunReport, waiting: str | None, poll_ms: int) -> tuple[str, str | None]:
     """Who carries on with a run that has not ended, and the line that helps."""
     if report.owner is not None:
         text = f"{report.owner} drives the run, and takes what it was told within {poll_ms} ms"
-        return text, "interlock run status {run}"
+        return text, f"interlock run status {report.run_id}"
     match waiting:
         case "paused":
             return "the run is paused, and enters no step until `run unpause`", None
         case "parked":
-            return "the run waits for a decision about a step", "interlock run why {run}"
+            return "the run waits for a decision about a step", f"interlock run why {report.run_id}"
         case "backoff":
             return "a worker, or `run resume`, tries the failed step again when its pause is over", None
         case "suspended":
             left = ", ".join(f"{wait.step}/{wait.name}" for wait in report.waits[:3])
-            return f"the run waits on, for {left}", "interlock run why {run}"
+            return f"the run waits on, for {left}", f"interlock run why {report.run_id}"
         case _:
-            return "nobody drives the run: a worker takes it, or `run resume`", "interlock run resume {run}"
+            return "nobody drives the run: a worker takes it, or `run resume`", resume_line(report.run_id)
 
 
 _RUN = "01890a5d-ac96-774b-bcce-b302099a8057"

@@ -125,6 +125,11 @@ def answer_line(run_id: str, step: str, name: str) -> str:
     return f"interlock run signal {run_id} {step} {shlex.quote(name)} --value JSON"
 
 
+def resume_line(run_id: str) -> str:
+    """The command that drives a run on."""
+    return f"interlock run resume {run_id}"
+
+
 def children_of(state: RunState) -> list[ChildReport]:
     """Child runs, those that have not ended first."""
     kin = heapq.nsmallest(SHOWN_MAX, state.children.items(), key=lambda item: item[1].status is not None)

@@ -142,6 +142,11 @@ def _details(details: dict[str, object] | None) -> bytes:
     return content if len(content) <= DETAILS_BYTES_MAX else bytes(NO_DETAILS)
 
 
+def plan_invalid(reason: str, message: str, **details: str | list[str]) -> InterlockError:
+    """The error of a plan that breaks the rule `reason`."""
+    return PLAN_INVALID.error(message, reason=reason, **details)
+
+
 def own_error(code: str, message: str, *, retryable: bool) -> ErrorInfo:
     """An `ErrorInfo` that the engine writes on its own account."""
     return ErrorInfo(ErrorCategory.UNKNOWN, code, NO_DETAILS, message, retryable)

@@ -182,7 +182,8 @@ def heritage(records: Iterable[Struct | None], outline: PlanOutline, from_state:
         for state_id in kept
         for each in [walk.states[state_id]]
     )
-    anew = {state_id: each for state_id, each in walk.states.items() if state_id not in set(kept)}
+    unchanged = set(kept)
+    anew = {state_id: each for state_id, each in walk.states.items() if state_id not in unchanged}
     return Heritage(
         inherited,
         tuple(effect for state_id, each in anew.items() for effect in _effects(state_id, each)),

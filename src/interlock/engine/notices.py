@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 
 from interlock.base.errors import InterlockError
 from interlock.engine import inbox_events as i
+from interlock.engine.background import Background
 from interlock.engine.errors import RUN_CANCELLED
 from interlock.engine.session import Session
 from interlock.journal.journal import Journal
@@ -28,15 +29,14 @@ class InboxWatcher:
         self._poll_ms = poll_ms
         self._sessions: dict[str, Session] = {}
         self._seen: dict[str, int] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._task = Background(self._poll, "inbox watcher")
 
     @contextmanager
     def watch(self, session: Session) -> Iterator[None]:
         """Rouse `session` while the block runs."""
         stream = session.state.stream
         self._sessions[stream] = session
-        if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._poll(), name="inbox watcher")
+        self._task.start()
         try:
             yield
         finally:
@@ -62,18 +62,13 @@ class InboxWatcher:
 
     async def close(self) -> None:
         """Stop looking."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await self._task.close()
 
     async def _poll(self) -> None:
         while True:
             await asyncio.sleep(self._poll_ms / 1000)
             streams = list(self._sessions)
             if not streams:
-                self._task = None
                 return
             with suppress(InterlockError):  # a store that fails tells the owner at its next append
                 heads = await self._journal.store.events.heads([f"{stream}/inbox" for stream in streams])

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from interlock.base.clock import Clock
 from interlock.base.errors import InterlockError
 from interlock.base.events import Claim
+from interlock.engine.background import Background
 from interlock.journal.ports import Activations
 
 RENEWALS_PER_LEASE = 3
@@ -30,14 +31,13 @@ class ClaimKeeper:
         self._lease_ms = lease_ms
         self._beside = beside
         self._held: dict[str, Claim] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._task = Background(self._renew, "claim keeper")
 
     @contextmanager
     def keep(self, claim: Claim) -> Iterator[None]:
         """Renew `claim` while the block runs."""
         self._held[claim.stream] = claim
-        if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._renew(), name="claim keeper")
+        self._task.start()
         try:
             yield
         finally:
@@ -47,18 +47,13 @@ class ClaimKeeper:
 
     async def close(self) -> None:
         """Stop renewing."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await self._task.close()
 
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(self._lease_ms / 1000 / RENEWALS_PER_LEASE)
             claims = list(self._held.values())
             if not claims:
-                self._task = None
                 return
             with suppress(InterlockError):  # a store that fails tells the owner at its next append
                 await self._activations.renew(claims, self._clock.now_ms(), self._lease_ms)

@@ -24,7 +24,7 @@ from interlock.base.errors import InterlockError
 from interlock.base.ids import ContextKey, OpPath, StateId, context_key, op_id, shown
 from interlock.base.secret_scan import refuse_secrets
 from interlock.engine.config import RunConfig, RunManifest
-from interlock.engine.errors import MANIFEST_MISMATCH, PLAN_INVALID
+from interlock.engine.errors import MANIFEST_MISMATCH, plan_invalid
 from interlock.engine.meta import SideEffectKind
 from interlock.engine.namespaces import RUN_INPUT, OpState
 from interlock.engine.operations import OpGraph, OpIo, OpRegistry
@@ -115,10 +115,6 @@ def start_values(plan: ExecutionPlan, given: Any, config: RunConfig | None) -> t
     return whole, config or plan.planned.run_config
 
 
-def _invalid(reason: str, message: str, **details: str) -> InterlockError:
-    return PLAN_INVALID.error(message, reason=reason, **details)
-
-
 def _is_segment(value: str) -> bool:
     try:
         op_id(value)
@@ -130,20 +126,20 @@ def _is_segment(value: str) -> bool:
 def _checked(pipeline: Pipeline) -> list[bytes]:
     """The canonical configuration of each step, of a pipeline whose names are sound."""
     if not _is_segment(pipeline.machine_id):
-        raise _invalid("invalid_machine_id", "the machine id is not of the form a-z, then up to 62 of a-z 0-9 _")
+        raise plan_invalid("invalid_machine_id", "the machine id is not of the form a-z, then up to 62 of a-z 0-9 _")
     if not pipeline.pipeline_version:
-        raise _invalid("invalid_pipeline_version", "the version of a pipeline is empty")
+        raise plan_invalid("invalid_pipeline_version", "the version of a pipeline is empty")
     if not pipeline.steps:
-        raise _invalid("empty_pipeline", "a pipeline needs at least one step")
+        raise plan_invalid("empty_pipeline", "a pipeline needs at least one step")
     seen: set[str] = set()
     configs: list[bytes] = []
     for number, step in enumerate(pipeline.steps, 1):
         if not _is_segment(step.step_id):
-            raise _invalid(
+            raise plan_invalid(
                 "invalid_step_id", f"the id of step {number} is not of the form a-z, then up to 62 of a-z 0-9 _"
             )
         if step.step_id in seen:
-            raise _invalid("duplicate_step_id", f"step {step.step_id} appears twice", step_id=step.step_id)
+            raise plan_invalid("duplicate_step_id", f"step {step.step_id} appears twice", step_id=step.step_id)
         seen.add(step.step_id)
         configs.append(_config_of(step))
     return configs
@@ -153,7 +149,7 @@ def _config_of(step: PipelineStep) -> bytes:
     try:
         content = canonical(step.op_config)
     except InterlockError as fault:
-        raise _invalid(
+        raise plan_invalid(
             "op_config_not_canonical",
             f"the configuration of step {step.step_id} is not JSON ({fault.code})",
             step_id=step.step_id,
@@ -175,10 +171,12 @@ def _satisfied(path: OpPath, declared: OpIo, exporters: Mapping[ContextKey, OpPa
     for key in (*declared.imports, *declared.exports):
         context_key(f"{path}.{context_key(key)}")
         if key == RUN_INPUT:
-            raise _invalid("op_io_invalid", f"{path} imports or exports {RUN_INPUT}, which is the run's", op_path=path)
+            raise plan_invalid(
+                "op_io_invalid", f"{path} imports or exports {RUN_INPUT}, which is the run's", op_path=path
+            )
     for key in declared.imports:
         if key not in exporters:
-            raise _invalid(
+            raise plan_invalid(
                 "unsatisfied_import",
                 f"{path} imports {shown(key)}, which no earlier step exports",
                 op_path=path,
@@ -190,25 +188,27 @@ def _satisfied(path: OpPath, declared: OpIo, exporters: Mapping[ContextKey, OpPa
 def _check_graph(path: OpPath, graph: OpGraph) -> None:
     """Refuse a graph that is not one of this operation."""
     if not graph.states:
-        raise _invalid("empty_state_graph", f"{path} expands to no state", op_path=path)
+        raise plan_invalid("empty_state_graph", f"{path} expands to no state", op_path=path)
     seen: set[StateId] = set()
     for node in graph.states:
         prefix, _, local = node.id.rpartition(".")
         if prefix != path:
-            raise _invalid("invalid_state_id", f"a state of {path} is not named {path}.<local>", op_path=path)
+            raise plan_invalid("invalid_state_id", f"a state of {path} is not named {path}.<local>", op_path=path)
         if not _is_segment(local) or local == RUN_INPUT:
-            raise _invalid("invalid_state_local_id", f"a state of {path} has a last segment that is none", op_path=path)
+            raise plan_invalid(
+                "invalid_state_local_id", f"a state of {path} has a last segment that is none", op_path=path
+            )
         if node.id in seen:
-            raise _invalid("duplicate_state_id", f"state {node.id} appears twice", state_id=node.id)
+            raise plan_invalid("duplicate_state_id", f"state {node.id} appears twice", state_id=node.id)
         seen.add(node.id)
         if node.meta.side_effects is SideEffectKind.APPLY_SIDE_EFFECT and not node.meta.idempotency:
-            raise _invalid(
+            raise plan_invalid(
                 "missing_idempotency_key", f"state {node.id} applies an effect without a key", state_id=node.id
             )
     for edge in graph.edges:
         for end in (edge.before, edge.after):
             if end not in seen:
-                raise _invalid(
+                raise plan_invalid(
                     "missing_state_for_edge",
                     f"an edge of {path} names {shown(end)}, which is no state",
                     missing=shown(end),

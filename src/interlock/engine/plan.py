@@ -23,7 +23,7 @@ from interlock.base.canonical import canonical, digest
 from interlock.base.errors import InterlockError
 from interlock.base.ids import ArtifactId, OpId, OpPath, StateId, op_id, shown, state_id, step_name
 from interlock.engine.config import RetryPolicy, RunConfig
-from interlock.engine.errors import PLAN_INVALID, STEP_UNKNOWN
+from interlock.engine.errors import STEP_UNKNOWN, plan_invalid
 from interlock.engine.flow import Needs
 from interlock.engine.meta import SideEffectKind, SnapshotPolicy, StateMeta
 
@@ -172,10 +172,6 @@ def op_path_of(state: StateId) -> OpPath:
     return state.rpartition(".")[0]
 
 
-def _invalid(reason: str, message: str, **details: str | list[str]) -> InterlockError:
-    return PLAN_INVALID.error(message, reason=reason, **details)
-
-
 class PlanOutline(Struct, frozen=True):
     """What a stored outline says of a plan: its states in plan order, and its edges."""
 
@@ -247,21 +243,21 @@ def _check_name(name: str) -> None:
 
 def _check_states(states: Sequence[StateNode]) -> None:
     if not states:
-        raise _invalid("empty_plan", "a plan needs at least one state")
+        raise plan_invalid("empty_plan", "a plan needs at least one state")
     seen: set[str] = set()
     for node in states:
         state_id(node.id)
         if node.id in seen:
-            raise _invalid("duplicate_state_id", f"state {node.id} appears twice", state_id=node.id)
+            raise plan_invalid("duplicate_state_id", f"state {node.id} appears twice", state_id=node.id)
         seen.add(node.id)
         if node.timeout_ms is not None and node.timeout_ms <= 0:
-            raise _invalid("timeout_invalid", f"state {node.id} has a time limit that is not positive")
+            raise plan_invalid("timeout_invalid", f"state {node.id} has a time limit that is not positive")
         if node.retry is not None and node.retry.max_attempts < 1:
-            raise _invalid("retry_invalid", f"state {node.id} is to be tried {node.retry.max_attempts} times")
+            raise plan_invalid("retry_invalid", f"state {node.id} is to be tried {node.retry.max_attempts} times")
         if node.meta.idempotency == "":
-            raise _invalid("missing_idempotency_key", f"state {node.id} has an empty idempotency key")
+            raise plan_invalid("missing_idempotency_key", f"state {node.id} has an empty idempotency key")
         if node.meta.side_effects is SideEffectKind.PURE and node.meta.idempotency is not None:
-            raise _invalid("pure_with_key", f"state {node.id} is pure and has an idempotency key")
+            raise plan_invalid("pure_with_key", f"state {node.id} is pure and has an idempotency key")
 
 
 def _successors(index: dict[StateId, int], edges: Sequence[DependencyEdge]) -> tuple[tuple[int, ...], ...]:
@@ -277,7 +273,7 @@ def run_order(states: Sequence[StateId], edges: Sequence[DependencyEdge]) -> tup
     for edge in edges:
         for end in (edge.before, edge.after):
             if end not in index:
-                raise _invalid("missing_state_for_edge", f"an edge names {end}, which is no state", missing=end)
+                raise plan_invalid("missing_state_for_edge", f"an edge names {end}, which is no state", missing=end)
     after = _successors(index, edges)
     waiting = [0] * len(states)
     for places in after:
@@ -294,7 +290,7 @@ def run_order(states: Sequence[StateId], edges: Sequence[DependencyEdge]) -> tup
                 heapq.heappush(ready, follower)
     if len(order) < len(states):
         cycle = [states[place] for place in _cycle(after, waiting)]
-        raise _invalid("circular_dependency", f"states wait for each other: {' -> '.join(cycle)}", cycle=cycle)
+        raise plan_invalid("circular_dependency", f"states wait for each other: {' -> '.join(cycle)}", cycle=cycle)
     return tuple(order)
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from interlock.base.events import Claim
 from interlock.base.ids import step_name
-from interlock.engine.details import SHOWN_MAX, answer_line, in_doubt
+from interlock.engine.details import SHOWN_MAX, answer_line, in_doubt, resume_line
 from interlock.engine.events import RunStatus
 from interlock.engine.flow import RATE
 from interlock.engine.reports import Reason, Standing, Waiting
@@ -44,7 +44,7 @@ def _reasons(
     owner: Claim | None,
     standings: Sequence[tuple[Awaited, Standing]],
 ) -> Iterator[Reason]:
-    resume = _resume(run_id)
+    resume = (resume_line(run_id),)
     if state.status is not None:
         yield from _reasons_of_the_ended(run_id, state)
         return
@@ -70,7 +70,7 @@ def _moved_by_time_or_owner(
     run_id: str, state: RunState, waiting: Waiting | None, owner: Claim | None, *, has_units: bool
 ) -> Iterator[Reason]:
     """Who drives the run, or what it waits for that is no fact."""
-    resume = _resume(run_id)
+    resume = (resume_line(run_id),)
     if waiting is None:
         yield from _driven(owner, state)
     elif waiting.kind == "backoff":
@@ -90,10 +90,6 @@ def _missing_facts(run_id: str, state: RunState) -> Iterator[Reason]:
                 yield _child_reason(kin.get((state_id, name)), state_id, name, wait)
             else:
                 yield _wait_reason(run_id, state_id, name, wait)
-
-
-def _resume(run_id: str) -> tuple[str, ...]:
-    return (f"interlock run resume {run_id}",)
 
 
 def _name(state_id: str | None) -> str:

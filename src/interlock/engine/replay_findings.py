@@ -34,7 +34,6 @@ from interlock.engine.run_state import RunState
 _OF_FACTS = frozenset(
     {"missing_fact", "missing_fact_key", "fact_request_mismatch", "fact_payload_conflict", "fact_payload_invalid"}
 )
-Differing = tuple[str, Value | None, Value | None]
 NO_FACT = "the outside ended the attempt, and no fact says what it answered"
 
 

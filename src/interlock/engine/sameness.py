@@ -14,10 +14,9 @@ from typing import Any
 import msgspec
 
 from interlock.base.canonical import digest
-from interlock.base.ids import shown
+from interlock.base.ids import first_names, shown
 from interlock.engine.config import RunManifest, read_manifest
 
-NAMES_SHOWN_MAX = 8
 _BUILD = {
     "git_commit": "the commit of the plan's repository",
     "rustc_version": "the interpreter",
@@ -31,8 +30,7 @@ _BUILD = {
 def differences(recorded: RunManifest, content: bytes) -> str:
     """What differs between the manifest of a run and the bytes of another, in words."""
     names = list(_differences(recorded, read_manifest(digest(content), content))) or ["the form of the manifest"]
-    more = f" and {len(names) - NAMES_SHOWN_MAX} more" if len(names) > NAMES_SHOWN_MAX else ""
-    return ", ".join(names[:NAMES_SHOWN_MAX]) + more
+    return first_names(names)
 
 
 def _differences(recorded: RunManifest, given: RunManifest) -> Iterator[str]:

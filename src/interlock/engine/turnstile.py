@@ -20,6 +20,7 @@ import msgspec
 
 from interlock.base.errors import InterlockError
 from interlock.base.principal import ENGINE, Principal
+from interlock.engine.background import Background
 from interlock.engine.decide import EngineSettings
 from interlock.engine.flow import Ask
 from interlock.engine.reports import Standing, UnitHolder
@@ -55,15 +56,11 @@ class Turnstile:
         self._held: dict[tuple[str, str], dict[int, News]] = {}
         self._waiting: dict[tuple[str, str], dict[str, News]] = {}
         self._moved = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._task = Background(self._poll, "turnstile")
 
     async def close(self) -> None:
         """Rouse nobody any more."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await self._task.close()
 
     async def find(self, tenant: str, lease: str, prefix: str) -> Found | None:
         """The request whose id begins with `prefix`, if it waits or holds."""
@@ -145,8 +142,7 @@ class Turnstile:
     def watch(self, tenant: str, lease: str, request_id: str, news: News) -> None:
         """Call `news` once the request waits no longer."""
         self._waiting.setdefault((tenant, lease), {})[request_id] = news
-        if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._poll(), name="turnstile")
+        self._task.start()
 
     def unwatch(self, tenant: str, lease: str, request_id: str) -> None:
         """Tell nobody about a request any more."""

@@ -4,7 +4,8 @@ What it does: folds what starts, stops and ends a run into rows that can be sear
 decision rests on it; a run's truth is its stream, and who owns a run is not in the feed.
 
 Rules: a row knows no more of a state than how it stands, and forgets states that have completed; terms are bounded:
-a few for every run, and at most `ATTRIBUTES_MAX` for its attributes.
+a few for every run, and at most `ATTRIBUTES_MAX` for its attributes; an event costs the same whatever the number of
+states, for which `evolve` consumes the row that it is given, as a fold its state.
 """
 
 from __future__ import annotations
@@ -31,15 +32,12 @@ WAITING = frozenset({SUSPENDED, BACKOFF, PARKED, PAUSED})
 """States of a run that waits for somebody or for a time."""
 
 
-class Standing(Struct, frozen=True, array_like=True):
-    """How a state that was entered stands, and what arrived for it since it was entered."""
-
-    status: str
-    arrived: tuple[str, ...] = ()
-
-
 class RunRow(Struct, frozen=True):
-    """A run in the list. `state` is its phase, or why it does not move, as far as its own events tell."""
+    """A run in the list. `state` is its phase, or why it does not move, as far as its own events tell.
+
+    `states` are the ids of states that were entered and have not completed, by how they stand, each with what arrived
+    for it since it was entered.
+    """
 
     run_id: str
     op_id: str
@@ -54,7 +52,7 @@ class RunRow(Struct, frozen=True):
     phase: str = RUNNING
     paused: bool = False
     cancelling: bool = False
-    states: dict[str, Standing] = {}
+    states: dict[str, dict[str, tuple[str, ...]]] = {}
 
 
 def term_of(value: object) -> str:
@@ -95,12 +93,23 @@ def _state(row: RunRow) -> str:
         return CANCELLING
     if row.paused:
         return PAUSED
-    found = {standing.status for standing in row.states.values()}
-    return next((status for status in (PARKED, RUNNING, BACKOFF, SUSPENDED) if status in found), RUNNING)
+    return next((status for status in (PARKED, RUNNING, BACKOFF, SUSPENDED) if row.states.get(status)), RUNNING)
+
+
+def _status(row: RunRow, state_id: str) -> str | None:
+    """How a state stands; None where it was not entered, or has completed."""
+    return next((status for status, group in row.states.items() if state_id in group), None)
 
 
 def _standing(row: RunRow, state_id: str, status: str, *arrived: str) -> RunRow:
-    return replace(row, states={**row.states, state_id: Standing(status, arrived)})
+    _forget(row, state_id)
+    row.states.setdefault(status, {})[state_id] = arrived
+    return row
+
+
+def _forget(row: RunRow, state_id: str) -> None:
+    for group in row.states.values():
+        group.pop(state_id, None)
 
 
 def _planned(row: RunRow, record: e.PlanRecorded) -> RunRow:
@@ -121,12 +130,12 @@ def _entered(row: RunRow, record: e.StateEntered) -> RunRow:
 
 def _moves(row: RunRow, record: Any) -> RunRow:
     """A state may be entered again at once: somebody decided so."""
-    return _standing(row, record.state_id, RUNNING) if record.state_id in row.states else row
+    return row if _status(row, record.state_id) is None else _standing(row, record.state_id, RUNNING)
 
 
 def _completed(row: RunRow, record: e.StateCompleted) -> RunRow:
-    states = {state_id: standing for state_id, standing in row.states.items() if state_id != record.state_id}
-    return replace(row, states=states, checkpoint=record.context_snapshot_id)
+    _forget(row, record.state_id)
+    return replace(row, checkpoint=record.context_snapshot_id)
 
 
 def _failed(row: RunRow, record: e.StateFailed) -> RunRow:
@@ -146,19 +155,20 @@ def _parked(row: RunRow, record: e.RunParked) -> RunRow:
 
 def _suspended(row: RunRow, record: e.StateSuspended) -> RunRow:
     """It waits, unless something that it waits for came while its attempt was under way."""
-    standing = row.states.get(record.state_id, Standing(RUNNING))
-    came = any(wait.name in standing.arrived for wait in record.waits)
+    status = _status(row, record.state_id)
+    arrived = () if status is None else row.states[status][record.state_id]
+    came = any(wait.name in arrived for wait in record.waits)
     return _standing(row, record.state_id, RUNNING if came else SUSPENDED)
 
 
 def _arrived(row: RunRow, record: e.FactRecorded) -> RunRow:
     _, state_id, name = record.key.split(":", 2)
-    standing = row.states.get(state_id)
-    if standing is None:
+    status = _status(row, state_id)
+    if status is None:
         return row
-    if standing.status == SUSPENDED:
+    if status == SUSPENDED:
         return _standing(row, state_id, RUNNING)
-    return _standing(row, state_id, standing.status, *standing.arrived, name)
+    return _standing(row, state_id, status, *row.states[status][state_id], name)
 
 
 def _ended(row: RunRow, record: e.RunCompleted) -> RunRow:
@@ -202,7 +212,7 @@ def _terms(row: RunRow) -> Mapping[str, str]:
 
 RUNS = View(
     name="runs",
-    version=2,
+    version=3,
     row=RunRow,
     key=_key,
     evolve=_evolve,

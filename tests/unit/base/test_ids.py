@@ -136,6 +136,14 @@ def test_a_name_is_shown_escaped_and_cut(value: object, expected: str) -> None:
     assert ids.shown(value) == expected
 
 
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [([], ""), (["a"], "a"), (["a", "b"], "a, b"), (["a", "b", "c"], "a, b and 1 more")],
+)
+def test_of_many_names_the_first_are_shown_and_the_others_counted(names: list[str], said: str) -> None:
+    assert ids.first_names(names, 2) == said
+
+
 @pytest.mark.parametrize(("state", "name"), [("op.build.main", "build"), ("m.build.fetch", "build.fetch")])
 def test_a_state_is_shown_by_its_step_and_by_its_last_segment_unless_that_is_main(state: str, name: str) -> None:
     assert ids.step_name(state) == name

@@ -9,12 +9,16 @@ from typing import Any
 import pytest
 from msgspec import Raw, Struct
 
-from interlock import Plan
+from interlock import Plan, Recorder
 from interlock.base.errors import InterlockError
+from interlock.base.principal import local_principal
 from interlock.engine import events as e
+from interlock.engine.attempt import DomainEvent
+from interlock.engine.commands import RunEvents
 from interlock.engine.contract import contract_of, records_of
 from interlock.engine.run_state import wait_key
-from interlock.testing.loop import run
+from interlock.testing.app import memory_app, read_run
+from interlock.testing.loop import over_seeds, run
 from tests.simulation.crashes import RUN_ID, World, records
 from tests.simulation.histories import (
     INITIAL,
@@ -30,6 +34,7 @@ from tests.simulation.histories import (
     started,
 )
 from tests.simulation.plans import dry, failing, flaky, numbers, release, unkeyed
+from tests.unit.journal.bank import CountedEvents
 
 WAITING: list[Struct] = [
     started(),
@@ -128,3 +133,36 @@ def test_whatever_a_run_records_goes_both_ways(plan: Callable[[], Plan]) -> None
         assert list(records_of(contract_of(RUN_ID, world.log))) == records(world.log)
 
     run(main())
+
+
+def talkative() -> Plan:
+    """Puts much on record."""
+    plan = Plan("talk")
+
+    @plan.state
+    async def talk(rec: Recorder) -> None:
+        await rec.emit_many([DomainEvent("said", number) for number in range(2_500)])
+
+    return plan
+
+
+@over_seeds(0)
+async def test_a_page_of_a_long_run_does_not_read_all_of_it() -> None:
+    app = memory_app()
+    await app.runs.start(talkative(), run_id=RUN_ID)
+    written = list(contract_of(RUN_ID, await read_run(app, RUN_ID)))
+    counted = app.store.events = CountedEvents(app.store.events)
+    client, read, found = app.client(local_principal("ada")), list[int](), list[Any]()
+    after: int | None = 0
+
+    while after is not None:
+        counted.events_read = 0
+        page = await client.call("run.events", {"run": RUN_ID, "contract": True, "after": after, "limit": 500})
+        assert isinstance(page, RunEvents)
+        read.append(counted.events_read)
+        found += page.items
+        after = page.next
+
+    assert found == written
+    assert read[0] < len(written) / 2
+    assert read == sorted(read)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from unicodedata import east_asian_width
 
 from msgspec import Struct
 
@@ -20,7 +19,7 @@ from interlock.engine.graph.looks import name_of
 from interlock.engine.graph.model import Graph, Node
 from interlock.engine.graph.paint import ICON_SIZE, ICONS, SCOPE, style_sheet
 from interlock.engine.graph.shape import described
-from interlock.engine.graph.words import label, notes, pieces
+from interlock.engine.graph.words import label, notes, pieces, wide
 
 MARGIN = 28
 _HEADER = 58
@@ -50,7 +49,7 @@ def svg_text(graph: Graph, *, open_groups: bool = False) -> str:
     least = max((_needed(node, 2) for node in graph.nodes), default=0)
     cards = [_card(node, least, open_groups=open_groups) for node in graph.nodes]
     layout = placed([(card.width, card.height) for card in cards], graph.edges)
-    heads = (_wide(graph.title) * _TITLE_CHARACTER, _wide(graph.summary) * _SUMMARY_CHARACTER)
+    heads = (wide(graph.title) * _TITLE_CHARACTER, wide(graph.summary) * _SUMMARY_CHARACTER)
     width = round(max(layout.width, *heads)) + 2 * MARGIN
     left, height = (width - layout.width) // 2, layout.height + _HEADER + 2 * MARGIN
     used = {name_of(each.status) for node in graph.nodes for each in (node, *node.members)}
@@ -74,7 +73,7 @@ def svg_text(graph: Graph, *, open_groups: bool = False) -> str:
 def _needed(node: Node, lines: int | None = None, least: int = _WIDTH_MIN) -> int:
     """The width that the first lines of a node need."""
     name, *small = [label(node), " · ".join(pieces(node)), *notes(node)][:lines]
-    texts = max(_wide(name) * _NAME_CHARACTER, *(_wide(text) * _SMALL_CHARACTER for text in small))
+    texts = max(wide(name) * _NAME_CHARACTER, *(wide(text) * _SMALL_CHARACTER for text in small))
     return min(max(round(texts) + 2 * _PAD + _ICON_SPACE, least), _WIDTH_MAX)
 
 
@@ -168,17 +167,12 @@ def _tooltip(node: Node) -> str:
     return "\n".join([node.name if node.members else node.id, " · ".join(pieces(node)), *notes(node)])
 
 
-def _wide(text: str) -> int:
-    """The columns that a text takes."""
-    return sum(2 if east_asian_width(each) in "WF" else 1 for each in text)
-
-
 def _cut(text: str, columns: int) -> str:
     """The text, without its middle if it is too long: names differ at their ends."""
-    if _wide(text) <= columns:
+    if wide(text) <= columns:
         return text
     start, end = list(text[: len(text) // 2]), list(text[len(text) // 2 :])
-    while start and _wide("".join((*start, *end))) >= columns:
+    while start and wide("".join((*start, *end))) >= columns:
         (start if len(start) > len(end) else end).pop(-1 if len(start) > len(end) else 0)
     return f"{''.join(start)}…{''.join(end)}"
 

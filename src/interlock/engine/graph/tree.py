@@ -11,13 +11,13 @@ cannot be seen from the shape, the line names them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from unicodedata import east_asian_width
 
 from msgspec import Struct
 
+from interlock.base.ids import first_names
 from interlock.engine.graph.looks import look_of
 from interlock.engine.graph.model import Graph, Node
-from interlock.engine.graph.words import label, notes, pieces
+from interlock.engine.graph.words import label, notes, pieces, wide
 
 ROOT = -1
 _NAMED_MAX = 3
@@ -35,13 +35,13 @@ def tree_text(graph: Graph) -> str:
     above = dominators(graph)
     lines = list(_lines(graph, above))
     heads = [f"{line.before}{look_of(graph.nodes[line.place].status).symbol} {_label(graph, line)}" for line in lines]
-    column = max((width for head in heads if (width := _width(head)) <= _ALIGNED_CHARACTERS_MAX), default=0)
+    column = max((width for head in heads if (width := wide(head)) <= _ALIGNED_CHARACTERS_MAX), default=0)
     before = graph.before
     texts = [_plain(graph.title), f"  {_plain(graph.summary)}", ""]
     for line, head in zip(lines, heads, strict=True):
         node = graph.nodes[line.place]
         said = [" · ".join(pieces(node)), *notes(node), *_waits(graph, before[line.place], above[line.place])]
-        texts.append(f"{head}{' ' * (column - _width(head))}  {_plain('  '.join(said))}")
+        texts.append(f"{head}{' ' * (column - wide(head))}  {_plain('  '.join(said))}")
     return "".join(f"{text}\n" for text in texts)
 
 
@@ -100,8 +100,7 @@ def _waits(graph: Graph, before: list[int], above: int) -> list[str]:
     if before in ([], [above]):
         return []
     names = [graph.nodes[each].name for each in before]
-    more = f" and {len(names) - _NAMED_MAX} more" if len(names) > _NAMED_MAX else ""
-    return [f"← {', '.join(names[:_NAMED_MAX])}{more}"]
+    return [f"← {first_names(names, _NAMED_MAX)}"]
 
 
 def _label(graph: Graph, line: _Line) -> str:
@@ -112,7 +111,3 @@ def _label(graph: Graph, line: _Line) -> str:
 def _plain(text: str) -> str:
     """Text that cannot move the cursor of a terminal."""
     return text.translate(_CONTROL)
-
-
-def _width(text: str) -> int:
-    return sum(2 if east_asian_width(each) in "WF" else 1 for each in text)

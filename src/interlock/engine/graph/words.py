@@ -1,13 +1,15 @@
 """The words of a node, the same in every way of drawing.
 
-What it does: writes status, duration and attempts as short pieces of text. What it does not do: it escapes nothing;
-who writes the text into a language does.
+What it does: writes status, duration and attempts as short pieces of text, and measures texts. What it does not do: it
+escapes nothing; who writes the text into a language does.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from unicodedata import east_asian_width
 
+from interlock.base.ids import first_names
 from interlock.engine.graph.looks import attention
 from interlock.engine.graph.model import Node, counted, counts_text
 
@@ -44,8 +46,12 @@ def _named(node: Node) -> str:
     names = [member.name for member in node.members if member.status == node.status]
     if len(names) == len(node.members) or attention(node.status) >= attention("running"):
         return ""
-    more = f" and {len(names) - MEMBERS_NAMED_MAX} more" if len(names) > MEMBERS_NAMED_MAX else ""
-    return f"{node.status}: {', '.join(names[:MEMBERS_NAMED_MAX])}{more}"
+    return f"{node.status}: {first_names(names, MEMBERS_NAMED_MAX)}"
+
+
+def wide(text: str) -> int:
+    """The columns that a text takes where every character has one or two."""
+    return sum(2 if east_asian_width(each) in "WF" else 1 for each in text)
 
 
 def duration(took_ms: int) -> str:

@@ -26,13 +26,12 @@ from interlock.base.errors import Category, ErrorCode, InterlockError
 from interlock.base.ids import fact_key
 from interlock.base.merkle_map import MerkleMap
 from interlock.base.secret_scan import refuse_secrets
-from interlock.engine.attempt import Suspend
+from interlock.engine.attempt import Scope, Suspend
 from interlock.engine.authoring import Plan
 from interlock.engine.config import RunConfig, read_manifest
 from interlock.engine.context import RunContext
 from interlock.engine.decide import EngineSettings
 from interlock.engine.errors import (
-    ATTEMPT_CLOSED,
     FACT_PAYLOAD_CONFLICT,
     FACT_PAYLOAD_INVALID,
     FACT_REQUEST_MISMATCH,
@@ -56,7 +55,7 @@ ERRORS = (MISSING_FACT,)
 T = TypeVar("T")
 
 
-class ReplayedAttempt:
+class ReplayedAttempt(Scope):
     """What a recorded attempt knew, and what its replay asks for.
 
     `facts` are those of the run before the attempt ended, `fresh` the keys of those that were recorded while it was
@@ -65,12 +64,10 @@ class ReplayedAttempt:
 
     __slots__ = (
         "artifacts",
-        "closed",
         "facts",
         "fresh",
         "known_waits",
         "missing",
-        "node",
         "number",
         "read",
         "retryable",
@@ -92,8 +89,8 @@ class ReplayedAttempt:
         *,
         retryable: bool,
     ) -> None:
+        super().__init__(node)
         self.settings = settings
-        self.node = node
         self.number = number
         self.artifacts = artifacts
         self.facts = facts
@@ -101,17 +98,11 @@ class ReplayedAttempt:
         self.waiting = waiting
         self.known_waits = known_waits
         self.retryable = retryable
-        self.closed = False
         self.read: set[str] = set()
         self.waits: dict[str, str] = {}
         """What was waited for, with its kind."""
         self.missing: list[str] = []
         """What the record has no answer to: keys of facts, or the namespace of a call without a key."""
-
-    def check_open(self) -> None:
-        """Refuse whoever uses the attempt's tools after its end. Raises: `attempt_closed`."""
-        if self.closed:
-            raise ATTEMPT_CLOSED.error(f"the attempt at {self.node.id} has ended")
 
     def found(self, key: str) -> Fact | None:
         """The fact of a key, which counts as read."""

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from interlock.engine.commands import Resolved
 from interlock.engine.control_commands import Told
+from interlock.engine.details import resume_line
 from interlock.engine.search.batch_commands import BatchAnswer
 from interlock.engine.search.batches import Outcome
 from interlock.engine.search.commands import ListedRun
@@ -23,7 +24,7 @@ def told_next(output: Struct, _given: Mapping[str, object]) -> str | None:
 
 def resolved_next(output: Struct, _given: Mapping[str, object]) -> str | None:
     """The line that goes on with a run whose parked step was decided."""
-    return f"interlock run resume {output.run_id}" if isinstance(output, Resolved) else None
+    return resume_line(output.run_id) if isinstance(output, Resolved) else None
 
 
 class ToldShown(Struct, frozen=True):

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
+
+from msgspec import Raw, Struct
 
 from interlock import App, Context, Io, Plan, RunConfig
+from interlock.base.events import Place
+from interlock.engine import events as e
 from interlock.engine.config import FanOutJoin
 from interlock.engine.events import RunStatus
 from interlock.engine.fold import RUN_FOLD, evolve
 from interlock.engine.reports import waiting_of
-from interlock.engine.run_state import RunState
+from interlock.engine.run_state import RunState, wait_key
 from interlock.engine.views import ATTRIBUTES_MAX, RUNS, RunRow, term_of
 from interlock.testing.app import memory_app, read_run
 from interlock.testing.loop import over_seeds
@@ -144,3 +149,33 @@ async def test_the_terms_of_a_run_are_bounded() -> None:
     assert len(row.attributes) == ATTRIBUTES_MAX
     assert max(len(term_of(value)) for value in ["x" * 1000, 5, True, None]) == 200
     assert [status.value for status in RunStatus] == ["completed", "failed", "cancelled"]
+
+
+def waiting_at_once(width: int) -> list[Struct]:
+    """A run whose states are all entered, wait, are answered, entered again and completed, each together."""
+    some, ids = "0" * 64, [f"fan.s{number}.main" for number in range(width)]
+    wait = e.OpenWait(some, 5, "signal", "go", Raw(b"{}"), some)
+    return [
+        e.RunStarted(some, some, "fan"),
+        *(e.StateEntered(0, some, each) for each in ids),
+        *(e.StateSuspended(each, (wait,)) for each in ids),
+        *(e.FactRecorded(wait_key(each, "go"), "json", some, None) for each in ids),
+        *(e.StateEntered(1, some, each) for each in ids),
+        *(e.StateCompleted(some, each) for each in ids),
+    ]
+
+
+def listing_seconds(width: int) -> float:
+    """What it takes to list such a run; the best of three, because others use the machine, too."""
+    place, found = Place(f"default/run/{IDS[0]}", 1, 1, "local:ada", None), []
+    for _ in range(3):
+        row, began = None, time.process_time()
+        for record in waiting_at_once(width):
+            row = RUNS.evolve(row, place, record)
+        found.append(time.process_time() - began)
+    return min(found)
+
+
+def test_an_event_of_a_wide_run_is_listed_as_fast_as_one_of_a_narrow_run() -> None:
+    wider = 10
+    assert listing_seconds(400 * wider) < listing_seconds(400) * wider * 3

@@ -17,7 +17,7 @@ from msgspec import Struct
 from interlock.base.ids import step_name
 from interlock.engine.budget import RunUsage
 from interlock.engine.commands import RunEvent, RunEvents, WhyReport
-from interlock.engine.details import ChildReport, EarlyReport, EffectReport, OrderReport, Totals
+from interlock.engine.details import ChildReport, EarlyReport, EffectReport, OrderReport, Totals, resume_line
 from interlock.engine.forking import ForkResult
 from interlock.engine.graph.commands import Drawing
 from interlock.engine.replay_report import ReplayReport
@@ -73,7 +73,7 @@ def _why_next(output: Struct, _given: Mapping[str, object]) -> str | None:
     if not isinstance(output, RunResult) or output.phase not in {RUNNING, "failed"}:
         return None
     if output.detached:
-        return _resume(output.run_id)
+        return resume_line(output.run_id)
     lines = [line for reason in output.reasons for line in reason.release]
     return lines[0] if len(lines) == 1 else f"interlock run why {output.run_id}"
 
@@ -89,7 +89,7 @@ def _status_next(output: Struct, _given: Mapping[str, object]) -> str | None:
         case "suspended" | "parked":
             return f"interlock run why {output.run_id}"
         case "queued":
-            return _resume(output.run_id)
+            return resume_line(output.run_id)
         case _:
             return None
 
@@ -346,15 +346,6 @@ def _side(value: str | None) -> str:
     return "absent" if value is None else value
 
 
-def _step_of(state_id: str) -> str:
-    """The step's name within the id of its state, `op.step.action`."""
-    return state_id.split(".")[1] if "." in state_id else state_id
-
-
-def _resume(run_id: str) -> str:
-    return f"interlock run resume {run_id}"
-
-
 _ORDERED = ("signal", "cancel", "pause", "unpause", "skip", "retry", "edit")
 _LISTED = ("run_id", "op_id", "state", "started_ms", "error_code")
 PRESENTATION = Presentation(
@@ -395,8 +386,8 @@ PRESENTATION = Presentation(
         **dict.fromkeys(_ORDERED, told_next),
     },
     progress={
-        "start": Progress("run_id", "run.status", "run", steps_of, _resume, fresh=lambda: str(uuid4())),
-        "resume": Progress("run", "run.status", "run", steps_of, _resume),
-        "fork": Progress("run_id", "run.status", "run", steps_of, _resume, fresh=lambda: str(uuid4())),
+        "start": Progress("run_id", "run.status", "run", steps_of, resume_line, fresh=lambda: str(uuid4())),
+        "resume": Progress("run", "run.status", "run", steps_of, resume_line),
+        "fork": Progress("run_id", "run.status", "run", steps_of, resume_line, fresh=lambda: str(uuid4())),
     },
 )
