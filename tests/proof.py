@@ -22,9 +22,9 @@ from interlock.base.errors import InterlockError
 from interlock.base.merkle_node import ArtifactRef, Inner, read_node, value_of
 from interlock.base.part import View
 from interlock.engine.events import RunStarted
-from interlock.engine.flow import FLOW
+from interlock.engine.flow.limits import FLOW
 from interlock.engine.fold import RUN_FOLD
-from interlock.engine.reports import waiting_of
+from interlock.engine.reports.records import waiting_of
 from interlock.engine.run_state import RunState
 from interlock.journal.catalogue import EventCatalogue
 from interlock.journal.journal import Journal

@@ -15,20 +15,19 @@ if TYPE_CHECKING:
     from interlock.base.secrets import Secret, SecretRef, SecretValue
     from interlock.engine.attempt import DomainEvent, Recorder
     from interlock.engine.authoring import Plan
-    from interlock.engine.boundaries import OpBoundary
     from interlock.engine.config import FanOutJoin, RetryPolicy, RunConfig
     from interlock.engine.context import Context
-    from interlock.engine.diff import RunDifference
     from interlock.engine.errors import ErrorCategory, StateFailure
-    from interlock.engine.flow import Flow, Rate
-    from interlock.engine.forking import ForkResult
+    from interlock.engine.flow.limits import Flow, Rate
     from interlock.engine.io.surface import ChildResult, Io, IoCall, IoResult
+    from interlock.engine.lineage.diff import RunDifference
+    from interlock.engine.lineage.forking import ForkResult
+    from interlock.engine.lineage.migrate import Migration
     from interlock.engine.meta import DependencyStrategy, SideEffectKind, SnapshotPolicy, StateMeta
-    from interlock.engine.migrate import Migration
-    from interlock.engine.operations import Operation, OpGraph, OpIo, OpRegistry
-    from interlock.engine.pipeline import Pipeline, PipelineStep, plan_of_manifest, plan_pipeline
-    from interlock.engine.plan import DependencyEdge, ExecutionPlan, State, StateNode, StateOutcome
-    from interlock.engine.planner import (
+    from interlock.engine.pipelines.boundaries import OpBoundary
+    from interlock.engine.pipelines.operations import Operation, OpGraph, OpIo, OpRegistry
+    from interlock.engine.pipelines.pipeline import Pipeline, PipelineStep, plan_of_manifest, plan_pipeline
+    from interlock.engine.pipelines.planner import (
         DanglingDependencyTag,
         TagRemark,
         dangling_tags,
@@ -36,7 +35,8 @@ if TYPE_CHECKING:
         recovery_point,
         tag_remarks,
     )
-    from interlock.engine.reports import RunReport, RunResult
+    from interlock.engine.plan import DependencyEdge, ExecutionPlan, State, StateNode, StateOutcome
+    from interlock.engine.reports.records import RunReport, RunResult
     from interlock.sync import open_sync
 
 __version__ = "0.1.0"
@@ -45,35 +45,35 @@ _HOME = {
     "App": "interlock.app",
     "ChildResult": "interlock.engine.io.surface",
     "Context": "interlock.engine.context",
-    "DanglingDependencyTag": "interlock.engine.planner",
+    "DanglingDependencyTag": "interlock.engine.pipelines.planner",
     "DependencyEdge": "interlock.engine.plan",
     "DependencyStrategy": "interlock.engine.meta",
     "DomainEvent": "interlock.engine.attempt",
     "ErrorCategory": "interlock.engine.errors",
     "ExecutionPlan": "interlock.engine.plan",
     "FanOutJoin": "interlock.engine.config",
-    "Flow": "interlock.engine.flow",
-    "ForkResult": "interlock.engine.forking",
+    "Flow": "interlock.engine.flow.limits",
+    "ForkResult": "interlock.engine.lineage.forking",
     "InterlockError": "interlock.base.errors",
     "Io": "interlock.engine.io.surface",
     "IoCall": "interlock.engine.io.surface",
     "IoResult": "interlock.engine.io.surface",
-    "Migration": "interlock.engine.migrate",
-    "OpBoundary": "interlock.engine.boundaries",
-    "OpGraph": "interlock.engine.operations",
-    "OpIo": "interlock.engine.operations",
-    "OpRegistry": "interlock.engine.operations",
-    "Operation": "interlock.engine.operations",
-    "Pipeline": "interlock.engine.pipeline",
-    "PipelineStep": "interlock.engine.pipeline",
+    "Migration": "interlock.engine.lineage.migrate",
+    "OpBoundary": "interlock.engine.pipelines.boundaries",
+    "OpGraph": "interlock.engine.pipelines.operations",
+    "OpIo": "interlock.engine.pipelines.operations",
+    "OpRegistry": "interlock.engine.pipelines.operations",
+    "Operation": "interlock.engine.pipelines.operations",
+    "Pipeline": "interlock.engine.pipelines.pipeline",
+    "PipelineStep": "interlock.engine.pipelines.pipeline",
     "Plan": "interlock.engine.authoring",
-    "Rate": "interlock.engine.flow",
+    "Rate": "interlock.engine.flow.limits",
     "Recorder": "interlock.engine.attempt",
     "RetryPolicy": "interlock.engine.config",
     "RunConfig": "interlock.engine.config",
-    "RunDifference": "interlock.engine.diff",
-    "RunReport": "interlock.engine.reports",
-    "RunResult": "interlock.engine.reports",
+    "RunDifference": "interlock.engine.lineage.diff",
+    "RunReport": "interlock.engine.reports.records",
+    "RunResult": "interlock.engine.reports.records",
     "Secret": "interlock.base.secrets",
     "SecretRef": "interlock.base.secrets",
     "SecretValue": "interlock.base.secrets",
@@ -84,14 +84,14 @@ _HOME = {
     "StateMeta": "interlock.engine.meta",
     "StateNode": "interlock.engine.plan",
     "StateOutcome": "interlock.engine.plan",
-    "TagRemark": "interlock.engine.planner",
-    "dangling_tags": "interlock.engine.planner",
-    "derive_edges": "interlock.engine.planner",
+    "TagRemark": "interlock.engine.pipelines.planner",
+    "dangling_tags": "interlock.engine.pipelines.planner",
+    "derive_edges": "interlock.engine.pipelines.planner",
     "open_sync": "interlock.sync",
-    "plan_of_manifest": "interlock.engine.pipeline",
-    "plan_pipeline": "interlock.engine.pipeline",
-    "recovery_point": "interlock.engine.planner",
-    "tag_remarks": "interlock.engine.planner",
+    "plan_of_manifest": "interlock.engine.pipelines.pipeline",
+    "plan_pipeline": "interlock.engine.pipelines.pipeline",
+    "recovery_point": "interlock.engine.pipelines.planner",
+    "tag_remarks": "interlock.engine.pipelines.planner",
 }
 
 __all__ = [

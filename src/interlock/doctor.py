@@ -17,7 +17,7 @@ from interlock.base.clock import SystemClock, SystemEntropy
 from interlock.base.errors import Corruption, InterlockError
 from interlock.engine.events import RUN
 from interlock.engine.fold import RUN_FOLD
-from interlock.engine.reports import waiting_of
+from interlock.engine.reports.records import waiting_of
 from interlock.engine.run_state import RunState
 from interlock.journal.catalogue import EventCatalogue
 from interlock.journal.journal import Journal

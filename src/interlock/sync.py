@@ -23,13 +23,13 @@ from typing import Any, Self, TypeVar
 from interlock.app import App
 from interlock.base.principal import ENGINE
 from interlock.engine.authoring import Plan
-from interlock.engine.diff import RunDifference
 from interlock.engine.events import Resolution
-from interlock.engine.forking import ForkResult
+from interlock.engine.lineage.diff import RunDifference
+from interlock.engine.lineage.forking import ForkResult
+from interlock.engine.owners.work import Worked
 from interlock.engine.plan import ExecutionPlan
-from interlock.engine.replay_report import ReplayReport
-from interlock.engine.reports import Reason, RunReport, RunResult
-from interlock.engine.work import Worked
+from interlock.engine.replay.report import ReplayReport
+from interlock.engine.reports.records import Reason, RunReport, RunResult
 
 Result = TypeVar("Result")
 

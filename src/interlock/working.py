@@ -17,7 +17,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from interlock.engine.work import Driven, Worked
+from interlock.engine.owners.work import Driven, Worked
 from interlock.machine import WorkReport
 from interlock.surfaces.narration import Narrator
 

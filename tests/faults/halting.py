@@ -21,7 +21,7 @@ from interlock.base.errors import InterlockError
 from interlock.doctor import examine
 from interlock.engine import events as e
 from interlock.engine.errors import ORPHAN_RECOVERED
-from interlock.engine.reports import RunResult
+from interlock.engine.reports.records import RunResult
 from interlock.journal.chain import Recorded
 from interlock.journal.streams import stream_id
 from interlock.parts import installed_parts, sections_of

@@ -17,8 +17,8 @@ from uuid import uuid4
 
 from interlock import App
 from interlock.base.clock import SystemClock, SystemEntropy
+from interlock.engine.control.inbox_events import EVENTS as INBOX_EVENTS
 from interlock.engine.events import EVENTS, RunStarted
-from interlock.engine.inbox_events import EVENTS as INBOX_EVENTS
 from interlock.journal.catalogue import EventCatalogue
 from interlock.journal.chain import Recorded
 from interlock.journal.journal import Journal

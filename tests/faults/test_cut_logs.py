@@ -17,7 +17,7 @@ import pytest
 from interlock import App, Context, Io, IoCall, Plan, Recorder
 from interlock.base.errors import InterlockError
 from interlock.doctor import examine
-from interlock.engine.reports import RunResult
+from interlock.engine.reports.records import RunResult
 from interlock.journal.chain import Recorded
 from interlock.stores.sqlite import open_sqlite
 from interlock.testing.app import read_run

@@ -18,7 +18,7 @@ from interlock import App, Plan, Recorder
 from interlock.base.errors import Category, InterlockError
 from interlock.base.events import EventType
 from interlock.engine import events as e
-from interlock.engine.reports import RunResult
+from interlock.engine.reports.records import RunResult
 from interlock.journal.catalogue import EventCatalogue
 from interlock.journal.chain import Authorship, Recorded
 from interlock.journal.journal import Journal, StreamWriter

@@ -14,8 +14,8 @@ from pathlib import Path
 from interlock import settings as settings_loader
 from interlock.app import App
 from interlock.engine.authoring import Plan
-from interlock.engine.flow import Flow
-from interlock.engine.reports import RunResult
+from interlock.engine.flow.limits import Flow
+from interlock.engine.reports.records import RunResult
 from interlock.journal.leases.views import LeaseRow
 from interlock.parts import PARTS, sections_of
 

@@ -20,7 +20,7 @@ from interlock.base.errors import Corruption
 from interlock.base.events import Claim
 from interlock.engine import events as e
 from interlock.engine.errors import ORPHAN_RECOVERED
-from interlock.engine.reports import RunResult, StepReport
+from interlock.engine.reports.records import RunResult, StepReport
 from interlock.journal.streams import stream_id
 from interlock.parts import installed_parts, sections_of
 from interlock.settings import load

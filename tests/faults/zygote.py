@@ -23,7 +23,7 @@ from typing import Any
 from interlock import App
 from interlock.base.errors import InterlockError
 from interlock.base.principal import local_principal
-from interlock.engine import inheriting
+from interlock.engine.lineage import inheriting
 from interlock.parts import installed_parts, sections_of
 from interlock.settings import load
 from interlock.stores.sqlite import SqliteSettings, open_sqlite

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from interlock.engine import events as e
 from interlock.engine.config import FanOutJoin, RunConfig
 from interlock.engine.fold import RUN_FOLD
-from interlock.engine.fork import heritage
+from interlock.engine.lineage.fork import heritage
 from interlock.engine.plan import read_outline
 from interlock.testing.app import read_run
 from interlock.testing.checker import check_artifacts, check_run

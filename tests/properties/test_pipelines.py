@@ -12,9 +12,9 @@ from interlock.base.errors import InterlockError
 from interlock.base.merkle_map import MerkleMap
 from interlock.engine.context import Context, RunContext
 from interlock.engine.meta import DependencyStrategy, StateMeta
-from interlock.engine.namespaces import OpContext
+from interlock.engine.pipelines.namespaces import OpContext
+from interlock.engine.pipelines.planner import dangling_tags, derive_edges, recovery_point
 from interlock.engine.plan import DependencyEdge, ExecutionPlan, StateNode, run_order
-from interlock.engine.planner import dangling_tags, derive_edges, recovery_point
 from interlock.stores.memory import MemoryStore
 from interlock.testing.loop import run
 from tests.simulation.histories import Idle

@@ -18,7 +18,7 @@ from interlock.engine import events as e
 from interlock.engine.authoring import Plan
 from interlock.engine.config import RetryPolicy, RunConfig
 from interlock.engine.plan import ExecutionPlan
-from interlock.engine.reports import RunResult
+from interlock.engine.reports.records import RunResult
 from interlock.journal.chain import Recorded
 from interlock.journal.ports import Activations, Artifacts, Blob, Held
 from interlock.stores.memory import MemoryStore

@@ -12,7 +12,7 @@ from interlock.app import App
 from interlock.engine.authoring import Plan
 from interlock.engine.config import RetryPolicy
 from interlock.engine.errors import StateFailure
-from interlock.engine.flow import Flow, Rate
+from interlock.engine.flow.limits import Flow, Rate
 from interlock.engine.io.live import LiveIo
 from interlock.journal.leases.views import LeaseRow
 from interlock.stores.memory import MemoryStore

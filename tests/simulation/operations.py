@@ -10,8 +10,8 @@ from interlock.engine.authoring import Plan
 from interlock.engine.config import RunConfig
 from interlock.engine.context import Context
 from interlock.engine.meta import SideEffectKind, StateMeta
-from interlock.engine.operations import OpGraph, OpIo, OpRegistry
-from interlock.engine.pipeline import Pipeline, PipelineStep, plan_pipeline
+from interlock.engine.pipelines.operations import OpGraph, OpIo, OpRegistry
+from interlock.engine.pipelines.pipeline import Pipeline, PipelineStep, plan_pipeline
 from interlock.engine.plan import DependencyEdge, ExecutionPlan, StateNode
 from tests.simulation.histories import Idle
 

@@ -8,7 +8,7 @@ from interlock.app import App
 from interlock.engine.authoring import Plan
 from interlock.engine.context import Context
 from interlock.engine.plan import ExecutionPlan
-from interlock.engine.replay_report import ReplayReport
+from interlock.engine.replay.report import ReplayReport
 from interlock.testing.app import dump, memory_app
 from tests.simulation.crashes import RUN_ID, World
 

@@ -11,9 +11,9 @@ from interlock.base.canonical import digest
 from interlock.engine import bound_events as b
 from interlock.engine import events as e
 from interlock.engine.config import RetryPolicy
-from interlock.engine.flow import Flow
+from interlock.engine.flow.limits import Flow
 from interlock.engine.plan import DependencyEdge, ExecutionPlan
-from interlock.engine.reports import RunResult, Waiting
+from interlock.engine.reports.records import RunResult, Waiting
 from interlock.journal.chain import Recorded
 from interlock.journal.ports import Blob
 from interlock.stores.memory import MemoryStore

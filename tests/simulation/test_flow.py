@@ -16,10 +16,10 @@ from interlock.base.principal import Principal
 from interlock.engine.authoring import Plan
 from interlock.engine.config import FanOutJoin, RetryPolicy, RunConfig
 from interlock.engine.errors import StateFailure
-from interlock.engine.flow import FLOW, RATE, Ask, Flow, Rate
+from interlock.engine.flow.limits import FLOW, RATE, Ask, Flow, Rate
+from interlock.engine.flow.turnstile import Turnstile
 from interlock.engine.io.live import LiveIo
-from interlock.engine.reports import RunResult
-from interlock.engine.turnstile import Turnstile
+from interlock.engine.reports.records import RunResult
 from interlock.journal.leases import decide
 from interlock.journal.ports import EMPTY
 from interlock.stores.memory import MemoryStore

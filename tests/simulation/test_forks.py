@@ -14,13 +14,13 @@ import pytest
 
 from interlock.app import App
 from interlock.engine import events as e
-from interlock.engine import inheriting
 from interlock.engine.authoring import Plan
 from interlock.engine.config import FanOutJoin, RunConfig
 from interlock.engine.context import Context
 from interlock.engine.errors import StateFailure
-from interlock.engine.forking import ForkResult
 from interlock.engine.io.live import LiveIo
+from interlock.engine.lineage import inheriting
+from interlock.engine.lineage.forking import ForkResult
 from interlock.testing.app import read_run
 from interlock.testing.checker import check_artifacts, check_run
 from interlock.testing.loop import run

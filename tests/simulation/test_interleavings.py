@@ -11,7 +11,7 @@ import pytest
 
 from interlock.engine.authoring import Plan
 from interlock.engine.io.live import LiveIo
-from interlock.engine.reports import RunResult
+from interlock.engine.reports.records import RunResult
 from interlock.testing.explorer import explore
 from tests.simulation.crashes import RUN_ID, World
 from tests.simulation.plans import single, write

@@ -14,7 +14,7 @@ from interlock.engine.authoring import Plan
 from interlock.engine.config import RetryPolicy
 from interlock.engine.errors import StateFailure
 from interlock.engine.io.live import LiveIo
-from interlock.engine.reports import RunResult
+from interlock.engine.reports.records import RunResult
 from interlock.testing.loop import over_seeds
 from tests.simulation.crashes import RUN_ID, World, error_of, records
 from tests.simulation.plans import numbers, read, release, single, write

@@ -20,7 +20,7 @@ from interlock.base.ids import RunId
 from interlock.base.part import CallContext, Command, Effect, Part
 from interlock.base.principal import Principal
 from interlock.engine.budget import RunUsage
-from interlock.engine.reports import RunReport, RunResult, StepReport
+from interlock.engine.reports.records import RunReport, RunResult, StepReport
 from interlock.surfaces.application import Application
 from interlock.surfaces.catalogue import Catalogue
 from interlock.surfaces.cli.main import main

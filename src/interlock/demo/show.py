@@ -27,8 +27,8 @@ from interlock.demo.errors import DEMO_CLAIM_FAILED, DEMO_FOLDER_TAKEN, DEMO_FOL
 from interlock.doctor import examine
 from interlock.engine.commands import EXIT_WAITING, RunEvents
 from interlock.engine.events import SignalReceived
-from interlock.engine.replay_report import ReplayReport
-from interlock.engine.reports import RunReport
+from interlock.engine.replay.report import ReplayReport
+from interlock.engine.reports.records import RunReport
 from interlock.engine.sources import load_plan
 from interlock.machine import DemoReport
 from interlock.stores.sqlite import backup

@@ -14,14 +14,14 @@ from functools import partial
 from msgspec import Struct
 
 from interlock.engine import events as e
-from interlock.engine.boundaries import entry_boundaries
 from interlock.engine.context import RunContext
 from interlock.engine.decide import Await, Enter
+from interlock.engine.flow.units import Units
 from interlock.engine.io.router import Router
 from interlock.engine.perform import perform, skip_branch
+from interlock.engine.pipelines.boundaries import entry_boundaries
 from interlock.engine.session import Session
 from interlock.engine.spawning import Spawner
-from interlock.engine.units import Units
 from interlock.journal.ports import Blob
 
 

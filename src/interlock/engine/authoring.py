@@ -22,7 +22,7 @@ from interlock.base.ids import shown
 from interlock.engine.config import RetryPolicy
 from interlock.engine.context import Context
 from interlock.engine.errors import PLAN_INVALID
-from interlock.engine.flow import Flow, Rate, needs_of
+from interlock.engine.flow.limits import Flow, Rate, needs_of
 from interlock.engine.meta import APPLY_SIDE_EFFECT, SideEffectKind, SnapshotPolicy, StateMeta
 from interlock.engine.plan import DependencyEdge, ExecutionPlan, State, StateNode, StateOutcome
 

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from interlock.base.events import EventType
 from interlock.base.ids import StateId
-from interlock.engine.flow import Flow, Rate
+from interlock.engine.flow.limits import Flow, Rate
 
 Natural = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 

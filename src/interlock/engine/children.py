@@ -21,8 +21,8 @@ from interlock.base.secret_scan import refuse_secrets
 from interlock.engine import events as e
 from interlock.engine.attempt import Attempt
 from interlock.engine.config import RunConfig
-from interlock.engine.driving import Driver
 from interlock.engine.errors import CHILD_LIMIT
+from interlock.engine.owners.driving import Driver
 from interlock.engine.spawning import SpawnedChild, child_key
 from interlock.engine.waits import FACT_KIND
 from interlock.journal.ports import Blob

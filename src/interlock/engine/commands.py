@@ -21,7 +21,7 @@ from interlock.engine.config import FanOutJoin, RunConfig
 from interlock.engine.contract import contract_of
 from interlock.engine.errors import ATTRIBUTES_INVALID, RESOLUTION_UNCLEAR, RUN_NOT_FOUND, VALUE_UNKNOWN
 from interlock.engine.meta import APPLY_SIDE_EFFECT
-from interlock.engine.reports import RUNNING, Reason, RunReport, RunResult
+from interlock.engine.reports.records import RUNNING, Reason, RunReport, RunResult
 from interlock.engine.runs import Runs
 from interlock.engine.search.times import length_ms
 from interlock.engine.sources import load_plan

@@ -24,7 +24,6 @@ from msgspec import Meta, Struct
 from interlock.base.bounds import ARTIFACT_BYTES_MAX, INTEGER_MAX, JSON_BYTES_MAX
 from interlock.base.secrets import SecretRef
 from interlock.engine import events as e
-from interlock.engine.boundaries import entry_boundaries
 from interlock.engine.config import RetryPolicy, RunConfig
 from interlock.engine.errors import (
     CRASH_BUDGET_SPENT,
@@ -38,7 +37,8 @@ from interlock.engine.errors import (
     StateError,
     own_error,
 )
-from interlock.engine.flow import Needs
+from interlock.engine.flow.limits import Needs
+from interlock.engine.pipelines.boundaries import entry_boundaries
 from interlock.engine.plan import ExecutionPlan, StateNode
 from interlock.engine.retry import delay_ms
 from interlock.engine.run_state import RunState, Step, StepStatus

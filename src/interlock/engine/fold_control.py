@@ -14,7 +14,7 @@ from msgspec import Struct
 from interlock.base.events import Place
 from interlock.engine import bound_events as b
 from interlock.engine import events as e
-from interlock.engine.flow import Needs
+from interlock.engine.flow.limits import Needs
 from interlock.engine.run_state import (
     Awaited,
     Branch,

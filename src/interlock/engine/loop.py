@@ -18,11 +18,11 @@ from collections.abc import Awaitable, Callable
 from interlock.engine.at_once import AtOnce
 from interlock.engine.budget import COUNTED_STOP_BYTES
 from interlock.engine.decide import Await, Decision, End, Enter, Stop, decide
+from interlock.engine.flow.units import Units
 from interlock.engine.io.router import Router
 from interlock.engine.perform import perform, skip
 from interlock.engine.session import Session
 from interlock.engine.spawning import Spawner
-from interlock.engine.units import Units
 
 SKIPPED_RECORDS_MAX = 1000
 """Records of states that are skipped, or entered at once, that share an append."""

@@ -28,7 +28,7 @@ from interlock.engine.config import (
     manifest_bytes,
 )
 from interlock.engine.errors import ATTRIBUTES_INVALID, INPUT_TOO_LARGE
-from interlock.engine.flow import Needs
+from interlock.engine.flow.limits import Needs
 from interlock.engine.plan import ExecutionPlan
 from interlock.engine.sources import absolute_source
 from interlock.engine.views import ATTRIBUTE_CHARACTERS_MAX, ATTRIBUTES_MAX

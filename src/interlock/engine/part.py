@@ -6,21 +6,25 @@ It lists what the modules of the engine declare, and does nothing else.
 from __future__ import annotations
 
 from interlock.base.part import Part, SettingsSection
-from interlock.engine import budget, contract, control_commands, flow, replay_artifacts, replay_command
+from interlock.engine import budget, contract
 from interlock.engine.budget import BudgetSettings
 from interlock.engine.commands import COMMANDS
-from interlock.engine.commands_lineage import COMMANDS as LINEAGE
+from interlock.engine.control import commands as control_commands
+from interlock.engine.control.inbox_events import EVENTS as INBOX_EVENTS
+from interlock.engine.control.tell import RESOLVE, TELL, TIMERS
 from interlock.engine.decide import EngineSettings
 from interlock.engine.errors import ERRORS
 from interlock.engine.events import EVENTS
+from interlock.engine.flow import limits as flow
 from interlock.engine.graph import commands as graph
-from interlock.engine.inbox_events import EVENTS as INBOX_EVENTS
 from interlock.engine.io import replay, router, secret_facts, transports
+from interlock.engine.lineage.commands import COMMANDS as LINEAGE
+from interlock.engine.replay import artifacts as replay_artifacts
+from interlock.engine.replay import commands as replay_command
 from interlock.engine.search import batch, batch_commands, filters
 from interlock.engine.search import commands as search
 from interlock.engine.search import errors as search_errors
 from interlock.engine.search.batches import SearchSettings
-from interlock.engine.tell import RESOLVE, TELL, TIMERS
 from interlock.engine.views import RUNS
 
 PART = Part(

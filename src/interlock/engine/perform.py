@@ -24,7 +24,6 @@ from interlock.base.merkle_node import MAP_NODE_CORRUPT
 from interlock.base.secret_scan import redact_error_message, scan_bytes
 from interlock.engine import events as e
 from interlock.engine.attempt import Attempt, Recorder, ended
-from interlock.engine.boundaries import completion_boundaries
 from interlock.engine.context import RunContext
 from interlock.engine.decide import closure, failure, timeout_of
 from interlock.engine.errors import (
@@ -41,6 +40,7 @@ from interlock.engine.frames import frames_of_user
 from interlock.engine.io.live import LiveIo
 from interlock.engine.io.router import Router
 from interlock.engine.io.secret_facts import KEY_FAULTS
+from interlock.engine.pipelines.boundaries import completion_boundaries
 from interlock.engine.session import Session
 from interlock.engine.spawning import Spawner
 from interlock.engine.waits import early_answers, suspension

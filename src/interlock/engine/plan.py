@@ -24,7 +24,7 @@ from interlock.base.errors import InterlockError
 from interlock.base.ids import ArtifactId, OpId, OpPath, StateId, op_id, shown, state_id, step_name
 from interlock.engine.config import RetryPolicy, RunConfig
 from interlock.engine.errors import STEP_UNKNOWN, plan_invalid
-from interlock.engine.flow import Needs
+from interlock.engine.flow.limits import Needs
 from interlock.engine.meta import SideEffectKind, SnapshotPolicy, StateMeta
 
 PLAN_KIND = "Plan"

@@ -17,7 +17,7 @@ from interlock.base.errors import InterlockError
 from interlock.base.events import Place
 from interlock.engine.errors import RUN_CORRUPT, ErrorInfo
 from interlock.engine.events import RunStatus
-from interlock.engine.flow import Needs
+from interlock.engine.flow.limits import Needs
 
 WAIT_PREFIX = "wait:"
 

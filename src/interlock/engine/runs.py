@@ -33,20 +33,20 @@ from interlock.engine.config import (
     RunConfig,
 )
 from interlock.engine.context import SNAPSHOT_KIND, RunContext
-from interlock.engine.control import Control
+from interlock.engine.control.service import Control
 from interlock.engine.decide import EngineSettings
-from interlock.engine.diff import RunDifference
-from interlock.engine.diffing import compare_runs
-from interlock.engine.driving import Driver, claimed, unless_lost
 from interlock.engine.errors import CHILD_CONFLICT, PLAN_DRIFTED, RUN_CONFLICT
-from interlock.engine.flow import Flow, Rate, needs_of
+from interlock.engine.flow.limits import Flow, Rate, needs_of
+from interlock.engine.flow.turnstile import Turnstile
 from interlock.engine.fold import RUN_FOLD
-from interlock.engine.fork import Choices
-from interlock.engine.forking import Forked, Forking, ForkResult, fork_of, fork_result
-from interlock.engine.inheriting import inherit
 from interlock.engine.input import check_parameters, input_members, plain
 from interlock.engine.io.router import Router
-from interlock.engine.migrate import Migration, compared
+from interlock.engine.lineage.diff import RunDifference
+from interlock.engine.lineage.diffing import compare_runs
+from interlock.engine.lineage.fork import Choices
+from interlock.engine.lineage.forking import Forked, Forking, ForkResult, fork_of, fork_result
+from interlock.engine.lineage.inheriting import inherit
+from interlock.engine.lineage.migrate import Migration, compared
 from interlock.engine.opening import (
     MANIFEST_KIND,
     Opening,
@@ -54,19 +54,19 @@ from interlock.engine.opening import (
     checked_source,
     manifest_of,
 )
-from interlock.engine.pipeline import start_values
+from interlock.engine.owners.driving import Driver, claimed, unless_lost
+from interlock.engine.owners.work import Worker
+from interlock.engine.pipelines.pipeline import start_values
 from interlock.engine.plan import PLAN_KIND, ExecutionPlan
 from interlock.engine.provenance import provenance
-from interlock.engine.reader import RunReader
-from interlock.engine.replay import Replayer
-from interlock.engine.replay_report import ReplayReport
-from interlock.engine.reports import RunResult, result_of, waiting_of
+from interlock.engine.replay.replayer import Replayer
+from interlock.engine.replay.report import ReplayReport
+from interlock.engine.reports.reader import RunReader
+from interlock.engine.reports.records import RunResult, result_of, waiting_of
 from interlock.engine.run_state import RunState
 from interlock.engine.sameness import differences
 from interlock.engine.session import Session
 from interlock.engine.sources import Plans, source_folder, source_of
-from interlock.engine.turnstile import Turnstile
-from interlock.engine.work import Worker
 from interlock.journal.journal import Journal, Loaded
 from interlock.journal.leases import Leases
 from interlock.journal.ports import EMPTY, Blob

@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Container
 
-from interlock.engine.flow import Needs
+from interlock.engine.flow.limits import Needs
 from interlock.engine.plan import ExecutionPlan
 
 

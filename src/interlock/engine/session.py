@@ -31,11 +31,11 @@ from interlock.engine.branches import Branches
 from interlock.engine.budget import COUNTED_STEP_BYTES, BudgetSettings, check, is_past_warning, roomy
 from interlock.engine.config import RunConfig
 from interlock.engine.context import RunContext
+from interlock.engine.control.inbox_events import CancelRequested, ChildEnded
 from interlock.engine.decide import EngineSettings, completed_states
 from interlock.engine.errors import RUN_HELD
 from interlock.engine.events import RUN, EffectSettled, FactRecorded, RunCompleted
 from interlock.engine.fold import RUN_FOLD, evolve
-from interlock.engine.inbox_events import CancelRequested, ChildEnded
 from interlock.engine.plan import ExecutionPlan
 from interlock.engine.run_state import Parent, RunState
 from interlock.engine.schedule import ReadyStates

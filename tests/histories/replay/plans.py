@@ -21,8 +21,8 @@ from interlock.engine.config import FanOutJoin, RetryPolicy, RunConfig
 from interlock.engine.context import Context
 from interlock.engine.errors import StateFailure
 from interlock.engine.io.surface import Io
-from interlock.engine.operations import OpGraph, OpIo, OpRegistry
-from interlock.engine.pipeline import Pipeline, PipelineStep, plan_pipeline
+from interlock.engine.pipelines.operations import OpGraph, OpIo, OpRegistry
+from interlock.engine.pipelines.pipeline import Pipeline, PipelineStep, plan_pipeline
 from interlock.engine.plan import ExecutionPlan
 from tests.simulation.crashes import RUN_ID, World
 from tests.simulation.outside import BUSY

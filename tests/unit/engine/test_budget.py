@@ -18,7 +18,7 @@ from interlock.engine.config import FanOutJoin, RunConfig
 from interlock.engine.context import Context
 from interlock.engine.io.live import LiveIo
 from interlock.engine.io.surface import IoCall
-from interlock.engine.reports import RunResult
+from interlock.engine.reports.records import RunResult
 from interlock.parts import PARTS, sections_of
 from interlock.settings import Settings, load
 from interlock.stores.memory import MemoryStore

@@ -11,7 +11,7 @@ from msgspec import Struct
 from interlock.base.errors import Corruption
 from interlock.base.events import Place
 from interlock.engine import events as e
-from interlock.engine import inbox_events as i
+from interlock.engine.control import inbox_events as i
 from interlock.engine.fold import RUN_FOLD, evolve
 from interlock.engine.run_state import RunState, StepStatus
 from tests.simulation.histories import (

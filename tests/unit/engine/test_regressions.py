@@ -37,7 +37,7 @@ from interlock.base.bounds import EVENTS_PER_APPEND_MAX
 from interlock.base.principal import local_principal
 from interlock.doctor import examine
 from interlock.engine import events as e
-from interlock.engine.reports import RunResult
+from interlock.engine.reports.records import RunResult
 from interlock.engine.sources import load_plan
 from interlock.journal.journal import Fold, Journal, Loaded
 from interlock.journal.ports import Append

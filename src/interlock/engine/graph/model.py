@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from interlock.engine.graph.looks import attention
 from interlock.engine.plan import PlanOutline
-from interlock.engine.reports import StepReport, Waiting
+from interlock.engine.reports.records import StepReport, Waiting
 
 PLANNED = "planned"
 

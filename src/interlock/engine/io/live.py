@@ -38,7 +38,7 @@ from interlock.engine.errors import (
     MISSING_FACT_KEY,
 )
 from interlock.engine.io.router import Router
-from interlock.engine.io.secret_facts import SEALED, SEALED_KIND, SecretFacts
+from interlock.engine.io.secret_facts import SEALED, SEALED_KIND, answer_of, sealer
 from interlock.engine.io.surface import TIME, Io, IoCall, IoResult, digest_of_request, named
 from interlock.engine.io.transports.port import Transport, TransportContext
 from interlock.engine.meta import SideEffectKind
@@ -151,13 +151,13 @@ class LiveIo(Io):
         return IoResult(SecretValue(canonical(response)) if call.secret else response, None)
 
     async def _recorded(self, call: IoCall, key: str, request_digest: str) -> IoResult:
-        known = self._facts.get(key)
+        session, known = self._attempt.session, self._facts.get(key)
         if known is not None:
             if known.request_digest != request_digest:
                 raise FACT_REQUEST_MISMATCH.error(f"the fact {key} answers another request", key=key)
-            answer = SecretFacts(self._attempt).answer(key, known, await self._payload(known), secret=call.secret)
+            answer = answer_of(session.settings, key, known, await self._payload(known), secret=call.secret)
             return IoResult(answer, known.payload_id)
-        keep = SecretFacts(self._attempt).sealer(key, request_digest) if call.secret else None
+        keep = sealer(session.settings, session.journal.entropy, key, request_digest) if call.secret else None
         transport = self._router.route(call.namespace)
         if not self._is_effect(transport, call):
             response = await transport.call(call.request, self._transport_context(None))

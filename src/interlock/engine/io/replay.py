@@ -39,7 +39,7 @@ from interlock.engine.errors import (
 )
 from interlock.engine.io.secret_facts import answer_of
 from interlock.engine.io.surface import RANDOM, TIME, Io, IoCall, IoResult, digest_of_request, drawn_key, named
-from interlock.engine.pipeline import start_values
+from interlock.engine.pipelines.pipeline import start_values
 from interlock.engine.plan import StateNode
 from interlock.engine.run_state import Fact, Wait, wait_key
 from interlock.engine.spawning import SpawnedChild, child_key

@@ -12,11 +12,12 @@ key and its request, and opens as the answer of nothing else. Nothing of an answ
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import orjson
 
 from interlock.base.canonical import canonical
+from interlock.base.clock import Entropy
 from interlock.base.errors import Category, ErrorCode, InterlockError
 from interlock.base.keyring import SECRET_KEY_UNKNOWN, seal_under, unseal_under
 from interlock.base.sealed import NONCE_BYTES, SEALED_UNREADABLE, SECRET_KEY_INVALID, secret_key
@@ -24,9 +25,6 @@ from interlock.base.secrets import SECRET_NOT_FOUND, SecretRef, SecretValue
 from interlock.engine.decide import EngineSettings
 from interlock.engine.io.transports.requests import local_secret
 from interlock.engine.run_state import Fact
-
-if TYPE_CHECKING:
-    from interlock.engine.attempt import Attempt
 
 SEALED: Final = "secret"
 """The kind of a fact whose payload is ciphertext."""
@@ -51,39 +49,21 @@ KEY_FAULTS: Final = frozenset({SECRET_KEY_MISSING, SECRET_KEY_INVALID, SECRET_KE
 """What is wrong with the keys of this process; another one, or this one after a restart, can go on."""
 
 
-class SecretFacts:
-    """The secret facts of one attempt."""
+def sealer(settings: EngineSettings, entropy: Entropy, key: str, request_digest: str) -> Callable[[bytes], bytes]:
+    """What seals the answer of a request under a fact key; made before the request is sent.
 
-    __slots__ = ("_attempt",)
-
-    def __init__(self, attempt: Attempt) -> None:
-        self._attempt = attempt
-
-    def sealer(self, key: str, request_digest: str) -> Callable[[bytes], bytes]:
-        """What seals the answer of a request under a fact key; made before the request is sent.
-
-        Raises: `secret_key_missing`, `secret_key_invalid`, `secret_unreadable`.
-        """
-        under, entropy = _sealing_key(self._settings), self._attempt.session.journal.entropy
-        return lambda content: seal_under(
-            under, content, entropy.random_bytes(NONCE_BYTES), _bound(key, request_digest)
-        )
-
-    def answer(self, key: str, fact: Fact, payload: bytes, *, secret: bool) -> Any:
-        """What a call that says `secret` or not gets of a recorded answer.
-
-        A plain one that is asked for as a secret is handed out in the wrapper: an operator may have adopted it.
-        Raises: `fact_is_secret`, `secret_key_unknown`, `sealed_unreadable`.
-        """
-        return answer_of(self._settings, key, fact, payload, secret=secret)
-
-    @property
-    def _settings(self) -> EngineSettings:
-        return self._attempt.session.settings
+    Raises: `secret_key_missing`, `secret_key_invalid`, `secret_unreadable`.
+    """
+    under = _sealing_key(settings)
+    return lambda content: seal_under(under, content, entropy.random_bytes(NONCE_BYTES), _bound(key, request_digest))
 
 
 def answer_of(settings: EngineSettings, key: str, fact: Fact, payload: bytes, *, secret: bool) -> Any:
-    """As `SecretFacts.answer`, live or replayed."""
+    """What a call that says `secret` or not gets of a recorded answer, live or replayed.
+
+    A plain one that is asked for as a secret is handed out in the wrapper: an operator may have adopted it.
+    Raises: `fact_is_secret`, `secret_key_unknown`, `sealed_unreadable`.
+    """
     if fact.kind != SEALED:
         return SecretValue(payload) if secret else orjson.loads(payload)
     if not secret:

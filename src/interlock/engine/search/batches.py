@@ -1,7 +1,7 @@
 """Orders to all runs that a filter matches.
 
 What it does: counts what matches, settles the runs in a batch, tells each, and records what came of it. What it does
-not do: it judges no order; each run takes or refuses its own (`control`).
+not do: it judges no order; each run takes or refuses its own (`control.service`).
 
 Rules: a batch acts only on the number of runs that its author saw; each run is told under a command id made of the
 batch's, so a batch that was interrupted is completed by the same call again, and no run is told twice; only runs that

@@ -14,12 +14,12 @@ from msgspec import Struct
 
 from interlock.base.clock import rfc3339
 from interlock.base.ids import step_name
-from interlock.engine.diff import Change, RunDifference, RunSide, StepSide
-from interlock.engine.fork import ForkEffect, ForkWait
-from interlock.engine.forking import ForkChild, ForkResult, InheritedStep
-from interlock.engine.migrate import Migration
-from interlock.engine.outlines import PlanDifference
-from interlock.engine.reports import Waiting
+from interlock.engine.lineage.diff import Change, RunDifference, RunSide, StepSide
+from interlock.engine.lineage.fork import ForkEffect, ForkWait
+from interlock.engine.lineage.forking import ForkChild, ForkResult, InheritedStep
+from interlock.engine.lineage.migrate import Migration
+from interlock.engine.lineage.outlines import PlanDifference
+from interlock.engine.reports.records import Waiting
 from interlock.surfaces.cli.text import safe
 
 LINES_SHOWN_MAX = 6

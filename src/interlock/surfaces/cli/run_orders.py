@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from interlock.engine.commands import Resolved
-from interlock.engine.control_commands import Told
-from interlock.engine.details import resume_line
+from interlock.engine.control.commands import Told
+from interlock.engine.reports.details import resume_line
 from interlock.engine.search.batch_commands import BatchAnswer
 from interlock.engine.search.batches import Outcome
 from interlock.engine.search.commands import ListedRun

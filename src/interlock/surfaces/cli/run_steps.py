@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from interlock.engine.details import OrderReport, WaitReport
-from interlock.engine.reports import RUNNING, RunReport, StepReport
+from interlock.engine.reports.details import OrderReport, WaitReport
+from interlock.engine.reports.records import RUNNING, RunReport, StepReport
 from interlock.surfaces.cli.presentation import Step
 from interlock.surfaces.cli.text import cell
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from interlock.base.clock import SystemClock, SystemEntropy
 from interlock.engine import events as e
-from interlock.engine import inbox_events as i
+from interlock.engine.control import inbox_events as i
 from interlock.journal.catalogue import EventCatalogue
 from interlock.journal.chain import Recorded
 from interlock.journal.journal import Journal

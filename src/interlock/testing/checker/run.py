@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from interlock.engine.config import RetryPolicy
 from interlock.engine.plan import ExecutionPlan
-from interlock.engine.reports import RunResult
+from interlock.engine.reports.records import RunResult
 from interlock.journal.chain import Recorded
 from interlock.testing.checker.broken import InvariantBroken
 from interlock.testing.checker.walk import Walk

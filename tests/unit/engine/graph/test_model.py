@@ -7,7 +7,7 @@ import pytest
 
 from interlock.engine.graph.model import Graph, Node, plan_graph, run_graph
 from interlock.engine.plan import DependencyEdge, ExecutionPlan, PlanOutline
-from interlock.engine.reports import StepReport, Waiting
+from interlock.engine.reports.records import StepReport, Waiting
 from tests.simulation.histories import node
 
 

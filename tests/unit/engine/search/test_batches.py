@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from interlock import App, InterlockError
-from interlock.engine.control import Control
+from interlock.engine.control.service import Control
 from interlock.engine.search import batches, pages
 from interlock.testing.app import memory_app
 from interlock.testing.loop import over_seeds

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from interlock.base.errors import Category, ErrorCode
 from interlock.base.part import Effect
-from interlock.engine.reports import RunResult
+from interlock.engine.reports.records import RunResult
 from interlock.surfaces.catalogue import Catalogue
 from interlock.surfaces.cli.build import Invocation
 from interlock.surfaces.cli.driving import driven, say_next

@@ -12,7 +12,7 @@ from interlock.engine import events as e
 from interlock.engine.budget import RunUsage
 from interlock.engine.commands import RunEvent, RunEvents, WhyReport
 from interlock.engine.errors import ErrorCategory, ErrorInfo, StateError
-from interlock.engine.reports import Reason, RunFailure, RunReport, RunResult, StepReport
+from interlock.engine.reports.records import Reason, RunFailure, RunReport, RunResult, StepReport
 from interlock.engine.search.commands import RunList
 from interlock.surfaces.cli.render import show
 from interlock.surfaces.cli.text import short_time

@@ -17,11 +17,11 @@ from msgspec import Struct
 from interlock.base.ids import step_name
 from interlock.engine.budget import RunUsage
 from interlock.engine.commands import RunEvent, RunEvents, WhyReport
-from interlock.engine.details import ChildReport, EarlyReport, EffectReport, OrderReport, Totals, resume_line
-from interlock.engine.forking import ForkResult
 from interlock.engine.graph.commands import Drawing
-from interlock.engine.replay_report import ReplayReport
-from interlock.engine.reports import RUNNING, Reason, RunReport, RunResult, StepReport, Waiting
+from interlock.engine.lineage.forking import ForkResult
+from interlock.engine.replay.report import ReplayReport
+from interlock.engine.reports.details import ChildReport, EarlyReport, EffectReport, OrderReport, Totals, resume_line
+from interlock.engine.reports.records import RUNNING, Reason, RunReport, RunResult, StepReport, Waiting
 from interlock.engine.search.commands import ListedRun, RunList
 from interlock.surfaces.cli.lineage import diff_text, fork_outcome, migration_next, migration_text
 from interlock.surfaces.cli.presentation import Presentation, Progress

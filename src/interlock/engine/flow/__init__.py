@@ -1,0 +1,1 @@
+"""How much may happen at once: what an entry needs, and the units that a process holds and waits for."""

@@ -1,0 +1,1 @@
+"""Owning runs: claims, driving, the news from outside, and workers."""

@@ -1,0 +1,1 @@
+"""Operations put together into plans, and what marks them in a run."""

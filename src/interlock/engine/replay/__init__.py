@@ -1,0 +1,1 @@
+"""Offline replay: recorded attempts enacted anew and compared, without a transport."""
