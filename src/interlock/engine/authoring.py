@@ -13,6 +13,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, TypeVar, get_type_hints, overload
 
 import msgspec
@@ -27,7 +28,8 @@ from interlock.engine.meta import APPLY_SIDE_EFFECT, SideEffectKind, SnapshotPol
 from interlock.engine.plan import DependencyEdge, ExecutionPlan, State, StateNode, StateOutcome
 
 Function = TypeVar("Function", bound=Callable[..., Awaitable[Any]])
-_TOOLS = ("ctx", "io", "rec")
+TOOLS = ("ctx", "io", "rec")
+"""What a handler is given beside values, by the names of its parameters."""
 _UNNAMED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY)
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -61,14 +63,14 @@ class FunctionState:
         try:
             hints = get_type_hints(function)
             for parameter in parameters:
-                if parameter.name not in _TOOLS:
+                if parameter.name not in TOOLS:
                     msgspec.json.Decoder(hints.get(parameter.name, object))
         except (NameError, TypeError) as fault:
             raise PLAN_INVALID.error(
                 f"a type of state {name} cannot be read from JSON", reason="type_unsound"
             ) from fault
-        self._tools = tuple(p.name for p in parameters if p.name in _TOOLS)
-        self._values = tuple((p.name, hints.get(p.name, object)) for p in parameters if p.name not in _TOOLS)
+        self.tools = tuple(p.name for p in parameters if p.name in TOOLS)
+        self._values = tuple((p.name, hints.get(p.name, object)) for p in parameters if p.name not in TOOLS)
         self._defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
 
     @property
@@ -76,7 +78,7 @@ class FunctionState:
         """Names of the values that the function takes."""
         return tuple(name for name, _ in self._values)
 
-    @property
+    @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
         """The values that the function takes."""
         return tuple(Parameter(name, kind, name in self._defaults) for name, kind in self._values)
@@ -84,7 +86,7 @@ class FunctionState:
     @property
     def writes_freely(self) -> bool:
         """Whether the function may write any key of the context."""
-        return "ctx" in self._tools
+        return "ctx" in self.tools
 
     def meta(self) -> StateMeta:
         """As declared with the function."""
@@ -93,7 +95,7 @@ class FunctionState:
     async def handle(self, ctx: Context, io: Any, rec: Any) -> StateOutcome | None:
         """Call the function with its arguments and keep what it returns."""
         given: dict[str, Any] = {"ctx": ctx, "io": io, "rec": rec}
-        arguments = {name: given[name] for name in self._tools}
+        arguments = {name: given[name] for name in self.tools}
         for name, kind in self._values:
             if name in self._defaults and await ctx.read(name) is None:
                 arguments[name] = self._defaults[name]

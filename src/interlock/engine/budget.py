@@ -107,10 +107,11 @@ def check(
 
 
 def roomy(settings: BudgetSettings, concurrency: int) -> tuple[int, int]:
-    """Events and counted bytes of a run below which anything that one append can hold fits."""
+    """Events and counted bytes of a run below which anything that one append can hold fits, and warns of nothing."""
     closing = CLOSING_EVENTS + CLOSING_EVENTS_PER_ATTEMPT * concurrency
     events = settings.events_max - EVENTS_PER_APPEND_MAX - closing
-    return events, settings.bytes_max - COUNTED_STEP_BYTES - ROOMY_BYTES
+    used = settings.bytes_max - COUNTED_STEP_BYTES - ROOMY_BYTES
+    return min(events, settings.events_warned), min(used, settings.bytes_warned)
 
 
 def is_past_warning(settings: BudgetSettings, state: RunState, uncounted: int) -> bool:

@@ -9,7 +9,7 @@ changes no id (DR5); `input_params` hold no secret; every field counts in the id
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import msgspec
 from msgspec import Meta, Struct
@@ -118,6 +118,10 @@ class RunConfig(Struct, frozen=True):
     nix_flake_allowlist: tuple[str, ...] = DEFAULT_NIX_FLAKE_ALLOWLIST
 
 
+DEFAULT_CONFIG = RunConfig()
+"""What a run is started with unless its caller says otherwise; known to be supported."""
+
+
 class BuildProvenance(Struct, frozen=True):
     """Where the code came from; fields keep the contract's names (see docs/decisions/0003)."""
 
@@ -144,6 +148,24 @@ def manifest_bytes(manifest: RunManifest) -> bytes:
     return canonical(msgspec.to_builtins(manifest))
 
 
+class ManifestFrame(NamedTuple):
+    """The canonical bytes of a manifest before and after the member that is its input."""
+
+    before: bytes
+    after: bytes
+
+    @classmethod
+    def of(cls, op_id: OpId, op_version: str, config: RunConfig, build: BuildProvenance) -> Self:
+        """The frame that manifests of one operation share, whatever their input."""
+        whole = manifest_bytes(RunManifest(op_id, op_version, None, config, build))
+        before, _, after = whole.partition(b'"input_params":null')
+        return cls(before, after)
+
+    def around(self, given: Any) -> bytes:
+        """The bytes of the manifest with this input. Raises: as `canonical` does."""
+        return b"%b%b%b" % (self.before, canonical({"input_params": given})[1:-1], self.after)
+
+
 def read_manifest(manifest_id: ArtifactId, content: bytes) -> RunManifest:
     """The manifest in stored bytes. Raises: `manifest_mismatch` if they are not canonical, valid or of that id."""
     try:
@@ -167,6 +189,8 @@ def check_supported(config: RunConfig) -> None:
 
     Raises: `run_config_unsupported`.
     """
+    if config is DEFAULT_CONFIG:
+        return
     try:
         msgspec.convert(msgspec.to_builtins(config), RunConfig)
     except msgspec.ValidationError as fault:

@@ -191,7 +191,7 @@ def decide(
     candidate, due_ms = again
     if candidate is None and None not in blocked:
         candidate = _first(state, plan, ready, config, blocked)
-    if isinstance(candidate, Enter) and _is_full(state, plan, candidate, running):
+    if (running or state.open) and isinstance(candidate, Enter) and _is_full(state, plan, candidate, running):
         if running:
             return Await(due_ms)
         candidate = None  # orphans that wait for units hold all places
@@ -277,10 +277,10 @@ def _first(
     if place is None or (sequential and len(state.steps) > state.completed):
         return None
     node = plan.states[place]
-    skip = is_skipped(node, config, state)
+    skip = bool(state.skips or config.skip_tags) and is_skipped(node, config, state)
     if not sequential:
         return Enter(place, (), skip=skip, fresh=True)
-    boundaries = entry_boundaries(state, plan, node.id, config.event_profile)
+    boundaries = entry_boundaries(state, plan, node.id, config.event_profile) if plan.boundaries else ()
     return Enter(place, (e.StateEntered(0, state.checkpoint, node.id), *boundaries), skip=skip)
 
 

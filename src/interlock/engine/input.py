@@ -74,7 +74,7 @@ def input_members(given: Json, plan: ExecutionPlan, bytes_max: int) -> dict[str,
     if not isinstance(given, dict):
         raise INPUT_INVALID.error("the input is not an object with named members")
     # The states of a pipeline keep what they return under keys of their own.
-    names = set() if plan.planned else {_step(node) for node in plan.states}
+    names = frozenset[str]() if plan.planned else plan.step_names
     shadowed = sorted(names.intersection(given))
     if shadowed:
         raise INPUT_INVALID.error(f"the input has a member named like the state {shadowed[0]}", member=shadowed[0])
@@ -92,7 +92,7 @@ def check_parameters(plan: ExecutionPlan, given: Mapping[str, bytes], skip_tags:
     Raises: `run_input_invalid`.
     """
     skipped = frozenset(skip_tags)
-    produced = {_step(node) for node in plan.states}
+    produced = plan.step_names
     for place in plan.order:
         node = plan.states[place]
         state = node.state
@@ -120,7 +120,3 @@ def _check(parameter: Parameter, content: bytes | None, node: StateNode) -> None
         raise INPUT_INVALID.error(
             f"{name} of the input is not what the state {step} takes: {kind}", member=name
         ) from None
-
-
-def _step(node: StateNode) -> str:
-    return node.id.split(".")[1]

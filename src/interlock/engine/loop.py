@@ -164,7 +164,8 @@ class Loop:
             () if self._under_way is None else self._under_way.running(),
             () if self._units is None else self._units.blocked,
         )
-        return Stop((), "queued", now_ms) if self._stops_here(decision) else decision
+        stops = (self._clerk or session.is_migrated) and self._stops_here(decision)
+        return Stop((), "queued", now_ms) if stops else decision
 
     def _stops_here(self, decision: Decision) -> bool:
         """Whether somebody else has to go on: who has the handlers, or the plan that the run migrated to."""

@@ -9,7 +9,7 @@ Rule: whatever could be refused is refused here, before anything is written; not
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Raw, Struct
 
@@ -21,11 +21,10 @@ from interlock.engine import events as e
 from interlock.engine.bound_events import FlowRequested
 from interlock.engine.config import (
     BuildProvenance,
+    ManifestFrame,
     RunConfig,
-    RunManifest,
     check_supported,
     concurrency_of,
-    manifest_bytes,
 )
 from interlock.engine.errors import ATTRIBUTES_INVALID, INPUT_TOO_LARGE
 from interlock.engine.flow.limits import Needs
@@ -34,6 +33,7 @@ from interlock.engine.sources import absolute_source
 from interlock.engine.views import ATTRIBUTE_CHARACTERS_MAX, ATTRIBUTES_MAX
 
 MANIFEST_KIND = "Manifest"
+FRAMES_MAX = 64
 NO_ATTRIBUTES = Raw(b"{}")
 
 
@@ -69,13 +69,37 @@ class Opening(Struct, frozen=True):
 
 def manifest_of(plan: ExecutionPlan, given: Json, config: RunConfig, build: BuildProvenance) -> bytes:
     """The bytes of a run's manifest. Raises: `run_config_unsupported`, `run_input_too_large`, `secrets_detected`."""
-    check_supported(config)
-    params = {} if given is None else given
-    content = manifest_bytes(RunManifest(plan.op_id, plan.version, params, config, build))
+    content = _frame(plan, config, build).around({} if given is None else given)
     if len(content) > JSON_BYTES_MAX:  # what could not be read again
         raise INPUT_TOO_LARGE.error(f"a manifest of more than {JSON_BYTES_MAX} bytes", limit_bytes=JSON_BYTES_MAX)
-    refuse_secrets(content, "manifest")
+    if given:
+        refuse_secrets(content, "manifest")
     return content
+
+
+class _Framed(NamedTuple):
+    plan: ExecutionPlan
+    config: RunConfig
+    build: BuildProvenance
+    frame: ManifestFrame
+
+
+_FRAMES: dict[int, _Framed] = {}
+"""The last frame of each plan, by the plan's identity: who starts many runs of one checks and spells it once."""
+
+
+def _frame(plan: ExecutionPlan, config: RunConfig, build: BuildProvenance) -> ManifestFrame:
+    """What manifests of a plan share, checked. Raises: `run_config_unsupported`, `secrets_detected`."""
+    known = _FRAMES.get(id(plan))
+    if known is not None and known.plan is plan and known.config is config and known.build is build:
+        return known.frame
+    check_supported(config)
+    frame = ManifestFrame.of(plan.op_id, plan.version, config, build)
+    refuse_secrets(frame.around(None), "manifest")
+    if len(_FRAMES) >= FRAMES_MAX:
+        _FRAMES.clear()
+    _FRAMES[id(plan)] = _Framed(plan, config, build, frame)
+    return frame
 
 
 def checked_source(source: str | None) -> str | None:

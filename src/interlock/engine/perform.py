@@ -24,6 +24,7 @@ from interlock.base.merkle_node import MAP_NODE_CORRUPT
 from interlock.base.secret_scan import redact_error_message, scan_bytes
 from interlock.engine import events as e
 from interlock.engine.attempt import Attempt, Recorder, ended
+from interlock.engine.authoring import TOOLS, FunctionState
 from interlock.engine.context import RunContext
 from interlock.engine.decide import closure, failure, timeout_of
 from interlock.engine.errors import (
@@ -65,13 +66,14 @@ async def perform(session: Session, router: Router, spawner: Spawner, place: int
     session.attempts[node.id] = attempt
     fault: Exception | None = None
     try:
-        session.check_budget()
+        if not session.is_roomy:
+            session.check_budget()
         await _handled(session, router, spawner, attempt)
     except Exception as raised:  # noqa: BLE001 - whatever a handler raises is an outcome of its attempt
         fault = _timely(session, attempt, raised)
     finally:
         del session.attempts[node.id]
-    if session.is_sequential and not session.turn.locked():
+    if session.state.max_concurrency == 1 and not session.turn.locked():
         await _end(session, attempt, place, fault)
         return
     # The turn comes when no call of this attempt is appending any more, nor another attempt ends.
@@ -102,8 +104,12 @@ async def _handled(session: Session, router: Router, spawner: Spawner, attempt: 
     attempt.limit = asyncio.timeout(_seconds_left(session, attempt))
     try:
         async with attempt.limit:
-            tools = attempt.context, LiveIo(attempt, router, spawner), Recorder(attempt)
-            await ended(attempt.node.state.handle(*tools), attempt.waits)
+            state = attempt.node.state
+            # A function that takes neither gets neither made.
+            used = state.tools if isinstance(state, FunctionState) else TOOLS
+            io = LiveIo(attempt, router, spawner) if "io" in used else None
+            rec = Recorder(attempt) if "rec" in used else None
+            await ended(state.handle(attempt.context, io, rec), attempt.waits)
     finally:
         attempt.closed = True
 
@@ -140,15 +146,17 @@ async def _suspend(session: Session, attempt: Attempt) -> None:
 
 async def _complete(session: Session, attempt: Attempt, place: int) -> None:
     state_id, writes = attempt.node.id, attempt.context.writes
-    if session.is_sequential:
+    if session.state.max_concurrency == 1:
         context, blobs = await session.context.updated(writes)
         records: list[Struct] = [e.StateCompleted(context.snapshot_id, state_id)]
     else:
         joined = await session.branches.join(place, attempt.base, session.context, writes, session.state)
         context, blobs = joined.checkpoint, joined.blobs
         records = [joined.record, e.StateCompleted(context.snapshot_id, state_id)]
-    session.check_budget(records, blobs)
-    records[-1:-1] = completion_boundaries(session.state, session.plan, state_id, session.config.event_profile)
+    if blobs or not session.is_roomy:
+        session.check_budget(records, blobs)
+    if session.plan.boundaries:
+        records[-1:-1] = completion_boundaries(session.state, session.plan, state_id, session.config.event_profile)
     if session.state.waits:
         records[:0] = _leftover(session, state_id)
     session.context = context

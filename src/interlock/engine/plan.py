@@ -124,6 +124,28 @@ class ExecutionPlan:
         return {node.id: place for place, node in enumerate(self.states)}
 
     @cached_property
+    def rank(self) -> tuple[int, ...]:
+        """For each state, where it stands in the order."""
+        ranks = [0] * len(self.states)
+        for rank, place in enumerate(self.order):
+            ranks[place] = rank
+        return tuple(ranks)
+
+    @cached_property
+    def waiting(self) -> tuple[int, ...]:
+        """For each state, how many it waits for."""
+        counts = [0] * len(self.states)
+        for followers in self.successors:
+            for follower in followers:
+                counts[follower] += 1
+        return tuple(counts)
+
+    @cached_property
+    def step_names(self) -> frozenset[str]:
+        """What the states are called; each returns a value of that name."""
+        return frozenset(node.id.split(".")[1] for node in self.states)
+
+    @cached_property
     def is_limited(self) -> bool:
         """Whether any state needs a unit to be entered."""
         return any(node.needs is not None for node in self.states)

@@ -9,7 +9,7 @@ Rule: readiness never depends on where a run stopped before, so reordering a pla
 from __future__ import annotations
 
 import heapq
-from collections.abc import Container
+from collections.abc import Collection, Container
 
 from interlock.engine.flow.limits import Needs
 from interlock.engine.plan import ExecutionPlan
@@ -18,20 +18,17 @@ from interlock.engine.plan import ExecutionPlan
 class ReadyStates:
     """States that may be entered for the first time. Built in O(states + edges), then O(log states) a step."""
 
-    def __init__(self, plan: ExecutionPlan, completed: Container[str], entered: Container[str] = ()) -> None:
+    def __init__(self, plan: ExecutionPlan, completed: Collection[str], entered: Collection[str] = ()) -> None:
         self._plan = plan
-        self._rank = {place: rank for rank, place in enumerate(plan.order)}
-        self._waiting = [0] * len(plan.states)
-        done = [node.id in completed for node in plan.states]
-        for place, followers in enumerate(plan.successors):
-            if not done[place]:
-                for follower in followers:
-                    self._waiting[follower] += 1
-        ready = [
-            place
-            for place, count in enumerate(self._waiting)
-            if count == 0 and not done[place] and plan.states[place].id not in entered
-        ]
+        self._rank = plan.rank
+        self._waiting = list(plan.waiting)
+        done = [place for place, node in enumerate(plan.states) if node.id in completed] if completed else []
+        for place in done:
+            for follower in plan.successors[place]:
+                self._waiting[follower] -= 1
+        ready = {place for place, count in enumerate(self._waiting) if count == 0}.difference(done)
+        if entered:
+            ready = {place for place in ready if plan.states[place].id not in entered}
         self._heap: list[tuple[int, int]] = []
         self._lines: dict[Needs, list[tuple[int, int]]] = {}
         """Ready states that need units, by what they need: those of one line wait for the same."""

@@ -112,6 +112,8 @@ class Session:
         self._uncounted = 0
         """Bytes of artifacts that no event counts yet."""
         self._roomy_events, self._roomy_bytes = roomy(budget, loaded.state.max_concurrency)
+        self.is_roomy = False
+        """Whether whatever an attempt can append at once fits for sure, artifacts apart: nothing is measured."""
 
     @cached_property
     def branches(self) -> Branches:
@@ -169,18 +171,14 @@ class Session:
             return
         if self._lost is not None:
             raise self._lost
-        state = self.state
-        if self._uncounted >= COUNTED_STEP_BYTES or (
-            state.event_bytes + state.artifact_bytes >= self.budget.bytes_warned
-            or state.seq >= self.budget.events_warned
-        ):
+        if self._uncounted >= COUNTED_STEP_BYTES or not self.is_roomy:
             self._account()
         records, blobs, rows, posts = self._folded, self._blobs, self._rows, self._posts
         self._folded, self._blobs, self._rows, self._posts = [], [], [], []
         try:
             await self._writer.append(records, self._at_ms, blobs, rows, self._opener, posts)
             self._opener = None
-            self.state.event_bytes += self._writer.bytes
+            self._used(self._writer.bytes)
         except BaseException as fault:
             # Also when cancelled: whether it was appended is unknown here, so this session must not go on.
             self._lost = self._translated(fault)
@@ -188,13 +186,19 @@ class Session:
                 raise self._lost from fault
             raise
 
+    def _used(self, event_bytes: int) -> None:
+        state = self.state
+        state.event_bytes += event_bytes
+        used = state.event_bytes + state.artifact_bytes
+        self.is_roomy = state.seq < self._roomy_events and used < self._roomy_bytes
+
     def check_budget(self, records: Sequence[Struct] = (), blobs: Sequence[Blob] = ()) -> None:
         """Refuse what would make the run larger than it may be. Raises: `run_budget_exceeded`."""
         more, state = 0, self.state
         for blob in blobs:
             more += len(blob.content)
-        if state.seq < self._roomy_events and state.event_bytes + state.artifact_bytes + more < self._roomy_bytes:
-            return  # whatever an attempt can append at once fits for sure: nothing needs to be measured
+        if self.is_roomy and state.event_bytes + state.artifact_bytes + more < self._roomy_bytes:
+            return
 
         def measure() -> int:
             encode = self.journal.catalogue.encode
@@ -343,7 +347,9 @@ class Session:
         The distance grows with what a snapshot holds, so that writing snapshots stays a small part of the work.
         """
         behind, state = self.state.seq - self._snapshot_seq, self.state
+        if behind < self.settings.fold_snapshot_events:
+            return
         size = len(state.steps) + len(state.facts) + len(state.effect_keys)
-        if behind >= max(self.settings.fold_snapshot_events, size // 4):
+        if behind >= size // 4:
             self._snapshot_seq = self.state.seq
             self._rows.append(self.journal.fold_row(RUN_FOLD, self.state.stream, self.loaded))

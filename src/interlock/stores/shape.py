@@ -16,18 +16,21 @@ from interlock.journal.ports import Append, Head, StreamAppend
 
 def checked_partition(append: Append) -> str:
     """The partition of a well-formed append. Raises: `append_malformed`, `partition_mixed` (Invalid)."""
-    if not append.streams:
+    streams, events = append.streams, 0
+    if not streams:
         raise APPEND_MALFORMED.error("an append names no stream")
-    if len({each.stream for each in append.streams}) != len(append.streams):
-        raise APPEND_MALFORMED.error("an append names a stream twice")
-    if len({each.partition for each in append.streams}) != 1:
-        raise PARTITION_MIXED.error("an append names streams of several partitions")
-    events = sum(len(each.events) for each in append.streams)
+    if len(streams) > 1:
+        if len({each.stream for each in streams}) != len(streams):
+            raise APPEND_MALFORMED.error("an append names a stream twice")
+        if len({each.partition for each in streams}) != 1:
+            raise PARTITION_MIXED.error("an append names streams of several partitions")
+    for each in streams:
+        events += len(each.events)
     if events > EVENTS_PER_APPEND_MAX:
         raise APPEND_MALFORMED.error(f"an append has more than {EVENTS_PER_APPEND_MAX} events", events=events)
-    for each in append.streams:
+    for each in streams:
         _check_events(each)
-    return append.streams[0].partition
+    return streams[0].partition
 
 
 def _check_events(append: StreamAppend) -> None:

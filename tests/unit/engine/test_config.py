@@ -19,6 +19,7 @@ from interlock.engine.config import (
     FanOutJoin,
     FanOutLimit,
     FixedBackoff,
+    ManifestFrame,
     RetryPolicy,
     RunConfig,
     RunManifest,
@@ -219,3 +220,13 @@ def test_a_value_that_the_stored_manifest_could_not_be_read_back_with_is_refused
 def test_a_back_off_is_of_one_kind() -> None:
     with pytest.raises(msgspec.ValidationError, match="either Fixed or Exponential"):
         msgspec.convert({"Fixed": {}, "Exponential": {"base_delay": {}, "max_delay": {}}}, Backoff)
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"a": 1.5, "b": ["é", None]}, {"input_params": None}, {"x": '"input_params":null'}]
+)
+def test_a_manifest_made_around_its_input_is_the_one_spelled_whole(given: dict[str, object]) -> None:
+    build = BuildProvenance(target_triple='"input_params":null', env_allowlist=('{"input_params":null}',))
+    config = RunConfig(skip_tags=('"input_params":null',))
+    whole = manifest_bytes(RunManifest("op", "1", given, config, build))
+    assert ManifestFrame.of("op", "1", config, build).around(given) == whole

@@ -44,7 +44,7 @@ def entry_boundaries(
     state: RunState, plan: ExecutionPlan, state_id: StateId, profile: str | Custom = "Normal"
 ) -> tuple[DomainEmitted, ...]:
     """What goes just after the `StateEntered` of `state_id`: `started` where nothing of its op path was entered yet."""
-    if not _wanted(plan, profile):
+    if not plan.boundaries or profile == "Minimal":
         return ()
     path = op_path_of(state_id)
     if any(each in state.steps for each in plan.operations[path]):
@@ -56,7 +56,7 @@ def completion_boundaries(
     state: RunState, plan: ExecutionPlan, state_id: StateId, profile: str | Custom = "Normal"
 ) -> tuple[DomainEmitted, ...]:
     """What goes just before the `StateCompleted` of `state_id`: `completed` where its op path then lacks no state."""
-    if not _wanted(plan, profile):
+    if not plan.boundaries or profile == "Minimal":
         return ()
     path = op_path_of(state_id)
     # From the end: what has not completed usually stands there, so that a long operation is not walked each time.
@@ -65,10 +65,6 @@ def completion_boundaries(
         if each != state_id and (step is None or step.status is not StepStatus.COMPLETED):
             return ()
     return (_boundary(path, OpPhase.COMPLETED, state_id),)
-
-
-def _wanted(plan: ExecutionPlan, profile: str | Custom) -> bool:
-    return plan.boundaries and profile != "Minimal"
 
 
 def _boundary(path: OpPath, phase: OpPhase, state_id: StateId) -> DomainEmitted:

@@ -23,7 +23,7 @@ from interlock.base.canonical import canonical, parse
 from interlock.base.errors import InterlockError
 from interlock.base.ids import ContextKey, OpPath, StateId, context_key, op_id, shown
 from interlock.base.secret_scan import refuse_secrets
-from interlock.engine.config import RunConfig, RunManifest
+from interlock.engine.config import DEFAULT_CONFIG, RunConfig, RunManifest
 from interlock.engine.errors import MANIFEST_MISMATCH, plan_invalid
 from interlock.engine.meta import SideEffectKind
 from interlock.engine.pipelines.namespaces import RUN_INPUT, OpState
@@ -110,7 +110,7 @@ def start_values(plan: ExecutionPlan, given: Any, config: RunConfig | None) -> t
     For a pipeline the input is `{"pipeline": …, "input": …}`, and the default configuration the one it was planned for.
     """
     if plan.planned is None:
-        return given, config or RunConfig()
+        return given, config or DEFAULT_CONFIG
     whole = {"pipeline": parse(plan.planned.pipeline), RUN_INPUT: {} if given is None else given}
     return whole, config or plan.planned.run_config
 

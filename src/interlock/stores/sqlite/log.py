@@ -153,7 +153,9 @@ class SqliteEventLog:
 
 def _bytes_of(append: Append) -> int:
     """About how many bytes an append writes."""
-    size = sum(len(blob.content) for blob in append.blobs)
+    size = 0
+    for blob in append.blobs:
+        size += len(blob.content)
     for each in append.streams:
         for event in each.events:
             size += len(event.envelope) + len(event.data or b"")
