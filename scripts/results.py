@@ -98,6 +98,13 @@ ROWS = (
     Row("W5", "the same, a new key in each state", _of("W5", "ratio_with_key"), Goal(1.1), " ×"),
     Row("W5", "resume at state 9900", _of("W5", "resume_at_9900_ms"), unit=" ms"),
     Row("W5", "the same to resume at state 500", _resume_growth, unit=" ×"),
+    Row("W5", "events replayed a second", _of("W5", "replay_events_per_s"), Goal(100_000, at_least=True)),
+    Row(
+        "W5",
+        "the same, a new key in each state",
+        _of("W5", "replay_with_key_events_per_s"),
+        Goal(100_000, at_least=True),
+    ),
     Row(
         "W9",
         "typed event to orjson, 1 KB",
