@@ -16,6 +16,8 @@ from msgspec import Meta, Struct
 
 from interlock.base.part import CallContext, Command, Effect, Part
 from interlock.demo.errors import ERRORS as DEMO_ERRORS
+from interlock.journal.errors import BACKUP_OF_A_FILE
+from interlock.journal.store_name import is_url, shown_store, store_name
 from interlock.surfaces.narration import Narrator
 
 EXIT_CORRUPT = 7
@@ -24,7 +26,7 @@ EXIT_CORRUPT = 7
 class DoctorInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which store to examine; the command line names it with --store."""
 
-    store: Annotated[str, Meta(description="The store's path.")]
+    store: Annotated[str, Meta(description="The store's path or URL.")]
 
 
 class DoctorFinding(Struct, frozen=True):
@@ -48,7 +50,7 @@ class DoctorReport(Struct, frozen=True):
 class BackupInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which store to copy, and where to."""
 
-    store: Annotated[str, Meta(description="The store's path.")]
+    store: Annotated[str, Meta(description="The store's path or URL.")]
     target: Annotated[str, Meta(description="The file to write; it must not exist yet.")]
 
 
@@ -96,7 +98,7 @@ class DemoReport(Struct, frozen=True):
 class WorkInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which store to work on, and how much at once."""
 
-    store: Annotated[str, Meta(description="The store's path.")]
+    store: Annotated[str, Meta(description="The store's path or URL.")]
     config: Annotated[str | None, Meta(description="The settings file.")] = None
     until_idle: Annotated[bool, Meta(description="End when nothing is due and nothing is being driven.")] = False
     concurrency: Annotated[int, Meta(ge=1, le=10_000, description="Runs that are driven at once.")] = 64
@@ -106,7 +108,7 @@ async def _work(ctx: CallContext, given: WorkInput) -> WorkReport:
     from interlock.working import work
 
     return await work(
-        Path(given.store),
+        store_name(given.store),
         None if given.config is None else Path(given.config),
         ctx.principal.tenant,
         ctx.services.get(Narrator),
@@ -118,10 +120,14 @@ async def _work(ctx: CallContext, given: WorkInput) -> WorkReport:
 async def _doctor(_ctx: CallContext, given: DoctorInput) -> DoctorReport:
     from interlock.doctor import examine
 
-    report = await examine(Path(given.store), _progress if sys.stderr.isatty() else None)
+    report = await examine(store_name(given.store), _progress if sys.stderr.isatty() else None)
     findings = [DoctorFinding(finding.kind, finding.place, finding.message) for finding in report.findings]
     return DoctorReport(
-        given.store, healthy=not findings, counts=report.counts, complete=report.complete, findings=findings
+        shown_store(store_name(given.store)),
+        healthy=not findings,
+        counts=report.counts,
+        complete=report.complete,
+        findings=findings,
     )
 
 
@@ -134,6 +140,8 @@ def _progress(what: str, done: int, total: int | None) -> None:
 async def _backup(_ctx: CallContext, given: BackupInput) -> BackupReport:
     from interlock.stores.sqlite import backup
 
+    if is_url(given.store):
+        raise BACKUP_OF_A_FILE.error(f"{shown_store(given.store)} is a database: only a store in a file is backed up")
     made = await backup(Path(given.store), Path(given.target))
     return BackupReport(given.store, given.target, made.bytes, made.artifact_files)
 

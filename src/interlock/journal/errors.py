@@ -66,6 +66,11 @@ STORE_MOVED = ErrorCode(
 BACKUP_TARGET_EXISTS = ErrorCode(
     "backup_target_exists", Category.CONFLICT, "Name a file that does not exist yet: a backup writes over nothing."
 )
+BACKUP_OF_A_FILE = ErrorCode(
+    "backup_of_a_file",
+    Category.INVALID,
+    "Use `pg_dump` for a store on PostgreSQL, as docs/how-to/postgresql.md shows, or `interlock store copy`.",
+)
 MIGRATION_CHANGED = ErrorCode(
     "migration_changed",
     Category.CORRUPT,
@@ -137,6 +142,7 @@ ERRORS = (
     STORE_LINKED,
     STORE_MOVED,
     BACKUP_TARGET_EXISTS,
+    BACKUP_OF_A_FILE,
     MIGRATION_CHANGED,
     EVENT_CORRUPT,
     EVENT_TYPE_UNKNOWN,
