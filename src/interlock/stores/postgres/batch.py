@@ -48,10 +48,11 @@ def call_of(changes: Changes, known: Known, inline_bytes_max: int) -> tuple[byte
 
 
 def _event_values(changes: Changes, known: Known, partitions: Sequence[str]) -> list[bytes]:
-    streams = list(changes.after)
-    old = [stream for stream in streams if not changes.before[stream].new]
-    new = [stream for stream in streams if changes.before[stream].new]
     before, after = changes.before, changes.after
+    streams = list(after)
+    # In the order of their numbers, in which the server locks and compares them.
+    old = sorted((stream for stream in streams if not before[stream].new), key=lambda stream: before[stream].no)
+    new = [stream for stream in streams if before[stream].new]
     place, part, number, seq = list[int](), list[int](), list[int](), list[int]()
     digest, envelope, data, salt = list[bytes](), list[bytes](), list[bytes | None](), list[bytes]()
     fromhex = bytes.fromhex

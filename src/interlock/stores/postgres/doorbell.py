@@ -22,7 +22,7 @@ from interlock.stores.postgres.connections import Pool, Server
 from interlock.stores.postgres.statements import statements
 
 _SQL = statements("events")
-_TELL_MS = 5
+_TELL_MS = 10
 _POLL_MS_MIN, _BACK_OFF = 5.0, 1.5
 _RECONNECT_SECONDS = 1.0
 _APPENDED, _GAVE_BACK = "appended", "gave_back"

@@ -39,8 +39,8 @@ UNFINISHED = "unfinished_copy"
 
 SCHEMAS = (
     "948e72658597c14e0615e1ab82a89583367a9a59219034881ef9bd22d306fb56",
-    "fa11415e14293fcd61c28ba03b404d11737b0ec3191a8706af0d2bfee63d4db0",
-    "0f30874c0e719b09319129a21c9710eb34d7f967e21da52baa58ddb3e544489e",
+    "bcb1e18284ee66b1a0a5f416c966c8028e0a5d3f17734c9775f96747e56241e4",
+    "5dcf577f664372a0075e93821c853a256fa6beeab554fc8176c0a6d9ec445fab",
 )
 """The digest of the schema after each migration, so that opening need not make one to compare with."""
 

@@ -1,7 +1,7 @@
 -- One batch of appends in one call, so that a commit costs one round trip and waits for no client.
 --
 -- It writes all or nothing. What the writer took for granted is checked under locks; where it is not so any more the
--- call fails with ILK01 and the writer looks again. Locks are taken in one order by everybody: heads by number, new
+-- call fails with ILK01 and the writer looks again. known_no is in order, without repetition. Locks are taken in one order by everybody: heads by number, new
 -- streams by id, activations by stream, position counters by number, artifacts by id. Gives the position of each
 -- partition before the batch.
 
@@ -15,17 +15,23 @@ CREATE FUNCTION write_batch(
 DECLARE
     bases bigint[] := '{}';
     base bigint;
-    found bigint;
+    written bigint;
+    seqs bigint[];
+    digests bytea[];
     at integer;
 BEGIN
-    IF cardinality(known_no) > 0 THEN
-        SELECT count(*) INTO found
+    IF cardinality(known_no) = 1 THEN
+        UPDATE stream SET seq = head_seq[1], digest = head_digest[1]
+        WHERE no = known_no[1] AND seq = known_seq[1] AND digest = known_digest[1];
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'a head has moved' USING ERRCODE = 'ILK01';
+        END IF;
+    ELSIF cardinality(known_no) > 1 THEN
+        SELECT array_agg(s.seq), array_agg(s.digest) INTO seqs, digests
         FROM (
-            SELECT s.no, s.seq, s.digest FROM stream AS s WHERE s.no = ANY (known_no) ORDER BY s.no FOR UPDATE
-        ) AS s
-        JOIN unnest(known_no, known_seq, known_digest) AS k (no, seq, digest)
-            ON k.no = s.no AND k.seq = s.seq AND k.digest = s.digest;
-        IF found <> cardinality(known_no) THEN
+            SELECT l.no, l.seq, l.digest FROM stream AS l WHERE l.no = ANY (known_no) ORDER BY l.no FOR UPDATE
+        ) AS s;
+        IF seqs IS DISTINCT FROM known_seq OR digests IS DISTINCT FROM known_digest THEN
             RAISE EXCEPTION 'a head has moved' USING ERRCODE = 'ILK01';
         END IF;
         UPDATE stream AS s SET seq = h.seq, digest = h.digest
@@ -37,8 +43,8 @@ BEGIN
         FROM unnest(new_no, new_id, new_partition, new_seq, new_digest) AS n (no, id, partition, seq, digest)
         ORDER BY n.id
         ON CONFLICT (id) DO NOTHING;
-        GET DIAGNOSTICS found = ROW_COUNT;
-        IF found <> cardinality(new_no) THEN
+        GET DIAGNOSTICS written = ROW_COUNT;
+        IF written <> cardinality(new_no) THEN
             RAISE EXCEPTION 'a stream has been made' USING ERRCODE = 'ILK01';
         END IF;
     END IF;
