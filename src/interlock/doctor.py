@@ -90,7 +90,7 @@ async def examine(name: StoreName, progress: Progress | None = None) -> Report:
 async def _physical(name: StoreName) -> tuple[list[Finding], str]:
     """What is wrong with a store below what its events mean, and what it is called in findings."""
     if is_url(name):
-        from interlock.stores.postgres.integrity import check_database
+        from interlock.stores.postgres import check_database
 
         return [Finding(*each) for each in await check_database(str(name))], shown_store(name)
     from interlock.stores.sqlite import check_integrity

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TypeAlias
-from urllib.parse import parse_qsl, urlsplit
 
 StoreName: TypeAlias = Path | str
 """A path, or a URL as text. A URL never becomes a path: that would take one of its two strokes."""
@@ -34,6 +33,8 @@ def shown_store(name: StoreName) -> str:
     """The name without any secret."""
     if not is_url(name):
         return str(name)
+    from urllib.parse import parse_qsl, urlsplit
+
     try:
         parts = urlsplit(str(name))
         schema = dict(parse_qsl(parts.query)).get("schema")

@@ -12,8 +12,11 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
 from interlock.journal.store_name import shown_store
-from interlock.stores.postgres.errors import POSTGRES_MISSING, POSTGRES_URL_INVALID
+from interlock.stores.postgres.errors import POSTGRES_URL_INVALID
 
 DEFAULT_SCHEMA = "interlock"
 _SCHEMA = re.compile(r"\A[a-z_][a-z0-9_]{0,62}\Z")
@@ -30,7 +33,7 @@ class Address:
 
 
 def address_of(url: str) -> Address:
-    """Take a URL apart. Raises: `postgres_url_invalid`, `postgres_missing`."""
+    """Take a URL apart. Raises: `postgres_url_invalid`."""
     try:
         parts = urlsplit(url)
         pairs = parse_qsl(parts.query, keep_blank_values=True)
@@ -45,11 +48,6 @@ def address_of(url: str) -> Address:
 
 
 def _parameters(url: str) -> dict[str, str]:
-    try:
-        import psycopg
-        from psycopg.conninfo import conninfo_to_dict
-    except ImportError:
-        raise POSTGRES_MISSING.error("a store on PostgreSQL needs the driver psycopg, which is not installed") from None
     try:
         return {name: str(value) for name, value in conninfo_to_dict(url).items() if value is not None}
     except psycopg.ProgrammingError:

@@ -121,7 +121,7 @@ async def open_postgres(
     """Open the store at `url`, or make it if there is none and `create`.
 
     With `read_only` nothing is written, not even a migration. `faults` is called with the name of each point that a
-    batch reaches: `append:before`, `append:after_commit`; what it raises happens there.
+    batch reaches: `append:before`, `append:sent`, `append:after_commit`; what it raises happens there.
 
     Raises: `postgres_url_invalid`, `postgres_missing`, `postgres_unreachable`, `postgres_refused`, `postgres_unsafe`,
     `store_not_found`, `store_foreign`, `store_from_future`, `migration_changed`, `store_corrupt`, `store_unwritable`.

@@ -179,6 +179,8 @@ class Writer:
         statement, values, partitions = call_of(changes, known, self._settings.artifact_inline_bytes_max)
         assert self._wire is not None  # noqa: S101 - a writer that has begun
         self._wire.send(statement, values, lambda answer: answered(answer, partitions))
+        if self._faults is not None:
+            self._faults("append:sent")
 
     def _answered(
         self, batch: Batch, outcomes: list[Outcome], changes: Changes, answer: Answer, partitions: list[str]
