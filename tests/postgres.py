@@ -28,10 +28,11 @@ _ROOT_RUNS_AS = "nobody"
 class Server:
     """One cluster in a folder of its own; it listens on this computer alone."""
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, options: str = "") -> None:
         self.folder = folder or Path(tempfile.mkdtemp(prefix="interlock-pg-"))
         self.data = self.folder / "data"
         self.port = 0
+        self._options = options
         self._user = pwd.getpwnam(_ROOT_RUNS_AS) if os.geteuid() == 0 else None
         self._bin = self._programs()
 
@@ -70,7 +71,7 @@ class Server:
         """Start the server and wait until it takes connections."""
         options = (
             f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200 "
-            "-c shared_buffers=64MB -c log_min_messages=fatal"
+            f"-c shared_buffers=64MB -c log_min_messages=fatal {self._options}"
         )
         self._run("pg_ctl", "-D", self.data, "-w", "-t", "60", "-l", self.data / "log", "-o", options, "start")
 

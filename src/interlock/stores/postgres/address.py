@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -19,8 +19,8 @@ from interlock.journal.store_name import shown_store
 from interlock.stores.postgres.errors import POSTGRES_URL_INVALID
 
 DEFAULT_SCHEMA = "interlock"
-_SCHEMA = re.compile(r"\A[a-z_][a-z0-9_]{0,62}\Z")
-_KEPT = ("schema",)
+_SCHEMA = re.compile(r"\A(?!pg_)[a-z_][a-z0-9_]{0,62}\Z")
+_OURS = "schema="
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,15 @@ def address_of(url: str) -> Address:
     """Take a URL apart. Raises: `postgres_url_invalid`."""
     try:
         parts = urlsplit(url)
-        pairs = parse_qsl(parts.query, keep_blank_values=True)
     except ValueError:
         raise POSTGRES_URL_INVALID.error("the URL of the store cannot be read") from None
-    schemas = [value for name, value in pairs if name == "schema"]
-    if len(schemas) > 1 or not all(_SCHEMA.match(schema) for schema in schemas) or "pg_" in [s[:3] for s in schemas]:
-        raise POSTGRES_URL_INVALID.error("the schema must be one name of small letters, digits and _")
-    rest = [(name, value) for name, value in pairs if name not in _KEPT]
-    bare = urlunsplit(("postgresql", parts.netloc, parts.path, urlencode(rest), ""))
+    pairs = [pair for pair in parts.query.split("&") if pair]
+    schemas = [pair.removeprefix(_OURS) for pair in pairs if pair.startswith(_OURS)]
+    if len(schemas) > 1 or not all(_SCHEMA.match(schema) for schema in schemas):
+        raise POSTGRES_URL_INVALID.error("the schema must be one name of small letters, digits and _, and not pg_…")
+    # What is not ours goes on exactly as it was written: libpq has its own rules of quoting.
+    rest = "&".join(pair for pair in pairs if not pair.startswith(_OURS))
+    bare = urlunsplit(("postgresql", parts.netloc, parts.path, rest, ""))
     return Address(schemas[0] if schemas else DEFAULT_SCHEMA, shown_store(url), _parameters(bare))
 
 
