@@ -122,3 +122,24 @@ def test_doctor_names_what_is_damaged_in_a_database(folder: Path, postgres_url: 
     report = msgspec.json.decode(done.out)
     assert (done.code, report["healthy"]) == (7, False)
     assert any("/run/" in finding["place"] for finding in report["findings"]), report
+
+
+def test_a_store_is_copied_to_a_database_and_back(folder: Path, postgres_url: str) -> None:
+    """Progress goes to standard error; the answer counts what was compared, and shows no password."""
+    url = fresh_schema(postgres_url)
+    line = ("run", "start", "hello.py:plan", "--input", '{"name":"Ada"}', "--store", "a.db")
+    assert run(*line, program=PRODUCT, folder=folder).code == 0
+
+    there = run("store", "copy", "a.db", url, "--json", program=PRODUCT, folder=folder)
+    back = run("store", "copy", url, "b.db", program=PRODUCT, folder=folder)
+    again = run("store", "copy", "a.db", url, "--json", program=PRODUCT, folder=folder)
+
+    assert (there.code, back.code, again.code) == (0, 0, 4), (there.err, back.err)
+    report = msgspec.json.decode(there.out)
+    assert (report["streams"], report["source"]) == (1, "a.db")
+    assert report["target"] == url.replace(f":{PASSWORD}", "")
+    assert msgspec.json.decode(again.out)["error"]["code"] == "copy_target_exists"
+    for done in (there, back, again):
+        assert PASSWORD.encode() not in done.out
+        assert PASSWORD not in done.err
+    assert run("doctor", "--store", "b.db", program=PRODUCT, folder=folder).code == 0

@@ -14,11 +14,11 @@ from interlock.stores.postgres.settings import PostgresSettings
 
 if TYPE_CHECKING:
     from interlock.stores.postgres.integrity import check_database
-    from interlock.stores.postgres.open import PostgresStore, open_postgres
+    from interlock.stores.postgres.open import PostgresStore, copy_target, open_postgres
 
-__all__ = ["PostgresSettings", "PostgresStore", "check_database", "open_postgres"]
+__all__ = ["PostgresSettings", "PostgresStore", "check_database", "copy_target", "open_postgres"]
 
-_HOMES = {"PostgresStore": "open", "check_database": "integrity", "open_postgres": "open"}
+_HOMES = {"PostgresStore": "open", "check_database": "integrity", "copy_target": "open", "open_postgres": "open"}
 
 
 def __getattr__(name: str) -> Any:

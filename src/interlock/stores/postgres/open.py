@@ -13,7 +13,8 @@ import asyncio
 import os
 import re
 import socket
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import psycopg
 
@@ -117,14 +118,17 @@ async def open_postgres(
     clock: Clock | None = None,
     entropy: Entropy | None = None,
     faults: Faults | None = None,
+    copy_of: str | None = None,
 ) -> PostgresStore:
     """Open the store at `url`, or make it if there is none and `create`.
 
-    With `read_only` nothing is written, not even a migration. `faults` is called with the name of each point that a
-    batch reaches: `append:before`, `append:sent`, `append:after_commit`; what it raises happens there.
+    With `read_only` nothing is written, not even a migration. With `copy_of` it is made as an unfinished copy of the
+    store of that identity, and can be opened so only (see `copy_target`). `faults` is called with the name of each
+    point that a batch reaches: `append:before`, `append:sent`, `append:after_commit`; what it raises happens there.
 
     Raises: `postgres_url_invalid`, `postgres_missing`, `postgres_unreachable`, `postgres_refused`, `postgres_unsafe`,
-    `store_not_found`, `store_foreign`, `store_from_future`, `migration_changed`, `store_corrupt`, `store_unwritable`.
+    `store_not_found`, `store_foreign`, `store_from_future`, `migration_changed`, `store_corrupt`, `store_unwritable`,
+    `store_unfinished`, `copy_target_exists`.
     """
     server = Server(address_of(url), settings, read_only=read_only)
     entropy = entropy or SystemEntropy()
@@ -133,7 +137,7 @@ async def open_postgres(
         opened.push_async_callback(first.close)
         try:
             await server.check(first)
-            await schema.prepare(server, first, clock or SystemClock(), entropy, create=create)
+            await schema.prepare(server, first, clock or SystemClock(), entropy, create=create, copy_of=copy_of)
             identity = await schema.store_id(server.name, first)
             [(positions,)] = await rows_of(first, _EVENTS["positions_sum"])
         except psycopg.Error as fault:
@@ -143,6 +147,20 @@ async def open_postgres(
             await store.writer.begin()
         opened.pop_all()
     return store
+
+
+@asynccontextmanager
+async def copy_target(url: str, source_id: str) -> AsyncIterator[PostgresStore]:
+    """A store that nobody can open before the block has ended well, or the unfinished one of an earlier try.
+
+    Raises: `copy_target_exists`, and as opening does.
+    """
+    store = await open_postgres(url, copy_of=source_id)
+    try:
+        yield store
+        await store.pool.run(schema.finish)
+    finally:
+        await store.close()
 
 
 def _owner(entropy: Entropy) -> str:

@@ -21,11 +21,13 @@ import psycopg
 
 from interlock.base.clock import Clock, Entropy
 from interlock.journal.errors import (
+    COPY_TARGET_EXISTS,
     MIGRATION_CHANGED,
     STORE_CORRUPT,
     STORE_FOREIGN,
     STORE_FROM_FUTURE,
     STORE_NOT_FOUND,
+    STORE_UNFINISHED,
     STORE_UNWRITABLE,
 )
 from interlock.stores.postgres.connections import Connection, Server, rows_of
@@ -69,11 +71,15 @@ def migrations() -> tuple[Migration, ...]:
     return tuple(found)
 
 
-async def prepare(server: Server, connection: Connection, clock: Clock, entropy: Entropy, *, create: bool) -> None:
+async def prepare(
+    server: Server, connection: Connection, clock: Clock, entropy: Entropy, *, create: bool, copy_of: str | None
+) -> None:
     """Make a new store, or bring an existing one to this version; cheap when there is nothing to do.
 
-    Raises: `store_not_found` (no store and not `create`), `store_foreign`, and what `pending` raises; nothing of it is
-    then done. Several processes may do it at once: one does it, the others wait for it.
+    With `copy_of`, the identity of another store, what is made is marked as an unfinished copy of that one.
+
+    Raises: `store_not_found` (no store and not `create`), `store_foreign`, `store_unfinished`, `copy_target_exists`,
+    and what `pending` raises; nothing of it is then done. Of several processes at once one does it, the others wait.
     """
     name = server.name
     if await is_new(server, connection):
@@ -82,6 +88,7 @@ async def prepare(server: Server, connection: Connection, clock: Clock, entropy:
     else:
         todo = await pending(name, connection)
         await check_schema(name, connection, server.address.schema)
+        await _check_finished(name, connection, copy_of)
         if not todo:
             return
         if server.read_only:
@@ -89,7 +96,8 @@ async def prepare(server: Server, connection: Connection, clock: Clock, entropy:
     try:
         async with connection.transaction():
             await connection.execute(_SQL["lock_schema"], (server.address.schema,))
-            await _migrate(server, connection, clock, entropy)
+            await _migrate(server, connection, clock, entropy, copy_of)
+            await _check_finished(name, connection, copy_of)
     except psycopg.Error as fault:
         raise translated(fault, name) from None
 
@@ -106,7 +114,22 @@ async def is_new(server: Server, connection: Connection) -> bool:
     return False
 
 
-async def _migrate(server: Server, connection: Connection, clock: Clock, entropy: Entropy) -> None:
+async def _check_finished(name: str, connection: Connection, copy_of: str | None) -> None:
+    """Refuse a store that is only being copied, and a target that is another store."""
+    marked = await meta(connection, UNFINISHED)
+    if copy_of is None and marked is not None:
+        raise STORE_UNFINISHED.error(f"{name} is an unfinished copy")
+    if copy_of is not None and marked != copy_of:
+        what = "is a store already" if marked is None else "is an unfinished copy of another store"
+        raise COPY_TARGET_EXISTS.error(f"{name} {what}")
+
+
+async def finish(connection: Connection) -> None:
+    """The copy is whole: from now on it is a store."""
+    await connection.execute(_SQL["meta_drop"], (UNFINISHED,))
+
+
+async def _migrate(server: Server, connection: Connection, clock: Clock, entropy: Entropy, copy_of: str | None) -> None:
     """Within a transaction and under the lock, apply what another process has not applied meanwhile."""
     if await is_new(server, connection):
         [(exists,)] = await rows_of(connection, _SQL["schema_exists"], (server.address.schema,))
@@ -124,6 +147,8 @@ async def _migrate(server: Server, connection: Connection, clock: Clock, entropy
         await connection.execute(_SQL["migration_put"], values)
     if await meta(connection, "store_id") is None:
         await connection.execute(_SQL["meta_put"], ("store_id", entropy.random_bytes(STORE_ID_BYTES).hex()))
+        if copy_of is not None:
+            await connection.execute(_SQL["meta_put"], (UNFINISHED, copy_of))
 
 
 async def pending(name: str, connection: Connection) -> tuple[Migration, ...]:
