@@ -33,7 +33,7 @@ from interlock.journal.ports import (
 )
 from interlock.stores.postgres import schema
 from interlock.stores.postgres.activations import PostgresActivations
-from interlock.stores.postgres.address import address_of
+from interlock.stores.postgres.address import Address, address_of
 from interlock.stores.postgres.artifacts import PostgresArtifacts
 from interlock.stores.postgres.connections import Connection, Pool, Server, rows_of
 from interlock.stores.postgres.doorbell import PostgresDoorbell
@@ -59,6 +59,7 @@ class PostgresStore:
     ) -> None:
         settings = server.settings
         self.name = server.name
+        self.address = server.address
         self.id = store_id
         self.owner = owner
         self.pool = Pool(server, first)
@@ -110,7 +111,7 @@ class PostgresStore:
 
 
 async def open_postgres(
-    url: str,
+    url: str | Address,
     *,
     create: bool = True,
     read_only: bool = False,
@@ -130,7 +131,8 @@ async def open_postgres(
     `store_not_found`, `store_foreign`, `store_from_future`, `migration_changed`, `store_corrupt`, `store_unwritable`,
     `store_unfinished`, `copy_target_exists`.
     """
-    server = Server(address_of(url), settings, read_only=read_only)
+    address = url if isinstance(url, Address) else address_of(url)
+    server = Server(address, settings, read_only=read_only)
     entropy = entropy or SystemEntropy()
     async with AsyncExitStack() as opened:
         first = await server.connect()
