@@ -24,6 +24,9 @@ PASSWORD = "not-to-be-shown-7Q2x"  # noqa: S105 - of a server that lives as long
 USER, DATABASE = "interlock", "interlock"
 _ROOT_RUNS_AS = "nobody"
 
+EXAMPLES_ON_A_SERVER = 10
+"""Examples of a property that needs a schema of its own for each."""
+
 
 class Server:
     """One cluster in a folder of its own; it listens on this computer alone."""

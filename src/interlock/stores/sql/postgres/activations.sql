@@ -70,8 +70,5 @@ SELECT min(open_ms) FROM (
 UPDATE activation SET expires_ms = 0, version = nextval('activation_version')
 WHERE stream IN (SELECT stream FROM activation WHERE owner = %s ORDER BY stream FOR UPDATE)
 
--- name: claims_living
-SELECT count(*) FROM activation WHERE owner IS NOT NULL AND expires_ms > %s
-
 -- name: partition_of
 SELECT p.id FROM stream AS s JOIN partition AS p ON p.no = s.partition WHERE s.id = %s
