@@ -19,7 +19,9 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-VARIABLE = "INTERLOCK_TEST_POSTGRES"
+NAMED = os.environ.get("INTERLOCK_TEST_POSTGRES")
+"""The URL of a server of one's own; read at once, because tests are kept from variables of ours."""
+
 PASSWORD = "not-to-be-shown-7Q2x"  # noqa: S105 - of a server that lives as long as the tests
 USER, DATABASE = "interlock", "interlock"
 _ROOT_RUNS_AS = "nobody"
@@ -143,9 +145,8 @@ def shared() -> Iterator[str]:
 
     Each worker of a run starts its own: that takes half a second and leaves nobody to wait for.
     """
-    named = os.environ.get(VARIABLE)
-    if named:
-        yield named
+    if NAMED:
+        yield NAMED
         return
     server = Server()
     server.make()

@@ -89,9 +89,18 @@ def translated(fault: psycopg.Error, name: str) -> InterlockError:
     """The store's error for one of the server's; `name` is what may be shown of the store."""
     state = fault.sqlstate or ""
     kind, why = _BY_STATE.get(state) or _BY_CLASS.get(state[:2]) or (STORE_CORRUPT, f"the server failed with {state}")
-    if not state:
+    if not state and isinstance(fault, _refused_here()):
+        kind, why = APPEND_MALFORMED, "a value cannot be stored"
+    elif not state:
         kind, why = POSTGRES_UNREACHABLE, "the connection was lost"
     return kind.error(f"{name}: {why}", sqlstate=state or None)
+
+
+def _refused_here() -> type[Exception]:
+    """What the driver raises for a value that it cannot send."""
+    import psycopg
+
+    return psycopg.DataError
 
 
 def is_lost(fault: psycopg.Error) -> bool:

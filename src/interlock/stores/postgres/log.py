@@ -17,6 +17,7 @@ from interlock.stores.postgres.artifacts import PostgresArtifacts
 from interlock.stores.postgres.connections import Pool
 from interlock.stores.postgres.staging import PARTITION_SHIFT, Outcome
 from interlock.stores.postgres.statements import statements
+from interlock.stores.postgres.texts import check_texts
 from interlock.stores.postgres.writer import Writer
 from interlock.stores.shape import checked_partition
 
@@ -42,6 +43,7 @@ class PostgresEventLog:
         for place, append in enumerate(appends):
             try:
                 checked_partition(append)
+                check_texts(append)
                 if append.blobs:
                     await self._artifacts.prepare(append.blobs)
             except InterlockError as refusal:
