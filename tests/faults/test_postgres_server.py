@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from interlock import App, Plan
 from interlock.base.errors import InterlockError
+from interlock.engine.sources import load_plan
 from interlock.journal.ports import EMPTY, Append, Appended, Head, StreamAppend
 from interlock.stores.postgres import PostgresSettings, PostgresStore, open_postgres
 from interlock.testing.app import read_run
 from interlock.testing.checker import check_run
 from interlock.testing.contracts.harness import onto, stream
 from tests.postgres import PASSWORD, Server, fresh_schema
+from tests.surfaces.process import PRODUCT
 
 WRITERS = 8
 PATIENT = PostgresSettings(reconnect_timeout_ms=30_000, batch_start_ops=4)
@@ -221,3 +225,53 @@ def test_readers_and_watchers_come_through_a_restart(server: Server) -> None:
         await other.close()
 
     asyncio.run(main())
+
+
+WORKED = """
+from interlock import Plan
+plan = Plan("worked")
+
+@plan.state
+async def one() -> int:
+    import asyncio
+    await asyncio.sleep(0.02)
+    return 1
+
+@plan.state
+async def two(one: int) -> int:
+    return one + 1
+"""
+
+
+def test_workers_go_on_when_the_server_crashes_under_them(server: Server, tmp_path: Path) -> None:
+    """Two real workers share what was started; the server crashes in the middle; every run ends, and none twice."""
+    (tmp_path / "worked.py").write_text(WORKED)
+    url, source = fresh_schema(server.url), f"{tmp_path}/worked.py:plan"
+
+    async def start() -> None:
+        async with App.open(url) as app:
+            for number in range(40):
+                await app.runs.start(load_plan(source), {"n": number}, source=source, detach=True)
+
+    async def results() -> list[str]:
+        async with App.open(url) as app:
+            streams = [name for name, _ in await app.store.events.streams("default", "", 1_000)]
+            runs = [name.split("/")[2] for name in streams if "/run/" in name and not name.endswith("/inbox")]
+            logs = [await read_run(app, run_id) for run_id in runs]
+            for log in logs:
+                check_run(log, plan=load_plan(source))
+            return [(await app.runs.read.result(run_id)).phase for run_id in runs]
+
+    asyncio.run(start())
+    line = [*PRODUCT, "work", "--until-idle", "--concurrency", "4", "--json", "--store", url]
+    environ = {**os.environ, "INTERLOCK_ENGINE__CLAIM_LEASE_MS": "2000"}
+    workers = [subprocess.Popen(line, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert workers[0].stdout is not None
+    workers[0].stdout.readline()  # it is at work
+    server.stop("immediate")
+    server.start()
+    for worker in workers:
+        worker.communicate(timeout=90)
+
+    assert [worker.returncode for worker in workers] == [0, 0]
+    assert asyncio.run(results()) == ["completed"] * 40
