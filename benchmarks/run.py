@@ -1,5 +1,8 @@
 """Runs every workload of ours in turn and prints one JSON object; `python benchmarks/run.py W1 W9` runs some.
 
+With `--postgres` some are run on PostgreSQL, too, each right after its run on SQLite, so that their ratio stands
+whatever the load: on the server whose URL `INTERLOCK_TEST_POSTGRES` holds, or on one that is started for it.
+
 With `--write` it runs all of them, stores the object in `benchmarks/results.json`, writes the table of the page on
 performance anew and prints that instead. Rule: what is stored comes from one go on one machine, never from several.
 """
@@ -12,6 +15,8 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -30,8 +35,9 @@ WORKLOADS = {
     "W9": "w9_canonical",
     "budget": "budget",
 }
-PACKAGES = ("interlock", "apsw", "msgspec", "orjson", "rfc8785")
+PACKAGES = ("interlock", "apsw", "msgspec", "orjson", "psycopg", "rfc8785")
 HERE = Path(__file__).resolve().parent
+ON_POSTGRES = ("W1", "W2", "W3", "W5")
 
 
 def main() -> None:
@@ -40,11 +46,17 @@ def main() -> None:
         "workloads", nargs="*", metavar="WORKLOAD", help=f"some of {', '.join(WORKLOADS)}; default: all"
     )
     parser.add_argument("--write", action="store_true", help="store the results and print a table")
+    parser.add_argument("--postgres", action="store_true", help="measure on PostgreSQL, too")
     given = parser.parse_args()
     unknown = [name for name in given.workloads if name not in WORKLOADS]
     if unknown or (given.write and given.workloads):
         parser.error(f"no such workload: {', '.join(unknown)}" if unknown else "--write takes all workloads")
-    figures = measured(given.workloads or list(WORKLOADS))
+    workloads = given.workloads or list(WORKLOADS)
+    if given.postgres or given.write:
+        with server() as url:
+            figures = measured(workloads, url)
+    else:
+        figures = measured(workloads, None)
     if not given.write:
         print(json.dumps(figures, indent=2))
         return
@@ -52,16 +64,34 @@ def main() -> None:
     subprocess.run([sys.executable, HERE.parent / "scripts" / "results.py"], check=True)
 
 
-def measured(workloads: list[str]) -> dict[str, object]:
-    """When, where and with what, and the figures of each workload."""
+def measured(workloads: list[str], url: str | None) -> dict[str, object]:
+    """When, where and with what, and the figures of each workload; those on PostgreSQL apart."""
     figures = conditions()
+    on_postgres: dict[str, object] = {}
     for name in workloads:
         print(f"{name} …", file=sys.stderr, flush=True)
-        # A process each: peak memory and warm caches of one workload must not touch the next.
-        code = f"import json, {WORKLOADS[name]} as w; print(json.dumps(w.run()))"
-        done = subprocess.run([sys.executable, "-c", code], cwd=HERE, check=True, stdout=subprocess.PIPE, text=True)
-        figures[name] = json.loads(done.stdout)
-    return figures
+        figures[name] = measured_alone(name, {})
+        if url is not None and name in ON_POSTGRES:
+            print(f"{name} on PostgreSQL …", file=sys.stderr, flush=True)
+            on_postgres[name] = measured_alone(name, {"BENCH_POSTGRES": url})
+    return {**figures, "postgres": on_postgres} if on_postgres else figures
+
+
+def measured_alone(name: str, more: dict[str, str]) -> object:
+    """The figures of one workload in a process of its own: memory and warm caches must not touch the next."""
+    code = f"import json, {WORKLOADS[name]} as w; print(json.dumps(w.run()))"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=HERE, env={**os.environ, **more}, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout)
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """The URL of a server with its own settings: `fsync` is on."""
+    sys.path.insert(0, str(HERE.parent))
+    from tests.postgres import shared
+
+    yield from shared()
 
 
 def conditions() -> dict[str, object]:

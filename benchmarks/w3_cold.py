@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from workloads import median
+from workloads import median, new_store
 
 ROUNDS = 7
 SCRIPT = """
@@ -35,11 +35,11 @@ def run() -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         plan = Path(folder) / "plan.py"
         plan.write_text(MODULE)
-        for number in range(ROUNDS):
-            store = f"{folder}/{number}.db"
+        for _ in range(ROUNDS):
+            store = new_store(folder)
             bare.append(_seconds([sys.executable, "-c", "pass"]))
             script.append(_seconds([sys.executable, "-c", SCRIPT.format(store=store)]))
-            start.append(_seconds([*cli, "run", "start", f"{plan}:plan", "--store", f"{folder}/c{number}.db"]))
+            start.append(_seconds([*cli, "run", "start", f"{plan}:plan", "--store", new_store(folder)]))
             usage.append(_seconds([*cli, "--help"]))
     return {
         "python_ms": round(median(bare) * 1000),

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
-from pathlib import Path
 
 from interlock import App, Context, ExecutionPlan, StateNode
 from interlock.engine.meta import SideEffectKind, StateMeta
 from interlock.engine.plan import DependencyEdge
+
+SERVER = "BENCH_POSTGRES"
+"""Variable of the environment that holds the URL of the server on which stores are made; files without it."""
 
 PURE = StateMeta(side_effects=SideEffectKind.PURE)
 
@@ -48,11 +51,17 @@ def sequence(count: int, *, keys: bool = False) -> ExecutionPlan:
     return ExecutionPlan("bench", "1", tuple(states), tuple(edges))
 
 
+def new_store(folder: str) -> str:
+    """The name of a store that is not there yet: a file in `folder`, or a schema on the server that is measured."""
+    server = os.environ.get(SERVER)
+    return f"{server}?schema=bench_{os.urandom(6).hex()}" if server else f"{folder}/{os.urandom(6).hex()}.db"
+
+
 @asynccontextmanager
 async def fresh_app() -> AsyncIterator[App]:
-    """An application on a new SQLite store in a temporary folder."""
+    """An application on a new store."""
     with tempfile.TemporaryDirectory() as folder:
-        async with App.open(Path(folder) / "store.db") as app:
+        async with App.open(new_store(folder)) as app:
             yield app
 
 

@@ -7,7 +7,7 @@ can hold the page against it; what misses its goal says so; what a busy machine 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -144,16 +144,46 @@ ROWS = (
 )
 
 
+def _on_postgres(workload: str, name: str) -> Callable[[Figures], float]:
+    return _of("postgres", workload, name)
+
+
+def _share_of_sqlite(figures: Figures) -> float:
+    return 100 * _on_postgres("W2", "states_per_second")(figures) / float(figures["W2"]["states_per_second"])
+
+
+POSTGRES_ROWS = (
+    Row("W1", "states a second", _on_postgres("W1", "states_per_second")),
+    Row("W1", "commits a state", _on_postgres("W1", "commits_per_state"), Goal(1.01), steady=True),
+    Row("W2", "states a second", _on_postgres("W2", "states_per_second")),
+    Row("W2", "the same as a share of that on SQLite", _share_of_sqlite, Goal(60, at_least=True), " %", steady=True),
+    Row("W2", "commits a state", _on_postgres("W2", "commits_per_state")),
+    Row("W3", "a fresh script, to its first completed run", _on_postgres("W3", "script_ms"), unit=" ms"),
+    Row("W3", "`interlock run start`", _on_postgres("W3", "run_start_ms"), unit=" ms"),
+    Row("W5", "last hundred states to first", _on_postgres("W5", "ratio"), Goal(1.1), " ×"),
+    Row("W5", "resume at state 9900", _on_postgres("W5", "resume_at_9900_ms"), unit=" ms"),
+    Row("W5", "events a second of a replay", _on_postgres("W5", "replay_events_per_s")),
+)
+
+
 def table(figures: Figures) -> str:
     """The figures as a Markdown table, and under which conditions they were taken."""
     quiet = figures["machine"]["load_before"] <= LOAD_QUIET_MAX
+    lines = _rows(ROWS, figures, quiet=quiet)
+    if "postgres" in figures:
+        lines += ["", "On PostgreSQL, the server on the same cores:", ""]
+        lines += _rows(POSTGRES_ROWS, figures, quiet=quiet)
+    return "\n".join([*lines, "", *_conditions(figures, quiet=quiet)]) + "\n"
+
+
+def _rows(rows: Sequence[Row], figures: Figures, *, quiet: bool) -> list[str]:
     lines = ["| workload | figure | value | goal | |", "|---|---|---:|---:|---|"]
-    for row in ROWS:
+    for row in rows:
         value = row.value(figures)
         goal = f"{row.goal.sign} {_number(row.goal.bound)}{row.unit}" if row.goal else ""
         verdict = row.verdict(value, quiet=quiet)
         lines.append(f"| {row.workload} | {row.what} | {_number(value)}{row.unit} | {goal} | {verdict} |")
-    return "\n".join([*lines, "", *_conditions(figures, quiet=quiet)]) + "\n"
+    return lines
 
 
 def _conditions(figures: Figures, *, quiet: bool) -> list[str]:

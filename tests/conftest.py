@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import postgres
 from tests.witness import Witness, checks_of
 
 # A slow machine is not a wrong result, so no example has a deadline.
@@ -31,6 +32,12 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take every INTERLOCK_ variable out of the environment of the test and of the programs it starts."""
     for name in [name for name in os.environ if name.startswith("INTERLOCK_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A real PostgreSQL server: the one that the environment names, or one of this worker."""
+    yield from postgres.shared()
 
 
 WITNESS = Witness()

@@ -36,10 +36,12 @@ from interlock.journal.verify import named_artifacts, verify
 from interlock.stores.activation import Activation
 from interlock.stores.memory import MemoryStore
 from interlock.stores.memory.data import MemoryData
+from interlock.stores.postgres import open_postgres
+from interlock.stores.postgres.address import Address
 from interlock.stores.sqlite import open_sqlite
 
-Content = MemoryData | Path
-"""What outlives an opened store: the content in memory, or the file."""
+Content = MemoryData | Path | Address
+"""What outlives an opened store: the content in memory, the file, or the schema of a database."""
 
 _PAGE = 1000
 
@@ -233,6 +235,10 @@ async def _opened(content: Content) -> tuple[Store, dict[str, Activation]]:
     """An opened store on the content, and all its activations."""
     if isinstance(content, MemoryData):
         return MemoryStore(SeededEntropy(0), owner="proof", content=content), dict(content.agenda._activations)
+    if isinstance(content, Address):
+        database = await open_postgres(content, read_only=True)
+        scanned = await database.stored_activations.scan("", 1_000_000)
+        return database, {each.stream: each for each in scanned}
     store = await open_sqlite(content, read_only=True)
     connection = apsw.Connection(str(content), flags=apsw.SQLITE_OPEN_READONLY)
     found: list[Any] = connection.execute(

@@ -24,6 +24,7 @@ from interlock.journal.catalogue import EventCatalogue
 from interlock.journal.journal import Journal
 from interlock.journal.views import Views, table_of
 from interlock.stores.memory import MemoryStore
+from interlock.stores.postgres.address import Address
 from tests.proof import CHECKS, Check, Content, prove
 
 CONTENTS_MAX = 8
@@ -75,7 +76,7 @@ class Witness:
         content = content_of(store)
         if content is None:
             return None
-        key = content if isinstance(content, Path) else id(content)
+        key = content if isinstance(content, Path) else getattr(content, "shown", id(content))
         seen = self._seen.setdefault(key, Seen(content))
         self._seen.move_to_end(key)
         while len(self._seen) > CONTENTS_MAX:
@@ -112,9 +113,12 @@ async def _findings(seen: Sequence[Seen], checks: Sequence[Check]) -> list[str]:
 
 
 def content_of(store: object) -> Content | None:
-    """What outlives an opened store; None for one that is neither ours in memory nor ours in a file."""
+    """What outlives an opened store; None for one that is ours neither in memory, in a file nor in a database."""
     if isinstance(store, MemoryStore):
         return store._handle.data
+    address = getattr(store, "address", None)
+    if isinstance(address, Address):
+        return address
     path = getattr(store, "path", None)
     return path if isinstance(path, Path) else None
 

@@ -29,6 +29,7 @@ from interlock.journal.journal import Journal
 from interlock.journal.leases import Leases
 from interlock.journal.ports import Store
 from interlock.journal.runner import Runner, RunnerSettings
+from interlock.journal.store_name import MEMORY, StoreName, is_url
 from interlock.journal.timers import TimerService
 from interlock.journal.views import Views
 from interlock.parts import check_unique, installed_parts, sections_of
@@ -73,7 +74,7 @@ class App:
     @asynccontextmanager
     async def open(
         cls,
-        store: Store | Path | str = ":memory:",
+        store: Store | StoreName = MEMORY,
         *,
         parts: Sequence[Part] | None = None,
         settings: Settings | None = None,
@@ -82,7 +83,7 @@ class App:
         functions: Mapping[str, PythonFunction] | None = None,
         create: bool = True,
     ) -> AsyncIterator[App]:
-        """Open the application on a store: a path, `:memory:`, or an opened store (which stays open).
+        """Open the application on a store: a path, a URL, `:memory:`, or an opened store (which stays open).
 
         `functions` are what plans may call through the namespace `python`, by name.
         """
@@ -117,9 +118,13 @@ class App:
         return Client(self.catalogue, principal, self)
 
 
-async def open_store(store: Path | str, settings: Settings, *, create: bool = True) -> Store:
-    """Open a store by its name: `:memory:`, or the path of an SQLite file."""
-    if str(store) == ":memory:":
+async def open_store(store: StoreName, settings: Settings, *, create: bool = True) -> Store:
+    """Open a store by its name: `:memory:`, the URL of a PostgreSQL database, or the path of an SQLite file."""
+    if is_url(store):
+        from interlock.stores.postgres import PostgresSettings, open_postgres
+
+        return await open_postgres(str(store), create=create, settings=settings.get(PostgresSettings))
+    if str(store) == MEMORY:
         from interlock.stores.memory.store import MemoryStore
 
         return MemoryStore()
@@ -129,7 +134,7 @@ async def open_store(store: Path | str, settings: Settings, *, create: bool = Tr
 
 
 @asynccontextmanager
-async def _open(*, store: Path, config: Path | None, create: bool) -> AsyncIterator[App]:
+async def _open(*, store: StoreName, config: Path | None, create: bool) -> AsyncIterator[App]:
     settings = settings_loader.load(sections_of(installed_parts()), config=config)
     async with App.open(store, settings=settings, create=create) as app:
         yield app

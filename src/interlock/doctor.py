@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from interlock.base.clock import SystemClock, SystemEntropy
 from interlock.base.errors import Corruption, InterlockError
@@ -21,12 +22,34 @@ from interlock.engine.reports.records import waiting_of
 from interlock.engine.run_state import RunState
 from interlock.journal.catalogue import EventCatalogue
 from interlock.journal.journal import Journal
-from interlock.journal.ports import EMPTY
+from interlock.journal.ports import EMPTY, Store
 from interlock.journal.runner import fold_of
+from interlock.journal.store_name import StoreName, is_url, shown_store
 from interlock.journal.streams import parse_stream, tenant_of
 from interlock.journal.verify import Finding, Progress, Report, verify
 from interlock.stores.activation import Activation
-from interlock.stores.sqlite import SqliteStore, check_integrity, open_sqlite
+
+
+class StoredActivations(Protocol):
+    """The activations of a store as they are stored, whoever holds them."""
+
+    async def stored(self, stream: str) -> Activation | None:
+        """The activation of a stream."""
+        ...
+
+    async def scan(self, after: str, limit: int) -> list[Activation]:
+        """Activations of streams after `after`, in order."""
+        ...
+
+
+class ExaminedStore(Store, Protocol):
+    """A store that shows its activations to who examines it."""
+
+    @property
+    def stored_activations(self) -> StoredActivations:
+        """The activations as they are stored."""
+        ...
+
 
 PAGE = 1_000
 """Streams or activations that are read at once."""
@@ -35,8 +58,8 @@ LOOKS_MAX = 3
 """How often a run is looked at that moves meanwhile; then it is left out."""
 
 
-async def examine(path: Path, progress: Progress | None = None) -> Report:
-    """Examine the store at `path`; `progress` hears what is looked at.
+async def examine(name: StoreName, progress: Progress | None = None) -> Report:
+    """Examine the store at `name`; `progress` hears what is looked at.
 
     Raises: `store_not_found`, `store_foreign`, `store_from_future`, `store_busy`; `store_unwritable` for a log that
     cannot be read without writing beside it; damage is never raised.
@@ -44,12 +67,12 @@ async def examine(path: Path, progress: Progress | None = None) -> Report:
     from interlock.parts import installed_parts
 
     parts = installed_parts()
-    findings = [Finding(f.check, f.place, f.message) for f in await check_integrity(path)]
+    findings, place = await _physical(name)
     try:
-        store = await open_sqlite(path, read_only=True)
+        store = await _opened(name)
     except Corruption as fault:
         if fault.message not in [each.message for each in findings]:
-            findings.append(Finding("store", path.name, fault.message))
+            findings.append(Finding("store", place, fault.message))
         return Report(findings, {}, complete=False)
     try:
         catalogue = EventCatalogue(kind for part in parts for kind in part.events)
@@ -64,7 +87,29 @@ async def examine(path: Path, progress: Progress | None = None) -> Report:
     return Report([*findings, *report.findings], report.counts, report.complete)
 
 
-async def _activations(store: SqliteStore, journal: Journal) -> list[Finding]:
+async def _physical(name: StoreName) -> tuple[list[Finding], str]:
+    """What is wrong with a store below what its events mean, and what it is called in findings."""
+    if is_url(name):
+        from interlock.stores.postgres import check_database
+
+        return [Finding(*each) for each in await check_database(str(name))], shown_store(name)
+    from interlock.stores.sqlite import check_integrity
+
+    path = Path(name)
+    return [Finding(f.check, f.place, f.message) for f in await check_integrity(path)], path.name
+
+
+async def _opened(name: StoreName) -> ExaminedStore:
+    if is_url(name):
+        from interlock.stores.postgres import open_postgres
+
+        return await open_postgres(str(name), read_only=True)
+    from interlock.stores.sqlite import open_sqlite
+
+    return await open_sqlite(Path(name), read_only=True)
+
+
+async def _activations(store: ExaminedStore, journal: Journal) -> list[Finding]:
     """Where an activation is not what its run calls for: a run that nobody will drive, or none that is to be driven.
 
     What is damaged otherwise is not judged: it has been named.
@@ -85,7 +130,7 @@ async def _activations(store: SqliteStore, journal: Journal) -> list[Finding]:
     return findings
 
 
-async def _runs(store: SqliteStore) -> AsyncIterator[tuple[str, str]]:
+async def _runs(store: Store) -> AsyncIterator[tuple[str, str]]:
     """Every run's stream and partition."""
     for partition in await store.events.partitions():
         after = ""
@@ -98,7 +143,7 @@ async def _runs(store: SqliteStore) -> AsyncIterator[tuple[str, str]]:
             after = page[-1][0]
 
 
-async def _of_run(store: SqliteStore, journal: Journal, stream: str, partition: str) -> list[Finding]:
+async def _of_run(store: ExaminedStore, journal: Journal, stream: str, partition: str) -> list[Finding]:
     """What is wrong with a run's activation, if that is so at one moment: in a store in use, both move."""
     for _ in range(LOOKS_MAX):
         heads = await store.events.heads([stream, f"{stream}/inbox"])

@@ -9,13 +9,18 @@ Rule: `doctor` never mends and never stops at the first damage; `backup` never o
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
 from interlock.base.part import CallContext, Command, Effect, Part
 from interlock.demo.errors import ERRORS as DEMO_ERRORS
+from interlock.journal.errors import BACKUP_OF_A_FILE
+from interlock.journal.store_name import is_url, shown_store, store_name
 from interlock.surfaces.narration import Narrator
 
 EXIT_CORRUPT = 7
@@ -24,7 +29,7 @@ EXIT_CORRUPT = 7
 class DoctorInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which store to examine; the command line names it with --store."""
 
-    store: Annotated[str, Meta(description="The store's path.")]
+    store: Annotated[str, Meta(description="The store's path or URL.")]
 
 
 class DoctorFinding(Struct, frozen=True):
@@ -48,7 +53,7 @@ class DoctorReport(Struct, frozen=True):
 class BackupInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which store to copy, and where to."""
 
-    store: Annotated[str, Meta(description="The store's path.")]
+    store: Annotated[str, Meta(description="The store's path or URL.")]
     target: Annotated[str, Meta(description="The file to write; it must not exist yet.")]
 
 
@@ -59,6 +64,27 @@ class BackupReport(Struct, frozen=True):
     target: str
     bytes: int
     artifact_files: int
+
+
+class CopyInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which store to copy, and where to; each is a path or a URL."""
+
+    source: Annotated[str, Meta(description="The store to copy: a path, or postgresql://….")]
+    target: Annotated[str, Meta(description="The store to make: a path, or postgresql://…; it must not exist yet.")]
+
+
+class CopyReport(Struct, frozen=True):
+    """A copy that is complete, durable and was compared with its source."""
+
+    source: str
+    target: str
+    partitions: int
+    streams: int
+    events: int
+    artifacts: int
+    index_rows: int
+    timers: int
+    activations: int
 
 
 class WorkReport(Struct, frozen=True):
@@ -96,7 +122,7 @@ class DemoReport(Struct, frozen=True):
 class WorkInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which store to work on, and how much at once."""
 
-    store: Annotated[str, Meta(description="The store's path.")]
+    store: Annotated[str, Meta(description="The store's path or URL.")]
     config: Annotated[str | None, Meta(description="The settings file.")] = None
     until_idle: Annotated[bool, Meta(description="End when nothing is due and nothing is being driven.")] = False
     concurrency: Annotated[int, Meta(ge=1, le=10_000, description="Runs that are driven at once.")] = 64
@@ -106,7 +132,7 @@ async def _work(ctx: CallContext, given: WorkInput) -> WorkReport:
     from interlock.working import work
 
     return await work(
-        Path(given.store),
+        store_name(given.store),
         None if given.config is None else Path(given.config),
         ctx.principal.tenant,
         ctx.services.get(Narrator),
@@ -118,24 +144,50 @@ async def _work(ctx: CallContext, given: WorkInput) -> WorkReport:
 async def _doctor(_ctx: CallContext, given: DoctorInput) -> DoctorReport:
     from interlock.doctor import examine
 
-    report = await examine(Path(given.store), _progress if sys.stderr.isatty() else None)
+    report = await examine(store_name(given.store), _progress if sys.stderr.isatty() else None)
     findings = [DoctorFinding(finding.kind, finding.place, finding.message) for finding in report.findings]
     return DoctorReport(
-        given.store, healthy=not findings, counts=report.counts, complete=report.complete, findings=findings
+        shown_store(store_name(given.store)),
+        healthy=not findings,
+        counts=report.counts,
+        complete=report.complete,
+        findings=findings,
     )
 
 
-def _progress(what: str, done: int, total: int | None) -> None:
+def _progress(what: str, done: int, total: int | None, verb: str = "examining ") -> None:
     """One line on a terminal, written over itself; nothing elsewhere."""
     amount = f"{done}" if total is None else f"{done} of {total}"
-    print(f"\r\x1b[2Kexamining {what}: {amount}", end="\r", file=sys.stderr, flush=True)  # noqa: T201
+    print(f"\r\x1b[2K{verb}{what}: {amount}", end="\r", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _stages() -> Callable[[str, int, int | None], None]:
+    """Where nobody looks at a terminal: one line for each thing that is begun."""
+    begun: set[str] = set()
+
+    def progress(what: str, _done: int, total: int | None) -> None:
+        if what not in begun:
+            begun.add(what)
+            print(what if total is None else f"{what}: {total}", file=sys.stderr, flush=True)  # noqa: T201
+
+    return progress
 
 
 async def _backup(_ctx: CallContext, given: BackupInput) -> BackupReport:
     from interlock.stores.sqlite import backup
 
+    if is_url(given.store):
+        raise BACKUP_OF_A_FILE.error(f"{shown_store(given.store)} is a database: only a store in a file is backed up")
     made = await backup(Path(given.store), Path(given.target))
     return BackupReport(given.store, given.target, made.bytes, made.artifact_files)
+
+
+async def _copy(_ctx: CallContext, given: CopyInput) -> CopyReport:
+    from interlock.copying import copy
+
+    source, target = store_name(given.source), store_name(given.target)
+    copied = await copy(source, target, _stages() if not sys.stderr.isatty() else partial(_progress, verb=""))
+    return CopyReport(shown_store(source), shown_store(target), **asdict(copied))
 
 
 async def _demo(_ctx: CallContext, given: DemoInput) -> DemoReport:
@@ -185,6 +237,19 @@ PART = Part(
             Effect.READS,
             machine=True,
             positional=("target",),
+        ),
+        Command(
+            "store",
+            "copy",
+            CopyInput,
+            CopyReport,
+            _copy,
+            "Copy a store into a new one, of either kind, and compare the two.",
+            "interlock store copy .interlock/store.db postgresql://ada@db/ops",
+            "machine",
+            Effect.READS,
+            machine=True,
+            positional=("source", "target"),
         ),
         Command(
             "",

@@ -16,7 +16,6 @@ import asyncio
 import threading
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -30,6 +29,7 @@ from interlock.engine.owners.work import Worked
 from interlock.engine.plan import ExecutionPlan
 from interlock.engine.replay.report import ReplayReport
 from interlock.engine.reports.records import Reason, RunReport, RunResult
+from interlock.journal.store_name import MEMORY, StoreName
 
 Result = TypeVar("Result")
 
@@ -37,7 +37,7 @@ Result = TypeVar("Result")
 class SyncApp:
     """An opened application whose calls wait. Use it as a context manager; safe to call from several threads."""
 
-    def __init__(self, store: Path | str = ":memory:") -> None:
+    def __init__(self, store: StoreName = MEMORY) -> None:
         self._store = store
         self._stack = AsyncExitStack()
         self._loop = asyncio.new_event_loop()
@@ -175,6 +175,6 @@ def _by(options: dict[str, Any]) -> dict[str, Any]:
     return {"principal": ENGINE, **options}
 
 
-def open_sync(store: Path | str = ":memory:") -> SyncApp:
+def open_sync(store: StoreName = MEMORY) -> SyncApp:
     """An application on `store` for programs without an event loop."""
     return SyncApp(store)

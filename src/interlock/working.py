@@ -18,6 +18,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from interlock.engine.owners.work import Driven, Worked
+from interlock.journal.store_name import StoreName
 from interlock.machine import WorkReport
 from interlock.surfaces.narration import Narrator
 
@@ -32,7 +33,7 @@ class Began(Struct, frozen=True):
 
 
 async def work(
-    store: Path, config: Path | None, tenant: str, narrator: Narrator, *, concurrency: int, until_idle: bool
+    store: StoreName, config: Path | None, tenant: str, narrator: Narrator, *, concurrency: int, until_idle: bool
 ) -> WorkReport:
     """Work on a store until it is idle, or until this process is told to stop. Raises: as opening a store does."""
     from interlock.app import APPLICATION, App

@@ -20,6 +20,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.postgres import programs
+
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()
@@ -62,8 +64,10 @@ def blocks_of(page: str) -> list[Block]:
     ]
 
 
-def run_block(block: Block, folder: Path) -> subprocess.CompletedProcess[str]:
+def run_block(block: Block, folder: Path, database: str | None = None) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "NO_COLOR": "1"}
+    if database is not None:  # what a reader of the page has: a server, and the programs of PostgreSQL
+        environment |= {"DATABASE": database, "PATH": f"{programs()}:{environment['PATH']}"}
     environment.pop("CI", None)  # tools say more where that is set, and pages show what people see
     command = ["bash", "-euo", "pipefail", "-c", block.code]
     if block.kind == "python":
@@ -95,8 +99,9 @@ def shows(shown: str, printed: str) -> bool:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_block_of_the_page_runs(page: str, tmp_path: Path) -> None:
+def test_every_block_of_the_page_runs(page: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     blocks = blocks_of(page)
+    database = request.getfixturevalue("postgres_url") if page.endswith("/postgresql.md") else None
     known = {name for block in blocks for name in _UUID.findall(block.code)}
     for block in blocks:
         if block.until is not None:
@@ -106,7 +111,7 @@ def test_every_block_of_the_page_runs(page: str, tmp_path: Path) -> None:
         if named is not None:
             (tmp_path / named[1]).write_text(block.code, "utf-8")
             continue
-        done = run_block(block, tmp_path)
+        done = run_block(block, tmp_path, database)
         assert done.returncode == 0, f"{page}:{block.line}\n{block.code}\n{done.stdout}"
         if block.shown is not None:
             shown, printed = (steady(text, tmp_path, known) for text in (block.shown, done.stdout))

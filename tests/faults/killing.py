@@ -22,6 +22,7 @@ from interlock.engine.events import EVENTS, RunStarted
 from interlock.journal.catalogue import EventCatalogue
 from interlock.journal.chain import Recorded
 from interlock.journal.journal import Journal
+from interlock.journal.ports import Store
 from interlock.journal.streams import stream_id
 from interlock.stores.sqlite import open_sqlite
 from interlock.testing.checker import check_artifacts, check_branches, check_left, check_run
@@ -92,6 +93,19 @@ class Case:
     settings: dict[str, dict[str, object]] = field(default_factory=dict)
     in_files: bool = False
     disk: Path | None = None
+    url: str | None = None
+
+    @property
+    def name(self) -> Path | str:
+        """What the store is called: its path, or the URL of the database that holds it."""
+        return self.url or self.store
+
+    async def _open(self) -> Store:
+        if self.url is None:
+            return await open_sqlite(self.store, create=False)
+        from interlock.stores.postgres import open_postgres
+
+        return await open_postgres(self.url, create=False)
 
     @property
     def store(self) -> Path:
@@ -118,7 +132,7 @@ class Case:
     def order(self, action: str, **more: Any) -> dict[str, Any]:
         """The order to do this to the run, for any zygote."""
         return {
-            "store": str(self.store),
+            "store": str(self.name),
             "outside": str(self.folder / "outside.log"),
             "plan": self.plan,
             "run_id": self.run_id,
@@ -138,7 +152,7 @@ class Case:
 
     async def logs(self) -> dict[str, list[Recorded]]:
         """The log of every run in the store, checked by rules that share no code with the engine."""
-        store = await open_sqlite(self.store, create=False)
+        store = await self._open()
         try:
             journal = Journal(store, EventCatalogue([*EVENTS, *INBOX_EVENTS]), SystemClock(), SystemEntropy())
             streams = [name for name, _ in await store.events.streams("default", "", 1000)]
@@ -159,7 +173,7 @@ class Case:
             await store.close()
 
     async def events(self, run_id: str | None = None) -> list[Recorded]:
-        store = await open_sqlite(self.store, create=False)
+        store = await self._open()
         try:
             journal = Journal(store, EventCatalogue(EVENTS), SystemClock(), SystemEntropy())
             stream = stream_id("default", "run", run_id or self.run_id)
@@ -169,5 +183,5 @@ class Case:
 
     async def output(self, step: str) -> Any:
         """What a step returned, as any process can read it."""
-        async with App.open(self.store, create=False) as app:
+        async with App.open(self.name, create=False) as app:
             return await app.runs.read.output(self.run_id, step)

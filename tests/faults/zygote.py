@@ -24,6 +24,8 @@ from interlock import App
 from interlock.base.errors import InterlockError
 from interlock.base.principal import local_principal
 from interlock.engine.lineage import inheriting
+from interlock.journal.ports import Store
+from interlock.journal.store_name import is_url
 from interlock.parts import installed_parts, sections_of
 from interlock.settings import load
 from interlock.stores.sqlite import SqliteSettings, open_sqlite
@@ -47,7 +49,13 @@ async def act(order: dict[str, Any], points: list[str]) -> dict[str, Any]:
     sections = sections_of(installed_parts())
     settings = load(sections, arguments=order.get("settings", {}), environ={}, folder=Path(os.devnull))
     try:
-        store = await open_sqlite(Path(order["store"]), settings=settings.get(SqliteSettings), faults=reached)
+        store: Store
+        if is_url(order["store"]):
+            from interlock.stores.postgres import PostgresSettings, open_postgres
+
+            store = await open_postgres(order["store"], settings=settings.get(PostgresSettings), faults=reached)
+        else:
+            store = await open_sqlite(Path(order["store"]), settings=settings.get(SqliteSettings), faults=reached)
     except InterlockError as fault:
         return {"error": fault.code}
     try:

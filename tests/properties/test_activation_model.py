@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from interlock.base.errors import InterlockError
 from interlock.base.events import Claim, Hold, Rest, Row, Wake
 from interlock.journal.ports import Append, Held, Store
 from interlock.stores.memory import MemoryStore
+from interlock.stores.postgres import open_postgres
 from interlock.stores.sqlite import open_sqlite
 from interlock.testing.contracts.harness import onto, stream
 from interlock.testing.loop import run
+from tests.postgres import EXAMPLES_ON_A_SERVER, fresh_schema
 
 Result = TypeVar("Result")
 
@@ -268,5 +271,31 @@ class SqliteMachine(ActivationMachine):
         self.folder.cleanup()
 
 
+class PostgresMachine(ActivationMachine):
+    url = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.schema = fresh_schema(self.url)
+        self.runner = asyncio.Runner()
+
+    async def fresh(self) -> Store:
+        return await open_postgres(self.schema)
+
+    again = fresh
+
+    def drive(self, work: Coroutine[Any, Any, Result]) -> Result:
+        return self.runner.run(work)
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.runner.close()
+
+
 TestMemory = MemoryMachine.TestCase
 TestSqlite = SqliteMachine.TestCase
+
+
+def test_the_claims_in_a_database_agree_with_the_model(postgres_url: str) -> None:
+    PostgresMachine.url = postgres_url
+    run_state_machine_as_test(PostgresMachine, settings=settings(max_examples=EXAMPLES_ON_A_SERVER))

@@ -20,8 +20,10 @@ from msgspec import Struct
 
 from interlock.base.errors import InterlockError
 from interlock.journal.ports import Append, Store, StoredEvent
+from interlock.journal.store_name import StoreName, is_url, store_name
 from interlock.stores.memory import MemoryStore
 from interlock.stores.memory.data import MemoryData
+from interlock.stores.postgres import open_postgres
 from interlock.stores.sqlite import open_sqlite
 from interlock.testing.contracts.harness import onto, stream
 from interlock.testing.loop import over_seeds, run
@@ -156,14 +158,19 @@ def test_threads_on_the_store_in_a_file(tmp_path: Path) -> None:
     check(attempts, asyncio.run(stored(tmp_path / "store")))
 
 
-async def touch(path: Path) -> None:
+async def opened(name: StoreName) -> Store:
+    """The store of this name, opened as one more writer."""
+    return await (open_postgres(str(name)) if is_url(name) else open_sqlite(Path(name)))
+
+
+async def touch(path: StoreName) -> None:
     """Make the store, so that writers find one."""
-    await (await open_sqlite(path)).close()
+    await (await opened(path)).close()
 
 
-async def stored(path: Path) -> list[StoredEvent]:
+async def stored(path: StoreName) -> list[StoredEvent]:
     """The run as it stands in the file."""
-    store = await open_sqlite(path)
+    store = await opened(path)
     events = await store.events.read(RUN, 0, 1_000)
     await store.close()
     return events
@@ -187,7 +194,22 @@ def test_processes_on_the_store_in_a_file(tmp_path: Path) -> None:
     check(attempts, asyncio.run(stored(path)))
 
 
-def start(path: Path, writer: str, wins: int) -> subprocess.Popen[bytes]:
+def test_processes_on_the_store_in_a_database(postgres_url: str) -> None:
+    url = f"{postgres_url}?schema=contended_{time.time_ns()}"
+    asyncio.run(touch(url))
+    processes = [start(url, f"w{number}", wins=15) for number in range(3)]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+    answers = together(processes)
+
+    attempts = [each for answer in answers for each in msgspec.json.decode(answer, type=list[Attempt])]
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert sum(each.position is not None for each in attempts) == 45
+    check(attempts, asyncio.run(stored(url)))
+
+
+def start(path: StoreName, writer: str, wins: int) -> subprocess.Popen[bytes]:
     """One writer in a process of its own, which waits for the word."""
     command = [sys.executable, __file__, str(path), writer, str(wins)]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -202,9 +224,9 @@ def together(processes: Sequence[subprocess.Popen[bytes]]) -> list[bytes]:
     return [process.communicate(timeout=GO_S)[0] for process in processes]
 
 
-async def be_a_writer(path: Path, writer: str, wins: int) -> None:
+async def be_a_writer(path: StoreName, writer: str, wins: int) -> None:
     """Open the store, wait for the word, write, and print what happened."""
-    store = await open_sqlite(path)
+    store = await opened(path)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.readline()
@@ -214,4 +236,4 @@ async def be_a_writer(path: Path, writer: str, wins: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(be_a_writer(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
+    asyncio.run(be_a_writer(store_name(sys.argv[1]), sys.argv[2], int(sys.argv[3])))

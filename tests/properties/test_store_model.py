@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from msgspec.structs import replace
@@ -16,9 +17,11 @@ from interlock.base.errors import InterlockError
 from interlock.base.events import IndexRow
 from interlock.journal.ports import EMPTY, Append, Blob, Head, Store, StoredEvent, StreamAppend, ViewRow
 from interlock.stores.memory import MemoryStore
+from interlock.stores.postgres import open_postgres
 from interlock.stores.sqlite import open_sqlite
 from interlock.testing.contracts.harness import blob, onto, refusal, stream
 from interlock.testing.loop import run
+from tests.postgres import EXAMPLES_ON_A_SERVER, fresh_schema
 
 Result = TypeVar("Result")
 
@@ -340,6 +343,27 @@ class SqliteMachine(StoreMachine):
         self.folder.cleanup()
 
 
+class PostgresMachine(StoreMachine):
+    url = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.schema = fresh_schema(self.url)
+        self.runner = asyncio.Runner()
+
+    async def fresh(self) -> Store:
+        return await open_postgres(self.schema)
+
+    again = fresh
+
+    def drive(self, work: Coroutine[Any, Any, Result]) -> Result:
+        return self.runner.run(work)
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.runner.close()
+
+
 def test_the_store_in_memory_agrees_with_the_model() -> None:
     """P14."""
     run_state_machine_as_test(MemoryMachine)
@@ -348,3 +372,9 @@ def test_the_store_in_memory_agrees_with_the_model() -> None:
 def test_the_store_in_a_file_agrees_with_the_model() -> None:
     """P14."""
     run_state_machine_as_test(SqliteMachine)
+
+
+def test_the_store_in_a_database_agrees_with_the_model(postgres_url: str) -> None:
+    """P14."""
+    PostgresMachine.url = postgres_url
+    run_state_machine_as_test(PostgresMachine, settings=settings(max_examples=EXAMPLES_ON_A_SERVER))

@@ -318,8 +318,8 @@ class Toy:
 
 
 @asynccontextmanager
-async def opened(*, store: Path, config: Path | None, create: bool) -> AsyncIterator[Toy]:
-    counters = Counters(store)
+async def opened(*, store: Path | str, config: Path | None, create: bool) -> AsyncIterator[Toy]:
+    counters = Counters(Path(store))
     if not create and not counters.exist():
         raise CODES["not_found"].error("no such store")
     yield Toy(counters, config)

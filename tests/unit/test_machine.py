@@ -49,8 +49,8 @@ def store(tmp_path: Path) -> Path:
 
 
 def test_they_need_no_application_and_have_no_route() -> None:
-    assert {command.name for command in PART.commands} == {"work", "doctor", "backup", "demo"}
-    assert all(command.machine and command.noun == "" for command in PART.commands)
+    assert {command.name for command in PART.commands} == {"work", "doctor", "backup", "store.copy", "demo"}
+    assert all(command.machine for command in PART.commands)
 
 
 def test_looking_and_copying_change_nothing_and_worker_and_demonstration_start_something() -> None:
@@ -58,6 +58,7 @@ def test_looking_and_copying_change_nothing_and_worker_and_demonstration_start_s
         "work": Effect.STARTS,
         "doctor": Effect.READS,
         "backup": Effect.READS,
+        "store.copy": Effect.READS,
         "demo": Effect.STARTS,
     }
 

@@ -66,6 +66,30 @@ STORE_MOVED = ErrorCode(
 BACKUP_TARGET_EXISTS = ErrorCode(
     "backup_target_exists", Category.CONFLICT, "Name a file that does not exist yet: a backup writes over nothing."
 )
+BACKUP_OF_A_FILE = ErrorCode(
+    "backup_of_a_file",
+    Category.INVALID,
+    "Use `pg_dump` for a store on PostgreSQL, as docs/how-to/postgresql.md shows, or `interlock store copy`.",
+)
+COPY_TARGET_EXISTS = ErrorCode(
+    "copy_target_exists", Category.CONFLICT, "Name a file or a schema that does not exist yet: nothing is written over."
+)
+COPY_SOURCE_BUSY = ErrorCode(
+    "copy_source_busy",
+    Category.CONFLICT,
+    "Stop what drives runs on the source, wait until its claims have ended, then copy.",
+    retryable=True,
+)
+COPY_DIFFERS = ErrorCode(
+    "copy_differs",
+    Category.CORRUPT,
+    "Stop everything that writes to the source, take the unfinished copy away, and copy anew.",
+)
+STORE_UNFINISHED = ErrorCode(
+    "store_unfinished",
+    Category.CONFLICT,
+    "Repeat the `interlock store copy` that was interrupted, or drop the schema.",
+)
 MIGRATION_CHANGED = ErrorCode(
     "migration_changed",
     Category.CORRUPT,
@@ -137,6 +161,11 @@ ERRORS = (
     STORE_LINKED,
     STORE_MOVED,
     BACKUP_TARGET_EXISTS,
+    BACKUP_OF_A_FILE,
+    COPY_TARGET_EXISTS,
+    COPY_SOURCE_BUSY,
+    COPY_DIFFERS,
+    STORE_UNFINISHED,
     MIGRATION_CHANGED,
     EVENT_CORRUPT,
     EVENT_TYPE_UNKNOWN,

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from interlock.base.part import Part
 from interlock.base.principal import Principal
+from interlock.journal.store_name import StoreName
 from interlock.surfaces.catalogue import Catalogue
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Opened(Protocol):
 class Opener(Protocol):
     """Opens the application on a store, and closes it in the end."""
 
-    def __call__(self, *, store: Path, config: Path | None, create: bool) -> AbstractAsyncContextManager[Opened]:
+    def __call__(self, *, store: StoreName, config: Path | None, create: bool) -> AbstractAsyncContextManager[Opened]:
         """`config` names the settings file (None: the usual places); a missing store is made if `create`."""
         ...
 

@@ -107,7 +107,7 @@ class SqliteStore:
         self._closing: asyncio.Future[None] | None = None
 
     def _only_read(self) -> None:
-        from interlock.stores.sqlite.views_beside import ViewsBeside
+        from interlock.stores.views_beside import ViewsBeside
 
         self._writer.end(STORE_UNWRITABLE.error(_only_read(self.path)))
         self.views = ViewsBeside(self.views)

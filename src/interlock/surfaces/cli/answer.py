@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 
+from interlock.journal.store_name import MEMORY
 from interlock.surfaces.application import Application
 from interlock.surfaces.catalogue import Catalogue
 from interlock.surfaces.cli.build import Invocation
@@ -27,7 +28,7 @@ from interlock.surfaces.client import Client, checked_input
 from interlock.surfaces.narration import Narrator
 
 Service = TypeVar("Service")
-NO_STORE = ":memory:"
+NO_STORE = Path(MEMORY)
 """The store of a call that concerns none: what is opened leaves nothing behind."""
 
 
@@ -45,10 +46,10 @@ async def answer(invocation: Invocation, catalogue: Catalogue, application: Appl
             return await Client(catalogue, person(), services).call(command.name, given)
     checked = checked_input(command, given)
     if command.reads_store is not None and not command.reads_store(checked):
-        store = Path(NO_STORE)
+        store = NO_STORE
     config = Path(invocation.config) if invocation.config else None
     create = command.creates
-    folder = folder_of(store) if create and not invocation.store else nullcontext()
+    folder = folder_of(Path(store)) if create and not invocation.store else nullcontext()
     with folder, redirect_stdout(sys.stderr):
         async with application.open(store=store, config=config, create=create) as opened:
             return await driven(opened.client(person()), invocation, given)

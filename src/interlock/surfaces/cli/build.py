@@ -270,7 +270,7 @@ def _global_options(command: Command) -> Iterator[inspect.Parameter]:
                 name="--store",
                 metavar="PATH",
                 env_var="INTERLOCK_STORE",
-                help="The store; by default .interlock/store.db of the nearest folder upwards that has one.",
+                help="The store: a file, or postgresql://…; by default the nearest .interlock/store.db upwards.",
             ),
         ),
         (

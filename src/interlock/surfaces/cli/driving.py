@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from interlock.base.errors import InterlockError, NotFound
+from interlock.journal.store_name import shown_store, store_name
 from interlock.surfaces.cli.build import Invocation
 from interlock.surfaces.cli.calling import exited
 from interlock.surfaces.cli.presentation import Progress, presentation_of
@@ -78,7 +79,9 @@ async def _kept(client: Client, invocation: Invocation, progress: Progress, key:
 def _on_store(invocation: Invocation) -> str:
     """The option without which another line would mean another store."""
     named = invocation.store
-    return f" --store {shlex.quote(named)}" if named and named != os.environ.get("INTERLOCK_STORE") else ""
+    if not named or named == os.environ.get("INTERLOCK_STORE"):
+        return ""
+    return f" --store {shlex.quote(shown_store(store_name(named)))}"
 
 
 def _say(line: str) -> None:

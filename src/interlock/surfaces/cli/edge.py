@@ -17,15 +17,16 @@ from pathlib import Path
 
 from interlock.base.principal import Principal, local_principal
 from interlock.journal.errors import STORE_UNWRITABLE
+from interlock.journal.store_name import StoreName, store_name
 
 STORE_FOLDER = ".interlock"
 STORE_FILE = "store.db"
 
 
-def store_path(named: str | None, folder: Path) -> Path:
+def store_path(named: str | None, folder: Path) -> StoreName:
     """The store that is meant: `named`, or the default seen from `folder`."""
     if named:
-        return Path(named)
+        return store_name(named)
     home = next((place for place in (folder, *folder.parents) if (place / STORE_FOLDER).is_dir()), folder)
     return home / STORE_FOLDER / STORE_FILE
 

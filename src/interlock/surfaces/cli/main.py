@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from interlock.base.errors import Category, InterlockError
 from interlock.surfaces.application import Application, load
 from interlock.surfaces.catalogue import Catalogue
+from interlock.surfaces.cli.hiding import hide_passwords
 from interlock.surfaces.cli.report import Interrupted, report, report_interruption
 from interlock.surfaces.errors import OUTPUT_UNWRITABLE, PROGRAM_FAULT
 
@@ -45,6 +46,8 @@ EXIT_TERMINATED = 143
 def main(argv: Sequence[str] | None = None, application: Application | None = None) -> int:
     """Run one command line (by default that of this process) and return its exit code."""
     tokens = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        hide_passwords(tokens)
     _prepare_streams()
     try:
         return _guarded(tokens, application)

@@ -56,7 +56,7 @@ def _backup(path: Path, target: Path) -> Backup:
         in_files = _copy_database(path, beside)
         for identity in in_files:
             files.write(Blob(identity, "", ArtifactFiles(files_folder(path)).read(identity)))
-        _publish(beside, target)
+        publish(beside, target)
     except apsw.Error as fault:
         raise translated(fault, target) from fault
     except FileExistsError:  # somebody was faster
@@ -81,7 +81,7 @@ def _check_paths(path: Path, target: Path) -> None:
         raise STORE_UNWRITABLE.error(f"the folder {target.absolute().parent} does not exist")
 
 
-def _publish(beside: Path, target: Path) -> None:
+def publish(beside: Path, target: Path) -> None:
     """Give the finished copy its name; the database last, and never over another file."""
     folder = files_folder(target)
     if files_folder(beside).exists():
