@@ -1,8 +1,8 @@
 """Packs: what it costs to export a run of 10 000 states and to verify its pack, and what memory both take.
 
 The states write one new context key each, so that every one leaves a snapshot of its own: the dearest run for its
-length. Export and verification run in processes of their own, whose peak memory is theirs alone; `traced_mb` is the peak
-of what Python allocated during the work itself, in a third and a fourth process, since tracing costs time.
+length. Export and verification run in processes of their own, whose peak memory is theirs alone; `traced_mb` is the
+peak of what Python allocated during the work itself, in a third and a fourth process, since tracing costs time.
 """
 
 from __future__ import annotations
@@ -68,21 +68,23 @@ WORK = {"export": _exported, "verify": _verified}
 
 def main() -> None:
     if len(sys.argv) > 1:
-        name, store, pack, traced = sys.argv[1:]
-        if traced == "traced":
-            tracemalloc.start()
-        figures = asyncio.run(WORK[name](Path(store), Path(pack)))
-        if traced == "traced":
-            figures = {"traced_mb": round(tracemalloc.get_traced_memory()[1] / 1e6, 1)}
-        else:
-            figures["peak_memory_mb"] = peak_memory_mb()
-        print(json.dumps(figures))
+        print(json.dumps(_measured(*sys.argv[1:])))
         return
     with tempfile.TemporaryDirectory() as folder:
         store, pack = Path(folder) / "store.db", Path(folder) / "run.pack"
         asyncio.run(_lived(store))
         figures = {name: _apart(name, store, pack, "plain") | _apart(name, store, pack, "traced") for name in WORK}
     print(json.dumps({"states": STATES, **figures}))
+
+
+def _measured(name: str, store: str, pack: str, traced: str) -> dict[str, float]:
+    """The work of one process, and its memory."""
+    if traced == "traced":
+        tracemalloc.start()
+    figures = asyncio.run(WORK[name](Path(store), Path(pack)))
+    if traced == "traced":
+        return {"traced_mb": round(tracemalloc.get_traced_memory()[1] / 1e6, 1)}
+    return figures | {"peak_memory_mb": peak_memory_mb()}
 
 
 def _apart(name: str, store: Path, pack: Path, traced: str) -> dict[str, float]:
