@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interlock.base.errors import InterlockError
-from interlock.packs.dsse import KEY_ID, key_id
+from interlock.packs.dsse import KEY_ID, is_weak, key_id
 from interlock.packs.errors import KEY_EXISTS, KEY_EXPOSED, KEY_INVALID, KEY_NOT_FOUND
 from interlock.packs.spool import new_file
 
@@ -71,6 +71,8 @@ def private_key(path: Path) -> Ed25519PrivateKey:
 def trusted_keys(given: str) -> list[str]:
     """Ids of the keys that are trusted: of a file, or one id as it stands. Raises: `key_not_found`, `key_invalid`."""
     if KEY_ID.match(given):
+        if is_weak(bytes.fromhex(given.partition(":")[2])):
+            raise KEY_INVALID.error("anybody could sign under this key")
         return [given]
     content = _content(Path(given), private=False)
     try:
@@ -103,7 +105,7 @@ def _public(text: str, line: int) -> str:
         key = load_pem_public_key(text.encode())
     except (ValueError, UnsupportedAlgorithm):
         key = None
-    if not isinstance(key, Ed25519PublicKey):
+    if not isinstance(key, Ed25519PublicKey) or is_weak(key.public_bytes_raw()):
         raise KEY_INVALID.error(f"the public key that ends at line {line} is not one of Ed25519")
     return key_id(key.public_bytes_raw())
 

@@ -96,7 +96,7 @@ def check_signature(
         if payload != said:
             raise PACK_SIGNATURE_INVALID.error("it signs another pack")
     except InterlockError as fault:
-        if fault.kind is PACK_NOT_FOUND:
+        if fault.kind is PACK_NOT_FOUND and signature is not None:
             raise
         errors.add(PACK_SIGNATURE_INVALID, fault.message, member=member)
         return Signature(SignatureState.INVALID)

@@ -113,6 +113,7 @@ class Survey:
         self._streams: list[StreamEntry] = []
         self._left_out: list[str] = []
         self._unjudged: set[str] = set()
+        self._unreadable: set[str] = set()
         self._kin: dict[str, Kin] = {}
 
     def _reached(self, artifact: str, is_node: bool) -> None:  # noqa: FBT001 - the shape of `Reached`
@@ -154,9 +155,9 @@ class Survey:
         self._members += walk.close()
         inbox = await self._stream(stream_id(self._wanted.tenant, e.RUN, run_id, inbox=True), None)
         state = walk.state
-        if not taken:
+        if not taken and stream not in self._unreadable:
             self.examination.found(PACK_MEMBER_MISSING.code, stream, "the run is not there")
-        elif state is not None and not state.exists:
+        elif taken and state is not None and not state.exists:
             self.examination.found("run_corrupt", stream, "no event starts it")
         if state is None or not state.exists or not await self._views(run_id, state):
             self._unjudged.add(run_id)
@@ -231,10 +232,10 @@ class Survey:
             self.examination.step("events", len(page), of_events=False)
             if was_cut:
                 claimed = Head(events, head)
-        if events != claimed.seq:
+        if events < claimed.seq and walk is not None:
+            walk.give_up()
+        if events != claimed.seq and stream not in self._unreadable:
             chain.finish(still=self._wanted.until_position is None)
-            if walk is not None and events < claimed.seq:
-                walk.give_up()
         entry = lines.close()
         if events:
             self._members.append(entry)
@@ -251,6 +252,7 @@ class Survey:
             except Corruption as fault:
                 at = fault.details.get("seq")
                 self.examination.damaged(fault, f"{stream}#{at if isinstance(at, int) else seq + 1}")
+                self._unreadable.add(stream)
                 return
             kept = page if until is None else [event for event in page if event.position <= until]
             if page:
