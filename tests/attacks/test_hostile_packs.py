@@ -22,7 +22,7 @@ from interlock.packs.container import END, MEMBER_BYTES_MAX, header
 from interlock.packs.manifest import MANIFEST_BYTES_MAX
 from interlock.packs.sign import signature_of, signature_path
 from interlock.packs.verify import Verdict, verify
-from tests.unit.packs.making import CATALOGUE, container, codes, members, tiny_pack, unpacked, verdict, written
+from tests.unit.packs.making import CATALOGUE, codes, container, members, tiny_pack, unpacked, verdict, written
 
 SHARES = 8
 

@@ -84,8 +84,10 @@ async def export(
         try:
             with ArtifactSpool(out.parent, journal.store.artifacts, progress) as spool:
                 survey = Survey(journal, wanted, spool, progress)
-                surveyed = await survey.run()
-                _refuse_damage(survey)
+                try:
+                    surveyed = await survey.run()
+                finally:
+                    _refuse_damage(survey)  # it says more than what the damage stopped
                 manifest = manifest_of(surveyed, wanted)
                 size, digest = spool.assemble(file, manifest)
         except OSError as fault:
