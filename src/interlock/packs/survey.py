@@ -191,7 +191,8 @@ class Survey:
             [manifest, outline] = await artifacts.get([state.manifest_id, state.fingerprint])
             made = views_of(run_id, state, read_manifest(state.manifest_id, manifest), read_outline(outline))
         except (Corruption, NotFound) as fault:
-            self.examination.damaged(fault, state.stream)
+            named = fault.details.get("artifact")
+            self.examination.damaged(fault, named if isinstance(named, str) else state.stream)
             return False
         except (InterlockError, ValueError, KeyError, LookupError) as fault:
             self.examination.found("run_corrupt", state.stream, f"its plan cannot be read: {type(fault).__name__}")
