@@ -156,7 +156,7 @@ def test_other_archives_are_refused(small: Path, tmp_path: Path) -> None:
         for name, content in members(small).items():
             archive.writestr(name, content)
     for mode in ("w:gz", "w:xz", "w:bz2"):
-        with tarfile.open(tmp_path / f"a.{mode[2:]}", mode) as packed:  # type: ignore[call-overload]
+        with tarfile.open(tmp_path / f"a.{mode[2:]}", mode) as packed:
             packed.add(small, "manifest.json")
     for path in tmp_path.glob("a.*"):
         assert codes(path) == {"pack_container_invalid"}, path.name
@@ -204,9 +204,12 @@ def test_a_line_without_an_end_is_not_read_into_memory(
     monkeypatch.setattr(store, "_CHUNK", 1_000)
     asked: list[int] = []
     original = passes.Content.read
-    monkeypatch.setattr(
-        passes.Content, "read", lambda self, name, at, size: asked.append(at) or original(self, name, at, size)
-    )
+
+    def read(self: passes.Content, name: str, at: int, size: int) -> bytes:
+        asked.append(at)
+        return original(self, name, at, size)
+
+    monkeypatch.setattr(passes.Content, "read", read)
     pack = forged(small, tmp_path / "a.pack", lambda given, _: given.update({"streams/000001.events": b"x" * 100_000}))
 
     assert codes(pack) == {"event_corrupt"}

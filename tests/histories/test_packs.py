@@ -1,7 +1,7 @@
 """Packs that earlier versions wrote are verified by today's code, byte for byte.
 
-The files are never written again: what was recorded is the proof. `scripts/record_packs.py` adds those of a new version.
-Where a view of today differs, `VIEWS_VERSION` has to rise, and its packs are recorded anew.
+The files are never written again: what was recorded is the proof. `scripts/record_packs.py` adds those of a new
+version. Where a view of today differs, `VIEWS_VERSION` has to rise, and its packs are recorded anew.
 """
 
 from __future__ import annotations

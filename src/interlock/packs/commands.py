@@ -3,7 +3,8 @@
 What it does: records of input and output, and thin handlers over export, verification and signing. What it does not do:
 no presentation, and no rule of its own.
 
-Rules: a pack is written and read on the machine of whoever asks; to verify or to show one needs no store, and opens
+Rules: what does the work is imported where it is done, since every call of the program pays for this module; a pack is
+written and read on the machine of whoever asks; to verify or to show one needs no store, and opens
 none; a verification that fails is an answer with an exit code, not an error.
 """
 
@@ -11,30 +12,29 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, Struct
 
 from interlock.base.errors import Corruption, InterlockError
 from interlock.base.part import CallContext, Command, Effect
 from interlock.base.principal import PrincipalKind
-from interlock.journal.catalogue import EventCatalogue
 from interlock.journal.journal import Journal
-from interlock.packs.content import ContainerCheck, opened
 from interlock.packs.errors import PACK_CONTAINER_INVALID, PACK_EXISTS, PACK_PLACE_REFUSED
-from interlock.packs.export import export
-from interlock.packs.keys import new_key, private_key, trusted_keys
 from interlock.packs.manifest import VIEWS, Manifest, RunEntry, StreamEntry
 from interlock.packs.report import Errors, PackError
-from interlock.packs.sign import signature_of, signature_path
-from interlock.packs.spool import new_file
-from interlock.packs.survey import Wanted
-from interlock.packs.verify import Verdict, verify
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from interlock.packs.verify import Verdict
 
 EXIT_FAILED = 7
 PASS, FAIL = "pass", "fail"
 
+Progress = Callable[[str, int, int | None], None]
 PathArgument = Annotated[str, Meta(min_length=1, description="The pack: a file, or the folder it was unpacked to.")]
 KeyFile = Annotated[str, Meta(min_length=1, description="The file of a private key, as `key new` makes it.")]
 
@@ -161,6 +161,11 @@ class NewKey(Struct, frozen=True):
 
 
 async def _export(ctx: CallContext, given: ExportInput) -> Exported:
+    from interlock.packs.export import export
+    from interlock.packs.keys import private_key
+    from interlock.packs.sign import signature_path
+    from interlock.packs.survey import Wanted
+
     if ctx.principal.kind is not PrincipalKind.LOCAL:
         raise PACK_PLACE_REFUSED.error("only the user of this machine may have files written on it")
     out = Path(given.out)
@@ -173,7 +178,7 @@ async def _export(ctx: CallContext, given: ExportInput) -> Exported:
     beside.unlink(missing_ok=True)  # that of a pack that is no more
     manifest = made.manifest
     if key is not None:
-        _write_signature(beside, key, manifest, made.digest, _digest_of(manifest), force=given.force)
+        _write_signature(beside, key, manifest, made.digest, force=given.force)
     return Exported(
         str(out),
         made.bytes,
@@ -188,21 +193,22 @@ async def _export(ctx: CallContext, given: ExportInput) -> Exported:
     )
 
 
-def _digest_of(manifest: Manifest) -> str:
-    from interlock.base.canonical import digest
+def _write_signature(beside: Path, key: Ed25519PrivateKey, manifest: Manifest, digest: str, *, force: bool) -> str:
+    """Sign a pack; return the id of the key."""
+    from interlock.base.canonical import digest as sha256
+    from interlock.packs.dsse import key_id
     from interlock.packs.manifest import manifest_bytes
+    from interlock.packs.sign import signature_of
+    from interlock.packs.spool import new_file
 
-    return digest(manifest_bytes(manifest))
-
-
-def _write_signature(
-    beside: Path, key: Any, manifest: Manifest, digest: str, manifest_digest: str, *, force: bool
-) -> None:
     with new_file(beside, force=force) as file:
-        file.write(signature_of(key, manifest.root.id, digest, manifest_digest))
+        file.write(signature_of(key, manifest.root.id, digest, sha256(manifest_bytes(manifest))))
+    return key_id(key.public_key().public_bytes_raw())
 
 
 async def _verify(_ctx: CallContext, given: VerifyInput) -> Verification:
+    from interlock.packs.keys import trusted_keys
+
     trusted = None if given.trust is None else trusted_keys(given.trust)
     verdict = await _verified(Path(given.path), trusted, given.signature)
     manifest = verdict.manifest
@@ -229,6 +235,8 @@ async def _verify(_ctx: CallContext, given: VerifyInput) -> Verification:
 
 
 async def _verified(path: Path, trusted: list[str] | None, signature: str | None) -> Verdict:
+    from interlock.journal.catalogue import EventCatalogue
+    from interlock.packs.verify import verify
     from interlock.parts import installed_parts
 
     catalogue = EventCatalogue(kind for part in installed_parts() for kind in part.events)
@@ -237,6 +245,8 @@ async def _verified(path: Path, trusted: list[str] | None, signature: str | None
 
 
 async def _show(_ctx: CallContext, given: ShowInput) -> Shown:
+    from interlock.packs.content import ContainerCheck, opened
+
     source = opened(Path(given.path))
     errors = Errors()
     try:
@@ -271,6 +281,9 @@ def _first(errors: Errors) -> InterlockError:
 
 
 async def _sign(_ctx: CallContext, given: SignInput) -> Signed:
+    from interlock.packs.keys import private_key
+    from interlock.packs.sign import signature_path
+
     path = Path(given.path)
     key = private_key(Path(given.key))
     beside = signature_path(path)
@@ -283,19 +296,18 @@ async def _sign(_ctx: CallContext, given: SignInput) -> Signed:
         for error in wrong:
             errors.add(error.code, error.what, member=error.member)
         raise _first(errors)
-    manifest_digest = _digest_of(verdict.manifest)
-    _write_signature(beside, key, verdict.manifest, verdict.digest, manifest_digest, force=given.force)
-    from interlock.packs.dsse import key_id
-
-    return Signed(str(path), str(beside), key_id(key.public_key().public_bytes_raw()), verdict.digest)
+    signer = _write_signature(beside, key, verdict.manifest, verdict.digest, force=given.force)
+    return Signed(str(path), str(beside), signer, verdict.digest)
 
 
 async def _new(_ctx: CallContext, given: KeyInput) -> NewKey:
+    from interlock.packs.keys import new_key
+
     out = Path(given.out)
     return NewKey(str(out), f"{out}.pub", key=new_key(out))
 
 
-def progress_line() -> Any:
+def progress_line() -> Progress | None:
     """What shows on a terminal how far a long work is, on one line; None elsewhere."""
     if not sys.stderr.isatty():
         return None

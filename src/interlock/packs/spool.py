@@ -13,7 +13,6 @@ import errno
 import hashlib
 import os
 import secrets
-import tempfile
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -93,6 +92,8 @@ class Spool:
     def channel(self, name: str) -> IO[bytes]:
         """The file of a channel; it has no name, and is closed with the spool."""
         if name not in self._channels:
+            import tempfile
+
             self._channels[name] = tempfile.TemporaryFile(dir=self._folder, buffering=CHUNK)  # noqa: SIM115
         return self._channels[name]
 

@@ -99,7 +99,7 @@ def test_nothing_is_written_and_nothing_else_is_there(store: PackStore) -> None:
             store.activations.take(STREAM, "run", "me", 0, 1),
         ):
             with pytest.raises(InterlockError, match="store_unwritable"):
-                await write  # type: ignore[misc]
+                await write
         assert await store.index.get("default", "fold", ["a"]) == [None]
         assert await store.index.scan("default", "fold", "", "", 10) == []
         assert await store.index.names("default") == []

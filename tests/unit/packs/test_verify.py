@@ -93,7 +93,7 @@ def rechained(events: list[list[bytes]]) -> tuple[bytes, str]:
     return joined(events), prev
 
 
-def rewrite(member: str, edit: Callable[[list[list[bytes]]], None]) -> Change:
+def rewrite(member: str, edit: Callable[[list[list[bytes]]], object]) -> Change:
     """Change events of a stream and make its chain and its entry fit."""
 
     def change(content: dict[str, bytes], manifest: dict[str, Any]) -> None:
