@@ -7,14 +7,19 @@ The forgeries whose digests all fit stand in `tests/unit/packs/test_verify.py`, 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
+import json
 import os
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from interlock import Plan, Recorder
+from interlock.base.canonical import canonical
 from interlock.base.errors import InterlockError
 from interlock.packs import content as passes
 from interlock.packs import keys
@@ -22,7 +27,22 @@ from interlock.packs.container import END, MEMBER_BYTES_MAX, header
 from interlock.packs.manifest import MANIFEST_BYTES_MAX
 from interlock.packs.sign import signature_of, signature_path
 from interlock.packs.verify import Verdict, verify
-from tests.unit.packs.making import CATALOGUE, codes, container, members, tiny_pack, unpacked, verdict, written
+from interlock.testing.loop import run
+from tests.unit.packs.making import (
+    CATALOGUE,
+    codes,
+    container,
+    exported,
+    forged,
+    lines,
+    lived,
+    members,
+    rechained,
+    tiny_pack,
+    unpacked,
+    verdict,
+    written,
+)
 
 SHARES = 8
 
@@ -198,7 +218,6 @@ def test_a_line_without_an_end_is_not_read_into_memory(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from interlock.packs import store
-    from tests.unit.packs.making import forged
 
     monkeypatch.setattr(store, "LINE_BYTES_MAX", 4_000)
     monkeypatch.setattr(store, "_CHUNK", 1_000)
@@ -296,8 +315,6 @@ def test_what_is_no_signature_is_refused(small: Path, tmp_path: Path, content: b
 
 def test_the_key_of_all_zeros_under_which_anything_verifies_signs_nothing(small: Path, tmp_path: Path) -> None:
     """A key of small order: some libraries take one signature by it for every message."""
-    import json
-
     pack = tmp_path / "a.pack"
     pack.write_bytes(small.read_bytes())
     envelope = json.loads(signature_path(small).read_bytes())
@@ -319,3 +336,76 @@ def test_a_signature_is_a_regular_file(small: Path, tmp_path: Path, link: bool) 
     else:
         os.mkfifo(signature_path(pack))
     assert codes(pack) == {"pack_signature_invalid"}
+
+
+def telling(out: Path) -> Path:
+    """The pack of a run that put something of its own on record."""
+
+    def plan() -> Plan:
+        made = Plan("tells")
+
+        @made.state
+        async def tell(rec: Recorder) -> str:
+            await rec.emit("heard", {"word": "told"})
+            return "done"
+
+        return made
+
+    async def scenario() -> None:
+        await exported(await lived(plan, {}), out)
+
+    run(scenario())
+    return out
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"[" * 5_000 + b"]" * 5_000,
+        b"[" * 200_000 + b"]" * 200_000,
+        b"1e999",
+        b'"\\ud800"',
+        b"9" * 5_000,
+        b'{"a":1,"a":2}',
+        b"NaN",
+        b"",
+        b'"\xff"',
+        b"-",
+    ],
+    ids=["deep", "deeper", "infinite", "surrogate", "huge", "twice", "no number", "nothing", "no text", "no JSON"],
+)
+def test_data_that_no_version_wrote_is_refused_and_breaks_nothing(payload: bytes, tmp_path: Path) -> None:
+    """The chain fits, so that the data reaches every reader of it."""
+
+    def change(given: dict[str, bytes], manifest: dict[str, Any]) -> None:
+        events = lines(given["streams/000001.events"])
+        [event] = [event for event in events if b'"word":"told"' in event[1]]
+        event[1] = event[1].replace(b'{"word":"told"}', payload)
+        given["streams/000001.events"], manifest["streams"][0]["head"] = rechained(events)
+
+    found = verdict(forged(telling(tmp_path / "a.pack"), tmp_path / "b.pack", change))
+    assert not found.passed
+    assert found.errors[0].code != "pack_member_wrong"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[]", b"[" * 100_000, b"\xff", b'{"edges":[],"states":[[1]]}', b"null"],
+    ids=["nothing", "a list", "deep", "no text", "half", "null"],
+)
+@pytest.mark.parametrize("member", ["fingerprint", "manifest_id", "initial_snapshot_id"])
+def test_an_artifact_that_no_version_wrote_is_refused_and_breaks_nothing(
+    member: str, content: bytes, tmp_path: Path
+) -> None:
+    def change(given: dict[str, bytes], manifest: dict[str, Any]) -> None:
+        artifact = hashlib.sha256(content).hexdigest()
+        given[f"artifacts/{artifact}"] = content
+        events = lines(given["streams/000001.events"])
+        for event in events:
+            data = json.loads(event[1])
+            if member in data:
+                event[1] = canonical({**data, member: artifact})
+        given["streams/000001.events"], manifest["streams"][0]["head"] = rechained(events)
+
+    found = verdict(forged(telling(tmp_path / "a.pack"), tmp_path / "b.pack", change))
+    assert not found.passed

@@ -10,7 +10,7 @@ none; a verification that fails is an answer with an exit code, not an error.
 
 from __future__ import annotations
 
-import asyncio
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -171,10 +171,11 @@ async def _export(ctx: CallContext, given: ExportInput) -> Exported:
     out = Path(given.out)
     key = None if given.sign is None else private_key(Path(given.sign))
     beside = signature_path(out)
-    if beside.exists() and not given.force:
+    if _is_taken(beside) and not given.force:
         raise PACK_EXISTS.error(f"a signature of this name is there already: {beside.name}")
     wanted = Wanted(ctx.principal.tenant, given.run, not given.without_children, given.contract)
-    made = await export(ctx.services.get(Journal), wanted, out, force=given.force, progress=progress_line())
+    with ProgressLine() as progress:
+        made = await export(ctx.services.get(Journal), wanted, out, force=given.force, progress=progress)
     beside.unlink(missing_ok=True)  # that of a pack that is no more
     manifest = made.manifest
     if key is not None:
@@ -191,6 +192,10 @@ async def _export(ctx: CallContext, given: ExportInput) -> Exported:
         manifest.left_out,
         None if key is None else str(beside),
     )
+
+
+def _is_taken(path: Path) -> bool:
+    return os.path.lexists(path)
 
 
 def _write_signature(beside: Path, key: Ed25519PrivateKey, manifest: Manifest, digest: str, *, force: bool) -> str:
@@ -241,7 +246,8 @@ async def _verified(path: Path, trusted: list[str] | None, signature: str | None
 
     catalogue = EventCatalogue(kind for part in installed_parts() for kind in part.events)
     beside = None if signature is None else Path(signature)
-    return await verify(path, catalogue, trusted=trusted, signature=beside, progress=progress_line())
+    with ProgressLine() as progress:
+        return await verify(path, catalogue, trusted=trusted, signature=beside, progress=progress)
 
 
 async def _show(_ctx: CallContext, given: ShowInput) -> Shown:
@@ -250,7 +256,8 @@ async def _show(_ctx: CallContext, given: ShowInput) -> Shown:
     source = opened(Path(given.path))
     errors = Errors()
     try:
-        content = await asyncio.to_thread(ContainerCheck(source, errors, progress_line()).run)
+        with ProgressLine() as progress:
+            content = ContainerCheck(source, errors, progress).run()
     finally:
         source.close()
     if content is None or errors:
@@ -287,7 +294,7 @@ async def _sign(_ctx: CallContext, given: SignInput) -> Signed:
     path = Path(given.path)
     key = private_key(Path(given.key))
     beside = signature_path(path)
-    if beside.exists() and not given.force:
+    if _is_taken(beside) and not given.force:
         raise PACK_EXISTS.error("it has a signature already")
     verdict = await _verified(path, None, None)
     wrong = [error for error in verdict.errors if error.member != beside.name]
@@ -307,16 +314,22 @@ async def _new(_ctx: CallContext, given: KeyInput) -> NewKey:
     return NewKey(str(out), f"{out}.pub", key=new_key(out))
 
 
-def progress_line() -> Progress | None:
-    """What shows on a terminal how far a long work is, on one line; None elsewhere."""
-    if not sys.stderr.isatty():
-        return None
+class ProgressLine:
+    """How far a long work is, on one line of a terminal, which is empty again in the end; nothing elsewhere."""
 
-    def tell(what: str, done: int, total: int | None) -> None:
+    def __init__(self) -> None:
+        self._shown = sys.stderr.isatty()
+
+    def __enter__(self) -> Progress | None:
+        return self._tell if self._shown else None
+
+    def __exit__(self, *_fault: object) -> None:
+        if self._shown:
+            print("\r\x1b[2K", end="", file=sys.stderr, flush=True)  # noqa: T201
+
+    def _tell(self, what: str, done: int, total: int | None) -> None:
         amount = f"{done}" if total is None else f"{done} of {total}"
         print(f"\r\x1b[2K{what}: {amount}", end="\r", file=sys.stderr, flush=True)  # noqa: T201
-
-    return tell
 
 
 _RUN = "01890a5d-ac96-774b-bcce-b302099a8057"

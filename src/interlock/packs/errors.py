@@ -25,6 +25,9 @@ PACK_STORE_DAMAGED = ErrorCode(
 PACK_CONTAINER_INVALID = ErrorCode(
     "pack_container_invalid", Category.CORRUPT, "Ask for the pack again: these bytes are not a canonical container."
 )
+PACK_CONTENT_INVALID = ErrorCode(
+    "pack_content_invalid", Category.CORRUPT, "Do not rely on it: no version wrote what stands there."
+)
 PACK_FROM_FUTURE = ErrorCode(
     "pack_from_future", Category.CORRUPT, "A newer version wrote this pack: verify it with that version."
 )
@@ -77,6 +80,7 @@ ERRORS = (
     PACK_TOO_LARGE,
     PACK_STORE_DAMAGED,
     PACK_CONTAINER_INVALID,
+    PACK_CONTENT_INVALID,
     PACK_FROM_FUTURE,
     PACK_MANIFEST_INVALID,
     PACK_MANIFEST_WRONG,

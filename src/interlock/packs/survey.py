@@ -16,7 +16,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from interlock.base.canonical import canonical
+from interlock.base.canonical import canonical, is_canonical
 from interlock.base.errors import Corruption, InterlockError, NotFound
 from interlock.engine import events as e
 from interlock.engine.config import read_manifest
@@ -26,6 +26,7 @@ from interlock.engine.io.secret_facts import SEALED
 from interlock.engine.plan import read_outline
 from interlock.engine.run_state import RunState
 from interlock.journal.chain import Recorded
+from interlock.journal.errors import EVENT_CORRUPT
 from interlock.journal.journal import Journal
 from interlock.journal.ports import EMPTY, Head, StoredEvent
 from interlock.journal.streams import stream_id
@@ -222,7 +223,7 @@ class Survey:
                 erased += event.data is None
                 lines.write(line_of(event))
                 recorded = chain.take(event)
-                if recorded is not None:
+                if recorded is not None and self._is_canonical(event):
                     believed.append(recorded)
                 elif walk is not None:
                     walk.give_up()
@@ -242,6 +243,14 @@ class Survey:
             self._members.append(entry)
             self._streams.append(StreamEntry(erased, events, head, name, stream))
         return events
+
+    def _is_canonical(self, event: StoredEvent) -> bool:
+        """Whether the bytes of an event have their one spelling; it is found if not: no version wrote others."""
+        if is_canonical(event.envelope) and (event.data is None or is_canonical(event.data)):
+            return True
+        place = f"{event.stream}#{event.seq}"
+        self.examination.found(EVENT_CORRUPT.code, place, f"event {place} is damaged: its bytes are not canonical")
+        return False
 
     async def _pages(self, stream: str, claimed: Head) -> AsyncIterator[tuple[Sequence[StoredEvent], bool]]:
         """The events of a stream up to the cut, page by page, each with whether the cut came behind it."""

@@ -23,6 +23,7 @@ from interlock.journal.journal import Journal
 from interlock.packs.container import MANIFEST
 from interlock.packs.content import ContainerCheck, Content, Progress, opened
 from interlock.packs.errors import (
+    PACK_CONTENT_INVALID,
     PACK_MANIFEST_WRONG,
     PACK_MEMBER_EXTRA,
     PACK_MEMBER_MISSING,
@@ -145,6 +146,9 @@ async def _judge(content: Content, catalogue: EventCatalogue, errors: Errors, pr
         surveyed = await survey.run()
     except InterlockError as fault:
         errors.fault(fault)
+        return False
+    except Exception as fault:  # noqa: BLE001 - whatever hostile content does to a reader, it is no pass and no crash
+        errors.add(PACK_CONTENT_INVALID, f"it cannot be read: {type(fault).__name__}", member=MANIFEST)
         return False
     report = survey.examination.report()
     for finding in report.findings:

@@ -19,6 +19,7 @@ from interlock.app import App
 from interlock.base.canonical import canonical
 from interlock.base.principal import local_principal
 from interlock.journal.catalogue import EventCatalogue
+from interlock.journal.chain import event_digest
 from interlock.packs.container import END, MANIFEST, SEAL, header, order, padding
 from interlock.packs.export import Made, export
 from interlock.packs.manifest import seal_of
@@ -181,3 +182,24 @@ def unpacked(pack: Path, folder: Path) -> Path:
 
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def lines(content: bytes) -> list[list[bytes]]:
+    return [line.split(b"\t") for line in content.splitlines()]
+
+
+def joined(events: list[list[bytes]]) -> bytes:
+    return b"".join(b"\t".join(event) + b"\n" for event in events)
+
+
+def rechained(events: list[list[bytes]]) -> tuple[bytes, str]:
+    """Lines whose envelopes follow each other again, and the digest of the last: what a careful forger writes."""
+    prev = None
+    for seq, event in enumerate(events, 1):
+        envelope = json.loads(event[0])
+        digest = sha256(bytes.fromhex(event[2].decode()) + event[1])
+        envelope |= {"prev": prev, "seq": seq, "data_digest": digest}
+        event[0] = canonical(envelope)
+        prev = event_digest(event[0])
+    assert prev is not None
+    return joined(events), prev

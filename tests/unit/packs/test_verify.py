@@ -11,7 +11,6 @@ import pytest
 
 from interlock.base.canonical import canonical
 from interlock.base.errors import InterlockError
-from interlock.journal.chain import event_digest
 from interlock.packs.manifest import VIEWS_VERSION
 from interlock.packs.report import ERRORS_MAX, Errors
 from tests.unit.packs.making import (
@@ -19,7 +18,10 @@ from tests.unit.packs.making import (
     codes,
     family_pack,
     forged,
+    joined,
+    lines,
     members,
+    rechained,
     sha256,
     tiny_pack,
     unpacked,
@@ -70,27 +72,6 @@ def test_children_that_were_left_out_are_said(tmp_path: Path) -> None:
     assert found.passed
     assert found.manifest is not None
     assert len(found.manifest.left_out) == len(found.manifest.runs) == 1
-
-
-def lines(content: bytes) -> list[list[bytes]]:
-    return [line.split(b"\t") for line in content.splitlines()]
-
-
-def joined(events: list[list[bytes]]) -> bytes:
-    return b"".join(b"\t".join(event) + b"\n" for event in events)
-
-
-def rechained(events: list[list[bytes]]) -> tuple[bytes, str]:
-    """Lines whose envelopes follow each other again, and the digest of the last: what a careful forger writes."""
-    prev = None
-    for seq, event in enumerate(events, 1):
-        envelope = json.loads(event[0])
-        digest = sha256(bytes.fromhex(event[2].decode()) + event[1])
-        envelope |= {"prev": prev, "seq": seq, "data_digest": digest}
-        event[0] = canonical(envelope)
-        prev = event_digest(event[0])
-    assert prev is not None
-    return joined(events), prev
 
 
 def rewrite(member: str, edit: Callable[[list[list[bytes]]], object]) -> Change:
