@@ -17,11 +17,12 @@ from interlock.base.part import Part, SettingsSection
 from interlock.engine.part import PART as ENGINE
 from interlock.journal.part import PART as JOURNAL
 from interlock.machine import PART as MACHINE
+from interlock.packs.part import PART as PACKS
 from interlock.settings import PART as SETTINGS
 from interlock.stores.part import PART as STORES
 from interlock.surfaces.part import PART as SURFACES
 
-PARTS: tuple[Part, ...] = (SETTINGS, JOURNAL, STORES, ENGINE, SURFACES, MACHINE)
+PARTS: tuple[Part, ...] = (SETTINGS, JOURNAL, STORES, ENGINE, PACKS, SURFACES, MACHINE)
 """The product's own parts."""
 
 PLUGINS = "interlock.parts"

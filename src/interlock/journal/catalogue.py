@@ -142,7 +142,7 @@ class EventCatalogue:
             )
         try:
             return decoder(data)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise EVENT_CORRUPT.error(f"data of {name} version {version} cannot be read", type=name) from None
 
     def type_of(self, name: str, version: int) -> EventType | None:

@@ -167,7 +167,7 @@ def read_envelope(event: StoredEvent) -> Envelope:
         raise _damage(event, "its envelope differs from its digest")
     try:
         envelope = _decode_envelope(event.envelope)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise _damage(event, "its envelope cannot be read") from None
     if envelope.format != FORMAT or (envelope.stream, envelope.seq) != (event.stream, event.seq):
         raise _damage(event, "it stands in the wrong place")

@@ -85,7 +85,7 @@ class RunReader:
             usage=usage_of(state, self._budget),
             owner=None if owner is None else owner.owner,
             input=manifest.input_params,
-            steps=steps_of(state, outline.order(), _passed_over(outline, manifest.run_config.skip_tags)),
+            steps=steps_of(state, outline.order(), passed_over(outline, manifest.run_config.skip_tags)),
             parent_run_id=None if state.parent is None else state.parent.run_id,
             forked_from=None if state.fork is None else state.fork.run_id,
             from_step=None if state.fork is None else step_name(state.fork.from_state),
@@ -179,7 +179,7 @@ class RunReader:
         return RunContext(MerkleMap.load(snapshot_id), self._journal.store.artifacts)
 
 
-def _passed_over(outline: PlanOutline, skip_tags: Collection[str]) -> frozenset[str]:
+def passed_over(outline: PlanOutline, skip_tags: Collection[str]) -> frozenset[str]:
     """The states whose tags the run's configuration skips."""
     if not skip_tags:
         return frozenset()

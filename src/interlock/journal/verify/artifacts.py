@@ -4,13 +4,13 @@ What it does: finds the artifacts that a record names by the types of its member
 maps, and reads every stored artifact once. What it does not do: it knows no event by name.
 
 Rules: a member of the type `ArtifactId` names an artifact, whatever record it stands in, unless its name ends in
-`digest`; one whose name ends in `snapshot_id` names the root of a persistent map. What was looked up lately is
-not looked up again, in bounded memory: the maps of a stream share nearly all their nodes.
+`digest`; one whose name ends in `snapshot_id` or `view_id` names the root of a persistent map. What was looked up
+lately is not looked up again, in bounded memory: the maps of a stream share nearly all their nodes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -27,7 +27,7 @@ RECENT_MAX = 200_000
 """Ids that are remembered as looked up."""
 
 _PATTERN: str = ArtifactId.__metadata__[0].pattern  # type: ignore[attr-defined]
-_MAP_ROOT = "snapshot_id"
+_MAP_ROOTS = ("snapshot_id", "view_id")
 _NO_ARTIFACT = "digest"
 
 
@@ -105,10 +105,19 @@ class Recent:
         return item not in self._old
 
 
+Reached = Callable[[str, bool], None]
+"""Told of every artifact that is named, and whether as a node of a map; of some more than once."""
+
+
+def _unheard(_artifact: str, _is_node: bool) -> None:  # noqa: FBT001 - the shape of `Reached`
+    """For those who only look things up."""
+
+
 class NamedArtifacts:
     """Looks up what the events of streams name."""
 
-    def __init__(self, examination: Examination, recent_max: int = RECENT_MAX) -> None:
+    def __init__(self, examination: Examination, recent_max: int = RECENT_MAX, reached: Reached = _unheard) -> None:
+        self._reached = reached
         self._examination = examination
         self._artifacts = examination.store.artifacts
         self._looked_up = Recent(recent_max)
@@ -123,7 +132,7 @@ class NamedArtifacts:
                 place = f"{event.envelope.stream}#{event.envelope.seq}"
                 by = f"event {place} names it as {member}"
                 wanted.setdefault(artifact, by)
-                if member.endswith(_MAP_ROOT):
+                if member.endswith(_MAP_ROOTS):
                     roots.setdefault(artifact, by)
         missing = await self._missing(wanted)
         for root, by in roots.items():
@@ -133,6 +142,8 @@ class NamedArtifacts:
     async def _missing(self, wanted: dict[str, str]) -> list[str]:
         """Which of these are not there; each is a finding."""
         unknown = [artifact for artifact in wanted if self._looked_up.add(artifact)]
+        for artifact in unknown:
+            self._reached(artifact, False)  # noqa: FBT003 - the shape of `Reached`
         there = await self._artifacts.exists(unknown) if unknown else []
         missing = [artifact for artifact, present in zip(unknown, there, strict=True) if not present]
         for artifact in missing:
@@ -160,6 +171,7 @@ class NamedArtifacts:
                 values = {}
 
     async def _node(self, node_id: str, path: str, by: str) -> Node | None:
+        self._reached(node_id, True)  # noqa: FBT003 - the shape of `Reached`
         try:
             [content] = await self._artifacts.get([node_id])
             return read_node(node_id, content, path)

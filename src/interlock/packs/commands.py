@@ -1,0 +1,401 @@
+"""The verbs about packs and keys.
+
+What it does: records of input and output, and thin handlers over export, verification and signing. What it does not do:
+no presentation, and no rule of its own.
+
+Rules: what does the work is imported where it is done, since every call of the program pays for this module; a pack is
+written and read on the machine of whoever asks; to verify or to show one needs no store, and opens
+none; a verification that fails is an answer with an exit code, not an error.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta, Struct
+
+from interlock.base.errors import Corruption, InterlockError
+from interlock.base.part import CallContext, Command, Effect
+from interlock.base.principal import PrincipalKind
+from interlock.journal.journal import Journal
+from interlock.packs.errors import PACK_CONTAINER_INVALID, PACK_EXISTS, PACK_PLACE_REFUSED
+from interlock.packs.manifest import VIEWS, Manifest, RunEntry, StreamEntry
+from interlock.packs.report import Errors, PackError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from interlock.packs.verify import Verdict
+
+EXIT_FAILED = 7
+PASS, FAIL = "pass", "fail"
+
+Progress = Callable[[str, int, int | None], None]
+PathArgument = Annotated[str, Meta(min_length=1, description="The pack: a file, or the folder it was unpacked to.")]
+KeyFile = Annotated[str, Meta(min_length=1, description="The file of a private key, as `key new` makes it.")]
+
+
+class ExportInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which run to export, and where to."""
+
+    run: Annotated[str, Meta(description="The run's id, a UUID.")]
+    out: Annotated[str, Meta(min_length=1, description="The file to write.")]
+    contract: Annotated[bool, Meta(description="Add the events in the wire shapes of the run-engine contract.")] = False
+    without_children: Annotated[bool, Meta(description="Leave child runs out; the pack says which.")] = False
+    sign: Annotated[KeyFile | None, Meta(description="Sign it with the private key in this file.")] = None
+    force: Annotated[bool, Meta(description="Replace a pack of this name, and its signature.")] = False
+
+
+class Exported(Struct, frozen=True):
+    """A pack that is complete and durable."""
+
+    pack: str
+    bytes: int
+    digest: str
+    run_id: str
+    runs: int
+    events: int
+    artifacts: int
+    unsealed: tuple[str, ...]
+    left_out: tuple[str, ...]
+    signature: str | None
+
+
+class VerifyInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which pack to prove, and whose signature it must have."""
+
+    path: PathArgument
+    trust: Annotated[
+        str | None, Meta(description="Demand a signature by a public key of this file, or by this key id.")
+    ] = None
+    signature: Annotated[str | None, Meta(description="The signature, if it does not stand beside the pack.")] = None
+
+
+class Verification(Struct, frozen=True):
+    """What was proved. `status` is `pass` or `fail`; without errors it is `pass`.
+
+    `unsealed` are runs that had not ended; `left_out` child runs that the pack does not hold; `erased` counts events
+    whose data is gone, `sealed_facts` answers that are ciphertext. `views_compared` is false for views that another
+    version drew, of which the digest alone was checked. `complete` is false where there is more wrong than is listed.
+    """
+
+    path: str
+    status: str
+    signature: str
+    signed_by: str | None
+    digest: str | None
+    run_id: str | None
+    runs: int
+    streams: int
+    events: int
+    artifacts: int
+    unsealed: tuple[str, ...]
+    left_out: tuple[str, ...]
+    erased: int
+    sealed_facts: int
+    views_compared: bool
+    complete: bool
+    errors: list[PackError]
+
+
+class ShowInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which pack to look into."""
+
+    path: PathArgument
+
+
+class Shown(Struct, frozen=True):
+    """What a pack says of itself. Its container was checked, and nothing else: `pack verify` proves it."""
+
+    path: str
+    format: str
+    created_by: str
+    digest: str
+    bytes: int
+    run_id: str
+    tenant: str
+    artifacts: int
+    artifact_bytes: int
+    unsealed: tuple[str, ...]
+    left_out: tuple[str, ...]
+    runs: list[RunEntry]
+    streams: list[StreamEntry]
+    views: tuple[str, ...]
+
+
+class SignInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which pack to vouch for."""
+
+    path: PathArgument
+    key: KeyFile
+    force: Annotated[bool, Meta(description="Replace the signature that is there.")] = False
+
+
+class Signed(Struct, frozen=True):
+    """A signature that stands beside its pack."""
+
+    pack: str
+    signature: str
+    signed_by: str
+    digest: str
+
+
+class KeyInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the new key is to stand."""
+
+    out: Annotated[str, Meta(min_length=1, description="The file of the private key; the public one gets `.pub`.")] = (
+        "interlock.key"
+    )
+
+
+class NewKey(Struct, frozen=True):
+    """A new pair of keys."""
+
+    private: str
+    public: str
+    key: str
+
+
+async def _export(ctx: CallContext, given: ExportInput) -> Exported:
+    from interlock.packs.export import export
+    from interlock.packs.keys import private_key
+    from interlock.packs.sign import signature_path
+    from interlock.packs.survey import Wanted
+
+    if ctx.principal.kind is not PrincipalKind.LOCAL:
+        raise PACK_PLACE_REFUSED.error("only the user of this machine may have files written on it")
+    out = Path(given.out)
+    key = None if given.sign is None else private_key(Path(given.sign))
+    beside = signature_path(out)
+    if _is_taken(beside) and not given.force:
+        raise PACK_EXISTS.error(f"a signature of this name is there already: {beside.name}")
+    wanted = Wanted(ctx.principal.tenant, given.run, not given.without_children, given.contract)
+    with ProgressLine() as progress:
+        made = await export(ctx.services.get(Journal), wanted, out, force=given.force, progress=progress)
+    beside.unlink(missing_ok=True)  # that of a pack that is no more
+    manifest = made.manifest
+    if key is not None:
+        _write_signature(beside, key, manifest, made.digest, force=given.force)
+    return Exported(
+        str(out),
+        made.bytes,
+        made.digest,
+        manifest.root.id,
+        len(manifest.runs),
+        sum(entry.events for entry in manifest.streams),
+        manifest.artifacts.count,
+        manifest.unsealed,
+        manifest.left_out,
+        None if key is None else str(beside),
+    )
+
+
+def _is_taken(path: Path) -> bool:
+    return os.path.lexists(path)
+
+
+def _write_signature(beside: Path, key: Ed25519PrivateKey, manifest: Manifest, digest: str, *, force: bool) -> str:
+    """Sign a pack; return the id of the key."""
+    from interlock.base.canonical import digest as sha256
+    from interlock.packs.dsse import key_id
+    from interlock.packs.manifest import manifest_bytes
+    from interlock.packs.sign import signature_of
+    from interlock.packs.spool import new_file
+
+    with new_file(beside, force=force) as file:
+        file.write(signature_of(key, manifest.root.id, digest, sha256(manifest_bytes(manifest))))
+    return key_id(key.public_key().public_bytes_raw())
+
+
+async def _verify(_ctx: CallContext, given: VerifyInput) -> Verification:
+    from interlock.packs.keys import trusted_keys
+
+    trusted = None if given.trust is None else trusted_keys(given.trust)
+    verdict = await _verified(Path(given.path), trusted, given.signature)
+    manifest = verdict.manifest
+    streams = () if manifest is None else manifest.streams
+    return Verification(
+        path=given.path,
+        status=PASS if verdict.passed else FAIL,
+        signature=verdict.signature.state.value,
+        signed_by=verdict.signature.key,
+        digest=verdict.digest,
+        run_id=None if manifest is None else manifest.root.id,
+        runs=0 if manifest is None else len(manifest.runs),
+        streams=len(streams),
+        events=sum(entry.events for entry in streams),
+        artifacts=0 if manifest is None else manifest.artifacts.count,
+        unsealed=() if manifest is None else manifest.unsealed,
+        left_out=() if manifest is None else manifest.left_out,
+        erased=sum(entry.erased for entry in streams),
+        sealed_facts=0 if manifest is None else sum(run.sealed_facts for run in manifest.runs),
+        views_compared=verdict.views_compared,
+        complete=verdict.complete,
+        errors=verdict.errors,
+    )
+
+
+async def _verified(path: Path, trusted: list[str] | None, signature: str | None) -> Verdict:
+    from interlock.journal.catalogue import EventCatalogue
+    from interlock.packs.verify import verify
+    from interlock.parts import installed_parts
+
+    catalogue = EventCatalogue(kind for part in installed_parts() for kind in part.events)
+    beside = None if signature is None else Path(signature)
+    with ProgressLine() as progress:
+        return await verify(path, catalogue, trusted=trusted, signature=beside, progress=progress)
+
+
+async def _show(_ctx: CallContext, given: ShowInput) -> Shown:
+    from interlock.packs.content import ContainerCheck, opened
+
+    source = opened(Path(given.path))
+    errors = Errors()
+    try:
+        with ProgressLine() as progress:
+            content = ContainerCheck(source, errors, progress).run()
+    finally:
+        source.close()
+    if content is None or errors:
+        raise _first(errors)
+    manifest = content.manifest
+    return Shown(
+        path=given.path,
+        format=manifest.format,
+        created_by=f"{manifest.created_by.name} {manifest.created_by.version}",
+        digest=content.digest,
+        bytes=content.bytes,
+        run_id=manifest.root.id,
+        tenant=manifest.root.tenant,
+        artifacts=manifest.artifacts.count,
+        artifact_bytes=manifest.artifacts.bytes,
+        unsealed=manifest.unsealed,
+        left_out=manifest.left_out,
+        runs=list(manifest.runs),
+        streams=list(manifest.streams),
+        views=tuple(entry.name for entry in manifest.members if entry.name.startswith(f"{VIEWS}/")),
+    )
+
+
+def _first(errors: Errors) -> InterlockError:
+    found = errors.all[0]
+    where = f" ({found.member})" if found.member else ""
+    return Corruption(PACK_CONTAINER_INVALID, f"{found.what}{where}", {"code": found.code, "member": found.member})
+
+
+async def _sign(_ctx: CallContext, given: SignInput) -> Signed:
+    from interlock.packs.keys import private_key
+    from interlock.packs.sign import signature_path
+
+    path = Path(given.path)
+    key = private_key(Path(given.key))
+    beside = signature_path(path)
+    if _is_taken(beside) and not given.force:
+        raise PACK_EXISTS.error("it has a signature already")
+    verdict = await _verified(path, None, None)
+    wrong = [error for error in verdict.errors if error.member != beside.name]
+    if wrong or verdict.manifest is None or verdict.digest is None:
+        errors = Errors()
+        for error in wrong:
+            errors.add(error.code, error.what, member=error.member)
+        raise _first(errors)
+    signer = _write_signature(beside, key, verdict.manifest, verdict.digest, force=given.force)
+    return Signed(str(path), str(beside), signer, verdict.digest)
+
+
+async def _new(_ctx: CallContext, given: KeyInput) -> NewKey:
+    from interlock.packs.keys import new_key
+
+    out = Path(given.out)
+    return NewKey(str(out), f"{out}.pub", key=new_key(out))
+
+
+class ProgressLine:
+    """How far a long work is, on one line of a terminal, which is empty again in the end; nothing elsewhere."""
+
+    def __init__(self) -> None:
+        self._shown = sys.stderr.isatty()
+
+    def __enter__(self) -> Progress | None:
+        return self._tell if self._shown else None
+
+    def __exit__(self, *_fault: object) -> None:
+        if self._shown:
+            print("\r\x1b[2K", end="", file=sys.stderr, flush=True)  # noqa: T201
+
+    def _tell(self, what: str, done: int, total: int | None) -> None:
+        amount = f"{done}" if total is None else f"{done} of {total}"
+        print(f"\r\x1b[2K{what}: {amount}", end="\r", file=sys.stderr, flush=True)  # noqa: T201
+
+
+_RUN = "01890a5d-ac96-774b-bcce-b302099a8057"
+
+COMMANDS = (
+    Command(
+        "pack",
+        "export",
+        ExportInput,
+        Exported,
+        _export,
+        "Write a run with all that proves it into one file.",
+        f"interlock pack export --run {_RUN} --out release.pack --sign interlock.key",
+        "run.read",
+        Effect.READS,
+    ),
+    Command(
+        "pack",
+        "verify",
+        VerifyInput,
+        Verification,
+        _verify,
+        "Prove a pack offline: container, chains, folds, facts, views and signature.",
+        "interlock pack verify release.pack --trust interlock.key.pub",
+        "machine",
+        Effect.READS,
+        machine=True,
+        positional=("path",),
+        exit_code=lambda found: 0 if found.status == PASS else EXIT_FAILED,
+    ),
+    Command(
+        "pack",
+        "show",
+        ShowInput,
+        Shown,
+        _show,
+        "Show what is in a pack.",
+        "interlock pack show release.pack",
+        "machine",
+        Effect.READS,
+        machine=True,
+        positional=("path",),
+    ),
+    Command(
+        "pack",
+        "sign",
+        SignInput,
+        Signed,
+        _sign,
+        "Verify a pack and sign it.",
+        "interlock pack sign release.pack --key interlock.key",
+        "machine",
+        Effect.CHANGES,
+        machine=True,
+        positional=("path",),
+    ),
+    Command(
+        "key",
+        "new",
+        KeyInput,
+        NewKey,
+        _new,
+        "Make a pair of keys to sign packs with.",
+        "interlock key new --out interlock.key",
+        "machine",
+        Effect.CHANGES,
+        machine=True,
+    ),
+)

@@ -1,0 +1,100 @@
+"""Error codes of packs and of the keys that sign them.
+
+What it does: declares each code once, with what to do next. What it does not do: it raises nothing.
+
+Rule: a verification raises none of the codes about content; they stand in its list of errors.
+"""
+
+from interlock.base.errors import Category, ErrorCode
+
+PACK_NOT_FOUND = ErrorCode("pack_not_found", Category.NOT_FOUND, "Name the file of a pack, or its unpacked folder.")
+PACK_UNREADABLE = ErrorCode("pack_unreadable", Category.STORAGE, "Check the permissions, then try again.")
+PACK_EXISTS = ErrorCode("pack_exists", Category.CONFLICT, "Name another file, or replace it with --force.")
+PACK_UNWRITABLE = ErrorCode(
+    "pack_unwritable", Category.STORAGE, "Check the folder, its permissions and its free space."
+)
+PACK_PLACE_REFUSED = ErrorCode(
+    "pack_place_refused", Category.REFUSED, "Export on the machine where the file is to stand, as its user."
+)
+PACK_TOO_LARGE = ErrorCode(
+    "pack_too_large", Category.INVALID, "Leave child runs out with --without-children, and export them one by one."
+)
+PACK_STORE_DAMAGED = ErrorCode(
+    "pack_store_damaged", Category.CORRUPT, "Run `interlock doctor`, and restore a backup: no pack was written."
+)
+PACK_CONTAINER_INVALID = ErrorCode(
+    "pack_container_invalid", Category.CORRUPT, "Ask for the pack again: these bytes are not a canonical container."
+)
+PACK_CONTENT_INVALID = ErrorCode(
+    "pack_content_invalid", Category.CORRUPT, "Do not rely on it: no version wrote what stands there."
+)
+PACK_FROM_FUTURE = ErrorCode(
+    "pack_from_future", Category.CORRUPT, "A newer version wrote this pack: verify it with that version."
+)
+PACK_MANIFEST_INVALID = ErrorCode(
+    "pack_manifest_invalid", Category.CORRUPT, "Ask for the pack again: its manifest is not canonical."
+)
+PACK_MANIFEST_WRONG = ErrorCode(
+    "pack_manifest_wrong", Category.CORRUPT, "Do not rely on it: the manifest says something else than the events."
+)
+PACK_MEMBER_MISSING = ErrorCode(
+    "pack_member_missing", Category.CORRUPT, "Ask for the pack again: something was taken out of it."
+)
+PACK_MEMBER_EXTRA = ErrorCode(
+    "pack_member_extra", Category.CORRUPT, "Ask for the pack again: something was put into it."
+)
+PACK_MEMBER_WRONG = ErrorCode(
+    "pack_member_wrong", Category.CORRUPT, "Ask for the pack again: a member differs from its digest."
+)
+PACK_VIEW_WRONG = ErrorCode(
+    "pack_view_wrong", Category.CORRUPT, "Do not rely on it: the view shows something else than the events."
+)
+PACK_LINK_WRONG = ErrorCode(
+    "pack_link_wrong", Category.CORRUPT, "Do not rely on it: parent, child and inbox do not fit each other."
+)
+PACK_FACT_WRONG = ErrorCode(
+    "pack_fact_wrong", Category.CORRUPT, "Do not rely on it: a fact does not answer the effect that was intended."
+)
+PACK_UNSIGNED = ErrorCode("pack_unsigned", Category.REFUSED, "Ask for the signature, which stands beside a pack.")
+PACK_SIGNER_UNTRUSTED = ErrorCode(
+    "pack_signer_untrusted", Category.REFUSED, "Find out whose key it is before you add it to those you trust."
+)
+PACK_SIGNATURE_INVALID = ErrorCode(
+    "pack_signature_invalid", Category.CORRUPT, "Do not rely on it: the signature is not one of this pack."
+)
+KEY_NOT_FOUND = ErrorCode(
+    "key_not_found", Category.NOT_FOUND, "Make a key with `interlock key new`, or name another file."
+)
+KEY_INVALID = ErrorCode(
+    "key_invalid", Category.INVALID, "Give Ed25519 keys in PEM, as `interlock key new` and OpenSSL write them."
+)
+KEY_EXPOSED = ErrorCode("key_exposed", Category.REFUSED, "Let nobody else read it: chmod 600, and consider a new key.")
+KEY_EXISTS = ErrorCode("key_exists", Category.CONFLICT, "Name another file: a key is never written over.")
+
+ERRORS = (
+    PACK_NOT_FOUND,
+    PACK_UNREADABLE,
+    PACK_EXISTS,
+    PACK_UNWRITABLE,
+    PACK_PLACE_REFUSED,
+    PACK_TOO_LARGE,
+    PACK_STORE_DAMAGED,
+    PACK_CONTAINER_INVALID,
+    PACK_CONTENT_INVALID,
+    PACK_FROM_FUTURE,
+    PACK_MANIFEST_INVALID,
+    PACK_MANIFEST_WRONG,
+    PACK_MEMBER_MISSING,
+    PACK_MEMBER_EXTRA,
+    PACK_MEMBER_WRONG,
+    PACK_VIEW_WRONG,
+    PACK_LINK_WRONG,
+    PACK_FACT_WRONG,
+    PACK_UNSIGNED,
+    PACK_SIGNER_UNTRUSTED,
+    PACK_SIGNATURE_INVALID,
+    KEY_NOT_FOUND,
+    KEY_INVALID,
+    KEY_EXPOSED,
+    KEY_EXISTS,
+)
