@@ -24,7 +24,6 @@ from interlock.engine.meta import APPLY_SIDE_EFFECT
 from interlock.engine.reports import RUNNING, Reason, RunReport, RunResult
 from interlock.engine.runs import Runs
 from interlock.engine.search.times import length_ms
-from interlock.engine.sources import load_plan
 from interlock.engine.views import ATTRIBUTES_MAX
 from interlock.journal.journal import Journal, check_end
 from interlock.journal.streams import stream_id
@@ -36,7 +35,7 @@ EXIT_WAITING = 8
 class StartInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to start."""
 
-    plan: Annotated[str, Meta(description="The plan, as MODULE:PLAN or path/to/file.py:PLAN.")]
+    plan: Annotated[str, Meta(description="The plan: a document (plan.yaml), MODULE:PLAN or file.py:PLAN.")]
     input: Annotated[Raw | None, Meta(description="The run's input, a JSON object.")] = None
     run_id: Annotated[str | None, Meta(description="An id of your own; the same id and input attach.")] = None
     detach: Annotated[bool, Meta(description="Return once the start is durable; drive it with `run resume`.")] = False
@@ -137,7 +136,7 @@ class WhyReport(Struct, frozen=True):
 
 
 async def _start(ctx: CallContext, given: StartInput) -> RunResult:
-    plan = load_plan(given.plan)
+    plan = ctx.services.get(Runs).plans.load(given.plan)
     had_ended = given.run_id is not None and await _has_ended(ctx, given.run_id)
     config = RunConfig() if plan.planned is None else plan.planned.run_config
     if given.dry_run:
@@ -186,7 +185,7 @@ async def _with_reasons(ctx: CallContext, result: RunResult) -> RunResult:
 
 
 async def _resume(ctx: CallContext, given: ResumeInput) -> RunResult:
-    plan = None if given.plan is None else load_plan(given.plan)
+    plan = None if given.plan is None else ctx.services.get(Runs).plans.load(given.plan)
     had_ended = await _has_ended(ctx, given.run)
     result = await ctx.services.get(Runs).resume(given.run, plan=plan, steal=given.steal, principal=ctx.principal)
     return await _with_reasons(ctx, msgspec.structs.replace(result, had_ended=had_ended))

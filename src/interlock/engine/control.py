@@ -34,10 +34,11 @@ from interlock.engine.errors import (
     WAIT_UNKNOWN,
 )
 from interlock.engine.migrate import Migration, compared
+from interlock.engine.opening import document_blobs
 from interlock.engine.plan import PLAN_KIND, ExecutionPlan, read_outline
 from interlock.engine.reader import RunReader
 from interlock.engine.run_state import WAIT_PREFIX, RunState, wait_key
-from interlock.engine.sources import absolute_source
+from interlock.engine.sources import absolute_source, named_source
 from interlock.engine.tell import RESOLVE, TELL, Resolve, tell
 from interlock.engine.waits import FACT_KIND, misfit, misplaced, token
 from interlock.journal.journal import Journal, Loaded
@@ -216,7 +217,9 @@ class Control:
             raise STEP_NOT_READY.error(
                 "an attempt is under way: pause the run, and wait until it has ended", run_id=run_id
             )
-        await self._journal.store.artifacts.put([Blob(built.fingerprint, PLAN_KIND, built.outline)])
+        kept = [Blob(built.fingerprint, PLAN_KIND, built.outline), *document_blobs(built)]
+        await self._journal.store.artifacts.put(kept)
+        source = named_source(built, source)
         named = None if source is None else absolute_source(source)
         entry = i.MigrationRequested(
             found.completed, found.entered, built.fingerprint, built.version, _reason(reason), stream, named

@@ -27,11 +27,13 @@ from interlock.engine.config import (
     concurrency_of,
     manifest_bytes,
 )
+from interlock.engine.document.compiled import DOCUMENT_KIND
 from interlock.engine.errors import ATTRIBUTES_INVALID, INPUT_TOO_LARGE
 from interlock.engine.flow import Needs
 from interlock.engine.plan import ExecutionPlan
 from interlock.engine.sources import absolute_source
 from interlock.engine.views import ATTRIBUTE_CHARACTERS_MAX, ATTRIBUTES_MAX
+from interlock.journal.ports import Blob
 
 MANIFEST_KIND = "Manifest"
 NO_ATTRIBUTES = Raw(b"{}")
@@ -76,6 +78,15 @@ def manifest_of(plan: ExecutionPlan, given: Json, config: RunConfig, build: Buil
         raise INPUT_TOO_LARGE.error(f"a manifest of more than {JSON_BYTES_MAX} bytes", limit_bytes=JSON_BYTES_MAX)
     refuse_secrets(content, "manifest")
     return content
+
+
+def document_blobs(plan: ExecutionPlan) -> list[Blob]:
+    """What a run keeps of the document that its plan was written as. Raises: `secrets_detected`."""
+    document = plan.document
+    if document is None:
+        return []
+    refuse_secrets(document.content, "plan document")
+    return [Blob(document.id, DOCUMENT_KIND, document.content)]
 
 
 def checked_source(source: str | None) -> str | None:

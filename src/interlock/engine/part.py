@@ -11,6 +11,9 @@ from interlock.engine.budget import BudgetSettings
 from interlock.engine.commands import COMMANDS
 from interlock.engine.commands_lineage import COMMANDS as LINEAGE
 from interlock.engine.decide import EngineSettings
+from interlock.engine.document import commands as document_commands
+from interlock.engine.document import expressions, plans
+from interlock.engine.document.commands import DocumentSettings
 from interlock.engine.errors import ERRORS
 from interlock.engine.events import EVENTS
 from interlock.engine.graph import commands as graph
@@ -20,6 +23,7 @@ from interlock.engine.search import batch, batch_commands, filters
 from interlock.engine.search import commands as search
 from interlock.engine.search import errors as search_errors
 from interlock.engine.search.batches import SearchSettings
+from interlock.engine.steps import child, exec, http, python, step, wait  # noqa: A004 - the words of documents
 from interlock.engine.tell import RESOLVE, TELL, TIMERS
 from interlock.engine.views import RUNS
 
@@ -37,26 +41,34 @@ PART = Part(
         *graph.COMMANDS,
         *replay_command.COMMANDS,
         *batch_commands.COMMANDS,
+        *document_commands.COMMANDS,
     ),
-    transports=transports.TRANSPORTS,
+    transports=(*transports.TRANSPORTS, *expressions.TRANSPORTS),
+    steps=(exec.HANDLER, http.HANDLER, python.HANDLER, wait.HANDLER, child.HANDLER),
     settings=(
         SettingsSection("engine", EngineSettings),
         SettingsSection("run_budget", BudgetSettings),
+        SettingsSection("document", DocumentSettings),
         SettingsSection("search", SearchSettings),
         *transports.SETTINGS,
     ),
     errors=(
         *ERRORS,
         *budget.ERRORS,
+        child.CHILD_NOT_COMPLETED,
         *contract.ERRORS,
+        *document_commands.ERRORS,
+        *expressions.ERRORS,
         *flow.ERRORS,
         *graph.ERRORS,
+        *plans.ERRORS,
         *replay.ERRORS,
         *replay_artifacts.ERRORS,
         *replay_command.ERRORS,
         *search_errors.ERRORS,
         *router.ERRORS,
         *secret_facts.ERRORS,
+        *step.ERRORS,
         *transports.ERRORS,
     ),
 )

@@ -91,11 +91,29 @@ class Planned:
 
 
 @dataclass(frozen=True)
+class PlanDocument:
+    """What a plan that was written as a document keeps with each run.
+
+    `content` are the canonical bytes of the compiled document, `source` names them and the file, `defaults` is the
+    canonical JSON of its inputs.
+    """
+
+    content: bytes = field(repr=False)
+    source: str
+    defaults: bytes = field(repr=False)
+
+    @cached_property
+    def id(self) -> ArtifactId:
+        """The digest of the content."""
+        return digest(self.content)
+
+
+@dataclass(frozen=True)
 class ExecutionPlan:
     """A validated graph of states for one operation; frozen.
 
     `boundaries` asks for events when the first state of an op path is entered and the last one completes; `planned` is
-    there where a pipeline was the source.
+    there where a pipeline was the source, `document` where a plan document was.
 
     Building one raises `plan_invalid` with `reason` in its details: `empty_plan`, `duplicate_state_id`,
     `missing_state_for_edge`, `circular_dependency` (with the cycle), `missing_idempotency_key`.
@@ -107,6 +125,7 @@ class ExecutionPlan:
     edges: tuple[DependencyEdge, ...] = ()
     boundaries: bool = False
     planned: Planned | None = None
+    document: PlanDocument | None = None
     order: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -151,9 +170,12 @@ class ExecutionPlan:
     def outline(self) -> bytes:
         """Canonical JSON of ids, edges, metadata and policies: the plan without its code, kept with each run.
 
-        The pipeline counts where there is one: another configuration of an operation is another plan.
+        The pipeline counts where there is one: another configuration of an operation is another plan. So does the
+        document: what a step is given is part of the plan.
         """
         source = {} if self.planned is None else {"pipeline": digest(self.planned.pipeline)}
+        if self.document is not None:
+            source["document"] = self.document.id
         return canonical(
             {
                 **source,
@@ -184,6 +206,7 @@ class PlanOutline(Struct, frozen=True):
     states: tuple[tuple[StateId, msgspec.Raw, msgspec.Raw, msgspec.Raw], ...]
     version: str
     pipeline: str | None = None
+    document: str | None = None
 
     def order(self) -> list[StateId]:
         """The ids of the states in the order in which they run."""
@@ -212,7 +235,7 @@ class PlanOutline(Struct, frozen=True):
         ]
         edges = tuple(DependencyEdge(*edge) for edge in self.edges)
         plan = ExecutionPlan(self.op_id, self.version, tuple(nodes), edges, boundaries=self.pipeline is not None)
-        # Of a pipeline only the digest is at hand; the artifact of the outline proves what it is the outline of.
+        # Of a pipeline or a document only the digest is at hand; the artifact of the outline proves what it is the outline of.
         plan.__dict__["fingerprint"] = fingerprint
         return plan
 

@@ -1,11 +1,11 @@
-"""Finding the plan of a run: registered by the application, or named as MODULE:PLAN.
+"""Finding the plan of a run: registered by the application, named as MODULE:PLAN, or a document that the run keeps.
 
-What it does: keeps plans by operation and version, and loads one from a module or a Python file that the local user
-names. What it does not do: it never guesses; what a run's history names is loaded only as a plan, and is accepted only
+What it does: keeps plans by operation and version, loads one from a module, a Python file or a document that the local
+user names, and makes that of a document anew from the bytes in the store. What it does not do: it never guesses; what a run's history names is loaded only as a plan, and is accepted only
 with the fingerprint that the history records.
 
 Rule: importing a module runs its code, so a source is followed only where the caller acts for the user of this machine
-(docs/threats.md, T3).
+(docs/threats.md, T3). A plan of a document is found by its digest alone: two documents may share name and version.
 """
 
 from __future__ import annotations
@@ -16,14 +16,22 @@ import importlib.util
 import logging
 import re
 import sys
+from collections import OrderedDict
 from pathlib import Path
 from types import ModuleType, TracebackType
 
 from interlock.base.errors import InterlockError
 from interlock.base.ids import shown
 from interlock.engine.authoring import Plan
+from interlock.engine.document.lint import Linter
+from interlock.engine.document.plans import Stored, is_document, load_document, plan_of_content, stored
 from interlock.engine.errors import PLAN_IMPORT_FAILED, PLAN_INVALID, PLAN_NOT_FOUND, place_of
 from interlock.engine.plan import ExecutionPlan
+from interlock.engine.steps.call import StepHandlers
+from interlock.journal.ports import Artifacts
+
+DOCUMENTS_KEPT_MAX = 256
+"""Plans of documents that are kept ready; others are made anew when they are needed."""
 
 _LOG = logging.getLogger("interlock.plans")
 _SOURCE = re.compile(r"\A(?P<where>[^:\x00]{1,4000}):(?P<name>[A-Za-z_][A-Za-z0-9_.]{0,200})\Z")
@@ -32,23 +40,39 @@ _SOURCE = re.compile(r"\A(?P<where>[^:\x00]{1,4000}):(?P<name>[A-Za-z_][A-Za-z0-
 class Plans:
     """The plans that an application knows."""
 
-    def __init__(self) -> None:
+    def __init__(self, handlers: StepHandlers | None = None, *, children_anywhere: bool = False) -> None:
+        self.handlers = StepHandlers() if handlers is None else handlers
+        self.linter = Linter(self.handlers, anywhere=children_anywhere)
         self._known: dict[tuple[str, str], ExecutionPlan] = {}
+        self._documents: OrderedDict[str, ExecutionPlan] = OrderedDict()
 
     def add(self, plan: Plan | ExecutionPlan) -> ExecutionPlan:
         """Register a plan under its operation and version; the latest wins. Raises: `plan_invalid`."""
         if not isinstance(plan, (Plan, ExecutionPlan)):
             raise PLAN_INVALID.error(f"a plan is expected, not a {type(plan).__name__}", reason="not_a_plan")
         built = plan.build() if isinstance(plan, Plan) else plan
-        self._known[built.op_id, built.version] = built
+        if built.document is None:
+            self._known[built.op_id, built.version] = built
+        else:
+            self._keep(built.document.source, built)
         return built
+
+    def load(self, source: str) -> ExecutionPlan:
+        """The plan that `MODULE:PLAN`, `file.py:PLAN` or a document's file names.
+
+        Raises: as `load_plan`; `document_invalid`.
+        """
+        return load_document(source, self.linter, self.handlers) if is_document(source) else load_plan(source)
 
     def known(self, op_id: str, version: str) -> ExecutionPlan | None:
         """The registered plan, if there is one."""
         return self._known.get((op_id, version))
 
-    def find(self, op_id: str, version: str, source: str | None) -> ExecutionPlan:
-        """The plan of a run. Raises: `plan_not_found`."""
+    async def find(self, op_id: str, version: str, source: str | None, artifacts: Artifacts) -> ExecutionPlan:
+        """The plan of a run. Raises: `plan_not_found`; of a document `document_unreadable`, `step_handler_missing`."""
+        kept = stored(source)
+        if kept is not None and source is not None:
+            return self._documents.get(source) or await self._made(kept, source, artifacts)
         known = self._known.get((op_id, version))
         if known is not None:
             return known
@@ -56,9 +80,27 @@ class Plans:
             raise PLAN_NOT_FOUND.error(f"no plan {op_id} version {version} is registered", op_id=op_id)
         return self.add(load_plan(source))
 
+    async def _made(self, kept: Stored, source: str, artifacts: Artifacts) -> ExecutionPlan:
+        [content] = await artifacts.get([kept.id])
+        plan = plan_of_content(content, kept.path, self.handlers)
+        self._keep(source, plan)
+        return plan
+
+    def _keep(self, source: str, plan: ExecutionPlan) -> None:
+        self._documents[source] = plan
+        while len(self._documents) > DOCUMENTS_KEPT_MAX:
+            self._documents.popitem(last=False)
+
+
+def named_source(plan: ExecutionPlan, source: str | None) -> str | None:
+    """How a run names its plan: as its caller did, and a document by the bytes that the run keeps."""
+    return source if plan.document is None else plan.document.source
+
 
 def absolute_source(source: str) -> str:
     """The same source, with a file named by its whole path, so that it is found again from any folder."""
+    if stored(source) is not None:
+        return source
     where, _, name = source.rpartition(":")
     return f"{Path(where).resolve()}:{name}" if where.endswith(".py") else source
 
@@ -73,7 +115,10 @@ def source_of(plan: Plan | ExecutionPlan, beside: str) -> str | None:
 
 
 def source_folder(source: str) -> str | None:
-    """The folder of the code that a source names, once it is loaded."""
+    """The folder of the code that a source names, once it is loaded, or of a document."""
+    kept = stored(source)
+    if kept is not None:
+        return str(Path(kept.path).parent)
     where = source.rpartition(":")[0]
     if where.endswith(".py"):
         return str(Path(where).resolve().parent)
