@@ -179,8 +179,7 @@ class Forking:
             return self._plans.add(plan)
         if source is not None:
             return self._plans.add(self._plans.load(absolute_source(source)))
-        artifacts = self._journal.store.artifacts
-        return await self._plans.find(state.op_id, state.plan_version, state.plan_source, artifacts)
+        return await self._plans.of_run(state, self._journal.store.artifacts)
 
     async def _attributes(self, state: RunState) -> Raw:
         """The attributes of the source, by which the fork can be found, too."""

@@ -235,7 +235,7 @@ class PlanOutline(Struct, frozen=True):
         ]
         edges = tuple(DependencyEdge(*edge) for edge in self.edges)
         plan = ExecutionPlan(self.op_id, self.version, tuple(nodes), edges, boundaries=self.pipeline is not None)
-        # Of a pipeline or a document only the digest is at hand; the artifact of the outline proves what it is the outline of.
+        # Of a pipeline or a document only the digest is at hand; the outline's artifact proves what it is that of.
         plan.__dict__["fingerprint"] = fingerprint
         return plan
 

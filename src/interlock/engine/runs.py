@@ -335,18 +335,13 @@ class Runs:
         async def found(state: RunState, config: RunConfig) -> ExecutionPlan:
             if given is not None:
                 return given.under(config)
-            known = (await self._plan_of(state)).under(config)
+            known = (await self.plans.of_run(state, self._journal.store.artifacts)).under(config)
             if known.fingerprint != state.fingerprint:
                 raise PLAN_DRIFTED.error("the plan that the run names is another now: say which to replay it with")
             return known
 
         stream = stream_id(tenant, e.RUN, ids.run_id(run_id))
         return await Replayer(self._journal, stream, run_id, self._settings, found).replay()
-
-    async def _plan_of(self, state: RunState) -> ExecutionPlan:
-        return await self.plans.find(
-            state.op_id, state.plan_version, state.plan_source, self._journal.store.artifacts
-        )
 
     async def _opened(self, opening: Opening, *, owned: bool) -> Session:
         """A session for a run that does not exist yet, with its opening folded; the first flush makes it exist.

@@ -1,8 +1,8 @@
 """Finding the plan of a run: registered by the application, named as MODULE:PLAN, or a document that the run keeps.
 
 What it does: keeps plans by operation and version, loads one from a module, a Python file or a document that the local
-user names, and makes that of a document anew from the bytes in the store. What it does not do: it never guesses; what a run's history names is loaded only as a plan, and is accepted only
-with the fingerprint that the history records.
+user names, and makes that of a document anew from the bytes in the store. What it does not do: it never guesses; what
+a run's history names is loaded only as a plan, and is accepted only with the fingerprint that the history records.
 
 Rule: importing a module runs its code, so a source is followed only where the caller acts for the user of this machine
 (docs/threats.md, T3). A plan of a document is found by its digest alone: two documents may share name and version.
@@ -27,6 +27,7 @@ from interlock.engine.document.lint import Linter
 from interlock.engine.document.plans import Stored, is_document, load_document, plan_of_content, stored
 from interlock.engine.errors import PLAN_IMPORT_FAILED, PLAN_INVALID, PLAN_NOT_FOUND, place_of
 from interlock.engine.plan import ExecutionPlan
+from interlock.engine.run_state import RunState
 from interlock.engine.steps.call import StepHandlers
 from interlock.journal.ports import Artifacts
 
@@ -68,11 +69,18 @@ class Plans:
         """The registered plan, if there is one."""
         return self._known.get((op_id, version))
 
-    async def find(self, op_id: str, version: str, source: str | None, artifacts: Artifacts) -> ExecutionPlan:
-        """The plan of a run. Raises: `plan_not_found`; of a document `document_unreadable`, `step_handler_missing`."""
-        kept = stored(source)
-        if kept is not None and source is not None:
-            return self._documents.get(source) or await self._made(kept, source, artifacts)
+    async def of_run(self, state: RunState, artifacts: Artifacts) -> ExecutionPlan:
+        """The plan of a run, which of a document is made of the bytes that the run keeps.
+
+        Raises: `plan_not_found`, `document_unreadable`, `step_handler_missing`; storage errors.
+        """
+        kept, source = stored(state.plan_source), state.plan_source
+        if kept is None or source is None:
+            return self.find(state.op_id, state.plan_version, source)
+        return self._documents.get(source) or await self._made(kept, source, artifacts)
+
+    def find(self, op_id: str, version: str, source: str | None) -> ExecutionPlan:
+        """The plan that a run's history names and that is no document. Raises: `plan_not_found`."""
         known = self._known.get((op_id, version))
         if known is not None:
             return known

@@ -30,7 +30,7 @@ _KIND = re.compile(r"\A([A-Z_]+): (divide by zero|modulus by zero|integer overfl
 _LINE = re.compile(r"ERROR: <input>:(?P<line>-?\d+):(?P<column>-?\d+): (?P<text>[^\n\[]*)")
 
 
-class CelFault(Exception):  # noqa: N818 - a record of what is wrong
+class CelFault(Exception):
     """Why an expression cannot be compiled or evaluated, in words without a value; `column` from 1, 0 if unknown."""
 
     def __init__(self, text: str, column: int = 0) -> None:
@@ -123,7 +123,7 @@ def _safe(text: str) -> str:
 @lru_cache(maxsize=1)
 def _library() -> Any:
     try:
-        from cel_expr_python import cel
+        from cel_expr_python import cel  # type: ignore[import-untyped]  # it has no marker
     except ImportError:
         raise CelMissingError from None
     return cel

@@ -25,7 +25,9 @@ Format = Literal["text", "sarif", "schema"]
 
 LINT_SUBJECT_MISSING = ErrorCode("lint_subject_missing", Category.INVALID, "Name one or more plan documents.")
 LINT_REFUSED = ErrorCode(
-    "lint_refused", Category.REFUSED, "Check the documents where they are: files are read for this machine's user alone."
+    "lint_refused",
+    Category.REFUSED,
+    "Check the documents where they are: files are read for this machine's user alone.",
 )
 ERRORS = (LINT_SUBJECT_MISSING, LINT_REFUSED)
 DOCUMENTS_MAX = 1_000

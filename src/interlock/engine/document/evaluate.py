@@ -29,7 +29,7 @@ class Evaluated(NamedTuple):
     version: str
 
 
-class EvaluationFault(Exception):  # noqa: N818 - a record of what is wrong
+class EvaluationFault(Exception):
     """Why a template cannot be rendered: the field, its expression, the reason."""
 
     def __init__(self, field: str, source: str, reason: str, *, missing: bool = False) -> None:
@@ -93,13 +93,16 @@ class Renderer:
         root, members = path
         value: Json = self._data
         for member in (root, *members):
-            if isinstance(value, dict) and isinstance(member, str) and member in value:
-                value = value[member]
-            elif isinstance(value, list | tuple) and isinstance(member, int) and member < len(value):
-                value = value[member]
-            else:
-                raise EvaluationFault(field, source, f"there is no {shown(member)} in it")
+            if not _has(value, member):
+                raise EvaluationFault(field, source, f"there is no {shown(str(member))} in it")
+            value = value[member]  # type: ignore[index]  # it has the member
         return value
+
+
+def _has(value: Json, member: str | int) -> bool:
+    if isinstance(value, dict):
+        return member in value
+    return isinstance(value, list | tuple) and isinstance(member, int) and member < len(value)
 
 
 def _as_text(value: Json) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from interlock.base.ids import shown
 from interlock.engine.document import cel, rules
-from interlock.engine.document.findings import Findings, Place, meant, one_of
+from interlock.engine.document.findings import Findings, Place, Rule, meant, one_of
 from interlock.engine.document.templates import (
     CLOSE,
     EXPRESSION_CHARACTERS_MAX,
@@ -155,7 +155,7 @@ def _check_input(members: tuple[str | int, ...], place: Place, scope: Scope, fin
         findings.add(rules.INPUT_UNKNOWN, place, f"there is no input `{shown(name)}`", one_of(name, scope.inputs))
 
 
-def _step_faults(members: tuple[str | int, ...], scope: Scope) -> Iterator[tuple[rules.Rule, str, str | None]]:
+def _step_faults(members: tuple[str | int, ...], scope: Scope) -> Iterator[tuple[Rule, str, str | None]]:
     if not members or isinstance(members[0], int):
         yield rules.STEP_DYNAMIC, "which step is read cannot be seen", None
         return

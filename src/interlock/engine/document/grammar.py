@@ -42,9 +42,9 @@ class RetryGrammar(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """How often a step is tried."""
 
     max_attempts: Annotated[int, Meta(ge=1, le=2**32 - 1, description="Attempts in all, with the first.")] = 1
-    backoff: Annotated[BackoffGrammar, Meta(description="The time between attempts; none where it is absent.")] | None = (
-        None
-    )
+    backoff: (
+        Annotated[BackoffGrammar, Meta(description="The time between attempts; none where it is absent.")] | None
+    ) = None
 
 
 class StepGrammar(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"with_": "with"}):
@@ -57,22 +57,35 @@ class StepGrammar(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
         list[str],
         Meta(max_length=STEPS_MAX, description="Earlier steps that must have completed, and whose output can be read."),
     ] = []
-    side_effects: Annotated[
-        Literal["pure", "read_only_io", "apply_side_effect"],
-        Meta(description="What the step does to the outside; required for `exec` and for `http` that is no GET."),
-    ] | None = None
-    idempotency_key: Annotated[
-        str,
-        Meta(
-            min_length=1,
-            max_length=512,
-            description="The key by which the outside recognises a repetition of the step's effect; may hold expressions.",
-        ),
-    ] | None = None
-    skip_when: Annotated[
-        str,
-        Meta(min_length=1, max_length=4_096, description="CEL without `${{ }}`; where it is true, the step is skipped."),
-    ] | None = None
+    side_effects: (
+        Annotated[
+            Literal["pure", "read_only_io", "apply_side_effect"],
+            Meta(description="What the step does to the outside; required for `exec` and for `http` that is no GET."),
+        ]
+        | None
+    ) = None
+    idempotency_key: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                max_length=512,
+                description="What the outside knows a repetition of the step's effect by; may hold expressions.",
+            ),
+        ]
+        | None
+    ) = None
+    skip_when: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                max_length=4_096,
+                description="CEL without `${{ }}`; where it is true, the step is skipped.",
+            ),
+        ]
+        | None
+    ) = None
     retry: Annotated[RetryGrammar, Meta(description="How often the step is tried.")] | None = None
     timeout: Annotated[Duration, Meta(description="The time that one attempt has, such as 120s.")] | None = None
     tags: Annotated[
@@ -83,7 +96,7 @@ class StepGrammar(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
         dict[Name, Any],
         Meta(
             max_length=200,
-            description="Named values made of `output`, `input` and `steps`; where there are any, they are all that "
+            description="Named values of `output`, `input` and `steps`; where there are any, they are all that "
             "the step's output holds.",
         ),
     ] = {}

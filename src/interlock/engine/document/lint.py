@@ -124,7 +124,13 @@ class Linter:
         return found, [each for group in below.values() for each in group]
 
     def _child(
-        self, written: str, node: Node, findings: Findings, path: FilePath | None, above: tuple[FilePath, ...], name: str
+        self,
+        written: str,
+        node: Node,
+        findings: Findings,
+        path: FilePath | None,
+        above: tuple[FilePath, ...],
+        name: str,
     ) -> Linted | None:
         if path is None or "\0" in written:
             findings.add(rules.CHILD_PATH, node.place, "this document has no folder in which another could stand")

@@ -14,7 +14,7 @@ import json
 import math
 import re
 from bisect import bisect_right
-from json.decoder import JSONDecodeError, scanstring
+from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]  # it stands in the module
 from typing import Final
 
 from interlock.base.bounds import INTEGER_MAX
@@ -29,7 +29,7 @@ _WORDS: Final = {"true": True, "false": False, "null": None}
 _DIGITS_MAX: Final = 400
 
 
-class _Stop(Exception):  # noqa: N818 - it is no fault of the program, but the end of reading
+class _Stop(Exception):
     """Nothing more can be read."""
 
 
@@ -103,9 +103,7 @@ class _Reader:
             self._at += 1
             value = self._value(depth + 1)
             if key in members:
-                self._findings.add(
-                    rules.KEY_TWICE, place, f"the key stands already in line {members[key].place.line}"
-                )
+                self._findings.add(rules.KEY_TWICE, place, f"the key stands already in line {members[key].place.line}")
             elif len(key) > KEY_CHARACTERS_MAX:
                 self._findings.add(rules.KEY_TOO_LONG, place, f"a key has more than {KEY_CHARACTERS_MAX} characters")
             else:
@@ -142,7 +140,7 @@ class _Reader:
         if any("\ud800" <= character <= "\udfff" for character in text):
             self._findings.add(rules.SURROGATE, place, "a text holds half a character")
             return ""
-        return text
+        return str(text)
 
     def _plain(self) -> bool | int | float | None:
         for word, value in _WORDS.items():

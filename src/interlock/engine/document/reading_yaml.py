@@ -37,7 +37,7 @@ _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", re.ASCII)
 _DIGITS_MAX: Final = 400
 
 
-class _Stop(Exception):  # noqa: N818 - it is no fault of the program, but the end of reading
+class _Stop(Exception):
     """Nothing more can be read."""
 
 

@@ -91,7 +91,9 @@ EXPRESSION_NOT_ALLOWED = Rule(
     "expression_not_allowed", "Some members are written out.", "Write the value itself: it is needed before the run."
 )
 EXPRESSION_WRAPPED = Rule("expression_wrapped", "`skip_when` is bare CEL.", "Remove `${{` and `}}`.")
-SKIP_WHEN_TYPE = Rule("skip_when_type", "`skip_when` is true or false.", "Compare something, as in `input.fast == true`.")
+SKIP_WHEN_TYPE = Rule(
+    "skip_when_type", "`skip_when` is true or false.", "Compare something, as in `input.fast == true`."
+)
 CEL_MISSING = Rule(
     "cel_missing",
     "CEL is installed where expressions need it.",
@@ -128,7 +130,9 @@ SCHEMA_INVALID = Rule("schema_invalid", "A schema is a JSON Schema.", "Correct t
 DEFAULT_WITHOUT_DEADLINE = Rule(
     "default_without_deadline", "A default is taken at a deadline.", "Add `timeout`, or remove `default`."
 )
-DEFAULT_MISFITS = Rule("default_misfits", "A default fits the schema of its wait.", "Correct the default or the schema.")
+DEFAULT_MISFITS = Rule(
+    "default_misfits", "A default fits the schema of its wait.", "Correct the default or the schema."
+)
 
 RULES: tuple[Rule, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Rule))
 """Every rule, in the order of this file."""

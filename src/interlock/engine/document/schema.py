@@ -68,13 +68,14 @@ def _with_of(handler: StepHandler, definitions: dict[str, Any]) -> dict[str, Any
 def _with_expressions(schema: dict[str, Any], *, skip: tuple[str, ...] = ()) -> dict[str, Any]:
     """A record's schema whose members may also be expressions."""
     members = {
-        name: member if name in skip else _or_expression(member) for name, member in schema.get("properties", {}).items()
+        name: member if name in skip else _or_expression(member)
+        for name, member in schema.get("properties", {}).items()
     }
     return {**schema, "properties": members} if members else schema
 
 
 def _or_expression(schema: dict[str, Any]) -> dict[str, Any]:
-    words = {key: schema[key] for key in _ANNOTATIONS if key in schema}
+    words: dict[str, Any] = {key: schema[key] for key in _ANNOTATIONS if key in schema}
     bare = {key: value for key, value in schema.items() if key not in _ANNOTATIONS}
     if "items" in bare:
         bare["items"] = _or_expression(bare["items"])

@@ -40,7 +40,7 @@ class Expression(NamedTuple):
     source: str
 
 
-class Unclosed(Exception):  # noqa: N818 - what the text is
+class Unclosed(Exception):
     """A text opens an expression and does not close it."""
 
 
@@ -48,7 +48,7 @@ def pieces(text: str) -> list[str | Expression]:
     """The pieces of a text in order. Raises: `Unclosed`."""
     found: list[str | Expression] = []
     at, plain = 0, ""
-    for match in iter(lambda: _PIECE.search(text, at), None):
+    while (match := _PIECE.search(text, at)) is not None:
         plain += text[at : match.start()]
         at = match.end()
         if match[0] == ESCAPED:

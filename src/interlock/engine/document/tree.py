@@ -31,7 +31,7 @@ class Node:
     """A value: a scalar, a list of nodes, or members by key."""
 
     place: Place
-    value: str | int | float | bool | None | list[Node] | dict[str, Member]
+    value: str | int | float | bool | list[Node] | dict[str, Member] | None
 
     def member(self, key: str) -> Node | None:
         """The value of a member; None where there is none."""

@@ -63,13 +63,13 @@ async def run(call: StepCall, given: ExecStep) -> Json:
     """Run the program. Raises: the `exec_…` codes."""
     program, *arguments = given.argv
     if "/" in program:
-        program = os.path.normpath(os.path.join(call.folder, program))  # noqa: PTH118 - no symbolic link is followed
+        program = _below(call.folder, program)
     request: dict[str, Any] = {
         "kind": "run_program_v1",
         "program_path": program,
         "argv": arguments,
         "env": msgspec.to_builtins(given.env),
-        "cwd": os.path.normpath(os.path.join(call.folder, given.cwd)),  # noqa: PTH118 - the same
+        "cwd": _below(call.folder, given.cwd),
         "stdout": given.stdout,
         "keep_text": True,
         "ok_codes": list(given.ok_codes),
@@ -95,6 +95,11 @@ async def run(call: StepCall, given: ExecStep) -> Json:
     return {key: found[key] for key in ("exit_code", "stdout", "stderr", "json")}
 
 
+def _below(folder: str, path: str) -> str:
+    """A path seen from a folder; nothing is looked at."""
+    return os.path.normpath(os.path.join(folder, path))  # noqa: PTH118 - no symbolic link is followed
+
+
 async def _keep(call: StepCall, stdout: str, stderr: str) -> None:
     """Keep what a program wrote as artifacts, unless it looks like a secret."""
     for kind, text in ((STDOUT_KIND, stdout), (STDERR_KIND, stderr)):
@@ -112,7 +117,7 @@ HANDLER = StepHandler(
     parameters=ExecStep,
     run=run,
     summary="Runs a program.",
-    example='{argv: [git, rev-parse, HEAD], stdout: text}',
+    example="{argv: [git, rev-parse, HEAD], stdout: text}",
     declares=lambda _given: True,
     output=("exit_code", "stdout", "stderr", "json"),
 )

@@ -35,9 +35,9 @@ class HttpStep(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = {}
     json: Annotated[object, Meta(description="A JSON value as content.")] | UnsetType = UNSET
     body: Annotated[str, Meta(description="A text as content.")] | UnsetType = UNSET
-    response: Annotated[
-        Literal["auto", "json", "text", "none"], Meta(description="How the body becomes a value.")
-    ] = "auto"
+    response: Annotated[Literal["auto", "json", "text", "none"], Meta(description="How the body becomes a value.")] = (
+        "auto"
+    )
     ok_statuses: Annotated[
         tuple[Annotated[int, Meta(ge=200, le=599)], ...],
         Meta(max_length=100, description="Statuses that are no failure; none listed: 200 to 299."),

@@ -71,7 +71,7 @@ class Rendering:
     async def _known(self, name: str, default: Json) -> Json:
         """An input of the run; the document's default where the run began without it (before it migrated here)."""
         try:
-            return await self._ctx.require(name, object)  # type: ignore[return-value]  # what is kept is JSON
+            return await self._ctx.require(name, object)  # type: ignore[arg-type]  # what is kept is JSON
         except NotFound as fault:
             if fault.kind is not CONTEXT_MISSING_KEY:
                 raise

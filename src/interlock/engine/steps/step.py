@@ -30,7 +30,9 @@ from interlock.engine.steps.call import StepCall
 from interlock.engine.steps.rendering import Rendering
 
 STEP_PARAMETERS_INVALID = ErrorCode(
-    "step_parameters_invalid", Category.INVALID, "Correct the expression at the place named: its value has another form."
+    "step_parameters_invalid",
+    Category.INVALID,
+    "Correct the expression at the place named: its value has another form.",
 )
 SKIP_WHEN_INVALID = ErrorCode("skip_when_invalid", Category.INVALID, "Let `skip_when` be true or false.")
 IDEMPOTENCY_KEY_INVALID = ErrorCode(
@@ -122,5 +124,3 @@ class DocumentState:
                 f"the idempotency key of step {self.step.name} is no text of that length", step=self.step.name
             )
         return rendered
-
-

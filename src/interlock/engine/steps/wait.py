@@ -51,11 +51,14 @@ def _check(given: Mapping[str, Any]) -> Iterator[Problem]:
         fault = _fault_of(schema)
         if fault is not None:
             yield Problem(rules.SCHEMA_INVALID, ("schema",), fault)
-        elif "default" in given and not holds_expression(given["default"]):
-            if misfit(schema_of(object, schema), canonical(given["default"])) is not None:
-                yield Problem(rules.DEFAULT_MISFITS, ("default",), "the default does not fit the schema")
+        elif "default" in given and _misfits(schema, given["default"]):
+            yield Problem(rules.DEFAULT_MISFITS, ("default",), "the default does not fit the schema")
     if "default" in given and given.get("timeout") is None:
         yield Problem(rules.DEFAULT_WITHOUT_DEADLINE, ("default",), "the default has no deadline at which it is taken")
+
+
+def _misfits(schema: dict[str, Any], default: Any) -> bool:
+    return not holds_expression(default) and misfit(schema_of(object, schema), canonical(default)) is not None
 
 
 def _fault_of(schema: dict[str, Any]) -> str | None:

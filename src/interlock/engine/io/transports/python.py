@@ -137,15 +137,13 @@ def _imported(order: PythonRequest, context: TransportContext) -> PythonFunction
         found: object = importlib.import_module(module)
         for attribute in name.split("."):
             found = getattr(found, attribute)
-    except (Exception, SystemExit) as fault:
+    except (Exception, SystemExit) as fault:  # noqa: BLE001 - whatever a module raises is the outcome of its import
         _LOG.exception("a function of a plan cannot be imported")
         raise PYTHON_IMPORT_FAILED.error(
             f"{shown(order.function, 100)} cannot be imported: {type(fault).__name__}", function=shown(order.function)
         ) from None
     if not callable(found):
-        raise PYTHON_IMPORT_FAILED.error(
-            f"{shown(order.function, 100)} is no function", function=shown(order.function)
-        )
+        raise PYTHON_IMPORT_FAILED.error(f"{shown(order.function, 100)} is no function", function=shown(order.function))
     return found
 
 
