@@ -21,6 +21,9 @@ FINDINGS_MAX = 500
 """Findings of one document that are listed."""
 
 
+_WORD_MAX = 64
+
+
 class Level(StrEnum):
     """Whether a document with such a finding can run."""
 
@@ -102,8 +105,9 @@ class Findings:
 
 def meant(word: str, known: Iterable[str]) -> str | None:
     """A hint that names what was probably meant; None where nothing is near."""
-    near = get_close_matches(word.lower(), [*known], n=1, cutoff=0.6)
-    return f"Did you mean `{shown(near[0])}`?" if near else None
+    by_lower = {each.lower(): each for each in known}
+    near = get_close_matches(word.lower()[:_WORD_MAX], list(by_lower), n=1, cutoff=0.6)
+    return f"Did you mean `{shown(by_lower[near[0]])}`?" if near else None
 
 
 def one_of(word: str, known: Iterable[str]) -> str:
