@@ -34,8 +34,8 @@ from interlock.engine.errors import (
     WAIT_UNKNOWN,
 )
 from interlock.engine.migrate import Migration, compared
-from interlock.engine.opening import document_blobs
-from interlock.engine.plan import PLAN_KIND, ExecutionPlan, read_outline
+from interlock.engine.opening import plan_blob
+from interlock.engine.plan import ExecutionPlan, read_outline
 from interlock.engine.reader import RunReader
 from interlock.engine.run_state import WAIT_PREFIX, RunState, wait_key
 from interlock.engine.sources import absolute_source, named_source
@@ -217,8 +217,7 @@ class Control:
             raise STEP_NOT_READY.error(
                 "an attempt is under way: pause the run, and wait until it has ended", run_id=run_id
             )
-        kept = [Blob(built.fingerprint, PLAN_KIND, built.outline), *document_blobs(built)]
-        await self._journal.store.artifacts.put(kept)
+        await self._journal.store.artifacts.put([plan_blob(built)])
         source = named_source(built, source)
         named = None if source is None else absolute_source(source)
         entry = i.MigrationRequested(

@@ -27,10 +27,9 @@ from interlock.engine.config import (
     concurrency_of,
     manifest_bytes,
 )
-from interlock.engine.document.compiled import DOCUMENT_KIND
 from interlock.engine.errors import ATTRIBUTES_INVALID, INPUT_TOO_LARGE
 from interlock.engine.flow import Needs
-from interlock.engine.plan import ExecutionPlan
+from interlock.engine.plan import PLAN_KIND, ExecutionPlan
 from interlock.engine.sources import absolute_source
 from interlock.engine.views import ATTRIBUTE_CHARACTERS_MAX, ATTRIBUTES_MAX
 from interlock.journal.ports import Blob
@@ -80,13 +79,11 @@ def manifest_of(plan: ExecutionPlan, given: Json, config: RunConfig, build: Buil
     return content
 
 
-def document_blobs(plan: ExecutionPlan) -> list[Blob]:
-    """What a run keeps of the document that its plan was written as. Raises: `secrets_detected`."""
-    document = plan.document
-    if document is None:
-        return []
-    refuse_secrets(document.content, "plan document")
-    return [Blob(document.id, DOCUMENT_KIND, document.content)]
+def plan_blob(plan: ExecutionPlan) -> Blob:
+    """What a run keeps of its plan: the outline, with the document that it is. Raises: `secrets_detected`."""
+    if plan.document is not None:
+        refuse_secrets(plan.document.content, "plan document")
+    return Blob(plan.fingerprint, PLAN_KIND, plan.outline)
 
 
 def checked_source(source: str | None) -> str | None:

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Struct
 
-from interlock.base.canonical import canonical, digest
+from interlock.base.canonical import Json, canonical, digest, parse
 from interlock.base.errors import InterlockError
 from interlock.base.ids import ArtifactId, OpId, OpPath, StateId, op_id, shown, state_id, step_name
 from interlock.engine.config import RetryPolicy, RunConfig
@@ -94,18 +94,13 @@ class Planned:
 class PlanDocument:
     """What a plan that was written as a document keeps with each run.
 
-    `content` are the canonical bytes of the compiled document, `source` names them and the file, `defaults` is the
-    canonical JSON of its inputs.
+    `content` are the canonical bytes of the compiled document, which stand in the outline; `source` names the file;
+    `defaults` is the canonical JSON of its inputs.
     """
 
     content: bytes = field(repr=False)
     source: str
     defaults: bytes = field(repr=False)
-
-    @cached_property
-    def id(self) -> ArtifactId:
-        """The digest of the content."""
-        return digest(self.content)
 
 
 @dataclass(frozen=True)
@@ -170,12 +165,12 @@ class ExecutionPlan:
     def outline(self) -> bytes:
         """Canonical JSON of ids, edges, metadata and policies: the plan without its code, kept with each run.
 
-        The pipeline counts where there is one: another configuration of an operation is another plan. So does the
-        document: what a step is given is part of the plan.
+        The pipeline counts where there is one: another configuration of an operation is another plan. A document
+        stands in it as a whole: what a step is given is part of the plan, and a run needs no file after its start.
         """
-        source = {} if self.planned is None else {"pipeline": digest(self.planned.pipeline)}
+        source: dict[str, Json] = {} if self.planned is None else {"pipeline": digest(self.planned.pipeline)}
         if self.document is not None:
-            source["document"] = self.document.id
+            source["document"] = parse(self.document.content)
         return canonical(
             {
                 **source,
@@ -206,7 +201,7 @@ class PlanOutline(Struct, frozen=True):
     states: tuple[tuple[StateId, msgspec.Raw, msgspec.Raw, msgspec.Raw], ...]
     version: str
     pipeline: str | None = None
-    document: str | None = None
+    document: msgspec.Raw = msgspec.Raw(b"null")
 
     def order(self) -> list[StateId]:
         """The ids of the states in the order in which they run."""
@@ -235,7 +230,7 @@ class PlanOutline(Struct, frozen=True):
         ]
         edges = tuple(DependencyEdge(*edge) for edge in self.edges)
         plan = ExecutionPlan(self.op_id, self.version, tuple(nodes), edges, boundaries=self.pipeline is not None)
-        # Of a pipeline or a document only the digest is at hand; the outline's artifact proves what it is that of.
+        # Of a pipeline only the digest is at hand; the outline's artifact proves what it is that of.
         plan.__dict__["fingerprint"] = fingerprint
         return plan
 

@@ -52,11 +52,11 @@ from interlock.engine.opening import (
     Opening,
     checked_attributes,
     checked_source,
-    document_blobs,
     manifest_of,
+    plan_blob,
 )
 from interlock.engine.pipeline import start_values
-from interlock.engine.plan import PLAN_KIND, ExecutionPlan
+from interlock.engine.plan import ExecutionPlan
 from interlock.engine.provenance import provenance
 from interlock.engine.reader import RunReader
 from interlock.engine.replay import Replayer
@@ -355,8 +355,7 @@ class Runs:
             blobs = [Blob(context.snapshot_id, SNAPSHOT_KIND, EMPTY_NODE)]
         plan = opening.plan
         blobs.append(Blob(opening.manifest_id, MANIFEST_KIND, opening.manifest))
-        blobs.append(Blob(plan.fingerprint, PLAN_KIND, plan.outline))
-        blobs += document_blobs(plan)
+        blobs.append(plan_blob(plan))
         now_ms = self._journal.now_ms()
         stream = opening.stream
         claim = Claim(stream, e.RUN, self._journal.store.owner, 1, now_ms + self._settings.claim_lease_ms)

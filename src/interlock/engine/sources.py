@@ -5,7 +5,7 @@ user names, and makes that of a document anew from the bytes in the store. What 
 a run's history names is loaded only as a plan, and is accepted only with the fingerprint that the history records.
 
 Rule: importing a module runs its code, so a source is followed only where the caller acts for the user of this machine
-(docs/threats.md, T3). A plan of a document is found by its digest alone: two documents may share name and version.
+(docs/threats.md, T3). A plan of a document is found by its fingerprint: two documents may share name and version.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from interlock.base.errors import InterlockError
 from interlock.base.ids import shown
 from interlock.engine.authoring import Plan
 from interlock.engine.document.lint import Linter
-from interlock.engine.document.plans import Stored, is_document, load_document, plan_of_content, stored
+from interlock.engine.document.plans import document_path, is_document, load_document, plan_of_outline
 from interlock.engine.errors import PLAN_IMPORT_FAILED, PLAN_INVALID, PLAN_NOT_FOUND, place_of
 from interlock.engine.plan import ExecutionPlan
 from interlock.engine.run_state import RunState
@@ -45,17 +45,17 @@ class Plans:
         self.handlers = StepHandlers() if handlers is None else handlers
         self.linter = Linter(self.handlers, anywhere=children_anywhere)
         self._known: dict[tuple[str, str], ExecutionPlan] = {}
-        self._documents: OrderedDict[str, ExecutionPlan] = OrderedDict()
+        self._documents: OrderedDict[tuple[str, str], ExecutionPlan] = OrderedDict()
 
     def add(self, plan: Plan | ExecutionPlan) -> ExecutionPlan:
         """Register a plan under its operation and version; the latest wins. Raises: `plan_invalid`."""
         if not isinstance(plan, (Plan, ExecutionPlan)):
             raise PLAN_INVALID.error(f"a plan is expected, not a {type(plan).__name__}", reason="not_a_plan")
         built = plan.build() if isinstance(plan, Plan) else plan
-        if built.document is None:
-            self._known[built.op_id, built.version] = built
-        else:
-            self._keep(built.document.source, built)
+        path = None if built.document is None else document_path(built.document.source)
+        if path is not None:
+            return self._keep(path, built)
+        self._known[built.op_id, built.version] = built
         return built
 
     def load(self, source: str) -> ExecutionPlan:
@@ -74,10 +74,14 @@ class Plans:
 
         Raises: `plan_not_found`, `document_unreadable`, `step_handler_missing`; storage errors.
         """
-        kept, source = stored(state.plan_source), state.plan_source
-        if kept is None or source is None:
-            return self.find(state.op_id, state.plan_version, source)
-        return self._documents.get(source) or await self._made(kept, source, artifacts)
+        path = document_path(state.plan_source)
+        if path is None:
+            return self.find(state.op_id, state.plan_version, state.plan_source)
+        known = self._documents.get((state.fingerprint, path))
+        if known is not None:
+            return known
+        [outline] = await artifacts.get([state.fingerprint])
+        return self._keep(path, plan_of_outline(outline, path, self.handlers))
 
     def find(self, op_id: str, version: str, source: str | None) -> ExecutionPlan:
         """The plan that a run's history names and that is no document. Raises: `plan_not_found`."""
@@ -88,16 +92,11 @@ class Plans:
             raise PLAN_NOT_FOUND.error(f"no plan {op_id} version {version} is registered", op_id=op_id)
         return self.add(load_plan(source))
 
-    async def _made(self, kept: Stored, source: str, artifacts: Artifacts) -> ExecutionPlan:
-        [content] = await artifacts.get([kept.id])
-        plan = plan_of_content(content, kept.path, self.handlers)
-        self._keep(source, plan)
-        return plan
-
-    def _keep(self, source: str, plan: ExecutionPlan) -> None:
-        self._documents[source] = plan
+    def _keep(self, path: str, plan: ExecutionPlan) -> ExecutionPlan:
+        self._documents[plan.fingerprint, path] = plan
         while len(self._documents) > DOCUMENTS_KEPT_MAX:
             self._documents.popitem(last=False)
+        return plan
 
 
 def named_source(plan: ExecutionPlan, source: str | None) -> str | None:
@@ -107,7 +106,7 @@ def named_source(plan: ExecutionPlan, source: str | None) -> str | None:
 
 def absolute_source(source: str) -> str:
     """The same source, with a file named by its whole path, so that it is found again from any folder."""
-    if stored(source) is not None:
+    if document_path(source) is not None:
         return source
     where, _, name = source.rpartition(":")
     return f"{Path(where).resolve()}:{name}" if where.endswith(".py") else source
@@ -124,9 +123,9 @@ def source_of(plan: Plan | ExecutionPlan, beside: str) -> str | None:
 
 def source_folder(source: str) -> str | None:
     """The folder of the code that a source names, once it is loaded, or of a document."""
-    kept = stored(source)
-    if kept is not None:
-        return str(Path(kept.path).parent)
+    path = document_path(source)
+    if path is not None:
+        return str(Path(path).parent)
     where = source.rpartition(":")[0]
     if where.endswith(".py"):
         return str(Path(where).resolve().parent)

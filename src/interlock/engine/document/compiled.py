@@ -15,13 +15,10 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Struct
 
-from interlock.base.canonical import canonical, digest, parse
-from interlock.base.errors import Category, ErrorCode, InterlockError
+from interlock.base.canonical import canonical
+from interlock.base.errors import Category, ErrorCode
 
 FORMAT: Final = "interlock.plan_document/1"
-DOCUMENT_KIND: Final = "PlanDocument"
-"""Kind of the artifact that holds a compiled document."""
-
 DOCUMENT_UNREADABLE = ErrorCode(
     "document_unreadable",
     Category.CORRUPT,
@@ -60,15 +57,10 @@ class CompiledDocument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """The canonical bytes."""
         return canonical(msgspec.to_builtins(self))
 
-    @cached_property
-    def id(self) -> str:
-        """The digest of the canonical bytes."""
-        return digest(self.content)
-
 
 def read_compiled(content: bytes) -> CompiledDocument:
     """The document in stored bytes. Raises: `document_unreadable`."""
     try:
-        return msgspec.convert(parse(content), CompiledDocument)
-    except (msgspec.ValidationError, InterlockError) as fault:
+        return msgspec.json.decode(content, type=CompiledDocument)
+    except msgspec.MsgspecError as fault:
         raise DOCUMENT_UNREADABLE.error("the stored plan document cannot be read") from fault

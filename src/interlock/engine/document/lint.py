@@ -34,6 +34,9 @@ from interlock.engine.steps.call import StepHandlers
 CHILDREN_DEPTH_MAX = 8
 """Levels of documents that start documents."""
 
+DOCUMENTS_MAX = 100
+"""Documents that one document starts, directly and through others."""
+
 CHILD = "child"
 
 
@@ -45,6 +48,13 @@ class Linted(NamedTuple):
     document: CompiledDocument | None
 
 
+class _Visit(NamedTuple):
+    """Where a check stands: the files above the one that is read, and how many were read below the first."""
+
+    above: tuple[FilePath, ...]
+    read: list[int]
+
+
 class Linter:
     """Checks documents with the handlers of an application. `anywhere` allows children outside of the folder."""
 
@@ -52,8 +62,15 @@ class Linter:
         self._handlers = handlers
         self._anywhere = anywhere
 
-    def file(self, path: FilePath, shown_as: str | None = None, above: tuple[FilePath, ...] = ()) -> Linted:
+    def file(self, path: FilePath, shown_as: str | None = None) -> Linted:
         """Check the document in a file, and those that it starts."""
+        return self._file(path, shown_as, _Visit((), [0]))
+
+    def content(self, content: bytes, name: str) -> Linted:
+        """Check the bytes of a document that is shown as `name`; it can start no other."""
+        return self._content(content, name, None, _Visit((), [0]))
+
+    def _file(self, path: FilePath, shown_as: str | None, visit: _Visit) -> Linted:
         name = shown_as or str(path)
         try:
             with path.open("rb") as file:
@@ -63,18 +80,15 @@ class Linter:
             reason = getattr(fault, "strerror", None) or "no path"
             findings.add(rules.FILE_MISSING, START, f"the file cannot be read: {reason}")
             return Linted(findings.sorted, 0, None)
-        return self.content(content, name, path, above)
+        return self._content(content, name, path, visit)
 
-    def content(
-        self, content: bytes, name: str, path: FilePath | None = None, above: tuple[FilePath, ...] = ()
-    ) -> Linted:
-        """Check the bytes of a document that is shown as `name`; without a path it can start no other."""
+    def _content(self, content: bytes, name: str, path: FilePath | None, visit: _Visit) -> Linted:
         findings = Findings(name)
         tree = read_tree(content, name if path is None else path.name, findings)
         if tree is None:
             return Linted(findings.sorted, findings.omitted, None)
         self._check(tree, findings)
-        children, below = self._children(tree, findings, path, above, name)
+        children, below = self._children(tree, findings, path, visit, name)
         if findings.has_errors:
             return Linted((*findings.sorted, *below), findings.omitted, None)
         try:
@@ -102,7 +116,7 @@ class Linter:
             findings.add(rules.SECRET, place, f"what stands here looks like a secret ({found.kind})")
 
     def _children(
-        self, tree: Node, findings: Findings, path: FilePath | None, above: tuple[FilePath, ...], name: str
+        self, tree: Node, findings: Findings, path: FilePath | None, visit: _Visit, name: str
     ) -> tuple[dict[str, CompiledDocument], list[Finding]]:
         found: dict[str, CompiledDocument] = {}
         below: dict[str, tuple[Finding, ...]] = {}
@@ -113,7 +127,7 @@ class Linter:
             if node is None or place is None or not written:
                 continue
             if written not in found and written not in below:
-                linted = self._child(written, place, findings, path, above, name)
+                linted = self._child(written, place, findings, path, visit, name)
                 below[written] = () if linted is None else linted.findings
                 if linted is not None and linted.document is not None:
                     found[written] = linted.document
@@ -129,7 +143,7 @@ class Linter:
         node: Node,
         findings: Findings,
         path: FilePath | None,
-        above: tuple[FilePath, ...],
+        visit: _Visit,
         name: str,
     ) -> Linted | None:
         if path is None or "\0" in written:
@@ -140,10 +154,14 @@ class Linter:
         if not self._anywhere and not target.is_relative_to(here.parent):
             findings.add(rules.CHILD_PATH, node.place, f"{shown(written, 100)} stands outside of the document's folder")
             return None
-        if target in (*above, here) or len(above) >= CHILDREN_DEPTH_MAX:
+        if target in (*visit.above, here):
             findings.add(rules.CHILD_CYCLE, node.place, f"{shown(written, 100)} starts this document again")
             return None
-        return self.file(target, str(FilePath(name).parent / written), (*above, here))
+        visit.read[0] += 1
+        if len(visit.above) >= CHILDREN_DEPTH_MAX or visit.read[0] > DOCUMENTS_MAX:
+            findings.add(rules.CHILDREN_TOO_MANY, node.place, f"{shown(written, 100)} is one document too many")
+            return None
+        return self._file(target, str(FilePath(name).parent / written), visit._replace(above=(*visit.above, here)))
 
 
 def _child_steps(tree: Node) -> Iterator[Node]:

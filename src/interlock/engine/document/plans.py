@@ -12,7 +12,7 @@ from __future__ import annotations
 import os.path
 import re
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from interlock.base.canonical import canonical
 from interlock.base.errors import Category, ErrorCode, InterlockError
@@ -23,7 +23,7 @@ from interlock.engine.document.compiled import DOCUMENT_UNREADABLE, CompiledDocu
 from interlock.engine.document.findings import Finding, Level
 from interlock.engine.document.lint import Linted, Linter
 from interlock.engine.document.reading import SUFFIXES
-from interlock.engine.plan import DependencyEdge, ExecutionPlan, PlanDocument, StateNode
+from interlock.engine.plan import DependencyEdge, ExecutionPlan, PlanDocument, StateNode, read_outline
 from interlock.engine.steps.call import StepHandlers
 from interlock.engine.steps.step import DocumentState
 
@@ -36,14 +36,7 @@ STEP_HANDLER_MISSING = ErrorCode(
 ERRORS = (DOCUMENT_INVALID, STEP_HANDLER_MISSING, DOCUMENT_UNREADABLE)
 
 _FINDINGS_IN_ERROR: Final = 20
-_STORED = re.compile(r"\Adocument:(?P<id>[0-9a-f]{64}):(?P<path>/[^\x00]{0,4000})\Z")
-
-
-class Stored(NamedTuple):
-    """A document that a run keeps: the artifact's id, and where its file stood."""
-
-    id: str
-    path: str
+_STORED = re.compile(r"\Adocument:(?P<path>/[^\x00]{0,4000})\Z")
 
 
 def is_document(source: str) -> bool:
@@ -51,10 +44,10 @@ def is_document(source: str) -> bool:
     return source.lower().endswith(SUFFIXES)
 
 
-def stored(source: str | None) -> Stored | None:
-    """What the source of a run names, if it is a document that the run keeps."""
+def document_path(source: str | None) -> str | None:
+    """Where the file of a run's document stood; None for a run of another plan."""
     found = None if source is None else _STORED.match(source)
-    return None if found is None else Stored(found["id"], found["path"])
+    return None if found is None else found["path"]
 
 
 def load_document(source: str, linter: Linter, handlers: StepHandlers) -> ExecutionPlan:
@@ -94,13 +87,16 @@ def plan_of(document: CompiledDocument, path: str, handlers: StepHandlers) -> Ex
         for need in step.needs
     ]
     nodes = [_node(document, step, folder, children, handlers) for step in document.steps]
-    kept = PlanDocument(document.content, f"document:{document.id}:{path}", canonical(document.input))
+    kept = PlanDocument(document.content, f"document:{path}", canonical(document.input))
     return ExecutionPlan(document.pipeline, document.version, tuple(nodes), tuple(edges), document=kept)
 
 
-def plan_of_content(content: bytes, path: str, handlers: StepHandlers) -> ExecutionPlan:
-    """The plan of the bytes that a run keeps. Raises: `document_unreadable`, `step_handler_missing`."""
-    return plan_of(read_compiled(content), path, handlers)
+def plan_of_outline(outline: bytes, path: str, handlers: StepHandlers) -> ExecutionPlan:
+    """The plan of the outline that a run keeps. Raises: `document_unreadable`, `step_handler_missing`."""
+    content = read_outline(outline).document
+    if bytes(content) == b"null":
+        raise DOCUMENT_UNREADABLE.error("the stored plan holds no document")
+    return plan_of(read_compiled(bytes(content)), path, handlers)
 
 
 def _state_id(document: CompiledDocument, step: str) -> str:

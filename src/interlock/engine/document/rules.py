@@ -122,6 +122,9 @@ CHILD_PATH = Rule(
     "Move it there, or set document.children_anywhere.",
 )
 CHILD_CYCLE = Rule("child_cycle", "Documents do not start themselves.", "Remove the step, or bound it in Python.")
+CHILDREN_TOO_MANY = Rule(
+    "children_too_many", "Documents start a bounded number of others.", "Start fewer, or nest them less deeply."
+)
 CHILD_INVALID = Rule("child_invalid", "A child document is sound.", "Correct the findings of that document.")
 CHILD_INPUT = Rule("child_input", "A child is given inputs that it has.", "Name an input of the child.")
 CHILD_STEP = Rule("child_step", "What is taken from a child is a step of it.", "Name a step of the child.")

@@ -4,20 +4,22 @@ What it does: one attempt: decides `skip_when`, renders `with` and the idempoten
 `outputs`, and keeps the result in the context under the step's name. What it does not do: it knows no handler.
 
 Rules: a step that is skipped keeps nothing, so that its output is null for those that read it; with `outputs`, these
-and nothing else are the step's output; every expression's value is recorded before it is used.
+and nothing else are the step's output; a step that says `retry` is tried again also after a failure that would end it
+otherwise (an exit code, a refused request), but never where nobody knows whether its effect happened; every
+expression's value is recorded before it is used.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 
 from interlock.base.canonical import Json
-from interlock.base.errors import Category, ErrorCode
+from interlock.base.errors import Category, ErrorCode, InterlockError
 from interlock.base.part import StepHandler
 from interlock.engine.attempt import Recorder
 from interlock.engine.context import Context
@@ -40,6 +42,7 @@ IDEMPOTENCY_KEY_INVALID = ErrorCode(
 )
 ERRORS = (STEP_PARAMETERS_INVALID, SKIP_WHEN_INVALID, IDEMPOTENCY_KEY_INVALID)
 
+_TRIED_AGAIN = (Category.FAILED, Category.UNAVAILABLE)
 _PLACE = re.compile(r" - at `(\$[^`]*)`$")
 
 STEP_SKIPPED = "step_skipped"
@@ -88,11 +91,20 @@ class DocumentState:
             step.timeout_ms,
             self.children,
         )
-        output = await self.handler.run(call, parameters)
+        output = await self._output(call, parameters)
         if step.outputs:
             output = await rendering.template(dict(step.outputs), "outputs", output=output)
         ctx.write(step.name, output)
         return None
+
+    async def _output(self, call: StepCall, parameters: msgspec.Struct) -> Any:
+        """What the handler gives. A failure of a step that says `retry` may be tried again, unless it is in doubt."""
+        try:
+            return await self.handler.run(call, parameters)
+        except InterlockError as fault:
+            if self.step.retry is None or fault.retryable or fault.category not in _TRIED_AGAIN:
+                raise
+            raise replace(fault.kind, retryable=True).error(fault.message, **fault.details) from fault
 
     def _parameters(self, rendered: Any) -> msgspec.Struct:
         try:

@@ -1,4 +1,4 @@
-"""Every document of `broken/` is found out in one pass: exactly the rules that its own lines name, where they name them.
+"""Every document of `broken/` is found out in one pass: exactly the rules that its own lines name, where they do.
 
 A line that breaks a rule says so by `!rule` in its comment; what says nothing must be clean.
 """
@@ -77,7 +77,17 @@ def test_the_corpus_has_all_kinds_but_those_of_the_machine() -> None:
     kinds = {rule for name in DOCUMENTS for _, rule in expected(BROKEN / name)} | set(BYTES)
 
     assert len(kinds) >= 30
-    assert {rule.id for rule in RULES} - kinds == {"cel_missing"}
+    assert {rule.id for rule in RULES} - kinds == {"cel_missing", "children_too_many"}
+
+
+def test_documents_that_start_too_many_others_are_refused(linter: Linter, tmp_path: Path) -> None:
+    step = "  - {name: a, handler: child, with: {document: %d.yaml}}\n"
+    for number in range(12):
+        (tmp_path / f"{number}.yaml").write_text(f'pipeline: p{number}\nversion: "1"\nsteps:\n' + step % (number + 1))
+
+    rules = {each.rule for each in linter.file(tmp_path / "0.yaml").findings}
+
+    assert rules == {"children_too_many", "child_invalid"}
 
 
 def test_one_document_may_have_many_kinds_at_once() -> None:
