@@ -65,7 +65,7 @@ async def run(call: StepCall, given: ExecStep) -> Json:
     if "/" in program:
         program = _below(call.folder, program)
     request: dict[str, Any] = {
-        "kind": "run_program_v1",
+        "kind": "run_program_v1" if "/" in program else "run_named_program_v1",
         "program_path": program,
         "argv": arguments,
         "env": msgspec.to_builtins(given.env),

@@ -134,13 +134,14 @@ class ExecSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class ExecRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A request of the namespace `exec`.
 
-    `argv` are the arguments after the program's name. `stdin_json` is written as canonical JSON; absent,
+    `program_path` is a whole path; with the kind `run_named_program_v1` it is a name, looked for on the path of this
+    process. `argv` are the arguments after the program's name. `stdin_json` is written as canonical JSON; absent,
     input is empty. `stdout` says how output becomes an answer: `json` demands one JSON value, `auto` takes
     JSON if it is some and else text, `none` drops it. `keep_text` gives the text also where it is JSON.
     """
 
-    kind: Literal["run_program_v1"]
-    program_path: Annotated[str, Meta(pattern=r"\A(/|[^/]+\Z)", max_length=4096)]
+    kind: Literal["run_program_v1", "run_named_program_v1"]
+    program_path: Annotated[str, Meta(min_length=1, max_length=4096)]
     argv: Annotated[tuple[str, ...], Meta(max_length=10_000)] = ()
     stdin_json: object | UnsetType = UNSET
     timeout_ms: Annotated[int, Meta(ge=1, le=86_400_000)] = 300_000
@@ -172,7 +173,7 @@ class ExecTransport:
     async def call(self, request: Json, context: TransportContext) -> Json:
         """Run the program that `request` names. Raises: the `exec_…` codes; those of secrets."""
         order = read_request(request, ExecRequest, EXEC_REQUEST_INVALID)
-        named = _searched(order.program_path, context)
+        named = _path_of(order, context)
         real_path = self._allowed_program(named, context)
         secrets = SecretsOfCall(self._secrets, context)
         program = self._program(order, named, real_path, context, secrets)
@@ -248,9 +249,12 @@ def streams_of(fault: InterlockError) -> tuple[str, str] | None:
     return found
 
 
-def _searched(program: str, context: TransportContext) -> str:
-    """The path of a program that is named without one."""
-    if "/" in program:
+def _path_of(order: ExecRequest, context: TransportContext) -> str:
+    """The path of the program; of a `run_named_program_v1` it is looked for."""
+    program, is_named = order.program_path, order.kind == "run_named_program_v1"
+    if is_named == ("/" in program) or not (is_named or program.startswith("/")):
+        raise EXEC_REQUEST_INVALID.error("the request breaks its form at $.program_path", place="$.program_path")
+    if not is_named:
         return program
     if not context.local_plan:
         raise EXEC_PROGRAM_NOT_ALLOWED.error("a plan from elsewhere names the whole path of a program")
