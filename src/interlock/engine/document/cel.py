@@ -4,9 +4,10 @@ What it does: checks an expression, and evaluates it on JSON to JSON, with the l
 not do: it resolves no bare path (`evaluate` does, without the library), and it is not imported before it is needed.
 
 Rules: an expression sees `input`, `steps` and (in `outputs`) `output`, no clock, no environment and no function beyond
-the language's own. Its length is bounded, the library bounds depth and iterations (and matches regular expressions in
-linear time), and the cost that size of data, iterations and additions could come to is bounded before it is evaluated.
-A fault names the kind of trouble, never a value.
+the language's own, but for `trim()` of a text, since what programs print ends a line. Its length is bounded, the
+library bounds depth and iterations (and matches regular expressions in linear time), and the cost that size of data,
+iterations and additions could come to is bounded before it is evaluated. A fault names the kind of trouble, never a
+value.
 """
 
 from __future__ import annotations
@@ -133,4 +134,9 @@ def _library() -> Any:
 def _environment() -> Any:
     cel = _library()
     anything = cel.Type.DYN
-    return cel.NewEnv(variables={"input": anything, "steps": anything, "output": anything})
+    text = cel.Type.STRING
+    trim = cel.Overload("string_trim", return_type=text, parameters=[text], is_member=True, impl=str.strip)
+    return cel.NewEnv(
+        variables={"input": anything, "steps": anything, "output": anything},
+        functions=[cel.FunctionDecl("trim", [trim])],
+    )

@@ -169,7 +169,7 @@ def test_a_wait_is_answered_from_outside(tmp_path: Path) -> None:
 def test_a_wait_ends_with_its_default(tmp_path: Path) -> None:
     async def main() -> Lived:
         async with App.open(tmp_path / "store.db") as app:
-            result = (await live(app, written(tmp_path, WAITING.replace("TIME", "1ms")))).result
+            result = (await live(app, written(tmp_path, WAITING.replace("TIME", "300ms")))).result
             while result.phase == "running":
                 result = await app.runs.resume(result.run_id)
             return await lived(app, result)
