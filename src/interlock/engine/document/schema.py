@@ -58,7 +58,7 @@ def _with_of(handler: StepHandler, definitions: dict[str, Any]) -> dict[str, Any
     for name, each in found["$defs"].items():
         definitions[name] = _with_expressions(each, skip=handler.literal)
     then: dict[str, Any] = {"properties": {"with": {"$ref": f"#/$defs/{handler.parameters.__name__}"}}}
-    if "required" in found["$defs"][handler.parameters.__name__]:
+    if found["$defs"][handler.parameters.__name__].get("required"):
         then["required"] = ["with"]
     if handler.declares({}):
         then["required"] = [*then.get("required", []), "side_effects"]
