@@ -41,8 +41,8 @@ _EXPRESSIONS = """
 
 | where | form | sees |
 |---|---|---|
-| any text in `with`, `idempotency_key` | `${{ … }}` | `input`, and `steps.NAME.output` of steps that the step needs, itself or \
-through others |
+| any text in `with`, `idempotency_key` | `${{ … }}` | `input`, and `steps.NAME.output` of steps that \
+the step needs, itself or through others |
 | any text in `outputs` | `${{ … }}` | the same, and `output`: what the handler gave |
 | `skip_when` | without `${{ }}` | as in `with`; true or false |
 
