@@ -1,4 +1,6 @@
-"""Each example comes to what it shows by the commands of its docstring (of a document: of its first comment), and to the same when it is killed half-way.
+"""Each example comes to what it shows by its own commands, and to the same when it is killed half-way.
+
+The commands stand in the docstring of a program, and in the first comment of a document.
 
 The commands run in bash, in a folder that holds nothing but `examples/`; answers come from a process of their own.
 """
