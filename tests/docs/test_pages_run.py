@@ -1,8 +1,8 @@
 """Every code block of README and docs is executed, page by page, in an empty folder, and prints what the page shows.
 
 A `python` or `yaml` block that begins with `# file: NAME` is written to that file; any other `python` block is run as a
-program, and any other `yaml` block is only shown; a `sh` block is run by bash. A block that cannot run here is announced
-by a comment `<!-- not run here: reason; until YYYY-MM-DD -->`.
+program, and any other `yaml` block is only shown; a `sh` block is run by bash. A block that cannot run here is
+announced by a comment `<!-- not run here: reason; until YYYY-MM-DD -->`.
 
 A `text` block right below a block that runs is all that it prints, errors too; a line `…` stands for any lines.
 What differs from day to day and from machine to machine is left out of the comparison: see `steady`.
