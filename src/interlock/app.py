@@ -20,10 +20,12 @@ from interlock.base.part import Part
 from interlock.base.principal import Principal
 from interlock.engine.budget import BudgetSettings
 from interlock.engine.decide import EngineSettings
+from interlock.engine.document.commands import DocumentSettings
 from interlock.engine.io.router import Router
 from interlock.engine.io.transports.python import PythonFunction, PythonFunctions
 from interlock.engine.runs import Runs
 from interlock.engine.sources import Plans
+from interlock.engine.steps.call import StepHandlers
 from interlock.journal.catalogue import EventCatalogue
 from interlock.journal.journal import Journal
 from interlock.journal.leases import Leases
@@ -65,7 +67,9 @@ class App:
         self.leases = Leases(self.runner)
         self._router = Router([factory for part in parts for factory in part.transports], self)
         engine, budget = settings.get(EngineSettings), settings.get(BudgetSettings)
-        self.runs = Runs(self.journal, self.runner, self.timers, Plans(), self._router, engine, self.leases, budget)
+        handlers = StepHandlers(handler for part in parts for handler in part.steps)
+        plans = Plans(handlers, children_anywhere=settings.get(DocumentSettings).children_anywhere)
+        self.runs = Runs(self.journal, self.runner, self.timers, plans, self._router, engine, self.leases, budget)
         journal = (self.journal, self.views, self.runner, self.timers, self.leases)
         services = (settings, self.catalogue, *journal, self.runs, functions)
         self._services: dict[type, object] = {type(service): service for service in services}

@@ -52,6 +52,7 @@ def check_unique(parts: Sequence[Part]) -> None:
             *(f"view {view.name}" for view in part.views),
             *(f"decider {decider.name}" for decider in part.deciders),
             *(f"timers of {target.kind}" for target in part.timers),
+            *(f"step handler {handler.name}" for handler in part.steps),
         )
     )
     twice = sorted(name for name, count in names.items() if count > 1)

@@ -1,8 +1,8 @@
 """Every code block of README and docs is executed, page by page, in an empty folder, and prints what the page shows.
 
-A `python` block that begins with `# file: NAME` is written to that file; any other is run as a program; a `sh`
-block is run by bash. A block that cannot run here is announced by a comment
-`<!-- not run here: reason; until YYYY-MM-DD -->`.
+A `python` or `yaml` block that begins with `# file: NAME` is written to that file; any other `python` block is run as a
+program, and any other `yaml` block is only shown; a `sh` block is run by bash. A block that cannot run here is
+announced by a comment `<!-- not run here: reason; until YYYY-MM-DD -->`.
 
 A `text` block right below a block that runs is all that it prints, errors too; a line `…` stands for any lines.
 What differs from day to day and from machine to machine is left out of the comparison: see `steady`.
@@ -29,7 +29,8 @@ PAGES = sorted(
     if re.search(r"^```(python|sh)$", path.read_text("utf-8"), re.MULTILINE)
 )
 _BLOCK = re.compile(
-    r"(?:<!-- not run here: (?P<skip>.+?); until (?P<until>\S+) -->\n+)?```(?P<kind>python|sh)\n(?P<code>.*?)^```\n"
+    r"(?:<!-- not run here: (?P<skip>.+?); until (?P<until>\S+) -->\n+)?"
+    r"```(?P<kind>python|sh|yaml)\n(?P<code>.*?)^```\n"
     r"(?:\n*```text\n(?P<shown>.*?)^```$)?",
     re.MULTILINE | re.DOTALL,
 )
@@ -110,6 +111,8 @@ def test_every_block_of_the_page_runs(page: str, tmp_path: Path, request: pytest
         named = _FILE.match(block.code)
         if named is not None:
             (tmp_path / named[1]).write_text(block.code, "utf-8")
+            continue
+        if block.kind == "yaml":
             continue
         done = run_block(block, tmp_path, database)
         assert done.returncode == 0, f"{page}:{block.line}\n{block.code}\n{done.stdout}"

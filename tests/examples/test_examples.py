@@ -1,4 +1,6 @@
-"""Each example comes to what it shows by the commands of its docstring, and to the same when it is killed half-way.
+"""Each example comes to what it shows by its own commands, and to the same when it is killed half-way.
+
+The commands stand in the docstring of a program, and in the first comment of a document.
 
 The commands run in bash, in a folder that holds nothing but `examples/`; answers come from a process of their own.
 """
@@ -14,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +29,7 @@ BASH = shutil.which("bash") or "bash"
 HELPERS = {"outside"}
 LINES_MAX = 80
 SENT = "Dear all [letter:send]\n"
+NOTES = "1.4.0: plan documents, and 1 more [notes-1.4.0]\n"
 UNDONE = "".join(f"{line} [trip:{line}]\n" for line in ("book flight", "book hotel", "undo hotel", "undo flight"))
 
 
@@ -43,6 +47,11 @@ EXPECTED = {
     "saga": Shown({"book_car": False, "undo_hotel": True, "undo_flight": True}, {"trip.txt": UNDONE}),
     "fan_out_over_files": Shown({}),
     "child_runs": Shown({"book": {"begin": 3, "middle": "failed", "end": 3}}),
+    "release_notes.yaml": Shown({"changes": {"count": 2, "first": "plan documents"}}, {"examples/notes.txt": NOTES}),
+    "approval.yaml": Shown(
+        {"report": {"text": "approved by Ada"}},
+        {"examples/notes.txt": NOTES.replace("1.4.0", "2.0.0")},
+    ),
     "agent_tool_call": Shown({"act": "done, line 1"}, {"done.txt": "delete copies/ [agent:act]\n"}),
 }
 
@@ -57,7 +66,11 @@ class Ended(NamedTuple):
 
 def commands(example: str) -> str:
     """The commands of an example's docstring."""
-    text = ast.get_docstring(ast.parse((ROOT / "examples" / f"{example}.py").read_text("utf-8"))) or ""
+    if example.endswith(".yaml"):
+        lines = (ROOT / "examples" / example).read_text("utf-8").splitlines()
+        text = "\n".join(line[2:] for line in takewhile(lambda line: line.startswith("#"), lines))
+    else:
+        text = ast.get_docstring(ast.parse((ROOT / "examples" / f"{example}.py").read_text("utf-8"))) or ""
     return "\n".join(line[4:] for line in text.splitlines() if line.startswith("    "))
 
 
@@ -183,6 +196,7 @@ def test_the_digests_over_files_are_those_of_the_files(undisturbed: Callable[[st
 
 def test_every_example_is_short_and_opens_with_its_commands() -> None:
     files = {path.stem: path for path in (ROOT / "examples").glob("*.py")}
+    files |= {path.name: path for path in (ROOT / "examples").glob("*.yaml")}
 
     assert set(files) == {*EXPECTED, *HELPERS}
     lengths = {name: len(path.read_text("utf-8").splitlines()) for name, path in files.items()}

@@ -26,6 +26,7 @@ def test_the_guide_shows_by_example_what_is_added_most() -> None:
         "error code",
         "setting",
         "state type",
+        "step handler",
         "store adapter",
         "transport",
     ]

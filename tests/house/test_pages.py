@@ -8,6 +8,7 @@ import tomllib
 import interlock
 from interlock.parts import PARTS
 from interlock.surfaces import reference
+from interlock.surfaces import reference_documents as documents
 from scripts.docs import broken_links
 from tests.house.project import PAGE_FOLDER, ROOT, name_of, pages
 
@@ -24,6 +25,12 @@ def test_the_reference_is_what_the_parts_declare() -> None:
     stale = [name for name, text in reference.pages(PARTS).items() if written.get(name) != text]
 
     assert stale == [], "run: make docs"
+
+
+def test_the_schema_of_plan_documents_is_the_one_that_editors_get() -> None:
+    written = (PAGE_FOLDER / "reference" / documents.SCHEMA).read_text(encoding="utf-8")
+
+    assert written == documents.schema_text(PARTS), "run: make docs"
 
 
 def test_every_path_that_a_page_names_exists() -> None:

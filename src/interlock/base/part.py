@@ -8,7 +8,7 @@ Rules: everything here is an immutable record; handlers are plain functions; a p
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
@@ -188,6 +188,28 @@ class TransportFactory:
 
 
 @dataclass(frozen=True, slots=True)
+class StepHandler:
+    """A kind of step, as documents name it.
+
+    `parameters` is the record of a step's `with` once it is rendered; `run(call, parameters)` does one attempt and
+    gives the step's output, a JSON value. `declares(given)` says of a `with` as it is written whether its author must
+    state `side_effects`; `pure` whether the step may be called pure. Members in `literal` hold no expression: they are
+    needed before a run. `example` is a `with` in YAML.
+    """
+
+    name: str
+    parameters: type[Struct]
+    run: Callable[[Any, Any], Awaitable[Any]]
+    summary: str
+    example: str
+    declares: Callable[[Mapping[str, Any]], bool]
+    pure: bool = False
+    literal: tuple[str, ...] = ()
+    output: tuple[str, ...] = ()
+    check: Callable[[Mapping[str, Any]], Iterable[Any]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """Everything that a package adds to the application."""
 
@@ -198,5 +220,6 @@ class Part:
     views: tuple[View, ...] = ()
     commands: tuple[Command, ...] = ()
     transports: tuple[TransportFactory, ...] = ()
+    steps: tuple[StepHandler, ...] = ()
     settings: tuple[SettingsSection, ...] = ()
     errors: tuple[ErrorCode, ...] = ()

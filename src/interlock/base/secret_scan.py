@@ -121,6 +121,11 @@ def find_secret(value: Json) -> SecretFinding | None:
     return next(_findings(value, "", None), None)
 
 
+def find_secrets(value: Json) -> Iterator[SecretFinding]:
+    """Every secret among the keys and strings of `value`, in order."""
+    return _findings(value, "", None)
+
+
 def redact_error_message(text: str) -> str:
     """`text`, or `error details redacted` when it holds a secret."""
     return text if kind_of(text) is None else REDACTED

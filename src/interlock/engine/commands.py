@@ -16,15 +16,16 @@ from interlock.base.bounds import PAGE_ITEMS_MAX
 from interlock.base.errors import NotFound
 from interlock.base.ids import shown
 from interlock.base.part import CallContext, Command, Effect
+from interlock.base.principal import PrincipalKind
 from interlock.engine import events as e
 from interlock.engine.config import FanOutJoin, RunConfig
 from interlock.engine.contract import contract_of
-from interlock.engine.errors import ATTRIBUTES_INVALID, RESOLUTION_UNCLEAR, RUN_NOT_FOUND, VALUE_UNKNOWN
+from interlock.engine.document.inputs import read_input_file
+from interlock.engine.errors import ATTRIBUTES_INVALID, INPUT_INVALID, RESOLUTION_UNCLEAR, RUN_NOT_FOUND, VALUE_UNKNOWN
 from interlock.engine.meta import APPLY_SIDE_EFFECT
 from interlock.engine.reports.records import RUNNING, Reason, RunReport, RunResult
 from interlock.engine.runs import Runs
 from interlock.engine.search.times import length_ms
-from interlock.engine.sources import load_plan
 from interlock.engine.views import ATTRIBUTES_MAX
 from interlock.journal.journal import Journal, check_end
 from interlock.journal.streams import stream_id
@@ -36,8 +37,13 @@ EXIT_WAITING = 8
 class StartInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to start."""
 
-    plan: Annotated[str, Meta(description="The plan, as MODULE:PLAN or path/to/file.py:PLAN.")]
-    input: Annotated[Raw | None, Meta(description="The run's input, a JSON object.")] = None
+    plan: Annotated[str, Meta(description="The plan: a document (plan.yaml), MODULE:PLAN or file.py:PLAN.")]
+    input: Annotated[
+        Raw | None, Meta(description="The run's input, a JSON object; or KEY=VALUE, given again for each member.")
+    ] = None
+    input_file: Annotated[
+        str | None, Meta(description="A file with the input, YAML or JSON; what `input` gives comes over it.")
+    ] = None
     run_id: Annotated[str | None, Meta(description="An id of your own; the same id and input attach.")] = None
     detach: Annotated[bool, Meta(description="Return once the start is durable; drive it with `run resume`.")] = False
     dry_run: Annotated[bool, Meta(description="Skip every state that applies side effects.")] = False
@@ -137,7 +143,7 @@ class WhyReport(Struct, frozen=True):
 
 
 async def _start(ctx: CallContext, given: StartInput) -> RunResult:
-    plan = load_plan(given.plan)
+    plan = ctx.services.get(Runs).plans.load(given.plan)
     had_ended = given.run_id is not None and await _has_ended(ctx, given.run_id)
     config = RunConfig() if plan.planned is None else plan.planned.run_config
     if given.dry_run:
@@ -147,7 +153,7 @@ async def _start(ctx: CallContext, given: StartInput) -> RunResult:
         config = msgspec.structs.replace(config, execution_mode=mode)
     result = await ctx.services.get(Runs).start(
         plan,
-        None if given.input is None else msgspec.json.decode(given.input),
+        _input(ctx, given),
         run_id=given.run_id,
         config=config,
         source=given.plan,
@@ -158,6 +164,16 @@ async def _start(ctx: CallContext, given: StartInput) -> RunResult:
         begun=ctx.begun,
     )
     return await _with_reasons(ctx, msgspec.structs.replace(result, detached=given.detach, had_ended=had_ended))
+
+
+def _input(ctx: CallContext, given: StartInput) -> Any:
+    """The input of a line: that of a file, under that of the line itself. Raises: `run_input_invalid`."""
+    value = None if given.input is None else msgspec.json.decode(given.input)
+    if given.input_file is None:
+        return value
+    if ctx.principal.kind is not PrincipalKind.LOCAL:
+        raise INPUT_INVALID.error("only the user of this machine may have a file read")
+    return {**read_input_file(given.input_file), **({} if value is None else value)}
 
 
 async def _has_ended(ctx: CallContext, run_id: str) -> bool:
@@ -186,7 +202,7 @@ async def _with_reasons(ctx: CallContext, result: RunResult) -> RunResult:
 
 
 async def _resume(ctx: CallContext, given: ResumeInput) -> RunResult:
-    plan = None if given.plan is None else load_plan(given.plan)
+    plan = None if given.plan is None else ctx.services.get(Runs).plans.load(given.plan)
     had_ended = await _has_ended(ctx, given.run)
     result = await ctx.services.get(Runs).resume(given.run, plan=plan, steal=given.steal, principal=ctx.principal)
     return await _with_reasons(ctx, msgspec.structs.replace(result, had_ended=had_ended))

@@ -28,9 +28,10 @@ from interlock.engine.config import (
 )
 from interlock.engine.errors import ATTRIBUTES_INVALID, INPUT_TOO_LARGE
 from interlock.engine.flow.limits import Needs
-from interlock.engine.plan import ExecutionPlan
+from interlock.engine.plan import PLAN_KIND, ExecutionPlan
 from interlock.engine.sources import absolute_source
 from interlock.engine.views import ATTRIBUTE_CHARACTERS_MAX, ATTRIBUTES_MAX
+from interlock.journal.ports import Blob
 
 MANIFEST_KIND = "Manifest"
 FRAMES_MAX = 64
@@ -100,6 +101,13 @@ def _frame(plan: ExecutionPlan, config: RunConfig, build: BuildProvenance) -> Ma
         _FRAMES.clear()
     _FRAMES[id(plan)] = _Framed(plan, config, build, frame)
     return frame
+
+
+def plan_blob(plan: ExecutionPlan) -> Blob:
+    """What a run keeps of its plan: the outline, with the document that it is. Raises: `secrets_detected`."""
+    if plan.document is not None:
+        refuse_secrets(plan.document.content, "plan document")
+    return Blob(plan.fingerprint, PLAN_KIND, plan.outline)
 
 
 def checked_source(source: str | None) -> str | None:

@@ -13,6 +13,9 @@ from interlock.engine.control import commands as control_commands
 from interlock.engine.control.inbox_events import EVENTS as INBOX_EVENTS
 from interlock.engine.control.tell import RESOLVE, TELL, TIMERS
 from interlock.engine.decide import EngineSettings
+from interlock.engine.document import commands as document_commands
+from interlock.engine.document import expressions, plans
+from interlock.engine.document.commands import DocumentSettings
 from interlock.engine.errors import ERRORS
 from interlock.engine.events import EVENTS
 from interlock.engine.flow import limits as flow
@@ -25,6 +28,7 @@ from interlock.engine.search import batch, batch_commands, filters
 from interlock.engine.search import commands as search
 from interlock.engine.search import errors as search_errors
 from interlock.engine.search.batches import SearchSettings
+from interlock.engine.steps import child, exec, http, python, step, wait  # noqa: A004 - the words of documents
 from interlock.engine.views import RUNS
 
 PART = Part(
@@ -41,26 +45,34 @@ PART = Part(
         *graph.COMMANDS,
         *replay_command.COMMANDS,
         *batch_commands.COMMANDS,
+        *document_commands.COMMANDS,
     ),
-    transports=transports.TRANSPORTS,
+    transports=(*transports.TRANSPORTS, *expressions.TRANSPORTS),
+    steps=(exec.HANDLER, http.HANDLER, python.HANDLER, wait.HANDLER, child.HANDLER),
     settings=(
         SettingsSection("engine", EngineSettings),
         SettingsSection("run_budget", BudgetSettings),
+        SettingsSection("document", DocumentSettings),
         SettingsSection("search", SearchSettings),
         *transports.SETTINGS,
     ),
     errors=(
         *ERRORS,
         *budget.ERRORS,
+        child.CHILD_NOT_COMPLETED,
         *contract.ERRORS,
+        *document_commands.ERRORS,
+        *expressions.ERRORS,
         *flow.ERRORS,
         *graph.ERRORS,
+        *plans.ERRORS,
         *replay.ERRORS,
         *replay_artifacts.ERRORS,
         *replay_command.ERRORS,
         *search_errors.ERRORS,
         *router.ERRORS,
         *secret_facts.ERRORS,
+        *step.ERRORS,
         *transports.ERRORS,
     ),
 )

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Struct
 
-from interlock.base.canonical import canonical, digest
+from interlock.base.canonical import Json, canonical, digest, parse
 from interlock.base.errors import InterlockError
 from interlock.base.ids import ArtifactId, OpId, OpPath, StateId, op_id, shown, state_id, step_name
 from interlock.engine.config import RetryPolicy, RunConfig
@@ -91,11 +91,24 @@ class Planned:
 
 
 @dataclass(frozen=True)
+class PlanDocument:
+    """What a plan that was written as a document keeps with each run.
+
+    `content` are the canonical bytes of the compiled document, which stand in the outline; `source` names the file;
+    `defaults` is the canonical JSON of its inputs.
+    """
+
+    content: bytes = field(repr=False)
+    source: str
+    defaults: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
 class ExecutionPlan:
     """A validated graph of states for one operation; frozen.
 
     `boundaries` asks for events when the first state of an op path is entered and the last one completes; `planned` is
-    there where a pipeline was the source.
+    there where a pipeline was the source, `document` where a plan document was.
 
     Building one raises `plan_invalid` with `reason` in its details: `empty_plan`, `duplicate_state_id`,
     `missing_state_for_edge`, `circular_dependency` (with the cycle), `missing_idempotency_key`.
@@ -107,6 +120,7 @@ class ExecutionPlan:
     edges: tuple[DependencyEdge, ...] = ()
     boundaries: bool = False
     planned: Planned | None = None
+    document: PlanDocument | None = None
     order: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -173,9 +187,12 @@ class ExecutionPlan:
     def outline(self) -> bytes:
         """Canonical JSON of ids, edges, metadata and policies: the plan without its code, kept with each run.
 
-        The pipeline counts where there is one: another configuration of an operation is another plan.
+        The pipeline counts where there is one: another configuration of an operation is another plan. A document
+        stands in it as a whole: what a step is given is part of the plan, and a run needs no file after its start.
         """
-        source = {} if self.planned is None else {"pipeline": digest(self.planned.pipeline)}
+        source: dict[str, Json] = {} if self.planned is None else {"pipeline": digest(self.planned.pipeline)}
+        if self.document is not None:
+            source["document"] = parse(self.document.content)
         return canonical(
             {
                 **source,
@@ -202,6 +219,7 @@ class PlanOutline(Struct, frozen=True):
     states: tuple[tuple[StateId, msgspec.Raw, msgspec.Raw, msgspec.Raw], ...]
     version: str
     pipeline: str | None = None
+    document: msgspec.Raw = msgspec.Raw(b"null")
 
     def order(self) -> list[StateId]:
         """The ids of the states in the order in which they run."""
@@ -230,7 +248,7 @@ class PlanOutline(Struct, frozen=True):
         ]
         edges = tuple(DependencyEdge(*edge) for edge in self.edges)
         plan = ExecutionPlan(self.op_id, self.version, tuple(nodes), edges, boundaries=self.pipeline is not None)
-        # Of a pipeline only the digest is at hand; the artifact of the outline proves what it is the outline of.
+        # Of a pipeline only the digest is at hand; the outline's artifact proves what it is that of.
         plan.__dict__["fingerprint"] = fingerprint
         return plan
 

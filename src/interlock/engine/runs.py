@@ -53,11 +53,12 @@ from interlock.engine.opening import (
     checked_attributes,
     checked_source,
     manifest_of,
+    plan_blob,
 )
 from interlock.engine.owners.driving import Driver, claimed, unless_lost
 from interlock.engine.owners.work import Worker
 from interlock.engine.pipelines.pipeline import start_values
-from interlock.engine.plan import PLAN_KIND, ExecutionPlan
+from interlock.engine.plan import ExecutionPlan
 from interlock.engine.provenance import provenance
 from interlock.engine.replay.replayer import Replayer
 from interlock.engine.replay.report import ReplayReport
@@ -66,7 +67,7 @@ from interlock.engine.reports.records import RunResult, result_of, waiting_of
 from interlock.engine.run_state import RunState
 from interlock.engine.sameness import differences
 from interlock.engine.session import Session
-from interlock.engine.sources import Plans, source_folder, source_of
+from interlock.engine.sources import Plans, named_source, source_folder, source_of
 from interlock.journal.journal import Journal, Loaded
 from interlock.journal.leases import Leases
 from interlock.journal.ports import EMPTY, Blob
@@ -138,6 +139,7 @@ class Runs:
         execution = execution.under(config)
         if run_id is None:
             run_id = ids.run_id_from_entropy(self._journal.entropy.random_bytes(16))
+        source = named_source(execution, source)
         if build is None:
             build = provenance(None if source is None else source_folder(source))
         opening = Opening(
@@ -199,8 +201,9 @@ class Runs:
         self, forked: Forked, run_id: str, build: BuildProvenance | None, principal: Principal
     ) -> Opening:
         given, config = start_values(forked.plan, plain(forked.input), forked.config)
+        source = named_source(forked.plan, forked.source)
         if build is None:
-            build = provenance(None if forked.source is None else source_folder(forked.source))
+            build = provenance(None if source is None else source_folder(source))
         return Opening(
             stream_id(principal.tenant, e.RUN, run_id),
             run_id,
@@ -208,7 +211,7 @@ class Runs:
             config,
             input_members(given, forked.plan, self._settings.input_bytes_max),
             manifest_of(forked.plan, given, config, build),
-            checked_source(forked.source),
+            checked_source(source),
             forked.attributes,
             None,
             principal,
@@ -245,7 +248,7 @@ class Runs:
     ) -> Opened:
         """Open a child run (see `children.Opener`)."""
         execution = self.plans.add(plan)
-        source = None if parent_source is None else source_of(plan, parent_source)
+        source = None if parent_source is None else named_source(execution, source_of(plan, parent_source))
         input, config = start_values(execution, plain(input), config)  # noqa: A001 - the contract's own word
         execution = execution.under(config)
         build = provenance(None if source is None else source_folder(source))
@@ -329,10 +332,10 @@ class Runs:
         """
         given = plan.build() if isinstance(plan, Plan) else plan
 
-        def found(state: RunState, config: RunConfig) -> ExecutionPlan:
+        async def found(state: RunState, config: RunConfig) -> ExecutionPlan:
             if given is not None:
                 return given.under(config)
-            known = self.plans.find(state.op_id, state.plan_version, state.plan_source).under(config)
+            known = (await self.plans.of_run(state, self._journal.store.artifacts)).under(config)
             if known.fingerprint != state.fingerprint:
                 raise PLAN_DRIFTED.error("the plan that the run names is another now: say which to replay it with")
             return known
@@ -352,7 +355,7 @@ class Runs:
             blobs = [Blob(context.snapshot_id, SNAPSHOT_KIND, EMPTY_NODE)]
         plan = opening.plan
         blobs.append(Blob(opening.manifest_id, MANIFEST_KIND, opening.manifest))
-        blobs.append(Blob(plan.fingerprint, PLAN_KIND, plan.outline))
+        blobs.append(plan_blob(plan))
         now_ms = self._journal.now_ms()
         stream = opening.stream
         claim = Claim(stream, e.RUN, self._journal.store.owner, 1, now_ms + self._settings.claim_lease_ms)

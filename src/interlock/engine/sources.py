@@ -1,11 +1,11 @@
-"""Finding the plan of a run: registered by the application, or named as MODULE:PLAN.
+"""Finding the plan of a run: registered by the application, named as MODULE:PLAN, or a document that the run keeps.
 
-What it does: keeps plans by operation and version, and loads one from a module or a Python file that the local user
-names. What it does not do: it never guesses; what a run's history names is loaded only as a plan, and is accepted only
-with the fingerprint that the history records.
+What it does: keeps plans by operation and version, loads one from a module, a Python file or a document that the local
+user names, and makes that of a document anew from the bytes in the store. What it does not do: it never guesses; what
+a run's history names is loaded only as a plan, and is accepted only with the fingerprint that the history records.
 
 Rule: importing a module runs its code, so a source is followed only where the caller acts for the user of this machine
-(docs/threats.md, T3).
+(docs/threats.md, T3). A plan of a document is found by its fingerprint: two documents may share name and version.
 """
 
 from __future__ import annotations
@@ -16,14 +16,23 @@ import importlib.util
 import logging
 import re
 import sys
+from collections import OrderedDict
 from pathlib import Path
 from types import ModuleType, TracebackType
 
 from interlock.base.errors import InterlockError
 from interlock.base.ids import shown
 from interlock.engine.authoring import Plan
+from interlock.engine.document.lint import Linter
+from interlock.engine.document.plans import document_path, is_document, load_document, plan_of_outline
 from interlock.engine.errors import PLAN_IMPORT_FAILED, PLAN_INVALID, PLAN_NOT_FOUND, place_of
 from interlock.engine.plan import ExecutionPlan
+from interlock.engine.run_state import RunState
+from interlock.engine.steps.call import StepHandlers
+from interlock.journal.ports import Artifacts
+
+DOCUMENTS_KEPT_MAX = 256
+"""Plans of documents that are kept ready; others are made anew when they are needed."""
 
 _LOG = logging.getLogger("interlock.plans")
 _SOURCE = re.compile(r"\A(?P<where>[^:\x00]{1,4000}):(?P<name>[A-Za-z_][A-Za-z0-9_.]{0,200})\Z")
@@ -32,23 +41,50 @@ _SOURCE = re.compile(r"\A(?P<where>[^:\x00]{1,4000}):(?P<name>[A-Za-z_][A-Za-z0-
 class Plans:
     """The plans that an application knows."""
 
-    def __init__(self) -> None:
+    def __init__(self, handlers: StepHandlers | None = None, *, children_anywhere: bool = False) -> None:
+        self.handlers = StepHandlers() if handlers is None else handlers
+        self.linter = Linter(self.handlers, anywhere=children_anywhere)
         self._known: dict[tuple[str, str], ExecutionPlan] = {}
+        self._documents: OrderedDict[tuple[str, str], ExecutionPlan] = OrderedDict()
 
     def add(self, plan: Plan | ExecutionPlan) -> ExecutionPlan:
         """Register a plan under its operation and version; the latest wins. Raises: `plan_invalid`."""
         if not isinstance(plan, (Plan, ExecutionPlan)):
             raise PLAN_INVALID.error(f"a plan is expected, not a {type(plan).__name__}", reason="not_a_plan")
         built = plan.build() if isinstance(plan, Plan) else plan
+        path = None if built.document is None else document_path(built.document.source)
+        if path is not None:
+            return self._keep(path, built)
         self._known[built.op_id, built.version] = built
         return built
+
+    def load(self, source: str) -> ExecutionPlan:
+        """The plan that `MODULE:PLAN`, `file.py:PLAN` or a document's file names.
+
+        Raises: as `load_plan`; `document_invalid`.
+        """
+        return load_document(source, self.linter, self.handlers) if is_document(source) else load_plan(source)
 
     def known(self, op_id: str, version: str) -> ExecutionPlan | None:
         """The registered plan, if there is one."""
         return self._known.get((op_id, version))
 
+    async def of_run(self, state: RunState, artifacts: Artifacts) -> ExecutionPlan:
+        """The plan of a run, which of a document is made of the bytes that the run keeps.
+
+        Raises: `plan_not_found`, `document_unreadable`, `step_handler_missing`; storage errors.
+        """
+        path = document_path(state.plan_source)
+        if path is None:
+            return self.find(state.op_id, state.plan_version, state.plan_source)
+        known = self._documents.get((state.fingerprint, path))
+        if known is not None:
+            return known
+        [outline] = await artifacts.get([state.fingerprint])
+        return self._keep(path, plan_of_outline(outline, path, self.handlers))
+
     def find(self, op_id: str, version: str, source: str | None) -> ExecutionPlan:
-        """The plan of a run. Raises: `plan_not_found`."""
+        """The plan that a run's history names and that is no document. Raises: `plan_not_found`."""
         known = self._known.get((op_id, version))
         if known is not None:
             return known
@@ -56,9 +92,22 @@ class Plans:
             raise PLAN_NOT_FOUND.error(f"no plan {op_id} version {version} is registered", op_id=op_id)
         return self.add(load_plan(source))
 
+    def _keep(self, path: str, plan: ExecutionPlan) -> ExecutionPlan:
+        self._documents[plan.fingerprint, path] = plan
+        while len(self._documents) > DOCUMENTS_KEPT_MAX:
+            self._documents.popitem(last=False)
+        return plan
+
+
+def named_source(plan: ExecutionPlan, source: str | None) -> str | None:
+    """How a run names its plan: as its caller did, and a document by the bytes that the run keeps."""
+    return source if plan.document is None else plan.document.source
+
 
 def absolute_source(source: str) -> str:
     """The same source, with a file named by its whole path, so that it is found again from any folder."""
+    if document_path(source) is not None:
+        return source
     where, _, name = source.rpartition(":")
     return f"{Path(where).resolve()}:{name}" if where.endswith(".py") else source
 
@@ -73,7 +122,10 @@ def source_of(plan: Plan | ExecutionPlan, beside: str) -> str | None:
 
 
 def source_folder(source: str) -> str | None:
-    """The folder of the code that a source names, once it is loaded."""
+    """The folder of the code that a source names, once it is loaded, or of a document."""
+    path = document_path(source)
+    if path is not None:
+        return str(Path(path).parent)
     where = source.rpartition(":")[0]
     if where.endswith(".py"):
         return str(Path(where).resolve().parent)

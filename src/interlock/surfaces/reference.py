@@ -1,6 +1,6 @@
-"""Writes the reference pages of `docs/reference/`: the command line, the error codes, the settings.
+"""Writes the reference pages of `docs/reference/`: command line, error codes, settings, plan documents.
 
-What it does: turns the declarations of the parts into three pages. What it does not do: it adds no fact of
+What it does: turns the declarations of the parts into pages. What it does not do: it adds no fact of
 its own; what a page lacks, a part has not declared.
 
 Rules: the same parts give the same bytes; nothing depends on the machine, the time or the width of a screen.
@@ -15,6 +15,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from interlock.base.part import Command, Part
+from interlock.surfaces import reference_documents as documents
 from interlock.surfaces.application import load
 from interlock.surfaces.catalogue import GLOBAL_OPTIONS, Catalogue
 from interlock.surfaces.members import Kind, Member, default_text, members_of
@@ -90,6 +91,7 @@ def pages(parts: Sequence[Part]) -> dict[str, str]:
         "cli.md": _CLI_HEAD + "".join(_nouns(Catalogue(each for part in parts for each in part.commands))),
         "errors.md": _ERRORS_HEAD + "".join(_error_rows(parts)),
         "settings.md": _SETTINGS_HEAD + "".join(_sections(parts)),
+        documents.PAGE: documents.page(parts),
     }
 
 
@@ -98,6 +100,7 @@ def write(folder: Path, parts: Sequence[Part]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in pages(parts).items():
         (folder / name).write_text(text, encoding="utf-8")
+    (folder / documents.SCHEMA).write_text(documents.schema_text(parts), encoding="utf-8")
 
 
 def _nouns(catalogue: Catalogue) -> Iterator[str]:

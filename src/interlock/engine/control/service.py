@@ -35,10 +35,11 @@ from interlock.engine.errors import (
     WAIT_UNKNOWN,
 )
 from interlock.engine.lineage.migrate import Migration, compared
-from interlock.engine.plan import PLAN_KIND, ExecutionPlan, read_outline
+from interlock.engine.opening import plan_blob
+from interlock.engine.plan import ExecutionPlan, read_outline
 from interlock.engine.reports.reader import RunReader
 from interlock.engine.run_state import WAIT_PREFIX, RunState, wait_key
-from interlock.engine.sources import absolute_source
+from interlock.engine.sources import absolute_source, named_source
 from interlock.engine.waits import FACT_KIND, misfit, misplaced, token
 from interlock.journal.journal import Journal, Loaded
 from interlock.journal.ports import Blob
@@ -215,7 +216,8 @@ class Control:
             raise STEP_NOT_READY.error(
                 "an attempt is under way: pause the run, and wait until it has ended", run_id=run_id
             )
-        await self._journal.store.artifacts.put([Blob(built.fingerprint, PLAN_KIND, built.outline)])
+        await self._journal.store.artifacts.put([plan_blob(built)])
+        source = named_source(built, source)
         named = None if source is None else absolute_source(source)
         entry = i.MigrationRequested(
             found.completed, found.entered, built.fingerprint, built.version, _reason(reason), stream, named

@@ -16,7 +16,8 @@ from msgspec import Meta, Struct
 from interlock.base.clock import rfc3339
 from interlock.base.errors import Category, ErrorCode
 from interlock.base.part import CallContext, Command, Effect
-from interlock.base.principal import Principal, PrincipalKind
+from interlock.base.principal import PrincipalKind
+from interlock.engine.document.plans import is_document
 from interlock.engine.graph.mermaid import mermaid_text
 from interlock.engine.graph.model import Graph, plan_graph, run_graph
 from interlock.engine.graph.shape import STATES_DRAWN_MAX, fitted
@@ -24,7 +25,6 @@ from interlock.engine.graph.svg import svg_text
 from interlock.engine.graph.tree import tree_text
 from interlock.engine.plan import PlanOutline
 from interlock.engine.runs import Runs
-from interlock.engine.sources import load_plan
 from interlock.journal.journal import Journal
 
 Format = Literal["tree", "mermaid", "svg"]
@@ -41,8 +41,8 @@ ERRORS = (GRAPH_SUBJECT_UNCLEAR, GRAPH_PLAN_REFUSED)
 class GraphInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to draw, and how."""
 
-    run: Annotated[str | None, Meta(description="The run's id, a UUID.")] = None
-    plan: Annotated[str | None, Meta(description="A plan instead of a run: MODULE:PLAN or path/to/file.py:PLAN.")] = (
+    run: Annotated[str | None, Meta(description="The run's id, a UUID; or a plan document.")] = None
+    plan: Annotated[str | None, Meta(description="A plan instead of a run: MODULE:PLAN, file.py:PLAN, a document.")] = (
         None
     )
     format: Annotated[Format, Meta(description="A tree of text, Mermaid for Markdown, or SVG.")] = "tree"
@@ -59,10 +59,11 @@ class Drawing(Struct, frozen=True):
 
 
 async def _graph(ctx: CallContext, given: GraphInput) -> Drawing:
-    if given.run is not None and given.plan is None:
-        graph = await _of_run(ctx, given.run)
-    elif given.plan is not None and given.run is None:
-        graph = _of_plan(ctx.principal, given.plan)
+    run, plan = _subject(given)
+    if run is not None and plan is None:
+        graph = await _of_run(ctx, run)
+    elif plan is not None and run is None:
+        graph = _of_plan(ctx, plan)
     else:
         raise GRAPH_SUBJECT_UNCLEAR.error("choose exactly one of a run and a plan")
     return Drawing(given.format, drawn(graph, given.format, full=given.full))
@@ -96,16 +97,24 @@ async def _of_run(ctx: CallContext, run_id: str) -> Graph:
     )
 
 
-def _of_plan(principal: Principal, source: str) -> Graph:
-    if principal.kind is not PrincipalKind.LOCAL:
+def _subject(given: GraphInput) -> tuple[str | None, str | None]:
+    """The run and the plan that are named: a document may stand where a run does."""
+    if given.run is not None and given.plan is None and is_document(given.run):
+        return None, given.run
+    return given.run, given.plan
+
+
+def _of_plan(ctx: CallContext, source: str) -> Graph:
+    if ctx.principal.kind is not PrincipalKind.LOCAL:
         raise GRAPH_PLAN_REFUSED.error("only the user of this machine may have a plan's code imported")
-    plan = load_plan(source)
+    plan = ctx.services.get(Runs).plans.load(source)
     outline = msgspec.json.decode(plan.outline, type=PlanOutline)
     return plan_graph(plan.op_id, f"plan, version {plan.version}", outline)
 
 
 def _reads_store(given: GraphInput) -> bool:
-    return given.run is not None and given.plan is None
+    run, plan = _subject(given)
+    return run is not None and plan is None
 
 
 COMMANDS = (

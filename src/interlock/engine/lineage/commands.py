@@ -20,7 +20,6 @@ from interlock.engine.lineage.forking import ForkResult
 from interlock.engine.lineage.migrate import Migration
 from interlock.engine.reports.records import RUNNING
 from interlock.engine.runs import Runs
-from interlock.engine.sources import load_plan
 
 
 class ForkInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"step": "from"}):
@@ -60,7 +59,7 @@ class MigrateInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 async def _fork(ctx: CallContext, given: ForkInput) -> ForkResult:
-    plan = None if given.plan is None else load_plan(given.plan)
+    plan = None if given.plan is None else ctx.services.get(Runs).plans.load(given.plan)
     return await ctx.services.get(Runs).fork(
         given.run,
         given.step,
@@ -83,7 +82,8 @@ async def _diff(ctx: CallContext, given: DiffInput) -> RunDifference:
 
 
 async def _migrate(ctx: CallContext, given: MigrateInput) -> Migration:
-    runs, plan = ctx.services.get(Runs), load_plan(given.plan)
+    runs = ctx.services.get(Runs)
+    plan = runs.plans.load(given.plan)
     if not given.apply:
         return await runs.migration(given.run, plan, tenant=ctx.principal.tenant)
     if given.expect is None or not given.reason:

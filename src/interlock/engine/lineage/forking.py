@@ -39,7 +39,7 @@ from interlock.engine.plan import ExecutionPlan
 from interlock.engine.reports.reader import RunReader
 from interlock.engine.reports.records import RunFailure, RunResult, Waiting
 from interlock.engine.run_state import WAIT_PREFIX, Fork, RunState
-from interlock.engine.sources import Plans, absolute_source, load_plan
+from interlock.engine.sources import Plans, absolute_source
 from interlock.engine.spawning import SpawnedChild
 from interlock.journal.journal import Journal
 from interlock.journal.streams import stream_id
@@ -140,7 +140,7 @@ class Forking:
             mine = {key for key, each in known.again.items() if each == run_id}
             effects = tuple(_as_recorded(effect, mine) for effect in effects)
         manifest = await self._read.manifest(state)
-        execution = self._plan(state, plan, source).under(manifest.run_config)
+        execution = (await self._plan(state, plan, source)).under(manifest.run_config)
         done = [each.state_id for each in found.inherited]
         check_fits(done, done, execution)
         check_order(done, execution)
@@ -174,12 +174,12 @@ class Forking:
             raise RUN_CONFLICT.error("this run id belongs to a run that is no fork of the source", run_id=run_id)
         return state
 
-    def _plan(self, state: RunState, plan: Plan | ExecutionPlan | None, source: str | None) -> ExecutionPlan:
+    async def _plan(self, state: RunState, plan: Plan | ExecutionPlan | None, source: str | None) -> ExecutionPlan:
         if plan is not None:
             return self._plans.add(plan)
         if source is not None:
-            return self._plans.add(load_plan(absolute_source(source)))
-        return self._plans.find(state.op_id, state.plan_version, state.plan_source)
+            return self._plans.add(self._plans.load(absolute_source(source)))
+        return await self._plans.of_run(state, self._journal.store.artifacts)
 
     async def _attributes(self, state: RunState) -> Raw:
         """The attributes of the source, by which the fork can be found, too."""

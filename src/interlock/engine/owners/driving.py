@@ -268,7 +268,7 @@ class Driver:
         if clerk:
             plan = await self._outline(state)
         else:
-            plan = self._plans.find(state.op_id, state.plan_version, state.plan_source).under(manifest.run_config)
+            plan = (await self._plans.of_run(state, self._journal.store.artifacts)).under(manifest.run_config)
         check_history(state, plan)
         context = self._read.context_at(state.checkpoint)
         await context.check()  # a checkpoint that is damaged must stop the run before it goes on (S4)

@@ -24,6 +24,7 @@ from interlock.base.errors import InterlockError
 from interlock.base.ids import ContextKey, OpPath, StateId, context_key, op_id, shown
 from interlock.base.secret_scan import refuse_secrets
 from interlock.engine.config import DEFAULT_CONFIG, RunConfig, RunManifest
+from interlock.engine.document.inputs import document_input
 from interlock.engine.errors import MANIFEST_MISMATCH, plan_invalid
 from interlock.engine.meta import SideEffectKind
 from interlock.engine.pipelines.namespaces import RUN_INPUT, OpState
@@ -108,7 +109,10 @@ def start_values(plan: ExecutionPlan, given: Any, config: RunConfig | None) -> t
     """Input and configuration that a run of `plan` is started with, when its caller gave these.
 
     For a pipeline the input is `{"pipeline": …, "input": …}`, and the default configuration the one it was planned for.
+    For a plan document it is what the document declares, with its defaults. Raises: `run_input_invalid`.
     """
+    if plan.document is not None:
+        return document_input(plan.document, given), config or RunConfig()
     if plan.planned is None:
         return given, config or DEFAULT_CONFIG
     whole = {"pipeline": parse(plan.planned.pipeline), RUN_INPUT: {} if given is None else given}

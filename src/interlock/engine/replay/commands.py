@@ -18,7 +18,6 @@ from interlock.base.part import CallContext, Command, Effect
 from interlock.base.principal import PrincipalKind
 from interlock.engine.replay.report import ReplayReport
 from interlock.engine.runs import Runs
-from interlock.engine.sources import load_plan
 
 EXIT_DIVERGED = 7
 REPLAY_PLAN_REFUSED = ErrorCode(
@@ -37,7 +36,7 @@ class ReplayInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 async def _replay(ctx: CallContext, given: ReplayInput) -> ReplayReport:
     if given.plan is not None and ctx.principal.kind is not PrincipalKind.LOCAL:
         raise REPLAY_PLAN_REFUSED.error("only the user of this machine may have a plan's code imported")
-    plan = None if given.plan is None else load_plan(given.plan)
+    plan = None if given.plan is None else ctx.services.get(Runs).plans.load(given.plan)
     return await ctx.services.get(Runs).replay(given.run, plan=plan, tenant=ctx.principal.tenant)
 
 

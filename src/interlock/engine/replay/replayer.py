@@ -13,7 +13,7 @@ neither a divergence nor a confirmation.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from typing import NamedTuple
 
@@ -45,7 +45,7 @@ CONTEXTS_KEPT_MAX = 64
 STATE_TIMED_OUT = "state_timeout"
 _NOTHING: frozenset[str] = frozenset()
 
-FindPlan = Callable[[RunState, RunConfig], ExecutionPlan]
+FindPlan = Callable[[RunState, RunConfig], Awaitable[ExecutionPlan]]
 """The plan that a run has at this point. Raises: `plan_not_found`."""
 End = e.StateCompleted | e.StateFailed | e.StateSuspended
 
@@ -145,15 +145,15 @@ class Replayer:
                 self._config = read_manifest(record.manifest_id, content).run_config
             case e.PlanRecorded() | e.PlanMigrated():
                 self._fold(record, event)
-                self._take_plan()
+                await self._take_plan()
             case _:
                 self._fold(record, event)
 
     def _fold(self, record: Struct, event: Recorded) -> None:
         self._state = evolve(self._state, record, event.place)
 
-    def _take_plan(self) -> None:
-        self._plan = plan = self._find_plan(self._state, self._config)
+    async def _take_plan(self) -> None:
+        self._plan = plan = await self._find_plan(self._state, self._config)
         self._branches = None
         if plan.fingerprint != self._state.fingerprint:
             why = "the plan differs from the one that was recorded in states, edges, metadata or policies"

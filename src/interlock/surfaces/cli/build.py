@@ -183,7 +183,7 @@ def _name(member: Member) -> str:
 
 def _type(member: Member) -> object:
     base: type = {Kind.FLAG: bool, Kind.INTEGER: int}.get(member.kind, str)
-    whole = list[base] if member.repeated else base  # type: ignore[valid-type]
+    whole = list[base] if member.repeated or takes_pairs(member) else base  # type: ignore[valid-type]
     return whole if member.required else whole | None
 
 
@@ -200,6 +200,11 @@ def _parameter(member: Member, name: str, default: str) -> Parameter:
         allow_leading_hyphen=member.kind is Kind.JSON,  # `-` is standard input
         json_list=False,
     )
+
+
+def takes_pairs(member: Member) -> bool:
+    """Whether a JSON member may be given as KEY=VALUE, once for each of its own members."""
+    return member.kind is Kind.JSON and member.name == "input"
 
 
 def _metavar(member: Member) -> str | None:
@@ -237,7 +242,7 @@ def _converter(member: Member) -> Callable[[object, Sequence[Token]], object] | 
         case Kind.INTEGER, False:
             return lambda _hint, tokens: _integer(tokens[0].value, member.bounds)
         case Kind.JSON, _:
-            return lambda _hint, tokens: _json_text(tokens[0].value)
+            return lambda _hint, tokens: _json_texts(tokens, several=takes_pairs(member))
         case _:
             return None
 
@@ -250,6 +255,12 @@ def _integer(text: str, bounds: str) -> int:
     if len(digits) > _INTEGER_DIGITS_MAX:
         raise ValueError(f"the number is out of bounds; expected: {bounds or f'{_INTEGER_DIGITS_MAX} digits at most'}")
     return int(text)
+
+
+def _json_texts(tokens: Sequence[Token], *, several: bool) -> str | list[str]:
+    """The text of JSON; several texts where a member is given in pieces of KEY=VALUE."""
+    texts = [_json_text(token.value) for token in tokens]
+    return texts if several and len(texts) > 1 else texts[0]
 
 
 def _json_text(text: str) -> str:

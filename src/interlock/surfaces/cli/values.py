@@ -1,6 +1,7 @@
 """Reads the values of a command line: JSON that is given inline, in a file, or on standard input.
 
-What it does: turns the text of a free-JSON member into its value, with bounds and strict parsing. What it
+What it does: turns the text of a free-JSON member into its value, with bounds and strict parsing; `input` may also be
+given as KEY=VALUE, once for each of its members, whose values are texts. What it
 does not do: it reads nothing that the line does not name, and never more than the bound.
 
 Rule: `@FILE` names a file, `-` is standard input, which can be read once.
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from interlock.base.bounds import JSON_BYTES_MAX
@@ -22,6 +23,7 @@ from interlock.surfaces.errors import INPUT_UNREADABLE, USAGE_INVALID
 from interlock.surfaces.members import Kind, members_of
 
 _WORDS = re.compile(r"[^\W\d][\w .,!?-]{0,200}")
+_PAIR = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,62})=")
 _FILE_NAME = re.compile(r"[\w./-]{1,200}\.json", re.IGNORECASE)
 
 
@@ -39,6 +41,8 @@ def read_values(command: Command, given: Mapping[str, object]) -> dict[str, obje
 
 def _json(name: str, text: object) -> object:
     try:
+        if isinstance(text, list) or _PAIR.match(str(text)):
+            return _pairs(text if isinstance(text, list) else [text])
         return parse(_content(str(text)))
     except InterlockError as fault:
         if fault.kind is JSON_INVALID and _FILE_NAME.fullmatch(str(text)):
@@ -47,6 +51,17 @@ def _json(name: str, text: object) -> object:
             hint = """a text has quotes of its own: '"…"'"""
             fault = JSON_INVALID.error(f"{fault.message}; {hint}", **fault.details)
         raise at_member(fault, name) from None
+
+
+def _pairs(texts: Sequence[object]) -> dict[str, object]:
+    """The members that are given one by one. Raises: `usage_invalid`."""
+    found: dict[str, object] = {}
+    for text in map(str, texts):
+        match = _PAIR.match(text)
+        if match is None or match[1] in found:
+            raise USAGE_INVALID.error("`input`: JSON is given once, or KEY=VALUE for each member, each key once")
+        found[match[1]] = text[match.end() :]
+    return found
 
 
 def _content(text: str) -> str | bytes:

@@ -6,8 +6,10 @@ allowed program does with its arguments, files and network.
 
 Rules: the real path of the program (symbolic links resolved) lies under an allowed path, compared by
 component, or the user of this machine started the plan; what is started is that real path, under the name
-that the request gives. The program inherits nothing but `BASE_ENVIRONMENT`. Input and each output are
-limited to the byte. Errors carry path, exit code, signal and sizes, never output. Source: seed 001,
+that the request gives. A name without a slash is looked for on the path of this process, for plans of this machine's
+user alone. The program inherits nothing but `BASE_ENVIRONMENT`. Input and each output are
+limited to the byte. Errors carry path, exit code, signal and sizes, never output; who runs steps asks `streams_of` for
+what a failed program wrote. Source: seed 001,
 `exec_transport` and `process_exec`.
 """
 
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import stat
 from pathlib import Path, PurePath
@@ -25,6 +28,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from interlock.base.canonical import Json, canonical, parse
 from interlock.base.errors import Category, ErrorCode, InterlockError
+from interlock.base.ids import shown
 from interlock.engine.io.transports.port import TransportContext
 from interlock.engine.io.transports.process import Ended, Program, run_program
 from interlock.engine.io.transports.requests import SecretsOfCall, SecretSource, SecretText, read_request
@@ -110,6 +114,7 @@ BASE_ENVIRONMENT: Final = MappingProxyType(
 )
 """All that a program gets which its request does not name."""
 
+_STREAMS: Final = "streams"
 IDEMPOTENCY_KEY_VARIABLE: Final = "INTERLOCK_IDEMPOTENCY_KEY"
 """Where a program finds the key of the effect that it is."""
 
@@ -129,19 +134,21 @@ class ExecSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class ExecRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A request of the namespace `exec`.
 
-    `argv` are the arguments after the program's name. `stdin_json` is written as canonical JSON; absent,
+    `program_path` is a whole path; with the kind `run_named_program_v1` it is a name, looked for on the path of this
+    process. `argv` are the arguments after the program's name. `stdin_json` is written as canonical JSON; absent,
     input is empty. `stdout` says how output becomes an answer: `json` demands one JSON value, `auto` takes
-    JSON if it is some and else text, `none` drops it.
+    JSON if it is some and else text, `none` drops it. `keep_text` gives the text also where it is JSON.
     """
 
-    kind: Literal["run_program_v1"]
-    program_path: Annotated[str, Meta(pattern=r"\A/", max_length=4096)]
+    kind: Literal["run_program_v1", "run_named_program_v1"]
+    program_path: Annotated[str, Meta(min_length=1, max_length=4096)]
     argv: Annotated[tuple[str, ...], Meta(max_length=10_000)] = ()
     stdin_json: object | UnsetType = UNSET
     timeout_ms: Annotated[int, Meta(ge=1, le=86_400_000)] = 300_000
     env: Annotated[dict[Annotated[str, Meta(pattern=r"\A[^=\x00]+\Z")], str | SecretText], Meta(max_length=1000)] = {}
     cwd: Annotated[str, Meta(pattern=r"\A/", max_length=4096)] | None = None
     stdout: Literal["auto", "json", "text", "none"] = "auto"
+    keep_text: bool = False
     ok_codes: Annotated[tuple[Annotated[int, Meta(ge=0, le=255)], ...], Meta(min_length=1)] = (0,)
 
 
@@ -166,18 +173,24 @@ class ExecTransport:
     async def call(self, request: Json, context: TransportContext) -> Json:
         """Run the program that `request` names. Raises: the `exec_…` codes; those of secrets."""
         order = read_request(request, ExecRequest, EXEC_REQUEST_INVALID)
-        real_path = self._allowed_program(order.program_path, context)
+        named = _path_of(order, context)
+        real_path = self._allowed_program(named, context)
         secrets = SecretsOfCall(self._secrets, context)
-        program = self._program(order, real_path, context, secrets)
+        program = self._program(order, named, real_path, context, secrets)
         try:
             ended = await run_program(program, self._warden)
         except OSError as fault:
             raise EXEC_SPAWN_FAILED.error(
                 f"{real_path} cannot be started", path=real_path, reason=errno.errorcode.get(fault.errno or 0)
             ) from None
-        _judge(order, real_path, ended)
-        secrets.refuse_echo(ended.stdout.prefix, ended.stderr.prefix)
-        return _answer(order, real_path, ended)
+        try:
+            _judge(order, real_path, ended)
+            secrets.refuse_echo(ended.stdout.prefix, ended.stderr.prefix)
+            return _answer(order, real_path, ended)
+        except InterlockError as fault:
+            if not secrets.are_echoed(ended.stdout.prefix, ended.stderr.prefix):
+                fault.__dict__[_STREAMS] = _text(ended.stdout.prefix), _text(ended.stderr.prefix)
+            raise
 
     async def close(self) -> None:
         """End the warden of the programs."""
@@ -199,7 +212,7 @@ class ExecTransport:
         return real
 
     def _program(
-        self, order: ExecRequest, real_path: str, context: TransportContext, secrets: SecretsOfCall
+        self, order: ExecRequest, named: str, real_path: str, context: TransportContext, secrets: SecretsOfCall
     ) -> Program:
         stdin = b"" if order.stdin_json is UNSET else canonical(order.stdin_json)
         limit = self._settings.stream_bytes_max
@@ -218,13 +231,37 @@ class ExecTransport:
             raise EXEC_REQUEST_INVALID.error("the folder at $.cwd does not exist")
         return Program(
             executable=real_path,
-            arguments=(order.program_path, *order.argv),
+            arguments=(named, *order.argv),
             environment=environment,
             directory=order.cwd,
             stdin=stdin,
             timeout_ms=order.timeout_ms,
             output_bytes_max=limit,
         )
+
+
+def streams_of(fault: InterlockError) -> tuple[str, str] | None:
+    """What the program of a failed call wrote, as texts: output and errors, cut like an answer's; else None.
+
+    It may hold anything: it is no part of the error, and is neither shown nor stored with it.
+    """
+    found: tuple[str, str] | None = fault.__dict__.get(_STREAMS)
+    return found
+
+
+def _path_of(order: ExecRequest, context: TransportContext) -> str:
+    """The path of the program; of a `run_named_program_v1` it is looked for."""
+    program, is_named = order.program_path, order.kind == "run_named_program_v1"
+    if is_named == ("/" in program) or not (is_named or program.startswith("/")):
+        raise EXEC_REQUEST_INVALID.error("the request breaks its form at $.program_path", place="$.program_path")
+    if not is_named:
+        return program
+    if not context.local_plan:
+        raise EXEC_PROGRAM_NOT_ALLOWED.error("a plan from elsewhere names the whole path of a program")
+    found = shutil.which(program) if _is_argument(program) else None
+    if found is None:
+        raise EXEC_PROGRAM_MISSING.error(f"there is no program {shown(program)} on the path", path=shown(program))
+    return os.path.abspath(found)  # noqa: PTH100 - symbolic links stay: programs look at the name they are started by
 
 
 def _is_argument(text: str) -> bool:
@@ -287,9 +324,9 @@ def _fault(kind: ErrorCode, message: str, path: str, ended: Ended) -> InterlockE
 def _answer(order: ExecRequest, path: str, ended: Ended) -> Json:
     text: str | None = None
     value: Json = None
-    if order.stdout == "text":
+    if order.stdout == "text" or (order.keep_text and order.stdout != "none"):
         text = _text(ended.stdout.prefix)
-    elif order.stdout != "none":
+    if order.stdout not in {"none", "text"}:
         try:
             value = parse(ended.stdout.prefix)
         except InterlockError as fault:

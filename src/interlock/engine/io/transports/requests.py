@@ -98,10 +98,17 @@ class SecretsOfCall:
 
     def refuse_echo(self, *answers: bytes) -> None:
         """Raise `secret_echoed` if an answer holds a secret of this call."""
-        for secret in self._revealed:
-            sought = secret.encode("utf-8", "surrogateescape")
-            if len(secret) >= _ECHO_CHARACTERS_MIN and any(sought in answer for answer in answers):
-                raise SECRET_ECHOED.error("the answer repeats a secret of the request")
+        if self.are_echoed(*answers):
+            raise SECRET_ECHOED.error("the answer repeats a secret of the request")
+
+    def are_echoed(self, *answers: bytes) -> bool:
+        """Whether an answer holds a secret of this call."""
+        sought = [each.encode("utf-8", "surrogateescape") for each in self._revealed if _is_long(each)]
+        return any(secret in answer for secret in sought for answer in answers)
+
+
+def _is_long(secret: str) -> bool:
+    return len(secret) >= _ECHO_CHARACTERS_MIN
 
 
 def _head_of_file(path: str) -> bytes:

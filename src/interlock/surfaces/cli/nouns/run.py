@@ -24,6 +24,7 @@ from interlock.engine.reports.details import ChildReport, EarlyReport, EffectRep
 from interlock.engine.reports.records import RUNNING, Reason, RunReport, RunResult, StepReport, Waiting
 from interlock.engine.search.commands import ListedRun, RunList
 from interlock.surfaces.cli.lineage import diff_text, fork_outcome, migration_next, migration_text
+from interlock.surfaces.cli.lint import lint_text
 from interlock.surfaces.cli.presentation import Presentation, Progress
 from interlock.surfaces.cli.run_orders import batch, batch_next, resolved_next, told, told_next
 from interlock.surfaces.cli.run_steps import steps_of
@@ -361,7 +362,14 @@ PRESENTATION = Presentation(
         "status.steps": ("name", "error_code"),
         "events.items": ("type", "step", "detail", "actor"),
     },
-    text={"why": _why, "graph": _drawing, "replay": _replayed, "diff": diff_text, "migrate": migration_text},
+    text={
+        "why": _why,
+        "graph": _drawing,
+        "replay": _replayed,
+        "diff": diff_text,
+        "migrate": migration_text,
+        "lint": lint_text,
+    },
     people={
         "fork": fork_outcome,
         "start": _outcome,

@@ -1,0 +1,85 @@
+"""The namespace `expression`: what a document's expressions come to, recorded like any other answer.
+
+What it does: serves requests `render_v1`, so that each result that steers a run is a fact with the engine that computed
+it and its version, and a replay needs neither CEL nor the document's data. What it does not do: it reaches nothing
+outside, and changes nothing.
+
+Rules: an answer is a function of its request; a fault names step, field and expression, and never a value.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+from interlock.base.canonical import Json
+from interlock.base.errors import Category, ErrorCode
+from interlock.base.ids import shown
+from interlock.base.part import Services, TransportFactory
+from interlock.engine.document.evaluate import EvaluationFault, Renderer
+from interlock.engine.io.transports.port import TransportContext
+from interlock.engine.io.transports.requests import read_request
+
+EXPRESSION_FAILED = ErrorCode(
+    "expression_failed", Category.FAILED, "Correct the expression, or the step whose output it reads."
+)
+EXPRESSION_REQUEST_INVALID = ErrorCode(
+    "expression_request_invalid", Category.INVALID, "Correct the request where the message says."
+)
+CEL_NOT_INSTALLED = ErrorCode(
+    "cel_not_installed", Category.FAILED, "Install the extra: pip install 'interlock[cel]'.", retryable=True
+)
+ERRORS = (EXPRESSION_FAILED, EXPRESSION_REQUEST_INVALID, CEL_NOT_INSTALLED)
+
+NAMESPACE = "expression"
+
+
+class RenderRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A request of the namespace `expression`: a template, or with `bare` an expression without braces."""
+
+    kind: Literal["render_v1"]
+    step: str
+    field: str
+    template: Any
+    data: Annotated[dict[str, Any], Meta(max_length=3)]
+    bare: bool = False
+
+
+class ExpressionTransport:
+    """The transport of the namespace `expression`. Answers `{value, engine, version}`."""
+
+    def effectful(self, request: Json) -> bool:
+        """Never: it computes."""
+        del request
+        return False
+
+    async def call(self, request: Json, context: TransportContext) -> Json:
+        """Render. Raises: `expression_failed`, `cel_not_installed`."""
+        del context
+        order = read_request(request, RenderRequest, EXPRESSION_REQUEST_INVALID)
+        renderer = Renderer(order.data)
+        try:
+            if order.bare:
+                found = renderer.expression(order.template, order.field)
+            else:
+                found = renderer.rendered(order.template, order.field)
+        except EvaluationFault as fault:
+            kind = CEL_NOT_INSTALLED if fault.missing else EXPRESSION_FAILED
+            raise kind.error(
+                f"step {order.step}, {fault.field}: {shown(fault.source, 120)} has no value: {fault.reason}",
+                step=order.step,
+                field=fault.field,
+                expression=shown(fault.source, 200),
+            ) from None
+        return {"value": found.value, "engine": found.engine, "version": found.version}
+
+    async def close(self) -> None:
+        """Nothing is held between calls."""
+
+
+def _make(_services: Services) -> ExpressionTransport:
+    return ExpressionTransport()
+
+
+TRANSPORTS = (TransportFactory(NAMESPACE, _make),)

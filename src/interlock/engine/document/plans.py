@@ -1,0 +1,130 @@
+"""Plans made of documents.
+
+What it does: builds the plan of a compiled document, loads one from a file that the local user names, and names it so
+that a run finds it again in its store. What it does not do: it checks no document (`lint`).
+
+Rules: the plan of a run is made of the bytes that the run keeps, never of the file again; the file's path is kept for
+people, and for its folder, to which relative paths of the document belong.
+"""
+
+from __future__ import annotations
+
+import os.path
+import re
+from pathlib import Path
+from typing import Any, Final
+
+from interlock.base.canonical import canonical
+from interlock.base.errors import Category, ErrorCode, InterlockError
+from interlock.base.ids import shown
+from interlock.base.part import StepHandler
+from interlock.engine.config import RetryPolicy
+from interlock.engine.document.compiled import DOCUMENT_UNREADABLE, CompiledDocument, CompiledStep, read_compiled
+from interlock.engine.document.findings import Finding, Level
+from interlock.engine.document.lint import Linted, Linter
+from interlock.engine.document.reading import SUFFIXES
+from interlock.engine.plan import DependencyEdge, ExecutionPlan, PlanDocument, StateNode, read_outline
+from interlock.engine.steps.call import StepHandlers
+from interlock.engine.steps.step import DocumentState
+
+DOCUMENT_INVALID = ErrorCode(
+    "document_invalid", Category.INVALID, "Correct the document: `interlock run lint FILE` shows every finding."
+)
+STEP_HANDLER_MISSING = ErrorCode(
+    "step_handler_missing", Category.UNAVAILABLE, "Install the plug-in whose handler the document names."
+)
+ERRORS = (DOCUMENT_INVALID, STEP_HANDLER_MISSING, DOCUMENT_UNREADABLE)
+
+_FINDINGS_IN_ERROR: Final = 20
+_STORED = re.compile(r"\Adocument:(?P<path>/[^\x00]{0,4000})\Z")
+
+
+def is_document(source: str) -> bool:
+    """Whether a source names a file that is read as a document."""
+    return source.lower().endswith(SUFFIXES)
+
+
+def document_path(source: str | None) -> str | None:
+    """Where the file of a run's document stood; None for a run of another plan."""
+    found = None if source is None else _STORED.match(source)
+    return None if found is None else found["path"]
+
+
+def load_document(source: str, linter: Linter, handlers: StepHandlers) -> ExecutionPlan:
+    """The plan of the document in a file. Raises: `document_invalid`, with its first findings."""
+    path = Path(source)
+    linted = linter.file(path, source)
+    if linted.document is None:
+        raise invalid(linted)
+    return plan_of(linted.document, os.path.abspath(path), handlers)  # noqa: PTH100 - symbolic links stay as named
+
+
+def invalid(linted: Linted) -> InterlockError:
+    """The error of a document that cannot run."""
+    errors = [each for each in linted.findings if each.level is Level.ERROR]
+    count = len(errors) + linted.omitted
+    more = f", and {count - 1} more" if count > 1 else ""
+    first = str(errors[0]) if errors else "the document cannot be read"
+    return DOCUMENT_INVALID.error(
+        f"{first}{more}", errors=count, findings=[_line(each) for each in errors[:_FINDINGS_IN_ERROR]]
+    )
+
+
+def _line(finding: Finding) -> str:
+    return f"{finding} ({finding.hint})"
+
+
+def plan_of(document: CompiledDocument, path: str, handlers: StepHandlers) -> ExecutionPlan:
+    """The plan of a compiled document whose file is at `path`. Raises: `step_handler_missing`, `plan_invalid`."""
+    folder = os.path.dirname(path)  # noqa: PTH120 - symbolic links stay as named
+    children = {
+        written: plan_of(child, os.path.normpath(os.path.join(folder, written)), handlers)  # noqa: PTH118 - the same
+        for written, child in document.children.items()
+    }
+    edges = [
+        DependencyEdge(_state_id(document, need), _state_id(document, step.name))
+        for step in document.steps
+        for need in step.needs
+    ]
+    nodes = [_node(document, step, folder, children, handlers) for step in document.steps]
+    kept = PlanDocument(document.content, f"document:{path}", canonical(document.input))
+    return ExecutionPlan(document.pipeline, document.version, tuple(nodes), tuple(edges), document=kept)
+
+
+def plan_of_outline(outline: bytes, path: str, handlers: StepHandlers) -> ExecutionPlan:
+    """The plan of the outline that a run keeps. Raises: `document_unreadable`, `step_handler_missing`."""
+    content = read_outline(outline).document
+    if bytes(content) == b"null":
+        raise DOCUMENT_UNREADABLE.error("the stored plan holds no document")
+    return plan_of(read_compiled(bytes(content)), path, handlers)
+
+
+def _state_id(document: CompiledDocument, step: str) -> str:
+    return f"{document.pipeline}.{step}.main"
+
+
+def _node(
+    document: CompiledDocument, step: CompiledStep, folder: str, children: dict[str, Any], handlers: StepHandlers
+) -> StateNode:
+    handler = handlers.get(step.handler)
+    if handler is None:
+        raise STEP_HANDLER_MISSING.error(f"no handler {shown(step.handler)} is installed", handler=shown(step.handler))
+    state_id = _state_id(document, step.name)
+    state = DocumentState(step, state_id, handler, folder, document.input, children)
+    return StateNode(state_id, state, _policy(step), step.timeout_ms, declared=_declares(step, handler))
+
+
+def _declares(step: CompiledStep, handler: StepHandler) -> bool:
+    """Whether the author said what the step does; of a handler that asks for nothing, its default counts as said."""
+    return step.side_effects is not None or not handler.declares(step.with_)
+
+
+def _policy(step: CompiledStep) -> RetryPolicy | None:
+    if step.retry is None:
+        return None
+    attempts, backoff = step.retry["max_attempts"], step.retry["backoff"]
+    if backoff is None:
+        return RetryPolicy.fixed(attempts)
+    if backoff["kind"] == "fixed":
+        return RetryPolicy.fixed(attempts, backoff["delay_ms"])
+    return RetryPolicy.exponential(attempts, backoff["base_ms"], backoff["max_ms"])

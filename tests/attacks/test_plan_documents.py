@@ -1,0 +1,171 @@
+"""Hostile plan documents (docs/threats.md): bombs, paths that lead away, expressions that explode, secrets."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from interlock.base.canonical import Json
+from interlock.base.errors import InterlockError
+from interlock.engine.document import cel
+from interlock.engine.document.evaluate import EvaluationFault, Renderer
+from interlock.engine.document.lint import Linted, Linter
+from interlock.engine.io.transports.exec import ExecSettings, ExecTransport
+from interlock.engine.io.transports.port import TransportContext
+from interlock.engine.io.transports.python import PythonFunctions, PythonTransport
+from interlock.engine.io.transports.requests import local_secret
+from interlock.engine.part import PART
+from interlock.engine.steps.call import StepHandlers
+
+SECONDS_MAX = 5.0
+LINTER = Linter(StepHandlers(PART.steps))
+LAUGHS = "a: &a [x, x]\n" + "".join(
+    f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join(['*' + chr(97 + n)] * 9)}]\n" for n in range(20)
+)
+BOMBS = {
+    "aliases": LAUGHS,
+    "itself": "a: &a\n  b: *a\n",
+    "brackets": "[" * 100_000,
+    "braces": "{" * 100_000,
+    "dashes": "- " * 100_000,
+    "keys": "? " * 50_000,
+    "quotes": '"' + "\\x41" * 60_000,
+    "block": "a: |\n" + " x\n" * 60_000,
+    "colons": "a:" * 100_000,
+    "comments": "#\n" * 120_000,
+    "digits": "a: " + "9" * 200_000,
+    "tags": "!<tag:yaml.org,2002:python/object/apply:os.system> [true]\n",
+    "directives": "%TAG ! tag:x,2000:\n" * 10_000,
+    "anchors": "".join(f"a{n}: &b{n} 1\n" for n in range(9_000)),
+    "json": '{"a":' * 100_000,
+    "unclosed": "pipeline: '" + "x\n" * 100_000,
+}
+
+
+def lint(text: str, name: str = "x.yaml") -> Linted:
+    begun = time.monotonic()
+    linted = LINTER.content(text.encode(), name)
+    assert time.monotonic() - begun < SECONDS_MAX
+    return linted
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_is_a_finding_in_a_moment(name: str) -> None:
+    linted = lint(BOMBS[name], "x.json" if name == "json" else "x.yaml")
+
+    assert linted.document is None
+    assert linted.findings
+
+
+@pytest.mark.parametrize(
+    "path", ["../outside.yaml", "/etc/passwd", "below/../../outside.yaml", "link.yaml", "folder/outside.yaml"]
+)
+def test_a_child_stands_below_its_parent_whatever_leads_to_it(tmp_path: Path, path: str) -> None:
+    here = tmp_path / "here"
+    (here / "below").mkdir(parents=True)
+    outside = tmp_path / "outside.yaml"
+    outside.write_text('pipeline: x\nversion: "1"\nsteps:\n  - {name: a, handler: wait}\n')
+    (here / "link.yaml").symlink_to(outside)
+    (here / "folder").symlink_to(tmp_path)
+    parent = here / "parent.yaml"
+    parent.write_text(
+        f'pipeline: p\nversion: "1"\nsteps:\n  - {{name: a, handler: child, with: {{document: {path}}}}}\n'
+    )
+
+    assert {each.rule for each in LINTER.file(parent).findings} == {"child_path"}
+    if path.startswith("/"):
+        return
+    assert Linter(StepHandlers(PART.steps), anywhere=True).file(parent).document is not None
+
+
+NESTED = "1"
+for _number in range(7):
+    NESTED = f"[0,1,2,3,4,5,6,7,8,9].map(x{_number}, {NESTED})"
+EXPLOSIONS = {
+    "nested": NESTED,
+    "squared": "input.list.map(x, input.list.map(y, input.list))",
+    "doubled": "[1,2,3,4,5,6,7,8,9].map(a, input.text + input.text)" + " + [input.text + input.text]" * 40,
+    "deep": "(" * 900 + "1" + ")" * 900,
+    "long": "+".join(["1"] * 900),
+    "lists": "[" * 500 + "]" * 500,
+    "pattern": "input.text.matches('(a+)+$')",
+}
+
+
+@pytest.mark.parametrize("name", EXPLOSIONS)
+def test_an_expression_that_explodes_is_stopped_in_a_moment(name: str) -> None:
+    data: dict[str, Json] = {"input": {"list": list(range(5_000)), "text": "a" * 100_000 + "b"}, "steps": {}}
+    begun = time.monotonic()
+    try:
+        Renderer(data).expression(EXPLOSIONS[name], "with")
+    except EvaluationFault as fault:
+        assert "aaaa" not in str(fault)
+    assert time.monotonic() - begun < SECONDS_MAX
+
+
+@pytest.mark.parametrize(
+    "expression", ["now()", "env('HOME')", "getenv('HOME')", "__import__('os')", "input.__class__"]
+)
+def test_an_expression_reaches_nothing_outside(expression: str) -> None:
+    with pytest.raises(EvaluationFault):
+        Renderer({"input": {}, "steps": {}}).expression(expression, "with")
+
+
+def test_an_expression_in_data_is_never_evaluated() -> None:
+    data: dict[str, Json] = {"input": {"text": "${{ input.other }}", "other": "no"}, "steps": {}}
+
+    found = Renderer(data).rendered({"a": "<${{ input.text }}>", "b": "${{ input.text }}"}, "with")
+
+    assert found.value == {"a": "<${{ input.other }}>", "b": "${{ input.other }}"}
+
+
+def test_cel_is_not_loaded_for_paths() -> None:
+    cel._library.cache_clear()
+    cel._environment.cache_clear()
+
+    data: dict[str, Json] = {"input": {"a": 1}}
+    Renderer(data).rendered("${{ input.a }}", "with")
+
+    assert cel._library.cache_info().currsize == 0
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "authorization: Bearer Zm9vYmFyYmF6cXV4MTIzNDU2Nzg5MGFiY2Rl",
+        "x-note: " + "ghp" + "_" + "a1B2c3D4e5F6" * 3,
+        "password: correct-horse-1",
+    ],
+)
+def test_a_document_that_holds_a_secret_is_refused_without_repeating_it(secret: str) -> None:
+    text = f"""
+pipeline: x
+version: "1"
+steps:
+  - name: a
+    handler: http
+    with:
+      url: http://example.org
+      headers:
+        {secret}
+"""
+
+    linted = lint(text)
+
+    assert linted.document is None
+    assert [each.rule for each in linted.findings] == ["secret_in_document"]
+    assert secret.split(": ")[1] not in str(linted.findings)
+
+
+def test_a_plan_from_elsewhere_names_no_program_and_no_module() -> None:
+    context = TransportContext("01890a5d-ac96-774b-bcce-b302099a8057", "a.b.main", 0, local_plan=False)
+    programs = ExecTransport(ExecSettings(), local_secret)
+    functions = PythonTransport(PythonFunctions({}))
+
+    with pytest.raises(InterlockError, match="exec_program_not_allowed"):
+        asyncio.run(programs.call({"kind": "run_named_program_v1", "program_path": "sh"}, context))
+    with pytest.raises(InterlockError, match="python_function_refused"):
+        asyncio.run(functions.call({"kind": "call_function_v1", "function": "os:getcwd"}, context))
