@@ -115,7 +115,8 @@ class DemoReport(Struct, frozen=True):
     publications: int
     deliveries: int
     replayed_attempts: int
-    damage_named: str
+    pack: str
+    change_named: str
     store: str
 
 

@@ -55,7 +55,8 @@ def test_the_demo_releases_a_project_through_two_crashes_once_a_person_allows_it
     report = json.loads(done.out)
     assert (report["phase"], report["crashes"], report["repeated_steps"]) == ("completed", 2, [])
     assert (report["publications"], report["deliveries"]) == (1, 2)
-    assert report["damage_named"].startswith(f"default/run/{report['run_id']}#")
+    assert report["change_named"]
+    assert "of changed.pack is flipped, and the pack is refused" in done.err
     assert report["approved_by"].startswith("local:")
     assert "✓ the process has ended, and the run waits to be told whether to publish" in done.err
     assert f"{report['approved_by']} let it go on" in done.err
@@ -73,9 +74,12 @@ def test_the_demo_releases_a_project_through_two_crashes_once_a_person_allows_it
     ]
     assert [step["crashes"] for step in status["steps"]] == [0, 0, 0, 1, 0, 0, 1]
     answer(tmp_path, "doctor", "--store", report["store"])
-    damaged = str(tmp_path / "shown" / "damaged.db")
-    [finding] = answer(tmp_path, "doctor", "--store", damaged, code=7)["findings"]
-    assert finding["place"] == report["damage_named"]
+    trust = str(tmp_path / "shown" / "release.key.pub")
+    verified = answer(tmp_path, "pack", "verify", report["pack"], "--trust", trust)
+    assert (verified["status"], verified["signature"], verified["run_id"]) == ("pass", "trusted", report["run_id"])
+    changed = str(tmp_path / "shown" / "changed.pack")
+    [*errors] = answer(tmp_path, "pack", "verify", changed, "--trust", trust, code=7)["errors"]
+    assert report["change_named"] in [error["what"] for error in errors]
 
 
 def test_a_release_whose_checks_do_not_hold_is_told_as_the_projects_own(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from interlock.app import App
 from interlock.base.errors import InterlockError
 from interlock.base.principal import Principal, PrincipalKind, local_principal
+from interlock.demo.show import DOCUMENT
 from interlock.engine.authoring import Plan
 from interlock.engine.config import RetryPolicy
 from interlock.engine.errors import StateFailure
@@ -52,7 +53,7 @@ async def test_a_run_in_back_off_says_until_when() -> None:
 
 @over_seeds(0)
 async def test_the_user_of_this_machine_draws_a_plan() -> None:
-    text = (await drawing(memory_app(), plan="interlock.demo.release:plan")).text
+    text = (await drawing(memory_app(), plan=str(DOCUMENT))).text
 
     assert text.splitlines()[:2] == ["release", "  plan, version 1 · 7 states"]
     assert [line.split()[1] for line in text.splitlines()[3:]] == [

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from interlock.base.errors import InterlockError
-from interlock.demo.show import Place
+from interlock.demo.place import Place
 
 
 @pytest.fixture
