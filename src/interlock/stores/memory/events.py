@@ -15,13 +15,11 @@ from itertools import islice
 
 from interlock.base.errors import Conflict, InterlockError
 from interlock.journal.errors import OUTCOME_UNKNOWN, QUEUE_FULL
-from interlock.journal.ports import Append, Appended, Head, StoredEvent, StoreStatistics
+from interlock.journal.ports import Append, Head, StoredEvent, StoreStatistics
+from interlock.stores.appending import RETRY_AFTER_MS, Outcome
 from interlock.stores.memory.data import MemoryData
 from interlock.stores.memory.handle import Handle
 from interlock.stores.memory.rows import next_text
-
-Outcome = Appended | InterlockError
-_RETRY_AFTER_MS = 50
 
 
 class MemoryEventLog:
@@ -38,7 +36,7 @@ class MemoryEventLog:
         """Append each in turn; see `EventLog.append`."""
         if self._queued + len(appends) > self._handle.queue_capacity:
             self._refused += len(appends)
-            full = QUEUE_FULL.error("too many appends wait", retry_after_ms=_RETRY_AFTER_MS)
+            full = QUEUE_FULL.error("too many appends wait", retry_after_ms=RETRY_AFTER_MS)
             return [full for _ in appends]
         if self._queued == 0:
             # A lock belongs to the event loop on which someone waited for it; an idle store belongs to none.

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from interlock.base.errors import InterlockError
 from interlock.journal.errors import FEED_HOLE, STORE_CORRUPT
 from interlock.journal.ports import EMPTY, Append, Head, StoredEvent
+from interlock.stores.appending import Outcome, append_each
 from interlock.stores.postgres.artifacts import PostgresArtifacts
 from interlock.stores.postgres.connections import Pool
-from interlock.stores.postgres.staging import PARTITION_SHIFT, Outcome
+from interlock.stores.postgres.staging import PARTITION_SHIFT
 from interlock.stores.postgres.statements import statements
 from interlock.stores.postgres.texts import check_texts
 from interlock.stores.postgres.writer import Writer
@@ -39,20 +39,7 @@ class PostgresEventLog:
 
     async def append(self, appends: Sequence[Append]) -> list[Outcome]:
         """Append each durably; see `EventLog.append`. Who gives up waiting does not undo it."""
-        refusals: dict[int, InterlockError] = {}
-        for place, append in enumerate(appends):
-            try:
-                checked_partition(append)
-                check_texts(append)
-                if append.blobs:
-                    await self._artifacts.prepare(append.blobs)
-            except InterlockError as refusal:
-                refusals[place] = refusal
-        if not refusals:
-            return await self._writer.append(appends, sum(map(_bytes_of, appends)))
-        good = [append for place, append in enumerate(appends) if place not in refusals]
-        written = iter(await self._writer.append(good, sum(map(_bytes_of, good))))
-        return [refusals[place] if place in refusals else next(written) for place in range(len(appends))]
+        return await append_each(appends, _check, self._artifacts.prepare, self._writer.append)
 
     async def heads(self, streams: Sequence[str]) -> list[Head]:
         """The head of each."""
@@ -125,10 +112,6 @@ class PostgresEventLog:
         return [partition for (partition,) in await self._pool.rows(_SQL["partitions"])]
 
 
-def _bytes_of(append: Append) -> int:
-    """About how many bytes an append writes."""
-    size = sum(len(blob.content) for blob in append.blobs)
-    for each in append.streams:
-        for event in each.events:
-            size += len(event.envelope) + len(event.data or b"")
-    return size
+def _check(append: Append) -> None:
+    checked_partition(append)
+    check_texts(append)

@@ -20,8 +20,8 @@ from interlock.base.events import ClearTimer, Hold, IndexRow, Rest, SetTimer, Wa
 from interlock.journal.errors import ARTIFACT_CORRUPT, HEAD_MOVED, INDEX_KEY_TAKEN, PARTITION_MIXED
 from interlock.journal.ports import Append, Appended, Blob, StreamAppend
 from interlock.stores.activation import Activation, changed
+from interlock.stores.appending import Outcome
 
-Outcome: TypeAlias = Appended | InterlockError
 IndexPlace: TypeAlias = tuple[int, str, str]
 PARTITION_SHIFT = 40
 _stream_of = attrgetter("stream")

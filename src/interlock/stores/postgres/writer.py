@@ -24,13 +24,14 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from interlock.base.errors import Conflict, InterlockError
-from interlock.journal.errors import CONTENTION, OUTCOME_UNKNOWN, QUEUE_FULL, STORE_CLOSED
+from interlock.journal.errors import CONTENTION, OUTCOME_UNKNOWN, STORE_CLOSED
 from interlock.journal.ports import Append, Appended
+from interlock.stores.appending import RETRY_AFTER_MS, Outcome, WriterFigures, queue_full
 from interlock.stores.postgres.batch import PREPARE_ALL, PREPARE_EVENTS, call_of
 from interlock.stores.postgres.connections import Pool, Server, patiently, rows_of
 from interlock.stores.postgres.errors import AGAIN, is_lost, translated
 from interlock.stores.postgres.heads import Heads
-from interlock.stores.postgres.staging import PARTITION_SHIFT, Changes, Known, Outcome, stage
+from interlock.stores.postgres.staging import PARTITION_SHIFT, Changes, Known, stage
 from interlock.stores.postgres.statements import statements
 from interlock.stores.postgres.wire import Answer, Wire
 
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
 
 _SESSION, _EVENTS = statements("session"), statements("events")
-_RETRY_AFTER_MS = 50
 _PLACE = Struct(">iq")
 _POSITION_MASK = (1 << PARTITION_SHIFT) - 1
 
@@ -60,17 +60,6 @@ class Batch:
 
     jobs: list[Job]
     appends: list[Append] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class WriterFigures:
-    """Counts since the writer began."""
-
-    commits: int = 0
-    appends: int = 0
-    events: int = 0
-    conflicts: int = 0
-    refused: int = 0
 
 
 class Writer:
@@ -120,8 +109,7 @@ class Writer:
         if self._closed is not None:
             return self._closed
         if self.queued + ops > self._settings.writer_queue_capacity:
-            self.figures.refused += ops
-            return QUEUE_FULL.error("too many appends wait for the writer", retry_after_ms=_RETRY_AFTER_MS)
+            return queue_full(self.figures, ops)
         return None
 
     async def append(self, appends: Sequence[Append], size: int) -> list[Outcome]:
@@ -209,7 +197,7 @@ class Writer:
                     return
                 fault = answer
                 await asyncio.sleep(random.uniform(0, 0.001 * attempt))  # noqa: S311 - a pause is no secret
-            raise CONTENTION.error("others kept moving the same streams", retry_after_ms=_RETRY_AFTER_MS)  # noqa: TRY301
+            raise CONTENTION.error("others kept moving the same streams", retry_after_ms=RETRY_AFTER_MS)  # noqa: TRY301
         except Exception as why:  # noqa: BLE001 - whatever it is, those who wait must hear of it
             self._fail(batch, why)
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from interlock.journal.ports import Append
-from interlock.stores.sqlite.transaction import Outcome, Task
+from interlock.stores.appending import Outcome
+from interlock.stores.sqlite.transaction import Task
 
 
 @dataclass(slots=True, eq=False)
@@ -40,14 +41,3 @@ class Batch:
     results: list[object] = field(default_factory=list)
     fault: Exception | None = None
     wrote: bool = False
-
-
-@dataclass(slots=True)
-class WriterFigures:
-    """Counts since the writer began."""
-
-    commits: int = 0
-    appends: int = 0
-    events: int = 0
-    conflicts: int = 0
-    refused: int = 0

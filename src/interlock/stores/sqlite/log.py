@@ -19,13 +19,13 @@ from collections.abc import Sequence
 from interlock.base.errors import InterlockError
 from interlock.journal.errors import EVENT_CORRUPT, FEED_HOLE
 from interlock.journal.ports import EMPTY, Append, Head, StoredEvent
+from interlock.stores.appending import Outcome, append_each
 from interlock.stores.shape import checked_partition
 from interlock.stores.sqlite.artifacts import SqliteArtifacts
 from interlock.stores.sqlite.connection import Reader
 from interlock.stores.sqlite.heads import PARTITION_SHIFT
 from interlock.stores.sqlite.rows import Missing, RowShape, check_ascending
 from interlock.stores.sqlite.statements import ManyRows, Row, statements
-from interlock.stores.sqlite.transaction import Outcome
 from interlock.stores.sqlite.writer import Writer
 
 SLICE_EVENTS = 250
@@ -61,19 +61,7 @@ class SqliteEventLog:
 
     async def append(self, appends: Sequence[Append]) -> list[Outcome]:
         """Append each durably; see `EventLog.append`. Who gives up waiting does not undo it."""
-        refusals: dict[int, InterlockError] = {}
-        for place, append in enumerate(appends):
-            try:
-                checked_partition(append)
-                if append.blobs:
-                    await self._artifacts.prepare(append.blobs)
-            except InterlockError as refusal:
-                refusals[place] = refusal
-        if not refusals:
-            return await self._writer.append(appends, sum(map(_bytes_of, appends)))
-        good = [append for place, append in enumerate(appends) if place not in refusals]
-        written = iter(await self._writer.append(good, sum(map(_bytes_of, good))))
-        return [refusals[place] if place in refusals else next(written) for place in range(len(appends))]
+        return await append_each(appends, checked_partition, self._artifacts.prepare, self._writer.append)
 
     async def heads(self, streams: Sequence[str]) -> list[Head]:
         """The head of each."""
@@ -149,14 +137,3 @@ class SqliteEventLog:
     async def partitions(self) -> list[str]:
         """Every partition that has an event, in order."""
         return [partition for (partition,) in self._reader.rows(_SQL["partitions"], _PARTITION)]
-
-
-def _bytes_of(append: Append) -> int:
-    """About how many bytes an append writes."""
-    size = 0
-    for blob in append.blobs:
-        size += len(blob.content)
-    for each in append.streams:
-        for event in each.events:
-            size += len(event.envelope) + len(event.data or b"")
-    return size

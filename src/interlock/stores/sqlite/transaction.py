@@ -23,11 +23,11 @@ from interlock.base.events import ClearTimer, IndexRow, SetTimer
 from interlock.journal.errors import ARTIFACT_CORRUPT, HEAD_MOVED, INDEX_KEY_TAKEN, PARTITION_MIXED, STORE_CORRUPT
 from interlock.journal.ports import Append, Appended, Blob
 from interlock.stores.activation import Activation, changed, streams_of
+from interlock.stores.appending import Outcome
 from interlock.stores.sqlite.heads import PARTITION_LOST, PARTITION_SHIFT, Heads, KnownStream
 from interlock.stores.sqlite.rows import Missing, RowShape
 from interlock.stores.sqlite.statements import ManyRows, statements
 
-Outcome: TypeAlias = Appended | InterlockError
 Task: TypeAlias = Callable[[apsw.Connection], object]
 Faults: TypeAlias = Callable[[str], None]
 IndexPlace: TypeAlias = tuple[int, str, str]

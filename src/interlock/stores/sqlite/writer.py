@@ -25,14 +25,14 @@ from typing import Any
 import apsw
 
 from interlock.base.errors import Conflict, InterlockError
-from interlock.journal.errors import DISK_FULL, OUTCOME_UNKNOWN, QUEUE_FULL, STORE_CLOSED, STORE_CORRUPT, STORE_MOVED
+from interlock.journal.errors import DISK_FULL, OUTCOME_UNKNOWN, STORE_CLOSED, STORE_CORRUPT, STORE_MOVED
 from interlock.journal.ports import Append, Appended
+from interlock.stores.appending import Outcome, WriterFigures, queue_full
 from interlock.stores.sqlite.connection import translated
-from interlock.stores.sqlite.jobs import Batch, Job, WriterFigures
+from interlock.stores.sqlite.jobs import Batch, Job
 from interlock.stores.sqlite.settings import SqliteSettings
-from interlock.stores.sqlite.transaction import Outcome, Task, Transactions
+from interlock.stores.sqlite.transaction import Task, Transactions
 
-_RETRY_AFTER_MS = 50
 _INLINE_BYTES_MAX = 256 * 1024
 
 
@@ -64,8 +64,7 @@ class Writer:
         if self._closed is not None:
             return self._closed
         if self.queued + ops > self._settings.writer_queue_capacity:
-            self.figures.refused += ops
-            return QUEUE_FULL.error("too many appends wait for the writer", retry_after_ms=_RETRY_AFTER_MS)
+            return queue_full(self.figures, ops)
         return None
 
     async def append(self, appends: Sequence[Append], size: int) -> list[Outcome]:
