@@ -228,3 +228,27 @@ def test_a_hostile_archive_reaches_nothing_outside(away: Path) -> None:
 
     assert done.code == 7
     assert not (away.parent / "escaped").exists()
+
+
+def test_a_fork_says_what_it_took_over_from_a_run_that_the_pack_does_not_hold(lived: Path) -> None:
+    fork = answer(lived, "run", "fork", RUN, "--from", "greet", "--absorb-all")["run_id"]
+    answer(lived, "pack", "export", "--run", fork, "--out", "fork.pack")
+
+    found = answer(lived, "pack", "verify", "fork.pack")
+
+    assert found["status"] == "pass"
+    [taken] = found["inherited"]
+    assert (taken["run_id"], taken["source_run_id"], taken["states"]) == (fork, RUN, 1)
+    assert answer(lived, "pack", "verify", "run.pack")["inherited"] == []
+    [entry] = answer(lived, "pack", "show", "fork.pack")["runs"]
+    assert entry["inherits"]["run_id"] == RUN
+
+
+def test_a_folder_is_verified_from_within(away: Path) -> None:
+    inside = away / "unpacked"
+    with tarfile.open(away / "run.pack") as archive:
+        archive.extractall(inside, filter="data")
+
+    found = answer(inside, "pack", "verify", ".")
+
+    assert (found["status"], found["signature"]) == ("pass", "none")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -75,6 +75,15 @@ class VerifyInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     signature: Annotated[str | None, Meta(description="The signature, if it does not stand beside the pack.")] = None
 
 
+class InheritedFrom(Struct, frozen=True):
+    """States that a fork took over from a run which the pack does not hold: nothing in it proves them."""
+
+    run_id: str
+    source_run_id: str
+    source_seq: int
+    states: int
+
+
 class Verification(Struct, frozen=True):
     """What was proved. `status` is `pass` or `fail`; without errors it is `pass`.
 
@@ -95,6 +104,7 @@ class Verification(Struct, frozen=True):
     artifacts: int
     unsealed: tuple[str, ...]
     left_out: tuple[str, ...]
+    inherited: tuple[InheritedFrom, ...]
     erased: int
     sealed_facts: int
     views_compared: bool
@@ -231,12 +241,22 @@ async def _verify(_ctx: CallContext, given: VerifyInput) -> Verification:
         artifacts=0 if manifest is None else manifest.artifacts.count,
         unsealed=() if manifest is None else manifest.unsealed,
         left_out=() if manifest is None else manifest.left_out,
+        inherited=() if manifest is None else tuple(_inherited(manifest)),
         erased=sum(entry.erased for entry in streams),
         sealed_facts=0 if manifest is None else sum(run.sealed_facts for run in manifest.runs),
         views_compared=verdict.views_compared,
         complete=verdict.complete,
         errors=verdict.errors,
     )
+
+
+def _inherited(manifest: Manifest) -> Iterator[InheritedFrom]:
+    """What runs of a pack took over from runs that it does not hold."""
+    held = {run.run_id for run in manifest.runs}
+    for run in manifest.runs:
+        source = run.inherits
+        if source is not None and source.run_id not in held:
+            yield InheritedFrom(run.run_id, source.run_id, source.seq, source.states)
 
 
 async def _verified(path: Path, trusted: list[str] | None, signature: str | None) -> Verdict:

@@ -63,13 +63,26 @@ class Root(Struct, frozen=True, forbid_unknown_fields=True):
     tenant: Tenant
 
 
+class Inherited(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a fork took over from its source, as that stood at `seq`: how many states, before which one.
+
+    Whether the source did that is proved by the source's own events alone, which this pack may hold or not.
+    """
+
+    from_state: Annotated[str, Meta(max_length=512)]
+    run_id: RunId
+    seq: Natural
+    states: Natural
+
+
 class RunEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """A run of the pack. A `status` of null: it had not ended, so that more may have happened since.
 
-    `sealed_facts` are recorded answers whose bytes are ciphertext.
+    `sealed_facts` are recorded answers whose bytes are ciphertext. `inherits` is null unless the run is a fork.
     """
 
     final_snapshot_id: ArtifactId | None
+    inherits: Inherited | None
     op_id: OpId
     parent_run_id: RunId | None
     run_id: RunId
@@ -156,11 +169,11 @@ def _refuse_other_format(content: bytes) -> None:
 
 def _check_members(manifest: Manifest) -> None:
     """Refuse a manifest that names a member twice or out of order, or a stream without its member."""
+    if max(map(len, (manifest.streams, manifest.runs, manifest.left_out, manifest.unsealed))) > STREAMS_MAX:
+        raise PACK_TOO_LARGE.error(f"the pack has more than {STREAMS_MAX} streams or runs")
     names = [entry.name for entry in manifest.members]
     if names != sorted(set(names)):
         raise PACK_MANIFEST_INVALID.error("the manifest names members twice or out of order")
-    if len(manifest.streams) > STREAMS_MAX:
-        raise PACK_TOO_LARGE.error(f"the pack has more than {STREAMS_MAX} streams")
     if [entry.member for entry in manifest.streams] != [stream_member(n) for n in range(len(manifest.streams))]:
         raise PACK_MANIFEST_INVALID.error("the manifest numbers its streams otherwise")
     if len({entry.stream for entry in manifest.streams}) != len(manifest.streams):

@@ -53,7 +53,8 @@ class Signature(Struct, frozen=True):
 
 def signature_path(pack: Path) -> Path:
     """Where the signature of a pack stands."""
-    return pack.with_name(f"{pack.name}.sig")
+    whole = Path(os.path.abspath(pack))  # noqa: PTH100 - a name also for `.`, and no link is followed
+    return whole.with_name(f"{whole.name}.sig") if whole.name else whole / ".sig"
 
 
 def statement(run_id: str, digest: str, manifest_digest: str) -> bytes:

@@ -39,6 +39,7 @@ from interlock.packs.links import Kin, Spawned, check_links
 from interlock.packs.manifest import (
     STREAMS_MAX,
     ArtifactsEntry,
+    Inherited,
     MemberEntry,
     Root,
     RunEntry,
@@ -96,6 +97,11 @@ class Surveyed(Struct):
     streams: list[StreamEntry]
     unjudged: set[str]
     """Runs that rest on damage: their entries and views say nothing."""
+
+
+def _inherited(state: RunState) -> Inherited | None:
+    fork = state.fork
+    return None if fork is None else Inherited(fork.from_state, fork.run_id, fork.seq, fork.inherits)
 
 
 class Survey:
@@ -168,6 +174,7 @@ class Survey:
         self._runs.append(
             RunEntry(
                 state.final_snapshot_id,
+                _inherited(state),
                 state.op_id,
                 None if parent is None else parent.run_id,
                 run_id,
