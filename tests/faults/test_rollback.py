@@ -1,46 +1,39 @@
-"""An older copy of the store is put back (S13): what shows it, and what protects the outside all the same."""
+"""An older copy of the store is put back (S13): what shows it, and what protects the outside all the same.
+
+On both durable stores.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import shutil
 from pathlib import Path
 
 from interlock.doctor import examine
 from interlock.engine import events as e
 from interlock.testing.checker import check_run
-from tests.faults.killing import Case, Zygote
+from tests.faults.durable import Durable, keep
+from tests.faults.killing import Zygote
 from tests.faults.plans import PLANS
 
 
-def files(folder: Path) -> list[Path]:
-    """The files of the store, without what tells which processes live."""
-    return [each for each in folder.glob("store.db*") if each.is_file()]
-
-
 def test_an_older_copy_of_the_store_looks_like_an_earlier_crash_and_only_a_witness_outside_shows_it(
-    zygote: Zygote, tmp_path: Path
+    zygote: Zygote, tmp_path: Path, durable: Durable
 ) -> None:
     """S13: the effect is sent again under its key; from inside nothing is wrong, a head noted outside is missing."""
-    case, copy = Case(zygote, tmp_path, "keyed"), tmp_path / "copy"
+    case = durable.case(zygote, tmp_path, "keyed")
     kill_at = 1
     while not case.said("handler hand_over"):  # until it is killed in its state, before anything is sent
         assert case.act("start", kill_at)["code"] != 0
         kill_at += 1
-    copy.mkdir()
-    for file in files(tmp_path):
-        shutil.copy2(file, copy)
+    restore = keep(case.name, tmp_path / "copy")
     case.gate.touch()
     assert case.finish()["answer"]["phase"] == "completed"
     witness = asyncio.run(case.events())[-1]
     before = len(case.said("deliver"))
 
-    for file in files(tmp_path):
-        file.unlink()
-    for file in files(copy):
-        shutil.copy2(file, tmp_path)
+    restore()
     restored = asyncio.run(case.events())
-    assert asyncio.run(examine(case.store)).findings == []
+    assert asyncio.run(examine(case.name)).findings == []
     assert witness.digest not in {event.digest for event in restored}
     assert len(restored) < witness.envelope.seq
 
