@@ -86,8 +86,8 @@ async def open_named(name: StoreName, **options: Any) -> Store:
 
 
 def keep(name: StoreName, folder: Path) -> Callable[[], None]:
-    """Copy a closed store; what is returned puts the copy back, as who restores a backup does."""
-    return _keep_schema(address_of(str(name)).schema, str(name)) if is_url(name) else _keep_files(Path(name), folder)
+    """Copy a store, a file while it is closed; what is returned puts the copy back, as who restores a backup does."""
+    return keep_schema(str(name), folder.name) if is_url(name) else _keep_files(Path(name), folder)
 
 
 def _files(path: Path) -> list[Path]:
@@ -109,8 +109,10 @@ def _keep_files(path: Path, folder: Path) -> Callable[[], None]:
     return restore
 
 
-def _keep_schema(schema: str, url: str) -> Callable[[], None]:
-    copy = f"{schema}_kept"
+def keep_schema(url: str, label: str) -> Callable[[], None]:
+    """Copy a store in a database into another schema; what is returned puts the copy back."""
+    schema = address_of(url).schema
+    copy = f"{schema}_{label}"
     sql(url, f"CREATE SCHEMA {copy}")
     tables = [table for (table,) in sql(url, "SELECT tablename FROM pg_tables WHERE schemaname = ?", schema)]
     sequences = []

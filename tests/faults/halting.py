@@ -160,7 +160,7 @@ def _postgres(url: str, statement: str, values: tuple[Any, ...]) -> list[tuple[A
     options = f"-c search_path={address.schema} -c session_replication_role=replica"
     parameters = {**address.parameters, "options": options, "application_name": "tests"}
     with psycopg.connect(**parameters, autocommit=True) as connection:  # type: ignore[arg-type]
-        done = connection.execute(statement.replace("?", "%s"), values or None)  # type: ignore[arg-type]
+        done = connection.execute(statement.replace("?", "%s"), values or None)
         return done.fetchall() if done.description else []
 
 

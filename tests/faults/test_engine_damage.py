@@ -94,6 +94,7 @@ def test_a_damaged_checkpoint_stops_also_a_run_that_needs_nothing_of_it(
         asyncio.run(drive("start"))
     halting = False
     [checkpoint] = asyncio.run(checkpoints(store))
+    assert checkpoint is not None
     restore = damage(store, checkpoint, how)
 
     with pytest.raises(InterlockError) as caught:
