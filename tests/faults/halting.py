@@ -6,12 +6,14 @@ The plan needs all that a run can rest on: large values, an artifact, a fact, a 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import apsw
+import psycopg
 import pytest
 from msgspec import Struct
 
@@ -23,9 +25,11 @@ from interlock.engine import events as e
 from interlock.engine.errors import ORPHAN_RECOVERED
 from interlock.engine.reports.records import RunResult
 from interlock.journal.chain import Recorded
+from interlock.journal.store_name import StoreName, is_url
 from interlock.journal.streams import stream_id
 from interlock.parts import installed_parts, sections_of
 from interlock.settings import load
+from interlock.stores.postgres.address import address_of
 from interlock.testing.app import read_run
 
 RUN, OTHER = "01890a5d-ac96-774b-bcce-b302099a8057", "01890a5d-ac96-774b-bcce-b302099a8058"
@@ -82,13 +86,13 @@ def plan_of(outside: Outside) -> Plan:
 
 
 class Halted:
-    """A run that was cut short in its last state, on a store in a file; with `others` of the same plan beside it."""
+    """A run that was cut short in its last state, on a durable store; with `others` of the same plan beside it."""
 
-    def __init__(self, path: Path, *others: str, **settings: dict[str, object]) -> None:
-        self.path = path
+    def __init__(self, store: StoreName, *others: str, **settings: dict[str, object]) -> None:
+        self.store = store
         sections = sections_of(installed_parts())
         self.clock: Clock = SystemClock()
-        self.settings = load(sections, arguments=settings, environ={}, folder=path.parent)
+        self.settings = load(sections, arguments=settings, environ={}, folder=Path(os.devnull))
         self.outside = Outside()
         self.plan = plan_of(self.outside)
         for run_id in (RUN, *others):
@@ -106,7 +110,7 @@ class Halted:
 
         async def main() -> Answer:
             functions = {"read": self.outside.read}
-            opening = App.open(self.path, functions=functions, settings=self.settings, clock=self.clock)
+            opening = App.open(self.store, functions=functions, settings=self.settings, clock=self.clock)
             async with asyncio.timeout(SECONDS_MAX), opening as app:
                 app.runs.plans.add(self.plan)
                 return await work(app)
@@ -139,8 +143,11 @@ def ended(events: list[Recorded]) -> list[Struct | None]:
     return [r for r in found if not (isinstance(r, e.StateFailed) and r.error.info.code == ORPHAN_RECOVERED)]
 
 
-def sql(path: Path, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-    connection = apsw.Connection(str(path))
+def sql(store: StoreName, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+    """Do something to the tables of a store behind its back, without the references between them; `?` is a value."""
+    if is_url(store):
+        return _postgres(str(store), statement, values)
+    connection = apsw.Connection(str(store))
     try:
         connection.execute("PRAGMA foreign_keys=OFF")
         return connection.execute(statement, values).fetchall()
@@ -148,20 +155,36 @@ def sql(path: Path, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         connection.close()
 
 
-def damage(path: Path, artifact: str, how: str) -> Callable[[], None]:
+def _postgres(url: str, statement: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    address = address_of(url)
+    options = f"-c search_path={address.schema} -c session_replication_role=replica"
+    parameters = {**address.parameters, "options": options, "application_name": "tests"}
+    with psycopg.connect(**parameters, autocommit=True) as connection:  # type: ignore[arg-type]
+        done = connection.execute(statement.replace("?", "%s"), values or None)
+        return done.fetchall() if done.description else []
+
+
+def artifact_key(store: StoreName, artifact: str) -> str | bytes:
+    """How a store writes the id of an artifact."""
+    return bytes.fromhex(artifact) if is_url(store) else artifact
+
+
+def damage(store: StoreName, artifact: str, how: str) -> Callable[[], None]:
     """Harm an artifact in the database; what is returned brings it back."""
-    [row] = sql(path, "SELECT no, id, kind, bytes, content FROM artifact WHERE id = ?", artifact)
-    sql(path, "DELETE FROM artifact WHERE id = ?", artifact)
+    key = artifact_key(store, artifact)
+    [row] = sql(store, "SELECT * FROM artifact WHERE id = ?", key)
+    insert = f"INSERT INTO artifact VALUES ({', '.join('?' * len(row))})"
+    sql(store, "DELETE FROM artifact WHERE id = ?", key)
     if how == "flipped":
-        content = bytes([row[4][0] ^ 1]) + row[4][1:]
-        sql(path, "INSERT INTO artifact VALUES (?, ?, ?, ?, ?)", *row[:4], content)
+        *rest, content = row
+        sql(store, insert, *rest, bytes([content[0] ^ 1]) + content[1:])
 
     def restore() -> None:
-        sql(path, "DELETE FROM artifact WHERE id = ?", artifact)
-        sql(path, "INSERT INTO artifact VALUES (?, ?, ?, ?, ?)", *row)
+        sql(store, "DELETE FROM artifact WHERE id = ?", key)
+        sql(store, insert, *row)
 
     return restore
 
 
-def findings(path: Path) -> str:
-    return "\n".join(f"{each.place}: {each.message}" for each in asyncio.run(examine(path)).findings)
+def findings(store: StoreName) -> str:
+    return "\n".join(f"{each.place}: {each.message}" for each in asyncio.run(examine(store)).findings)

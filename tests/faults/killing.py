@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import psycopg
+
 from interlock import App
 from interlock.base.clock import SystemClock, SystemEntropy
 from interlock.engine.control.inbox_events import EVENTS as INBOX_EVENTS
@@ -24,6 +26,8 @@ from interlock.journal.chain import Recorded
 from interlock.journal.journal import Journal
 from interlock.journal.ports import Store
 from interlock.journal.streams import stream_id
+from interlock.stores.postgres import open_postgres
+from interlock.stores.postgres.address import address_of
 from interlock.stores.sqlite import open_sqlite
 from interlock.testing.checker import check_artifacts, check_branches, check_left, check_run
 from tests.faults.plans import PLANS
@@ -84,7 +88,7 @@ def stopped(process: int) -> Iterator[None]:
 
 @dataclass
 class Case:
-    """One run on one store, driven by processes that may be killed."""
+    """One run on one store, driven by processes that may be killed; `url` is that of a store in a database."""
 
     zygote: Zygote
     folder: Path
@@ -103,8 +107,6 @@ class Case:
     async def _open(self) -> Store:
         if self.url is None:
             return await open_sqlite(self.store, create=False)
-        from interlock.stores.postgres import open_postgres
-
         return await open_postgres(self.url, create=False)
 
     @property
@@ -126,8 +128,27 @@ class Case:
         """What the outside noted behind this word, such as the process that waits in a handler."""
         return [line.removeprefix(word).strip() for line in self.outside if line.startswith(word)]
 
-    def act(self, action: str, kill_at: int | None = None) -> dict[str, Any]:
-        return self.zygote.order(**self.order(action, kill_at=kill_at))
+    @property
+    def present(self) -> bool:
+        """Whether the store was made: in a database it is before anything that can be killed."""
+        return self.url is not None or self.store.exists()
+
+    def act(self, action: str, kill_at: int | None = None, **more: Any) -> dict[str, Any]:
+        answer = self.zygote.order(**self.order(action, kill_at=kill_at, **more))
+        if answer["code"] == -signal.SIGKILL:
+            self.settle()
+        return answer
+
+    def settle(self) -> None:
+        """Wait until the server has noticed that a process is dead: what it had sent may still be carried out."""
+        if self.url is None:
+            return
+        parameters = address_of(self.url).parameters
+        name = parameters["application_name"]
+        look = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
+        with psycopg.connect(**{**parameters, "application_name": "tests"}) as server:  # type: ignore[arg-type]
+            server.autocommit = True
+            wait_for(lambda: server.execute(look, (name,)).fetchone() == (0,))
 
     def order(self, action: str, **more: Any) -> dict[str, Any]:
         """The order to do this to the run, for any zygote."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
 from interlock import App, Context, DomainEvent, Io, IoCall, Plan, Recorder, RetryPolicy, StateFailure
 from interlock.engine import events as e
+from interlock.journal.store_name import StoreName, store_name
 from interlock.testing.app import read_run
 
 RUN = "01890a5d-ac96-774b-bcce-b302099a8057"
@@ -53,7 +53,7 @@ async def tell(ctx: Context, rec: Recorder, gather: Found) -> int:
     return len(await ctx.dump())
 
 
-async def main(store: Path) -> dict[str, object]:
+async def main(store: StoreName) -> dict[str, object]:
     async with App.open(store, functions={"echo": lambda given: given}) as app:
         result = await app.runs.start(plan, {"words": WORDS}, run_id=RUN)
         events = await read_run(app, RUN)
@@ -67,4 +67,4 @@ async def main(store: Path) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(main(Path(sys.argv[1])))))
+    print(json.dumps(asyncio.run(main(store_name(sys.argv[1])))))

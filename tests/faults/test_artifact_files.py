@@ -1,6 +1,7 @@
 """Large artifacts in files beside the database, and processes killed at every step of writing one.
 
-A name of an artifact never stands for a part of its bytes, and no event names an artifact that is not there.
+A name of an artifact never stands for a part of its bytes, and no event names an artifact that is not there. SQLite
+alone: PostgreSQL keeps artifacts in rows.
 """
 
 from __future__ import annotations

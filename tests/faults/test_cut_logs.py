@@ -1,7 +1,8 @@
 """The write-ahead log of a finished run, cut anywhere: it opens as a prefix, and the run ends as it had ended.
 
 Each cut is a crash that lost what had not reached the disk. Cuts are made at the end of every frame, and at places
-drawn between; a finer sweep goes by the marker `slow`.
+drawn between; a finer sweep goes by the marker `slow`. The log is SQLite's own: what a database loses is tested in
+`test_rollback`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from interlock.base.errors import InterlockError
 from interlock.doctor import examine
 from interlock.engine.reports.records import RunResult
 from interlock.journal.chain import Recorded
+from interlock.journal.store_name import StoreName
+from interlock.settings import Settings
 from interlock.stores.sqlite import open_sqlite
 from interlock.testing.app import read_run
 from interlock.testing.checker import check_run
@@ -108,21 +111,25 @@ def gone_on(folder: Path, finished: Finished, at: int) -> int:
     seen = asyncio.run(seen_by_a_reader(path))
     assert log_of(path) == finished.log[:at], "whoever only reads changes nothing"
 
-    async def main() -> int:
-        async with App.open(path, functions={"look": look}) as app:
-            before = await read_run(app, RUN)
-            assert before == finished.events[: len(before)], at
-            assert len(before) == seen, at
-            result = await (app.runs.resume(RUN, plan=plan()) if before else app.runs.start(plan(), run_id=RUN))
-            after = await read_run(app, RUN)
-        assert (result.phase, result.final_snapshot_id) == ("completed", finished.result.final_snapshot_id), at
-        assert after[: len(before)] == before, at
-        check_run(after, plan=plan().build(), result=result)
-        return len(before)
-
-    left = asyncio.run(main())
+    left = asyncio.run(ended_alike(path, finished.events, finished.result))
+    assert left == seen, at
     assert asyncio.run(examine(path)).findings == []
     return left
+
+
+async def ended_alike(
+    name: StoreName, events: list[Recorded], result: RunResult, settings: Settings | None = None
+) -> int:
+    """Go on with the run of which a store holds a beginning; it ends as it had ended. How many events were left."""
+    async with App.open(name, functions={"look": look}, settings=settings) as app:
+        before = await read_run(app, RUN)
+        assert before == events[: len(before)]
+        again = await (app.runs.resume(RUN, plan=plan()) if before else app.runs.start(plan(), run_id=RUN))
+        after = await read_run(app, RUN)
+    assert (again.phase, again.final_snapshot_id) == ("completed", result.final_snapshot_id), len(before)
+    assert after[: len(before)] == before
+    check_run(after, plan=plan().build(), result=again)
+    return len(before)
 
 
 async def seen_by_a_reader(path: Path) -> int:

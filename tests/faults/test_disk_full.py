@@ -1,7 +1,7 @@
 """A disk without room left, under a run: a clear error, a store that can be read, and a run that goes on afterwards.
 
 The disk is a real file system of a few megabytes, filled up to some kilobytes before a run is started or resumed;
-where none can be mounted, the size of files is limited instead.
+where none can be mounted, the size of files is limited instead. SQLite alone: the disk of PostgreSQL is the server's.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Many runs that wait, and what a restart makes of them: timers in order and once, memory that does not grow."""
+"""Many runs that wait, and what a restart makes of them: timers in order and once, memory that does not grow.
+
+On both durable stores.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,12 @@ import pytest
 from interlock import App, Io, Plan
 from interlock.base.principal import local_principal
 from interlock.engine import events as e
+from interlock.journal.store_name import StoreName
 from interlock.parts import installed_parts, sections_of
 from interlock.settings import load
 from interlock.testing.app import read_run
 from interlock.testing.checker import check_left
+from tests.faults.durable import Durable
 
 PERSON = local_principal("ada")
 START_MS = 1_767_225_600_000
@@ -60,9 +65,11 @@ def run_id(number: int) -> str:
     return f"00000000-0000-4000-8000-{number:012d}"
 
 
-def test_timers_that_came_due_while_no_process_lived_fire_after_it_in_order_and_once(tmp_path: Path) -> None:
+def test_timers_that_came_due_while_no_process_lived_fire_after_it_in_order_and_once(
+    tmp_path: Path, durable: Durable
+) -> None:
     """C18, F12, W3: three runs sleep, the process ends, their times pass; two workers of the next one fire them."""
-    clock, store = SetClock(), tmp_path / "store.db"
+    clock, store = SetClock(), durable.fresh(tmp_path)
 
     async def before() -> None:
         async with App.open(store, clock=clock) as app:
@@ -89,9 +96,9 @@ def test_timers_that_came_due_while_no_process_lived_fire_after_it_in_order_and_
     assert sorted(asyncio.run(after())) == [run_id(0), run_id(1), run_id(2)]
 
 
-def test_timers_fire_in_the_order_of_their_times(tmp_path: Path) -> None:
+def test_timers_fire_in_the_order_of_their_times(tmp_path: Path, durable: Durable) -> None:
     """W3: told by the order in which they reach the inboxes."""
-    clock, store = SetClock(), tmp_path / "store.db"
+    clock, store = SetClock(), durable.fresh(tmp_path)
 
     async def main() -> list[int]:
         async with App.open(store, clock=clock) as app:
@@ -126,26 +133,28 @@ async def answered(app: App, number: int) -> object:
     return await app.runs.read.output(run_id(number), "tell")
 
 
-async def many(store: Path, count: int, answers: range) -> None:
+async def many(store: StoreName, warm: int, count: int, answers: range) -> None:
     unsafe = {"sqlite": {"unsafe_synchronous_normal": True}}
-    settings = load(sections_of(installed_parts()), arguments=unsafe, environ={}, folder=store.parent)
+    settings = load(sections_of(installed_parts()), arguments=unsafe, environ={}, folder=Path(os.devnull))
     async with App.open(store, settings=settings) as app:
-        await begin(app, range(WARM))
+        await begin(app, range(warm))
         before = memory_bytes()
-        await begin(app, range(WARM, count))
+        await begin(app, range(warm, count))
         grown = memory_bytes() - before
-        assert grown < BYTES_OF_A_RUN_MAX * (count - WARM), f"{grown} bytes for {count - WARM} runs"
+        assert grown < BYTES_OF_A_RUN_MAX * (count - warm), f"{grown} bytes for {count - warm} runs"
         for number in answers:
             assert await answered(app, number) == number + 1
 
 
-def test_runs_that_wait_cost_no_memory_and_each_can_be_answered(tmp_path: Path) -> None:
+def test_runs_that_wait_cost_no_memory_and_each_can_be_answered(tmp_path: Path, durable: Durable) -> None:
     """W1, W2: nothing is held for them: no thread, no task, no state."""
-    asyncio.run(many(tmp_path / "store.db", 3_000, range(0, 3_000, 100)))
+    warm = WARM if durable.on_files else WARM // 5
+    count = warm + WARM // 2 if durable.on_files else 2 * warm
+    asyncio.run(many(durable.fresh(tmp_path), warm, count, range(0, count, 100)))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1_200)
-def test_ten_thousand_runs_that_wait_cost_no_memory_and_each_can_be_answered(tmp_path: Path) -> None:
+def test_ten_thousand_runs_that_wait_cost_no_memory_and_each_can_be_answered(tmp_path: Path, durable: Durable) -> None:
     """W1, W2."""
-    asyncio.run(many(tmp_path / "store.db", 10_000, range(10_000)))
+    asyncio.run(many(durable.fresh(tmp_path), WARM, 10_000, range(10_000)))

@@ -1,4 +1,7 @@
-"""What people do to the file of a store while a run is driven: links, lost locks, a cut, a move; in real processes."""
+"""What people do to the file of a store while a run is driven: links, lost locks, a cut, a move; in real processes.
+
+SQLite alone: a store in a database is at no place of a file system.
+"""
 
 from __future__ import annotations
 

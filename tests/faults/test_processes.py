@@ -1,4 +1,7 @@
-"""Several processes at one run at the same time: one owns it, the others watch, and all tell the same."""
+"""Several processes at one run at the same time: one owns it, the others watch, and all tell the same.
+
+On both durable stores.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +12,24 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from interlock.engine import events as e
 from interlock.journal.chain import Recorded
 from interlock.testing.checker import check_run
+from tests.faults.durable import Durable
 from tests.faults.killing import Case, Zygote, wait_for
 from tests.faults.plans import PLANS
 
 PROCESSES = 4
 ROUNDS = 5
-WATCHFUL: dict[str, dict[str, object]] = {"engine": {"watch_interval_ms": 20}}
+WATCHFUL: dict[str, dict[str, object]] = {"engine": {"watch_interval_ms": 20, "claim_lease_ms": 1_000}}
+"""A claim that ends soon where nobody sees who died, and not while its owner waits for a busy computer."""
 
 
 @pytest.fixture(scope="module")
@@ -56,16 +63,17 @@ def count(events: list[Recorded], kind: type) -> int:
     return sum(isinstance(event.record, kind) for event in events)
 
 
-def case_of(crew: list[Zygote], folder: Path, plan: str) -> Case:
-    folder.mkdir()
-    return Case(crew[0], folder, plan, settings=WATCHFUL)
+def case_of(durable: Durable, crew: list[Zygote], folder: Path, plan: str) -> Case:
+    return durable.case(crew[0], folder, plan, WATCHFUL)
 
 
 @pytest.mark.parametrize("plan", ["small", "full"])
-def test_processes_that_start_one_run_at_once_start_it_once(crew: list[Zygote], tmp_path: Path, plan: str) -> None:
+def test_processes_that_start_one_run_at_once_start_it_once(
+    crew: list[Zygote], tmp_path: Path, durable: Durable, plan: str
+) -> None:
     """K5, K1, P15: one RunStarted, one owner, every handler once, the same answer for all."""
     for turn in range(ROUNDS):
-        case = case_of(crew, tmp_path / str(turn), plan)
+        case = case_of(durable, crew, tmp_path / str(turn), plan)
 
         answers = at_once(crew, case, [case.order("start")] * PROCESSES)
 
@@ -78,11 +86,13 @@ def test_processes_that_start_one_run_at_once_start_it_once(crew: list[Zygote], 
         assert count(events, e.StateCompleted) == len(PLANS[plan].build().states)
 
 
-def test_processes_that_resume_one_run_at_once_drive_it_once(crew: list[Zygote], tmp_path: Path) -> None:
+def test_processes_that_resume_one_run_at_once_drive_it_once(
+    crew: list[Zygote], tmp_path: Path, durable: Durable
+) -> None:
     """K1, K2, F17: one closes the attempt of the dead owner and goes on; the others call no handler."""
-    points = len(Case(crew[0], tmp_path, "small").finish()["points"])
+    points = len(case_of(durable, crew, tmp_path / "quiet", "small").finish()["points"])
     for kill_at in range(points // 2, points, 3):
-        case = case_of(crew, tmp_path / str(kill_at), "small")
+        case = case_of(durable, crew, tmp_path / str(kill_at), "small")
         assert case.act("start", kill_at)["code"] == -signal.SIGKILL
         before = events_of(case)
 
@@ -96,11 +106,13 @@ def test_processes_that_resume_one_run_at_once_drive_it_once(crew: list[Zygote],
         assert events[: len(before)] == before
 
 
-def test_processes_that_start_one_id_with_different_plans_do_not_mix(crew: list[Zygote], tmp_path: Path) -> None:
+def test_processes_that_start_one_id_with_different_plans_do_not_mix(
+    crew: list[Zygote], tmp_path: Path, durable: Durable
+) -> None:
     """K5: one manifest wins, whoever has another is told so."""
     for turn in range(ROUNDS):
-        case = case_of(crew, tmp_path / str(turn), "small")
-        rival = Case(crew[0], case.folder, "unkeyed", run_id=case.run_id)
+        case = case_of(durable, crew, tmp_path / str(turn), "small")
+        rival = replace(case, plan="unkeyed")
         answers = at_once(crew, case, [case.order("start"), rival.order("start")] * (PROCESSES // 2))
 
         conflicts = [answer["answer"].get("error") == "run_conflict" for answer in answers]
@@ -108,9 +120,10 @@ def test_processes_that_start_one_id_with_different_plans_do_not_mix(crew: list[
         assert count(asyncio.run(case.events()), e.RunStarted) == 1
 
 
-def test_processes_with_runs_of_their_own_share_a_store(crew: list[Zygote], tmp_path: Path) -> None:
+def test_processes_with_runs_of_their_own_share_a_store(crew: list[Zygote], tmp_path: Path, durable: Durable) -> None:
     """P15: nothing of one stands in the other, and none fails because of another."""
-    cases = [Case(zygote, tmp_path, "full") for zygote in crew]
+    shared = case_of(durable, crew, tmp_path / "shared", "full")
+    cases = [replace(shared, zygote=zygote, run_id=str(uuid4())) for zygote in crew]
     for case in cases:
         case.zygote.send(**case.order("start"))
 
@@ -121,18 +134,22 @@ def test_processes_with_runs_of_their_own_share_a_store(crew: list[Zygote], tmp_
 
 
 @pytest.mark.parametrize("rounds", [60, pytest.param(500, marks=pytest.mark.slow)])
-def test_processes_that_make_one_store_at_the_same_instant_all_open_it(tmp_path: Path, rounds: int) -> None:
+def test_processes_that_make_one_store_at_the_same_instant_all_open_it(
+    tmp_path: Path, durable: Durable, rounds: int
+) -> None:
     """K5: who comes second finds the store, and is not told that it is busy or somebody else's."""
-    line = [sys.executable, "-m", "tests.faults.creating", str(tmp_path), str(PROCESSES), str(rounds)]
+    rounds = rounds if durable.on_files else rounds // 4
+    place = str(durable.url or tmp_path)
+    line = [sys.executable, "-m", "tests.faults.creating", place, str(PROCESSES), str(rounds)]
     done = subprocess.run(line, cwd=Path(__file__).parents[2], capture_output=True, check=True, timeout=100)
 
     assert json.loads(done.stdout) == {"opened": PROCESSES * rounds}
 
 
-def test_a_run_survives_a_crowd_in_which_processes_die(crew: list[Zygote], tmp_path: Path) -> None:
+def test_a_run_survives_a_crowd_in_which_processes_die(crew: list[Zygote], tmp_path: Path, durable: Durable) -> None:
     """K1, K2, F15: all at once, each dies at another operation, again and again; its effect is one."""
-    case = case_of(crew, tmp_path / "case", "small")
-    case.settings = {"engine": {"watch_interval_ms": 20, "crash_budget": 100}}
+    case = case_of(durable, crew, tmp_path / "case", "small")
+    case.settings["engine"]["crash_budget"] = 100
     died = 0
     for turn in range(4):
         orders = [case.order("start", kill_at=4 + 2 * turn + place) for place in range(PROCESSES)]

@@ -26,6 +26,7 @@ from interlock.engine.schedule import ReadyStates
 from interlock.journal.chain import Recorded
 from interlock.testing.app import read_run
 from interlock.testing.checker import check_run
+from tests.faults.durable import Durable
 from tests.faults.halting import Halted, findings
 
 PLACES = [
@@ -35,12 +36,12 @@ PLACES = [
 ]
 
 
-def test_hash_seed_time_zone_and_locale_change_nothing_that_is_recorded(tmp_path: Path) -> None:
+def test_hash_seed_time_zone_and_locale_change_nothing_that_is_recorded(tmp_path: Path, durable: Durable) -> None:
     """P22: the same snapshot ids and the same digest of every event's data, in every process."""
     found = []
     for number, place in enumerate(PLACES):
         done = subprocess.run(
-            [sys.executable, "-m", "tests.faults.seeded", str(tmp_path / str(number))],
+            [sys.executable, "-m", "tests.faults.seeded", str(durable.fresh(tmp_path, str(number)))],
             cwd=Path(__file__).parents[2],
             env={**os.environ, **place},
             capture_output=True,
@@ -165,13 +166,14 @@ DAY_MS = 86_400_000
 
 
 @pytest.mark.parametrize("shift_ms", [DAY_MS, -DAY_MS, -(2**53)], ids=["ahead", "behind", "at the beginning of time"])
-def test_a_clock_that_jumps_between_two_owners_changes_nothing_but_times(tmp_path: Path, shift_ms: int) -> None:
+def test_a_clock_that_jumps_between_two_owners_changes_nothing_but_times(
+    tmp_path: Path, durable: Durable, shift_ms: int
+) -> None:
     """P7, M8: the next owner goes on at once, and recorded time does not run backwards."""
-    (tmp_path / "usual").mkdir()
-    usual, halted = Halted(tmp_path / "usual" / "store"), Halted(tmp_path / "store")
+    usual, halted = Halted(durable.fresh(tmp_path, "usual")), Halted(durable.fresh(tmp_path, "store"))
     halted.clock = Shifted(shift_ms)
 
     assert halted.resume() == usual.resume()
     times = [event.envelope.at_ms for event in halted.read()]
     assert times == sorted(times)
-    assert findings(halted.path) == ""
+    assert findings(halted.store) == ""

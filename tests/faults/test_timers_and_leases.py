@@ -1,4 +1,7 @@
-"""Timers and leases over real processes that are killed: every firing happens once, every lease goes on."""
+"""Timers and leases over real processes that are killed: every firing happens once, every lease goes on.
+
+On both durable stores.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +24,12 @@ from interlock.journal.leases import events as e
 from interlock.journal.leases.decide import EXPIRY
 from interlock.journal.leases.fold import LEASE_FOLD
 from interlock.journal.leases.views import LEASES
+from interlock.journal.ports import Store
 from interlock.journal.runner import Runner, RunnerSettings
+from interlock.journal.store_name import StoreName, store_name
 from interlock.journal.timers import TimerService
 from interlock.journal.verify import verify
-from interlock.stores.sqlite import SqliteStore, open_sqlite
+from tests.faults.durable import Durable, open_named
 from tests.unit.journal.alarms import NOW_MS, Clockwork
 
 ADA = Principal(id="local:ada")
@@ -32,15 +37,16 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 ALARMS = [f"a{number}" for number in range(6)]
 LEASE_MS = 2_000
 WAITER = "default/run/waiter"
-POINTS = ["append:before", "append:before_commit", "append:after_commit"]
+POINTS = range(3)
+"""Of `Durable.points`: before an append is written, on its way, once it is committed."""
 
 
-def started(path: Path, role: str, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, __file__, role, str(path), *arguments]
+def started(store: StoreName, role: str, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, __file__, role, str(store), *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, env=ENVIRONMENT, text=True)
 
 
-def leases_on(store: SqliteStore) -> tuple[Journal, Leases, TimerService]:
+def leases_on(store: Store) -> tuple[Journal, Leases, TimerService]:
     journal = Journal(store, EventCatalogue(e.EVENTS), SystemClock(), SeededEntropy(os.getpid()))
     runner = Runner(journal, RunnerSettings(), "0" * 64)
     return journal, Leases(runner), TimerService(journal, runner, [EXPIRY])
@@ -67,17 +73,19 @@ def killing(point: str, at: int) -> Callable[[str], None]:
 
 @pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize("at", [1, 4, 6])
-def test_a_process_killed_while_it_fires_leaves_every_timer_to_fire_once(tmp_path: Path, point: str, at: int) -> None:
-    path = tmp_path / "store"
+def test_a_process_killed_while_it_fires_leaves_every_timer_to_fire_once(
+    tmp_path: Path, durable: Durable, point: int, at: int
+) -> None:
+    path = durable.fresh(tmp_path)
 
     async def arrange() -> None:
-        store = await open_sqlite(path)
+        store = await open_named(path)
         for number, name in enumerate(ALARMS):
             await Clockwork(store, SystemClock()).arrange(name, NOW_MS - number)
         await store.close()
 
     async def after() -> list[str]:
-        store = await open_sqlite(path)
+        store = await open_named(path)
         clock = Clockwork(store, SystemClock())
         await clock.fire(NOW_MS)
         assert (await verify(clock.journal)).findings == []
@@ -86,19 +94,21 @@ def test_a_process_killed_while_it_fires_leaves_every_timer_to_fire_once(tmp_pat
         return rung
 
     asyncio.run(arrange())
-    process = started(path, "fire", point, str(at))
+    process = started(path, "fire", durable.points[point], str(at))
     process.communicate(timeout=60)
 
     assert process.returncode == -signal.SIGKILL
     assert asyncio.run(after()) == ALARMS[::-1]
 
 
-def test_processes_that_serve_the_same_timers_fire_each_of_them_once_and_in_order(tmp_path: Path) -> None:
-    path = tmp_path / "store"
+def test_processes_that_serve_the_same_timers_fire_each_of_them_once_and_in_order(
+    tmp_path: Path, durable: Durable
+) -> None:
+    path = durable.fresh(tmp_path)
     names = [f"a{number:03d}" for number in range(60)]
 
     async def main() -> list[str]:
-        store = await open_sqlite(path)
+        store = await open_named(path)
         clock = Clockwork(store, SystemClock())
         for number, name in enumerate(names):
             await clock.arrange(name, NOW_MS + number)
@@ -114,11 +124,13 @@ def test_processes_that_serve_the_same_timers_fire_each_of_them_once_and_in_orde
     assert asyncio.run(main()) == names
 
 
-def test_the_lease_of_a_killed_holder_expires_and_is_granted_on_to_who_waits_and_wakes_it(tmp_path: Path) -> None:
-    path = tmp_path / "store"
+def test_the_lease_of_a_killed_holder_expires_and_is_granted_on_to_who_waits_and_wakes_it(
+    tmp_path: Path, durable: Durable
+) -> None:
+    path = durable.fresh(tmp_path)
 
     async def main() -> None:
-        store = await open_sqlite(path)
+        store = await open_named(path)
         journal, leases, timers = leases_on(store)
         holder = started(path, "hold")
         assert holder.stdout is not None
@@ -153,19 +165,19 @@ def test_the_lease_of_a_killed_holder_expires_and_is_granted_on_to_who_waits_and
 
 @pytest.mark.parametrize("point", POINTS)
 def test_a_process_killed_while_it_records_an_expiry_leaves_one_expiry_and_one_grant(
-    tmp_path: Path, point: str
+    tmp_path: Path, durable: Durable, point: int
 ) -> None:
-    path = tmp_path / "store"
+    path = durable.fresh(tmp_path)
 
     async def before() -> None:
-        store = await open_sqlite(path)
+        store = await open_named(path)
         _, leases, _ = leases_on(store)
         await ask(leases, "holder", None, 1)
         await ask(leases, "waiter", WAITER, 60_000)
         await store.close()
 
     async def after() -> list[type]:
-        store = await open_sqlite(path)
+        store = await open_named(path)
         journal, leases, timers = leases_on(store)
         await timers.fire_due("default", journal.now_ms() + 1_000)
         assert isinstance(await leases.standing("key", "waiter", principal=ADA), Granted)
@@ -175,7 +187,7 @@ def test_a_process_killed_while_it_records_an_expiry_leaves_one_expiry_and_one_g
         return kinds
 
     asyncio.run(before())
-    process = started(path, "expire", point)
+    process = started(path, "expire", durable.points[point])
     process.communicate(timeout=60)
     kinds = asyncio.run(after())
 
@@ -186,16 +198,16 @@ def test_a_process_killed_while_it_records_an_expiry_leaves_one_expiry_and_one_g
 # What the processes do
 
 
-async def fire(path: Path, point: str, at: str) -> None:
+async def fire(path: StoreName, point: str, at: str) -> None:
     """Fire every alarm that is due, until it is killed."""
-    store = await open_sqlite(path, faults=killing(point, int(at)))
+    store = await open_named(path, faults=killing(point, int(at)))
     await Clockwork(store, SystemClock()).fire(NOW_MS + 1_000)
     await store.close()
 
 
-async def hold(path: Path) -> None:
+async def hold(path: StoreName) -> None:
     """Hold the lease and renew it for ever."""
-    store = await open_sqlite(path)
+    store = await open_named(path)
     _, leases, _ = leases_on(store)
     granted = await ask(leases, "holder")
     assert isinstance(granted, Granted)
@@ -205,9 +217,9 @@ async def hold(path: Path) -> None:
         await asyncio.sleep(LEASE_MS / 40_000)
 
 
-async def expire(path: Path, point: str) -> None:
+async def expire(path: StoreName, point: str) -> None:
     """Record what has expired, until it is killed."""
-    store = await open_sqlite(path, faults=killing(point, 1))
+    store = await open_named(path, faults=killing(point, 1))
     journal, _, timers = leases_on(store)
     await timers.fire_due("default", journal.now_ms() + 1_000)
     await store.close()
@@ -215,4 +227,4 @@ async def expire(path: Path, point: str) -> None:
 
 if __name__ == "__main__":
     roles: dict[str, Callable[..., Coroutine[object, object, None]]] = {"fire": fire, "hold": hold, "expire": expire}
-    asyncio.run(roles[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:]))
+    asyncio.run(roles[sys.argv[1]](store_name(sys.argv[2]), *sys.argv[3:]))

@@ -28,6 +28,7 @@ from interlock.journal.ports import Store
 from interlock.journal.store_name import is_url
 from interlock.parts import installed_parts, sections_of
 from interlock.settings import load
+from interlock.stores.postgres import PostgresSettings, open_postgres
 from interlock.stores.sqlite import SqliteSettings, open_sqlite
 from tests.faults import plans
 from tests.faults.filesteps import watch_files
@@ -51,8 +52,6 @@ async def act(order: dict[str, Any], points: list[str]) -> dict[str, Any]:
     try:
         store: Store
         if is_url(order["store"]):
-            from interlock.stores.postgres import PostgresSettings, open_postgres
-
             store = await open_postgres(order["store"], settings=settings.get(PostgresSettings), faults=reached)
         else:
             store = await open_sqlite(Path(order["store"]), settings=settings.get(SqliteSettings), faults=reached)

@@ -15,14 +15,13 @@ from interlock.base.events import ClearTimer, Hold, IndexRow, Rest, SetTimer, Wa
 from interlock.journal.ports import Append
 from interlock.stores.activation import Activation, streams_of
 from interlock.stores.postgres.connections import Pool
-from interlock.stores.postgres.staging import Changes, IndexPlace, Known, KnownActivation, KnownStream
+from interlock.stores.postgres.staging import PARTITION_LOST, Changes, IndexPlace, Known, KnownActivation, KnownStream
 from interlock.stores.postgres.statements import statements
 
 _EVENTS, _INDEX = statements("events"), statements("index")
 _ARTIFACTS, _ACTIVATIONS = statements("artifacts"), statements("activations")
 NUMBERS = 1000
 """Numbers in one block: the increment of the sequence."""
-PARTITION_LOST = ""
 
 
 class Heads:

@@ -17,13 +17,15 @@ from typing import TypeAlias
 
 from interlock.base.errors import InterlockError
 from interlock.base.events import ClearTimer, Hold, IndexRow, Rest, SetTimer, Wake
-from interlock.journal.errors import ARTIFACT_CORRUPT, HEAD_MOVED, INDEX_KEY_TAKEN, PARTITION_MIXED
+from interlock.journal.errors import ARTIFACT_CORRUPT, HEAD_MOVED, INDEX_KEY_TAKEN, PARTITION_MIXED, STORE_CORRUPT
 from interlock.journal.ports import Append, Appended, Blob, StreamAppend
 from interlock.stores.activation import Activation, changed
 from interlock.stores.appending import Outcome
 
 IndexPlace: TypeAlias = tuple[int, str, str]
 PARTITION_SHIFT = 40
+PARTITION_LOST = ""
+"""The partition of a stream that stands in none: its row is gone, and the stream must not seem to be another's."""
 _stream_of = attrgetter("stream")
 
 
@@ -131,6 +133,8 @@ def _misfit(each: StreamAppend, stands: KnownStream, changes: Changes) -> Interl
     new = stands.new and before is None
     partition = before.partition if before is not None else stands.partition
     if not new and partition != each.partition:
+        if partition == PARTITION_LOST:
+            return STORE_CORRUPT.error(f"the partition of {each.stream} is lost", stream=each.stream)
         return PARTITION_MIXED.error(f"stream {each.stream} is of another partition", stream=each.stream)
     head = (before.head.seq, before.head.digest) if before is not None else (stands.seq, stands.digest)
     if head != (each.expected.seq, each.expected.digest):

@@ -1,4 +1,4 @@
-"""A key's limit over real processes on one file, one of which is killed in the midst of its work."""
+"""A key's limit over real processes on one durable store, one of which is killed in the midst of its work."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from interlock.engine.authoring import Plan
 from interlock.engine.flow.limits import Flow
 from interlock.engine.reports.records import RunResult
 from interlock.journal.leases.views import LeaseRow
+from interlock.journal.store_name import StoreName, store_name
 from interlock.parts import PARTS, sections_of
+from tests.faults.durable import Durable
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 LIMIT = 2
@@ -43,15 +45,15 @@ def note(log: Path, what: str, name: str) -> None:
         file.write(f"{time.monotonic_ns()} {what} {name} {os.getpid()}\n")
 
 
-def opened(path: Path) -> AbstractAsyncContextManager[App]:
+def opened(store: StoreName) -> AbstractAsyncContextManager[App]:
     settings = settings_loader.load(
-        sections_of(PARTS), arguments={"engine": {"claim_lease_ms": LEASE_MS}}, environ={}, folder=path.parent
+        sections_of(PARTS), arguments={"engine": {"claim_lease_ms": LEASE_MS}}, environ={}, folder=Path(os.devnull)
     )
-    return App.open(path, parts=PARTS, settings=settings)
+    return App.open(store, parts=PARTS, settings=settings)
 
 
-async def work(path: Path, log: Path) -> None:
-    async with opened(path) as app:
+async def work(store: StoreName, log: Path) -> None:
+    async with opened(store) as app:
         app.runs.plans.add(plan(log))
         await app.runs.worker.work()
 
@@ -75,8 +77,8 @@ def at_once(log: Path, killed: dict[str, int]) -> int:
     return most
 
 
-def started(path: Path, log: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, __file__, str(path), str(log)], env=ENVIRONMENT)
+def started(store: StoreName, log: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, __file__, str(store), str(log)], env=ENVIRONMENT)
 
 
 async def phases_of(app: App, runs: list[RunResult]) -> set[str]:
@@ -91,16 +93,18 @@ def begun(log: Path, pid: int) -> bool:
     return log.exists() and any(line.endswith(f" {pid}") for line in log.read_text().splitlines())
 
 
-def test_a_limit_holds_over_processes_also_when_one_is_killed_and_every_run_is_driven(tmp_path: Path) -> None:
-    path, log = tmp_path / "store", tmp_path / "log"
+def test_a_limit_holds_over_processes_also_when_one_is_killed_and_every_run_is_driven(
+    tmp_path: Path, durable: Durable
+) -> None:
+    store, log = durable.fresh(tmp_path), tmp_path / "log"
 
     async def main() -> tuple[set[str], list[LeaseRow], int]:
-        async with opened(path) as app:
+        async with opened(store) as app:
             runs = [
                 await app.runs.start(plan(log), {"name": str(n)}, flow=Flow(key="k", limit=LIMIT), detach=True)
                 for n in range(RUNS)
             ]
-            processes = started(path, log), started(path, log)
+            processes = started(store, log), started(store, log)
             try:
                 # Whichever comes first: it could have done all the work before the other has begun any.
                 while (victim := next((each for each in processes if begun(log, each.pid)), None)) is None:
@@ -125,4 +129,4 @@ def test_a_limit_holds_over_processes_also_when_one_is_killed_and_every_run_is_d
 
 
 if __name__ == "__main__":
-    asyncio.run(work(Path(sys.argv[1]), Path(sys.argv[2])))
+    asyncio.run(work(store_name(sys.argv[1]), Path(sys.argv[2])))
