@@ -150,9 +150,9 @@ def table(figures: Figures) -> str:
     lines = ["| workload | figure | value | goal | |", "|---|---|---:|---:|---|"]
     for row in ROWS:
         value = row.value(figures)
-        goal = f"{row.goal.sign} {_number(row.goal.bound)}{row.unit}" if row.goal else ""
+        goal = f"{row.goal.sign} {number(row.goal.bound)}{row.unit}" if row.goal else ""
         verdict = row.verdict(value, quiet=quiet)
-        lines.append(f"| {row.workload} | {row.what} | {_number(value)}{row.unit} | {goal} | {verdict} |")
+        lines.append(f"| {row.workload} | {row.what} | {number(value)}{row.unit} | {goal} | {verdict} |")
     return "\n".join([*lines, "", *_conditions(figures, quiet=quiet)]) + "\n"
 
 
@@ -169,7 +169,8 @@ def _conditions(figures: Figures, *, quiet: bool) -> list[str]:
     return lines
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """A figure as the tables write it."""
     if value == int(value) or value >= 1000:
         return f"{value:,.0f}".replace(",", " ")
     return f"{value:.0f}" if value >= 100 else f"{value:.4g}"

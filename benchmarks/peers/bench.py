@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -215,7 +216,8 @@ def _lines(file: Path) -> int:
 def _why(folder: Path, what: str) -> str:
     errors = (folder / "errors.log").read_text(errors="replace").strip().splitlines()
     print(*errors[-15:], sep="\n", file=sys.stderr)
-    return f"{what}: {errors[-1][:120]}" if errors else what
+    # Only the kind of fault: the rest of its line may name a place of this machine.
+    return f"{what}: {errors[-1].partition(':')[0][:80]}" if errors else what
 
 
 @contextmanager
@@ -230,9 +232,12 @@ def attempted(measure: Callable[[], Figures]) -> Figures:
     """The figures, or why there are none."""
     try:
         return measure()
-    except (UnfinishedError, NotInstalledError, RuntimeError, OSError, subprocess.SubprocessError) as fault:
+    except (UnfinishedError, RuntimeError) as fault:
         kill_all()
         return {"failed": str(fault)}
+    except (OSError, subprocess.SubprocessError) as fault:
+        kill_all()
+        return {"failed": type(fault).__name__}
 
 
 def measured(bench: Bench, contender: Contender, workloads: Sequence[str], ours: Ours) -> Figures:
@@ -262,12 +267,15 @@ def own_row(bench: Bench, workloads: Sequence[str], ours: Ours) -> Figures:
     row = about(OURS)
     for workload in [each for each in workloads if ours.seconds[each]]:
         row[workload] = {"rounds": len(ours.seconds[workload]), **_rate(workload, ours.seconds[workload])}
-        row[workload]["memory_mb"] = round(bench.round(OURS, workload)["peak_mb"])
-        if workload in COUNTED:
-            row[workload]["flushes_per_state"] = bench.flushes(OURS, workload)
+        row[workload] |= attempted(partial(_own_extras, bench, workload))
     if ours.kills:
         row["W4"] = _recovered(ours.kills)
     return row
+
+
+def _own_extras(bench: Bench, workload: str) -> Figures:
+    found: Figures = {"memory_mb": round(bench.round(OURS, workload)["peak_mb"])}
+    return {**found, "flushes_per_state": bench.flushes(OURS, workload)} if workload in COUNTED else found
 
 
 def about(contender: Contender) -> Figures:
@@ -348,7 +356,7 @@ def main() -> None:
     if part:
         print(json.dumps(figures, indent=2))
         return
-    subprocess.run([sys.executable, ROOT / "scripts" / "peers.py"], check=True)
+    subprocess.run([sys.executable, "-m", "scripts.peers"], cwd=ROOT, check=True)
 
 
 if __name__ == "__main__":
