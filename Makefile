@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+PEERS_ARGS ?=
 WORKERS ?= 2
 # The floor of the whole test suite's line and branch coverage, in per cent. It only rises.
 COVERAGE_MIN ?= 98
@@ -17,11 +18,13 @@ UV_STAMP := $(UV_HOME)/.setup-done
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
+PEERS := $(basename $(wildcard benchmarks/peers/*.in))
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage check format bench docs lock upgrade clean
+.PHONY: help setup demo test coverage check format bench bench-peers docs lock upgrade clean
 
 help:  ## show the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
 
 setup: $(STAMP)  ## make .venv with the package, every extra and the tools of the developer
 	@:
@@ -65,6 +68,9 @@ format: setup  ## rewrite the sources to the house format
 bench: setup  ## measure, and print JSON
 	@$(BIN)/python benchmarks/run.py
 
+bench-peers: setup  ## measure other engines beside ours, each in its own environment; takes the better part of an hour
+	@$(BIN)/python benchmarks/peers/bench.py $(PEERS_ARGS)
+
 docs: setup  ## build the reference pages and check every link
 	@$(BIN)/python scripts/docs.py
 
@@ -73,6 +79,9 @@ lock: $(UV_STAMP)  ## write the locks anew, keeping pinned versions that still f
 	@$(UV) pip compile $(LOCK_FLAGS) --all-extras pyproject.toml -o requirements/runtime.txt
 	@$(UV) pip compile $(LOCK_FLAGS) --all-extras --group dev -c requirements/runtime.txt pyproject.toml \
 		-o requirements/dev.txt
+	@for peer in $(PEERS); do \
+		$(UV) pip compile $(LOCK_FLAGS) $$peer.in -o $$peer.txt || exit 1; \
+	done
 
 upgrade:  ## write the locks anew with the newest versions that fit
 	@$(MAKE) lock LOCK_FLAGS="$(LOCK_FLAGS) --upgrade"

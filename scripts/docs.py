@@ -25,7 +25,8 @@ def main() -> int:
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
     if importlib.util.find_spec(GENERATOR):
         subprocess.run([sys.executable, "-m", GENERATOR, str(ROOT / "docs" / "reference")], check=True)
-    subprocess.run([sys.executable, ROOT / "scripts" / "results.py"], check=True, stdout=subprocess.DEVNULL)
+    for tables in ("scripts.results", "scripts.peers"):
+        subprocess.run([sys.executable, "-m", tables], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     broken = broken_links(pages)
     print(*broken, sep="\n", end="\n" if broken else "")
     print(f"{len(pages)} pages, {len(broken)} broken links")

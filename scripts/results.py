@@ -180,9 +180,9 @@ def _rows(rows: Sequence[Row], figures: Figures, *, quiet: bool) -> list[str]:
     lines = ["| workload | figure | value | goal | |", "|---|---|---:|---:|---|"]
     for row in rows:
         value = row.value(figures)
-        goal = f"{row.goal.sign} {_number(row.goal.bound)}{row.unit}" if row.goal else ""
+        goal = f"{row.goal.sign} {number(row.goal.bound)}{row.unit}" if row.goal else ""
         verdict = row.verdict(value, quiet=quiet)
-        lines.append(f"| {row.workload} | {row.what} | {_number(value)}{row.unit} | {goal} | {verdict} |")
+        lines.append(f"| {row.workload} | {row.what} | {number(value)}{row.unit} | {goal} | {verdict} |")
     return lines
 
 
@@ -199,7 +199,8 @@ def _conditions(figures: Figures, *, quiet: bool) -> list[str]:
     return lines
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """A figure as the tables write it."""
     if value == int(value) or value >= 1000:
         return f"{value:,.0f}".replace(",", " ")
     return f"{value:.0f}" if value >= 100 else f"{value:.4g}"
