@@ -24,7 +24,8 @@ from interlock.base.errors import InterlockError
 from interlock.base.ids import shown
 from interlock.engine.authoring import Plan
 from interlock.engine.document.lint import Linter
-from interlock.engine.document.plans import document_path, is_document, load_document, plan_of_outline
+from interlock.engine.document.plans import is_document, load_document, plan_of_outline
+from interlock.engine.document.source import document_path
 from interlock.engine.errors import PLAN_IMPORT_FAILED, PLAN_INVALID, PLAN_NOT_FOUND, place_of
 from interlock.engine.plan import ExecutionPlan
 from interlock.engine.run_state import RunState

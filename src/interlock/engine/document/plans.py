@@ -10,7 +10,6 @@ people, and for its folder, to which relative paths of the document belong.
 from __future__ import annotations
 
 import os.path
-import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,18 +35,11 @@ STEP_HANDLER_MISSING = ErrorCode(
 ERRORS = (DOCUMENT_INVALID, STEP_HANDLER_MISSING, DOCUMENT_UNREADABLE)
 
 _FINDINGS_IN_ERROR: Final = 20
-_STORED = re.compile(r"\Adocument:(?P<path>/[^\x00]{0,4000})\Z")
 
 
 def is_document(source: str) -> bool:
     """Whether a source names a file that is read as a document."""
     return source.lower().endswith(SUFFIXES)
-
-
-def document_path(source: str | None) -> str | None:
-    """Where the file of a run's document stood; None for a run of another plan."""
-    found = None if source is None else _STORED.match(source)
-    return None if found is None else found["path"]
 
 
 def load_document(source: str, linter: Linter, handlers: StepHandlers) -> ExecutionPlan:
