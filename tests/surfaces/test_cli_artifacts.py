@@ -182,7 +182,9 @@ def test_bytes_go_to_a_file_or_a_pipe_as_they_are_and_only_text_to_a_terminal(tm
     assert answer(tmp_path, "artifact", "show", notes)["text"].startswith("a\tb")
 
 
-@pytest.mark.parametrize(("named", "code"), [("0" * 64, 3), ("0" * 8, 3), ("0" * 7, 2), ("../../etc", 2), ("G" * 64, 2)])
+@pytest.mark.parametrize(
+    ("named", "code"), [("0" * 64, 3), ("0" * 8, 3), ("0" * 7, 2), ("../../etc", 2), ("G" * 64, 2)]
+)
 def test_an_id_that_names_nothing_is_refused(tmp_path: Path, named: str, code: int) -> None:
     (tmp_path / "binary.py").write_text(BINARY)
     cli("run", "start", "binary.py:plan", "--run-id", RUN, folder=tmp_path)

@@ -1,10 +1,10 @@
-"""What a run has stored: its artifacts and the payloads of its facts, with the steps that they belong to; and one of them.
+"""What a run has stored: its artifacts and the payloads of its facts, with their steps; and one of them.
 
 What it does: lists them from the history, page by page, and finds an artifact by its id or the beginning of it. What it
 does not do: it unseals nothing, so that of an answer that is secret only the ciphertext is ever given.
 
-Rules: a page looks through a bounded number of events, so that it may hold fewer rows than asked for; its `next` goes on
-where it stopped; each content is loaded and verified for its size, one at a time.
+Rules: a page looks through a bounded number of events, so that it may hold fewer rows than asked for; its `next` goes
+on where it stopped; each content is loaded and verified for its size, one at a time.
 """
 
 from __future__ import annotations

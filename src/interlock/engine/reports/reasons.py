@@ -37,10 +37,10 @@ def reasons_of(
     standings: Sequence[tuple[Awaited, Standing]] = (),
     outputs: Mapping[str, StepOutput] = NONE,
 ) -> list[Reason]:
-    """Why the run is not moving, as data; empty when it is, or has ended well. `standings`: units it waits for;
-    `outputs`: what failed steps wrote last.
+    """Why the run is not moving, as data; empty when it is, or has ended well.
 
-    At most `SHOWN_MAX`, and one that says how many more there are.
+    At most `SHOWN_MAX`, and one that says how many more there are. `standings` are units that it waits for, `outputs`
+    what its failed steps wrote last.
     """
     found = map(partial(_with_output, outputs), _reasons(run_id, state, waiting, owner, standings))
     first = list(islice(found, SHOWN_MAX))

@@ -29,7 +29,7 @@ from interlock.surfaces.cli.lineage import diff_text, fork_outcome, migration_ne
 from interlock.surfaces.cli.lint import lint_text
 from interlock.surfaces.cli.outputs import last_lines, written
 from interlock.surfaces.cli.presentation import Presentation, Progress
-from interlock.surfaces.cli.run_orders import batch, batch_next, resolved_next, told, told_next
+from interlock.surfaces.cli.run_orders import batch, batch_next, resolved_next, told, told_next, what_a_wait_takes
 from interlock.surfaces.cli.run_steps import steps_of
 from interlock.surfaces.cli.text import cell, safe
 from interlock.surfaces.cli.tint import is_coloured, tinted
@@ -430,6 +430,7 @@ PRESENTATION = Presentation(
         "resolve": resolved_next,
         **dict.fromkeys(_ORDERED, told_next),
     },
+    hint={"signal": what_a_wait_takes},
     progress={
         "start": Progress("run_id", "run.status", "run", steps_of, resume_line, fresh=lambda: str(uuid4())),
         "resume": Progress("run", "run.status", "run", steps_of, resume_line),
