@@ -36,14 +36,17 @@ class InterlockError(Exception):
     """Base of every error that the product raises on purpose.
 
     Attributes: `code` (stable), `category`, `retryable` (whether the same call may succeed later), `message`
-    (safe), `details` (small, safe values), `advice` (what to do next).
+    (safe), `details` (small, safe values), `advice` (what to do next: that of its code, unless this error knows more).
     """
 
-    def __init__(self, kind: ErrorCode, message: str, details: Mapping[str, Detail] | None = None) -> None:
+    def __init__(
+        self, kind: ErrorCode, message: str, details: Mapping[str, Detail] | None = None, advice: str | None = None
+    ) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
         self.details: dict[str, Detail] = dict(details or {})
+        self._advice = advice
 
     @property
     def code(self) -> str:
@@ -63,13 +66,17 @@ class InterlockError(Exception):
     @property
     def advice(self) -> str:
         """What to do next."""
-        return self.kind.advice
+        return self.kind.advice if self._advice is None else self._advice
+
+    def advising(self, advice: str) -> InterlockError:
+        """The same error with advice that names what it is about."""
+        return type(self)(self.kind, self.message, self.details, advice)
 
     def __str__(self) -> str:
         return f"{self.message} [{self.code}]"
 
-    def __reduce__(self) -> tuple[type[InterlockError], tuple[ErrorCode, str, dict[str, Detail]]]:
-        return type(self), (self.kind, self.message, self.details)
+    def __reduce__(self) -> tuple[type[InterlockError], tuple[ErrorCode, str, dict[str, Detail], str | None]]:
+        return type(self), (self.kind, self.message, self.details, self._advice)
 
 
 class Failed(InterlockError):

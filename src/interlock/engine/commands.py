@@ -23,7 +23,7 @@ from interlock.engine.contract import contract_of
 from interlock.engine.document.inputs import read_input_file
 from interlock.engine.errors import ATTRIBUTES_INVALID, INPUT_INVALID, RESOLUTION_UNCLEAR, RUN_NOT_FOUND, VALUE_UNKNOWN
 from interlock.engine.meta import APPLY_SIDE_EFFECT
-from interlock.engine.reports.records import RUNNING, Reason, RunReport, RunResult
+from interlock.engine.reports.records import RUNNING, Reason, RunFailure, RunReport, RunResult
 from interlock.engine.runs import Runs
 from interlock.engine.search.times import length_ms
 from interlock.engine.views import ATTRIBUTES_MAX
@@ -32,12 +32,13 @@ from interlock.journal.streams import stream_id
 
 RunArgument = Annotated[str, Meta(description="The run's id, a UUID.")]
 EXIT_WAITING = 8
+PLAN_FORMS = "a document (plan.yaml), MODULE:PLAN or file.py:PLAN"
 
 
 class StartInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to start."""
 
-    plan: Annotated[str, Meta(description="The plan: a document (plan.yaml), MODULE:PLAN or file.py:PLAN.")]
+    plan: Annotated[str, Meta(description=f"The plan: {PLAN_FORMS}.")]
     input: Annotated[
         Raw | None, Meta(description="The run's input, a JSON object; or KEY=VALUE, given again for each member.")
     ] = None
@@ -71,7 +72,7 @@ class ResumeInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Which run to drive on."""
 
     run: RunArgument
-    plan: Annotated[str | None, Meta(description="Where its plan is, if it moved: MODULE:PLAN.")] = None
+    plan: Annotated[str | None, Meta(description=f"Where its plan is, if it moved: {PLAN_FORMS}.")] = None
     steal: Annotated[bool, Meta(description="Take the run over from an owner that still lives.")] = False
 
 
@@ -194,11 +195,20 @@ def _attributes(pairs: tuple[str, ...]) -> dict[str, str]:
 
 
 async def _with_reasons(ctx: CallContext, result: RunResult) -> RunResult:
-    """The result with what the run waits for, and the lines that answer it."""
+    """The result with what the run waits for, and the lines that answer it; or what failed, and what it wrote last."""
+    if result.error is not None:
+        return msgspec.structs.replace(result, error=await with_output(ctx, result.run_id, result.error))
     if result.waiting is None or result.detached:
         return result
     reasons = await ctx.services.get(Runs).read.why(result.run_id, tenant=ctx.principal.tenant)
     return msgspec.structs.replace(result, reasons=tuple(reasons))
+
+
+async def with_output(ctx: CallContext, run_id: str, error: RunFailure) -> RunFailure:
+    """The failure with what the program of its step wrote last."""
+    read = ctx.services.get(Runs).read
+    output = await read.failed_output(run_id, error.state_id, tenant=ctx.principal.tenant)
+    return msgspec.structs.replace(error, output=output)
 
 
 async def _resume(ctx: CallContext, given: ResumeInput) -> RunResult:

@@ -176,7 +176,7 @@ OP_NOT_FOUND = ErrorCode(
 PLAN_NOT_FOUND = ErrorCode(
     "plan_not_found",
     Category.NOT_FOUND,
-    "Name a plan that is there, as MODULE:PLAN or file.py:PLAN, or register it with the application.",
+    "Name a plan that is there: a document (plan.yaml), file.py:PLAN or MODULE:PLAN.",
 )
 PLAN_DRIFTED = ErrorCode(
     "plan_drifted", Category.CONFLICT, "Resume with the plan that started the run, or start a new run."

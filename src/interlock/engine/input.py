@@ -11,8 +11,9 @@ skipped ask for nothing, and what comes after a state that writes the context by
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import is_dataclass
+from difflib import get_close_matches
 from enum import Enum
 from typing import Any
 
@@ -27,6 +28,9 @@ from interlock.engine.authoring import FunctionState, Parameter
 from interlock.engine.context import encoded
 from interlock.engine.errors import INPUT_INVALID, INPUT_TOO_LARGE
 from interlock.engine.plan import ExecutionPlan, StateNode
+
+NAME_CHARACTERS = 80
+"""Characters of names that are compared for likeness."""
 
 
 def plain(given: object) -> Json:
@@ -92,7 +96,7 @@ def check_parameters(plan: ExecutionPlan, given: Mapping[str, bytes], skip_tags:
     Raises: `run_input_invalid`.
     """
     skipped = frozenset(skip_tags)
-    produced = plan.step_names
+    produced, wanted = plan.step_names, _wanted(plan)
     for place in plan.order:
         node = plan.states[place]
         state = node.state
@@ -102,17 +106,32 @@ def check_parameters(plan: ExecutionPlan, given: Mapping[str, bytes], skip_tags:
             continue
         for parameter in state.parameters:
             if parameter.name not in produced:
-                _check(parameter, given.get(parameter.name), node)
+                _check(parameter, given, produced, wanted, node)
         if state.writes_freely:
             return
 
 
-def _check(parameter: Parameter, content: bytes | None, node: StateNode) -> None:
+def _wanted(plan: ExecutionPlan) -> frozenset[str]:
+    """Every name that a function of the plan takes."""
+    states = (node.state for node in plan.states)
+    return frozenset(name for state in states if isinstance(state, FunctionState) for name in state.needs)
+
+
+def _check(
+    parameter: Parameter,
+    given: Mapping[str, bytes],
+    produced: Collection[str],
+    wanted: Collection[str],
+    node: StateNode,
+) -> None:
+    content = given.get(parameter.name)
     if parameter.optional and content in (None, b"null"):
         return
     name, step = shown(parameter.name), ids.step_name(node.id)
     if content is None:
-        raise INPUT_INVALID.error(f"the input has no {name}, which the state {step} takes", member=name)
+        members = [each for each in given if each not in wanted]
+        hint = _meant(parameter.name, members, [each for each in produced if each != step])
+        raise INPUT_INVALID.error(f"the input has no {name}, which the state {step} takes{hint}", member=name)
     try:
         msgspec.json.decode(content, type=parameter.kind)
     except (msgspec.MsgspecError, InterlockError):
@@ -120,3 +139,13 @@ def _check(parameter: Parameter, content: bytes | None, node: StateNode) -> None
         raise INPUT_INVALID.error(
             f"{name} of the input is not what the state {step} takes: {kind}", member=name
         ) from None
+
+
+def _meant(name: str, members: Collection[str], states: Collection[str]) -> str:
+    """What is there under a name like the one that is missing: a member of the input, or another state."""
+    sought = name[:NAME_CHARACTERS]
+    if near := get_close_matches(sought, [each[:NAME_CHARACTERS] for each in members], n=1):
+        return f"; it has {shown(near[0])}: did you mean {shown(name)}?"
+    if near := get_close_matches(sought, [each[:NAME_CHARACTERS] for each in states], n=1):
+        return f"; did you mean the state {shown(near[0])}?"
+    return ""

@@ -24,6 +24,7 @@ from interlock.engine.io import replay, router, secret_facts, transports
 from interlock.engine.lineage.commands import COMMANDS as LINEAGE
 from interlock.engine.replay import artifacts as replay_artifacts
 from interlock.engine.replay import commands as replay_command
+from interlock.engine.reports import artifact_commands
 from interlock.engine.search import batch, batch_commands, filters
 from interlock.engine.search import commands as search
 from interlock.engine.search import errors as search_errors
@@ -46,6 +47,7 @@ PART = Part(
         *replay_command.COMMANDS,
         *batch_commands.COMMANDS,
         *document_commands.COMMANDS,
+        *artifact_commands.COMMANDS,
     ),
     transports=(*transports.TRANSPORTS, *expressions.TRANSPORTS),
     steps=(exec.HANDLER, http.HANDLER, python.HANDLER, wait.HANDLER, child.HANDLER),
@@ -58,6 +60,7 @@ PART = Part(
     ),
     errors=(
         *ERRORS,
+        *artifact_commands.ERRORS,
         *budget.ERRORS,
         child.CHILD_NOT_COMPLETED,
         *contract.ERRORS,

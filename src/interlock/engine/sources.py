@@ -24,7 +24,9 @@ from interlock.base.errors import InterlockError
 from interlock.base.ids import shown
 from interlock.engine.authoring import Plan
 from interlock.engine.document.lint import Linter
-from interlock.engine.document.plans import document_path, is_document, load_document, plan_of_outline
+from interlock.engine.document.plans import is_document, load_document, plan_of_outline
+from interlock.engine.document.reading import SUFFIXES
+from interlock.engine.document.source import document_path
 from interlock.engine.errors import PLAN_IMPORT_FAILED, PLAN_INVALID, PLAN_NOT_FOUND, place_of
 from interlock.engine.plan import ExecutionPlan
 from interlock.engine.run_state import RunState
@@ -141,9 +143,7 @@ def load_plan(source: str) -> ExecutionPlan:
     """
     match = _SOURCE.match(source)
     if match is None or not _is_place(match["where"]):
-        raise PLAN_NOT_FOUND.error(
-            f"{shown(source)} is not of the form MODULE:PLAN or file.py:PLAN", source=shown(source)
-        )
+        raise _unnamed(source)
     where, name = match["where"], match["name"]
     module = _module(where)
     found: object = module
@@ -153,9 +153,34 @@ def load_plan(source: str) -> ExecutionPlan:
         return found.build()
     if isinstance(found, ExecutionPlan):
         return found
-    known = [each for each, value in vars(module).items() if isinstance(value, (Plan, ExecutionPlan))]
+    known = _plans_in(module)
     has = f"; it has {', '.join(known[:5])}" if known else ""
     raise PLAN_NOT_FOUND.error(f"{shown(where, 200)} has no plan named {name}{has}", source=shown(source, 200))
+
+
+def _unnamed(source: str) -> InterlockError:
+    """The error of a source that names no plan, with what it could name. Side effect: as `load_plan`, of a file."""
+    name = shown(source, 200)
+    if source.endswith(".py") and "\0" not in source:
+        known = [f"{name}:{each}" for each in _plans_in(_module(source))]
+        has = f"say which of its plans: {', '.join(known[:5])}" if known else f"{name} has no plan"
+        return PLAN_NOT_FOUND.error(f"{name} is a file: {has}" if known else has, source=name)
+    near = next((f"{name}{ending}" for ending in (*SUFFIXES, ".py") if _is_file(source + ending)), None)
+    hint = "" if near is None else f"; did you mean {near}{':PLAN' if near.endswith('.py') else ''}?"
+    return PLAN_NOT_FOUND.error(
+        f"{name} is not of the form MODULE:PLAN, file.py:PLAN or plan.yaml (a document){hint}", source=name
+    )
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _plans_in(module: ModuleType) -> list[str]:
+    return [each for each, value in vars(module).items() if isinstance(value, (Plan, ExecutionPlan))]
 
 
 def _is_place(where: str) -> bool:

@@ -133,7 +133,8 @@ def test_records_and_choices_are_taken_wherever_they_stand() -> None:
     [
         ({}, "the input has no name, which the state find takes"),
         (None, "the input has no name, which the state find takes"),
-        ({"nmae": "Ada"}, "the input has no name, which the state find takes"),
+        ({"nmae": "Ada"}, "the input has no name, which the state find takes; it has nmae: did you mean name?"),
+        ({"other": "Ada"}, "the input has no name, which the state find takes"),
         ({"name": 1}, "name of the input is not what the state find takes: str"),
         ({"name": None}, "name of the input is not what the state find takes: str"),
         ({"name": "Ada", "times": "twice"}, "times of the input is not what the state greet takes: int"),

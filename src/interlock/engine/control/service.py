@@ -37,6 +37,7 @@ from interlock.engine.errors import (
 from interlock.engine.lineage.migrate import Migration, compared
 from interlock.engine.opening import plan_blob
 from interlock.engine.plan import ExecutionPlan, read_outline
+from interlock.engine.reports.fitting import what_fits
 from interlock.engine.reports.reader import RunReader
 from interlock.engine.run_state import WAIT_PREFIX, RunState, wait_key
 from interlock.engine.sources import absolute_source, named_source
@@ -84,8 +85,9 @@ class Control:
         refuse_secrets_under(name, payload, "signal")
         wait = state.waits.get(state_id, {}).get(ids.fact_key(name))
         if wait is not None and misfit(wait.schema, payload) is not None:
-            where = misplaced(wait.schema, payload)
-            raise SIGNAL_INVALID.error(f"the value does not fit the schema of {shown(name)}: {where}", name=name)
+            where, words = misplaced(wait.schema, payload), what_fits(msgspec.json.decode(wait.schema))
+            fits = "" if words is None else f"; what fits is {words}"
+            raise SIGNAL_INVALID.error(f"the value does not fit the schema of {shown(name)}: {where}{fits}", name=name)
         if wait_key(state_id, name) in state.facts:
             return False
         if wait is None and not early:

@@ -54,6 +54,11 @@ class Finding(Struct, frozen=True):
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}: {self.level}[{self.rule}] {self.message}"
 
+    @property
+    def brief(self) -> str:
+        """The finding where it is said already that it is an error."""
+        return f"{self.file}:{self.line}:{self.column}: {self.message} [{self.rule}]"
+
 
 class Problem(Struct, frozen=True):
     """What the check of a handler finds in a step's `with`: the rule, the path below `with`, and a message."""

@@ -77,7 +77,7 @@ def read_input_file(name: str) -> dict[str, Any]:
     findings = Findings(name)
     tree = read_tree(content, name, findings)
     if tree is None or findings.has_errors:
-        raise INPUT_INVALID.error(f"the input cannot be read: {findings.sorted[0]}")
+        raise INPUT_INVALID.error(f"the input cannot be read: {findings.sorted[0].brief}")
     value = plain(tree)
     if not isinstance(value, dict):
         raise INPUT_INVALID.error(f"the file {shown(name, 100)} holds no mapping")

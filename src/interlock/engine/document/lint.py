@@ -10,6 +10,7 @@ are read only in or below the folder of their parent, unless a setting allows mo
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
@@ -76,10 +77,7 @@ class Linter:
             with path.open("rb") as file:
                 content = file.read(DOCUMENT_BYTES_MAX + 1)
         except (OSError, ValueError) as fault:
-            findings = Findings(name)
-            reason = getattr(fault, "strerror", None) or "no path"
-            findings.add(rules.FILE_MISSING, START, f"the file cannot be read: {reason}")
-            return Linted(findings.sorted, 0, None)
+            return Linted(_unread(path, name, fault).sorted, 0, None)
         return self._content(content, name, path, visit)
 
     def _content(self, content: bytes, name: str, path: FilePath | None, visit: _Visit) -> Linted:
@@ -162,6 +160,21 @@ class Linter:
             findings.add(rules.CHILDREN_TOO_MANY, node.place, f"{shown(written, 100)} is one document too many")
             return None
         return self._file(target, str(FilePath(name).parent / written), visit._replace(above=(*visit.above, here)))
+
+
+def _unread(path: FilePath, name: str, fault: OSError | ValueError) -> Findings:
+    """What is said of a file that cannot be read."""
+    findings = Findings(name)
+    if isinstance(fault, IsADirectoryError):
+        hint = f"Name the documents in it: `interlock run lint {shlex.quote(shown(str(path), 200))}/*.yaml`."
+        findings.add(rules.FILE_UNREADABLE, START, "it is a folder, and no document", hint)
+        return findings
+    is_missing = not isinstance(fault, OSError) or isinstance(fault, FileNotFoundError | NotADirectoryError)
+    reason = getattr(fault, "strerror", None) or "no path"
+    findings.add(
+        rules.FILE_MISSING if is_missing else rules.FILE_UNREADABLE, START, f"the file cannot be read: {reason}"
+    )
+    return findings
 
 
 def _child_steps(tree: Node) -> Iterator[Node]:

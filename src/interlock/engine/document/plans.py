@@ -10,7 +10,9 @@ people, and for its folder, to which relative paths of the document belong.
 from __future__ import annotations
 
 import os.path
-import re
+import shlex
+from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,10 +21,12 @@ from interlock.base.errors import Category, ErrorCode, InterlockError
 from interlock.base.ids import shown
 from interlock.base.part import StepHandler
 from interlock.engine.config import RetryPolicy
+from interlock.engine.document import rules
 from interlock.engine.document.compiled import DOCUMENT_UNREADABLE, CompiledDocument, CompiledStep, read_compiled
 from interlock.engine.document.findings import Finding, Level
 from interlock.engine.document.lint import Linted, Linter
 from interlock.engine.document.reading import SUFFIXES
+from interlock.engine.errors import PLAN_NOT_FOUND
 from interlock.engine.plan import DependencyEdge, ExecutionPlan, PlanDocument, StateNode, read_outline
 from interlock.engine.steps.call import StepHandlers
 from interlock.engine.steps.step import DocumentState
@@ -36,7 +40,8 @@ STEP_HANDLER_MISSING = ErrorCode(
 ERRORS = (DOCUMENT_INVALID, STEP_HANDLER_MISSING, DOCUMENT_UNREADABLE)
 
 _FINDINGS_IN_ERROR: Final = 20
-_STORED = re.compile(r"\Adocument:(?P<path>/[^\x00]{0,4000})\Z")
+FOLDER_ENTRIES_MAX: Final = 1_000
+"""Entries of a folder among which a name that was mistyped is looked for."""
 
 
 def is_document(source: str) -> bool:
@@ -44,30 +49,49 @@ def is_document(source: str) -> bool:
     return source.lower().endswith(SUFFIXES)
 
 
-def document_path(source: str | None) -> str | None:
-    """Where the file of a run's document stood; None for a run of another plan."""
-    found = None if source is None else _STORED.match(source)
-    return None if found is None else found["path"]
-
-
 def load_document(source: str, linter: Linter, handlers: StepHandlers) -> ExecutionPlan:
-    """The plan of the document in a file. Raises: `document_invalid`, with its first findings."""
+    """The plan of the document in a file. Raises: `plan_not_found`; `document_invalid`, with its first findings."""
     path = Path(source)
     linted = linter.file(path, source)
     if linted.document is None:
-        raise invalid(linted)
+        raise _unread(path, source, linted) or _invalid(linted, source)
     return plan_of(linted.document, os.path.abspath(path), handlers)  # noqa: PTH100 - symbolic links stay as named
 
 
-def invalid(linted: Linted) -> InterlockError:
+def _unread(path: Path, source: str, linted: Linted) -> InterlockError | None:
+    """The error of a file that cannot be read; None where its content is what is wrong."""
+    first = linted.findings[0] if linted.findings else None
+    name = shown(source, 200)
+    if first is None or first.rule not in (rules.FILE_MISSING.id, rules.FILE_UNREADABLE.id):
+        return None
+    if first.rule == rules.FILE_UNREADABLE.id:
+        return PLAN_NOT_FOUND.error(f"{name} cannot be read: {first.message}", source=name)
+    beside = _documents_in(path.parent)
+    near = get_close_matches(path.stem[:100], list(beside), n=1)
+    hint = f"; did you mean {shown(str(path.with_name(beside[near[0]])), 200)}?" if near else ""
+    return PLAN_NOT_FOUND.error(f"there is no file {name}{hint}", source=name)
+
+
+def _documents_in(folder: Path) -> dict[str, str]:
+    """The names of the first documents of a folder, by their stems; none where it cannot be read."""
+    try:
+        names = sorted(entry.name for entry in islice(folder.iterdir(), FOLDER_ENTRIES_MAX))
+    except (OSError, ValueError):
+        return {}
+    return {Path(name).stem: name for name in names if is_document(name)}
+
+
+def _invalid(linted: Linted, source: str) -> InterlockError:
     """The error of a document that cannot run."""
     errors = [each for each in linted.findings if each.level is Level.ERROR]
     count = len(errors) + linted.omitted
     more = f", and {count - 1} more" if count > 1 else ""
-    first = str(errors[0]) if errors else "the document cannot be read"
-    return DOCUMENT_INVALID.error(
+    first = errors[0].brief if errors else "the document cannot be read"
+    fault = DOCUMENT_INVALID.error(
         f"{first}{more}", errors=count, findings=[_line(each) for each in errors[:_FINDINGS_IN_ERROR]]
     )
+    file = shlex.quote(shown(source, 200))
+    return fault.advising(f"Correct the document: `interlock run lint {file}` shows every finding.")
 
 
 def _line(finding: Finding) -> str:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from interlock.engine.document.findings import Level, Rule
 
-FILE_MISSING = Rule("file_missing", "The document can be read.", "Name a file that exists and can be read.")
+FILE_MISSING = Rule("file_missing", "The document is there.", "Name a file that exists.")
+FILE_UNREADABLE = Rule("file_unreadable", "A document is a file that can be read.", "Name a file that can be read.")
 FILE_TOO_LARGE = Rule("file_too_large", "A document is small.", "Split it: a step can start another document.")
 FILE_ENCODING = Rule("file_encoding", "A document is UTF-8.", "Save the file as UTF-8.")
 FILE_BOM = Rule("file_bom", "A document begins without a byte order mark.", "Save the file as UTF-8 without BOM.")
@@ -98,6 +99,12 @@ CEL_MISSING = Rule(
     "cel_missing",
     "CEL is installed where expressions need it.",
     "Install the extra: pip install 'interlock[cel]'; paths such as `input.name` need none.",
+)
+HTTP_MISSING = Rule(
+    "http_missing",
+    "The HTTP library is installed where a step needs it.",
+    "Install the extra where the document runs: pip install 'interlock[http]'.",
+    Level.WARNING,
 )
 REFERENCE_ROOT = Rule(
     "reference_root", "Expressions see `input` and `steps`.", "Begin with `input.` or with `steps.NAME.output`."

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from interlock.base.part import CallContext, Command, Effect
-from interlock.engine.commands import EXIT_WAITING, RunArgument
+from interlock.engine.commands import EXIT_WAITING, PLAN_FORMS, RunArgument, with_output
 from interlock.engine.errors import MIGRATION_UNSEEN
 from interlock.engine.lineage.diff import RunDifference
 from interlock.engine.lineage.forking import ForkResult
@@ -36,7 +36,7 @@ class ForkInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, r
     absorb_all: Annotated[bool, Meta(description="Absorb every effect that is not named.")] = False
     again_all: Annotated[bool, Meta(description="Send every effect again that is not named.")] = False
     input: Annotated[Raw | None, Meta(description="Another input, a JSON object.")] = None
-    plan: Annotated[str | None, Meta(description="Another plan, as MODULE:PLAN.")] = None
+    plan: Annotated[str | None, Meta(description=f"Another plan: {PLAN_FORMS}.")] = None
     run_id: Annotated[str | None, Meta(description="An id of your own; the same id attaches.")] = None
     detach: Annotated[bool, Meta(description="Return once the fork is durable; drive it with `run resume`.")] = False
 
@@ -52,7 +52,7 @@ class MigrateInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Which run is to go on with which plan."""
 
     run: RunArgument
-    plan: Annotated[str, Meta(description="The other plan, as MODULE:PLAN or path/to/file.py:PLAN.")]
+    plan: Annotated[str, Meta(description=f"The other plan: {PLAN_FORMS}.")]
     apply: Annotated[bool, Meta(description="Tell the run; without it the difference is only shown.")] = False
     expect: Annotated[str | None, Meta(description="The fingerprint that was shown.")] = None
     reason: Annotated[str, Meta(max_length=2000, description="Why; recorded with your name.")] = ""
@@ -60,7 +60,7 @@ class MigrateInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 async def _fork(ctx: CallContext, given: ForkInput) -> ForkResult:
     plan = None if given.plan is None else ctx.services.get(Runs).plans.load(given.plan)
-    return await ctx.services.get(Runs).fork(
+    result = await ctx.services.get(Runs).fork(
         given.run,
         given.step,
         absorb=given.absorb,
@@ -75,6 +75,9 @@ async def _fork(ctx: CallContext, given: ForkInput) -> ForkResult:
         principal=ctx.principal,
         begun=ctx.begun,
     )
+    if result.error is None:
+        return result
+    return msgspec.structs.replace(result, error=await with_output(ctx, result.run_id, result.error))
 
 
 async def _diff(ctx: CallContext, given: DiffInput) -> RunDifference:

@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 from interlock.base.errors import Category, ErrorCode
 from interlock.base.part import CallContext, Command, Effect
 from interlock.base.principal import PrincipalKind
+from interlock.engine.commands import PLAN_FORMS
 from interlock.engine.replay.report import ReplayReport
 from interlock.engine.runs import Runs
 
@@ -30,7 +31,7 @@ class ReplayInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Which run to replay, and with which code."""
 
     run: Annotated[str, Meta(description="The run's id, a UUID.")]
-    plan: Annotated[str | None, Meta(description="Where its plan is, if it moved: MODULE:PLAN.")] = None
+    plan: Annotated[str | None, Meta(description=f"Where its plan is, if it moved: {PLAN_FORMS}.")] = None
 
 
 async def _replay(ctx: CallContext, given: ReplayInput) -> ReplayReport:

@@ -29,7 +29,8 @@ from interlock.engine.fold import RUN_FOLD
 from interlock.engine.meta import StateMeta
 from interlock.engine.plan import PlanOutline, read_outline
 from interlock.engine.reports.details import children_of, early_of, in_doubt, orders_of, totals_of, waits_of
-from interlock.engine.reports.reasons import reasons_of
+from interlock.engine.reports.outputs import StepOutput, last_outputs
+from interlock.engine.reports.reasons import failed_states, reasons_of
 from interlock.engine.reports.records import (
     Reason,
     RunReport,
@@ -112,7 +113,13 @@ class RunReader:
         """Why a run is not moving, or why it failed. Raises: `run_not_found`."""
         state, owner = await self._state(run_id, tenant)
         standings = await self._standings(state)
-        return reasons_of(run_id, state, waiting_of(state, owner), owner, standings)
+        outputs = await last_outputs(self._journal, state, failed_states(state))
+        return reasons_of(run_id, state, waiting_of(state, owner), owner, standings, outputs)
+
+    async def failed_output(self, run_id: str, state_id: str, *, tenant: str = "default") -> StepOutput | None:
+        """What the program of a failed state wrote last, where it is kept. Raises: `run_not_found`."""
+        state, _ = await self._state(run_id, tenant)
+        return (await last_outputs(self._journal, state, [state_id])).get(state_id)
 
     async def _waiting(self, state: RunState, owner: Claim | None) -> Waiting | None:
         """Why a run does not move, with its place in the queue as it is now."""

@@ -6,18 +6,27 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
+from types import MappingProxyType
 
 import msgspec
 
 from interlock.base.events import Claim
 from interlock.base.ids import step_name
+from interlock.engine.document.source import document_path
 from interlock.engine.events import RunStatus
 from interlock.engine.flow.limits import RATE
 from interlock.engine.reports.details import SHOWN_MAX, answer_line, in_doubt, resume_line
+from interlock.engine.reports.outputs import StepOutput
 from interlock.engine.reports.records import Reason, Standing, Waiting
 from interlock.engine.run_state import Awaited, Parked, RunState, StepStatus, Wait
+
+NONE: Mapping[str, StepOutput] = MappingProxyType({})
+OF_FAILURE = frozenset({"failed", "backoff"})
+"""Kinds of reasons that speak of a step that failed."""
 
 
 def reasons_of(
@@ -26,15 +35,31 @@ def reasons_of(
     waiting: Waiting | None,
     owner: Claim | None,
     standings: Sequence[tuple[Awaited, Standing]] = (),
+    outputs: Mapping[str, StepOutput] = NONE,
 ) -> list[Reason]:
-    """Why the run is not moving, as data; empty when it is, or has ended well. `standings`: units it waits for.
+    """Why the run is not moving, as data; empty when it is, or has ended well.
 
-    At most `SHOWN_MAX`, and one that says how many more there are.
+    At most `SHOWN_MAX`, and one that says how many more there are. `standings` are units that it waits for, `outputs`
+    what its failed steps wrote last.
     """
-    found = _reasons(run_id, state, waiting, owner, standings)
+    found = map(partial(_with_output, outputs), _reasons(run_id, state, waiting, owner, standings))
     first = list(islice(found, SHOWN_MAX))
     more = sum(1 for _ in found)
     return [*first, Reason("more", f"{more} more reasons like these")] if more else first
+
+
+def _with_output(outputs: Mapping[str, StepOutput], reason: Reason) -> Reason:
+    """The reason with what the program of its step wrote last, where a failure is the reason."""
+    if reason.state_id is None or reason.kind not in OF_FAILURE or reason.state_id not in outputs:
+        return reason
+    return msgspec.structs.replace(reason, output=outputs[reason.state_id])
+
+
+def failed_states(state: RunState) -> list[str]:
+    """The states whose last attempt failed, and of which a reason speaks."""
+    if state.status in (RunStatus.COMPLETED, RunStatus.CANCELLED):
+        return []
+    return [each for each, step in state.steps.items() if step.status is StepStatus.FAILED and step.error is not None]
 
 
 def _reasons(
@@ -175,12 +200,22 @@ def _reasons_of_the_ended(run_id: str, state: RunState) -> Iterator[Reason]:
     if state.status is RunStatus.CANCELLED:
         yield _cancelled("cancelled", state)
     else:
-        fork = (f"interlock run fork {run_id}",)
+        fork = (_fork_line(run_id, state.plan_source),)
         if state.timed_out:
             yield Reason("failed", "the run had not ended in time [run_timed_out]", release=fork)
         yield from _failures(state, fork)
     for effect in in_doubt(state):
         yield Reason("in_doubt", f"nobody knows whether the effect {effect.fact_key} of {effect.step} happened")
+
+
+def _fork_line(run_id: str, source: str | None) -> str:
+    """The line that begins again where the run failed: with its plan as the file has it now, where it came from one.
+
+    Without the file, a fork of a document runs the bytes that the run keeps, which failed.
+    """
+    path = document_path(source)
+    named = path if path is not None or source is None else source if ".py:" in source else None
+    return f"interlock run fork {run_id}" + ("" if named is None else f" --plan {shlex.quote(named)}")
 
 
 def _failures(state: RunState, fork: tuple[str, ...]) -> Iterator[Reason]:

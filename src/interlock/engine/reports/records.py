@@ -23,6 +23,7 @@ from interlock.engine.reports.details import (
     Totals,
     WaitReport,
 )
+from interlock.engine.reports.outputs import StepOutput
 from interlock.engine.run_state import RunState, Step, StepStatus
 
 RUNNING = "running"
@@ -46,11 +47,12 @@ class Waiting(Struct, frozen=True):
 
 
 class RunFailure(Struct, frozen=True):
-    """Why a run failed: the state, and what it failed with."""
+    """Why a run failed: the state, what it failed with, and, of verbs that drive, what its program wrote last."""
 
     state_id: str
     code: str
     message: str
+    output: StepOutput | None = None
 
 
 class UnitHolder(Struct, frozen=True):
@@ -73,7 +75,7 @@ class Reason(Struct, frozen=True):
     """One thing that is missing: what, since when, until when, and who or what can supply it.
 
     Where there is a queue for it, `place` 1 is next, and `holders` are those who have it.
-    `schema` is what an answer has to fit, as JSON Schema.
+    `schema` is what an answer has to fit, as JSON Schema; `output` what the program of a failed step wrote last.
     """
 
     kind: str
@@ -85,6 +87,7 @@ class Reason(Struct, frozen=True):
     place: int | None = None
     holders: tuple[UnitHolder, ...] = ()
     schema: Any = None
+    output: StepOutput | None = None
 
 
 class RunResult(Struct, frozen=True):

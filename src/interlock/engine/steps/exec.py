@@ -19,17 +19,17 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from interlock.base.canonical import Json
 from interlock.base.errors import InterlockError
+from interlock.base.ids import shown
 from interlock.base.part import StepHandler
 from interlock.base.secret_scan import scan_bytes
 from interlock.engine.io.surface import IoCall
-from interlock.engine.io.transports.exec import streams_of
+from interlock.engine.io.transports.exec import PROGRAM_SHOWN_MAX, streams_of
 from interlock.engine.io.transports.requests import SecretText
 from interlock.engine.steps.call import StepCall
+from interlock.engine.steps.streams import STDERR_KIND, STDOUT_KIND, WITHHELD
 
 STREAM_BYTES_MAX: Final = 1024 * 1024
 """Bytes of a stream that are kept as an artifact; the setting `exec.stream_bytes_max` bounds them before."""
-
-STDOUT_KIND, STDERR_KIND = "ExecStdout", "ExecStderr"
 
 
 class ExecStep(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -86,13 +86,21 @@ async def run(call: StepCall, given: ExecStep) -> Json:
         streams = streams_of(fault)
         if streams is not None:
             await _keep(call, *streams)
-        raise
+        raise _as_written(fault, program, given.argv[0]) from fault
     found = answer.response
     await _keep(call, found["stdout"] or "", found["stderr"])
     await call.rec.emit(
         "exec_ended", {key: found[key] for key in ("program", "exit_code", "stdout_bytes", "stderr_bytes")}
     )
     return {key: found[key] for key in ("exit_code", "stdout", "stderr", "json")}
+
+
+def _as_written(fault: InterlockError, program: str, written: str) -> InterlockError:
+    """The fault, said of the program as the document names it; its whole path stays in the details."""
+    named, meant = shown(program, PROGRAM_SHOWN_MAX), shown(written, PROGRAM_SHOWN_MAX)
+    if named == meant or named not in fault.message:
+        return fault
+    return fault.kind.error(fault.message.replace(named, meant, 1), **fault.details)
 
 
 def _below(folder: str, path: str) -> str:
@@ -107,7 +115,7 @@ async def _keep(call: StepCall, stdout: str, stderr: str) -> None:
         if not content:
             continue
         if scan_bytes(content) is not None:
-            await call.rec.emit("exec_stream_withheld", {"stream": kind, "bytes": len(content)})
+            await call.rec.emit(WITHHELD, {"stream": kind, "bytes": len(content)})
             continue
         await call.rec.artifact(kind, content[:STREAM_BYTES_MAX], {"step": call.step, "bytes": len(content)})
 

@@ -8,18 +8,24 @@ Rule: a method that is not known to change nothing counts as one that may.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from interlock.base.canonical import Json
 from interlock.base.part import StepHandler
+from interlock.engine.document import rules
+from interlock.engine.document.findings import Problem
 from interlock.engine.io.surface import IoCall
 from interlock.engine.io.transports.http import READING_METHODS
 from interlock.engine.io.transports.requests import SecretText
 from interlock.engine.steps.call import StepCall
+
+LIBRARIES: Final = ("httpcore2", "httpx2")
+"""What the transport imports (the extra `http`)."""
 
 
 class HttpStep(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -71,6 +77,19 @@ def _declares(given: Mapping[str, Any]) -> bool:
     return given.get("method", "GET") not in READING_METHODS
 
 
+def _check(_given: Mapping[str, Any]) -> Iterator[Problem]:
+    """Whether this machine has what the transport needs; where the document runs may be another."""
+    if not all(map(_is_installed, LIBRARIES)):
+        yield Problem(rules.HTTP_MISSING, (), "the step needs the HTTP library, which is not installed here")
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+
+
 HANDLER = StepHandler(
     name="http",
     parameters=HttpStep,
@@ -78,5 +97,6 @@ HANDLER = StepHandler(
     summary="Sends an HTTP request.",
     example='{url: "https://example.org/status", response: json}',
     declares=_declares,
+    check=_check,
     output=("url", "status", "headers", "json", "body", "body_base64", "body_bytes"),
 )

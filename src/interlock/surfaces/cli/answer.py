@@ -3,8 +3,9 @@
 What it does: reads the values that the line names, opens the application where the verb needs one, and calls
 the client as the person at this machine. What it does not do: it shows nothing and chooses no exit code.
 
-Rules: nothing is opened, let alone created, for a call that cannot be accepted; only a verb that `creates` makes a
-store; verbs about the machine itself get no application, and a call that concerns no store gets an empty one.
+Rules: nothing is opened, let alone created, for a call that cannot be accepted, but to say what could be; only a verb
+that `creates` makes a store; verbs about the machine itself get no application, and a call that concerns no store gets
+an empty one.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from typing import TypeVar
 
 from msgspec import Struct
 
+from interlock.base.errors import InterlockError
 from interlock.journal.store_name import MEMORY
 from interlock.surfaces.application import Application
 from interlock.surfaces.catalogue import Catalogue
 from interlock.surfaces.cli.build import Invocation
 from interlock.surfaces.cli.driving import driven
 from interlock.surfaces.cli.edge import folder_of, person, store_path
+from interlock.surfaces.cli.hinting import hinted
 from interlock.surfaces.cli.narrator import narrator_of
 from interlock.surfaces.cli.values import read_values
 from interlock.surfaces.client import Client, checked_input
@@ -35,7 +38,10 @@ NO_STORE = Path(MEMORY)
 async def answer(invocation: Invocation, catalogue: Catalogue, application: Application) -> Struct:
     """The output of the invoked command. Raises: what reading, opening and the command raise."""
     command = invocation.command
-    given = read_values(command, invocation.given)
+    try:
+        given = read_values(command, invocation.given)
+    except InterlockError as fault:
+        raise await hinted(fault, invocation, application) from None
     store = store_path(invocation.store, Path.cwd())
     if command.machine:
         places = {"store": str(store), "config": invocation.config}

@@ -20,6 +20,7 @@ from interlock.engine.lineage.forking import ForkChild, ForkResult, InheritedSte
 from interlock.engine.lineage.migrate import Migration
 from interlock.engine.lineage.outlines import PlanDifference
 from interlock.engine.reports.records import Waiting
+from interlock.surfaces.cli.outputs import last_lines
 from interlock.surfaces.cli.text import safe
 
 LINES_SHOWN_MAX = 6
@@ -38,6 +39,8 @@ class ForkOutcome(Struct, frozen=True, kw_only=True):
     failed_step: str | None
     code: str | None
     message: str | None
+    stderr: list[str] = []
+    stdout: list[str] = []
     source_run_id: str
     from_step: str
     has_other_plan: bool
@@ -59,6 +62,7 @@ def fork_outcome(output: Struct) -> Struct:
         failed_step=None if error is None else step_name(error.state_id),
         code=None if error is None else error.code,
         message=None if error is None else error.message,
+        **last_lines(error),
         source_run_id=output.source_run_id,
         from_step=output.from_step,
         has_other_plan=output.has_other_plan,

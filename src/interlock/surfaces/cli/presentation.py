@@ -9,12 +9,16 @@ Rule: presentation only; nothing here adds an option, changes an input or decide
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from interlock.surfaces.client import Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,8 @@ class Presentation:
     an output into bytes that are written as they are; `people` gives the record to show instead of an output;
     `cut` names the tables, like `columns`, whose lines stay whole on a terminal, and which of their columns are
     cut short for it; `empty` is said on standard error where an output has nothing to show; `follow` gives the
-    command that a person needs next, if any, by the output and the line; `progress` watches a verb that drives.
+    command that a person needs next, if any, by the output and the line; `progress` watches a verb that drives; `hint`
+    asks what would have fitted where the value of a line is no JSON.
     """
 
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -61,6 +66,7 @@ class Presentation:
     empty: Mapping[str, str] = field(default_factory=dict)
     follow: Mapping[str, Callable[[Struct, Mapping[str, object]], str | None]] = field(default_factory=dict)
     progress: Mapping[str, Progress] = field(default_factory=dict)
+    hint: Mapping[str, Callable[[Client, Mapping[str, object]], Awaitable[str | None]]] = field(default_factory=dict)
 
 
 def presentation_of(noun: str) -> Presentation:

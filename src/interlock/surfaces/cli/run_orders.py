@@ -12,9 +12,12 @@ from msgspec import Struct
 from interlock.engine.commands import Resolved
 from interlock.engine.control.commands import Told
 from interlock.engine.reports.details import resume_line
+from interlock.engine.reports.fitting import what_fits
+from interlock.engine.reports.records import RunReport
 from interlock.engine.search.batch_commands import BatchAnswer
 from interlock.engine.search.batches import Outcome
 from interlock.engine.search.commands import ListedRun
+from interlock.surfaces.client import Client
 
 
 def told_next(output: Struct, _given: Mapping[str, object]) -> str | None:
@@ -25,6 +28,16 @@ def told_next(output: Struct, _given: Mapping[str, object]) -> str | None:
 def resolved_next(output: Struct, _given: Mapping[str, object]) -> str | None:
     """The line that goes on with a run whose parked step was decided."""
     return resume_line(output.run_id) if isinstance(output, Resolved) else None
+
+
+async def what_a_wait_takes(client: Client, given: Mapping[str, object]) -> str | None:
+    """What fits the schema of the wait that a line means to answer, in words."""
+    report = await client.call("run.status", {"run": given.get("run")})
+    if not isinstance(report, RunReport):
+        return None
+    named, token = (given.get("step"), given.get("name")), given.get("token")
+    found = [wait for wait in report.waits if (wait.step, wait.name) == named or (token and wait.token == token)]
+    return what_fits(found[0].schema) if found else None
 
 
 class ToldShown(Struct, frozen=True):

@@ -24,6 +24,7 @@ from interlock.surfaces.members import Kind, members_of
 
 _WORDS = re.compile(r"[^\W\d][\w .,!?-]{0,200}")
 _PAIR = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,62})=")
+_PAIRS_EXPECTED = "`input`: give KEY=VALUE, once for each member, or a JSON object; a KEY is letters, digits and _"
 _FILE_NAME = re.compile(r"[\w./-]{1,200}\.json", re.IGNORECASE)
 
 
@@ -45,12 +46,19 @@ def _json(name: str, text: object) -> object:
             return _pairs(text if isinstance(text, list) else [text])
         return parse(_content(str(text)))
     except InterlockError as fault:
+        if fault.kind is JSON_INVALID and name == "input" and _is_no_json(str(text)):
+            raise USAGE_INVALID.error(_PAIRS_EXPECTED, place=name) from None
         if fault.kind is JSON_INVALID and _FILE_NAME.fullmatch(str(text)):
             fault = JSON_INVALID.error(f"{fault.message}; did you mean @{text}?", **fault.details)
         elif fault.kind is JSON_INVALID and _WORDS.fullmatch(str(text)):
             hint = """a text has quotes of its own: '"…"'"""
             fault = JSON_INVALID.error(f"{fault.message}; {hint}", **fault.details)
         raise at_member(fault, name) from None
+
+
+def _is_no_json(text: str) -> bool:
+    """Whether a text was not even meant as JSON, nor names where it stands."""
+    return not text.startswith(("{", "[", '"', "@", "-")) and _FILE_NAME.fullmatch(text) is None
 
 
 def _pairs(texts: Sequence[object]) -> dict[str, object]:

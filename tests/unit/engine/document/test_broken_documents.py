@@ -23,6 +23,7 @@ _MARK = re.compile(r"!([a-z_]+)")
 _HEAD = b'pipeline: x\nversion: "1"\nsteps:\n  - {name: a, handler: wait}\n'
 BYTES = {
     "file_missing": ("there_is_none.yaml", None, 1),
+    "file_unreadable": (".", None, 1),
     "file_too_large": ("x.yaml", b"# " + b"x" * 300_000, 1),
     "file_encoding": ("x.yaml", b'pipeline: x\nversion: "\xff"\n', 2),
     "file_bom": ("x.yaml", b"\xef\xbb\xbf" + _HEAD, 1),
@@ -77,7 +78,7 @@ def test_the_corpus_has_all_kinds_but_those_of_the_machine() -> None:
     kinds = {rule for name in DOCUMENTS for _, rule in expected(BROKEN / name)} | set(BYTES)
 
     assert len(kinds) >= 30
-    assert {rule.id for rule in RULES} - kinds == {"cel_missing", "children_too_many"}
+    assert {rule.id for rule in RULES} - kinds == {"cel_missing", "children_too_many", "http_missing"}
 
 
 def test_documents_that_start_too_many_others_are_refused(linter: Linter, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from interlock.base.errors import InterlockError
 from interlock.engine import events as e
 from interlock.engine.document import cel
 from interlock.engine.document.compiled import read_compiled
-from interlock.engine.document.plans import document_path
+from interlock.engine.document.source import document_path
 from interlock.engine.plan import read_outline
 from interlock.engine.sources import Plans
 from interlock.testing.app import read_run

@@ -8,8 +8,8 @@ Rules: the real path of the program (symbolic links resolved) lies under an allo
 component, or the user of this machine started the plan; what is started is that real path, under the name
 that the request gives. A name without a slash is looked for on the path of this process, for plans of this machine's
 user alone. The program inherits nothing but `BASE_ENVIRONMENT`. Input and each output are
-limited to the byte. Errors carry path, exit code, signal and sizes, never output; who runs steps asks `streams_of` for
-what a failed program wrote. Source: seed 001,
+limited to the byte. Errors name the program as the request does, and carry its real path, exit code, signal and sizes,
+never output; who runs steps asks `streams_of` for what a failed program wrote. Source: seed 001,
 `exec_transport` and `process_exec`.
 """
 
@@ -115,6 +115,9 @@ BASE_ENVIRONMENT: Final = MappingProxyType(
 """All that a program gets which its request does not name."""
 
 _STREAMS: Final = "streams"
+PROGRAM_SHOWN_MAX: Final = 200
+"""Characters of a program's name in a message."""
+
 IDEMPOTENCY_KEY_VARIABLE: Final = "INTERLOCK_IDEMPOTENCY_KEY"
 """Where a program finds the key of the effect that it is."""
 
@@ -174,14 +177,14 @@ class ExecTransport:
         """Run the program that `request` names. Raises: the `exec_…` codes; those of secrets."""
         order = read_request(request, ExecRequest, EXEC_REQUEST_INVALID)
         named = _path_of(order, context)
-        real_path = self._allowed_program(named, context)
+        real_path = self._allowed_program(order, named, context)
         secrets = SecretsOfCall(self._secrets, context)
         program = self._program(order, named, real_path, context, secrets)
         try:
             ended = await run_program(program, self._warden)
         except OSError as fault:
             raise EXEC_SPAWN_FAILED.error(
-                f"{real_path} cannot be started", path=real_path, reason=errno.errorcode.get(fault.errno or 0)
+                f"{_name(order)} cannot be started", path=real_path, reason=errno.errorcode.get(fault.errno or 0)
             ) from None
         try:
             _judge(order, real_path, ended)
@@ -196,7 +199,7 @@ class ExecTransport:
         """End the warden of the programs."""
         await self._warden.close()
 
-    def _allowed_program(self, path: str, context: TransportContext) -> str:
+    def _allowed_program(self, order: ExecRequest, path: str, context: TransportContext) -> str:
         """The real path of the program, which this plan may run."""
         if not _is_argument(path) or not _is_argument(real := os.path.realpath(path)):
             raise EXEC_REQUEST_INVALID.error("the request breaks its form at $.program_path")
@@ -206,9 +209,9 @@ class ExecTransport:
             raise EXEC_PROGRAM_NOT_ALLOWED.error("the program is not under an allowed path", path=path)
         mode = _mode(real)
         if not mode:
-            raise EXEC_PROGRAM_MISSING.error(f"there is no program {real}", path=real)
+            raise EXEC_PROGRAM_MISSING.error(f"there is no program {_name(order)}", path=real)
         if not stat.S_ISREG(mode) or not os.access(real, os.X_OK):
-            raise EXEC_PROGRAM_NOT_EXECUTABLE.error(f"{real} is not an executable file", path=real)
+            raise EXEC_PROGRAM_NOT_EXECUTABLE.error(f"{_name(order)} is not an executable file", path=real)
         return real
 
     def _program(
@@ -249,6 +252,11 @@ def streams_of(fault: InterlockError) -> tuple[str, str] | None:
     return found
 
 
+def _name(order: ExecRequest) -> str:
+    """The program as the request names it, for messages."""
+    return shown(order.program_path, PROGRAM_SHOWN_MAX)
+
+
 def _path_of(order: ExecRequest, context: TransportContext) -> str:
     """The path of the program; of a `run_named_program_v1` it is looked for."""
     program, is_named = order.program_path, order.kind == "run_named_program_v1"
@@ -282,20 +290,20 @@ def _mode(path: str) -> int:
 
 def _judge(order: ExecRequest, path: str, ended: Ended) -> None:
     """Raise what went wrong, the cause before its consequences."""
-    code, ok = ended.exit_code, ended.exit_code in order.ok_codes
+    code, ok, name = ended.exit_code, ended.exit_code in order.ok_codes, _name(order)
     if not ended.on_time:
         left = "" if code is None else "; it had exited, but a process that it started held its output"
-        raise _fault(EXEC_TIMEOUT, f"{path} did not end within {order.timeout_ms} ms{left}", path, ended)
+        raise _fault(EXEC_TIMEOUT, f"{name} did not end within {order.timeout_ms} ms{left}", path, ended)
     if ended.stdin_unread and not ok:
-        raise _fault(EXEC_STDIN_WRITE_FAILED, f"{path} failed with its input unread", path, ended)
+        raise _fault(EXEC_STDIN_WRITE_FAILED, f"{name} failed with its input unread", path, ended)
     if not ok and (code is None or code < 0):
-        raise _fault(EXEC_KILLED, f"{path} {_how(code)}", path, ended)
+        raise _fault(EXEC_KILLED, f"{name} {_how(code)}", path, ended)
     if not ok:
-        raise _fault(EXEC_FAILED, f"{path} {_how(code)}", path, ended)
+        raise _fault(EXEC_FAILED, f"{name} {_how(code)}", path, ended)
     if ended.stdout.overflowed and order.stdout != "none":
-        raise _fault(EXEC_STDOUT_TOO_LARGE, f"{path} wrote too much output", path, ended)
+        raise _fault(EXEC_STDOUT_TOO_LARGE, f"{name} wrote too much output", path, ended)
     if ended.stderr.overflowed:
-        raise _fault(EXEC_STDERR_TOO_LARGE, f"{path} wrote too much to its error output", path, ended)
+        raise _fault(EXEC_STDERR_TOO_LARGE, f"{name} wrote too much to its error output", path, ended)
 
 
 def _how(code: int | None) -> str:
@@ -332,7 +340,7 @@ def _answer(order: ExecRequest, path: str, ended: Ended) -> Json:
         except InterlockError as fault:
             if order.stdout == "json":
                 raise _fault(
-                    EXEC_STDOUT_INVALID_JSON, f"{path} printed no acceptable JSON ({fault.code})", path, ended
+                    EXEC_STDOUT_INVALID_JSON, f"{_name(order)} printed no acceptable JSON ({fault.code})", path, ended
                 ) from None
             text = _text(ended.stdout.prefix)
     return {

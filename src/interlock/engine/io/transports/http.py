@@ -176,7 +176,9 @@ class HttpTransport:
         try:
             from interlock.engine.io.transports.http_wire import Wire
         except ImportError:
-            raise HTTP_LIBRARY_MISSING.error("the HTTP library is not installed") from None
+            raise HTTP_LIBRARY_MISSING.error(
+                "the HTTP library is not installed: pip install 'interlock[http]'"
+            ) from None
         return Wire(
             self._resolve,
             allow_private=self._settings.allow_private_networks,

@@ -7,6 +7,7 @@ not shown of those is in the same answer with `--json`.
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
@@ -20,18 +21,21 @@ from interlock.engine.commands import RunEvent, RunEvents, WhyReport
 from interlock.engine.graph.commands import Drawing
 from interlock.engine.lineage.forking import ForkResult
 from interlock.engine.replay.report import ReplayReport
+from interlock.engine.reports.artifacts import ArtifactPage
 from interlock.engine.reports.details import ChildReport, EarlyReport, EffectReport, OrderReport, Totals, resume_line
 from interlock.engine.reports.records import RUNNING, Reason, RunReport, RunResult, StepReport, Waiting
 from interlock.engine.search.commands import ListedRun, RunList
 from interlock.surfaces.cli.lineage import diff_text, fork_outcome, migration_next, migration_text
 from interlock.surfaces.cli.lint import lint_text
+from interlock.surfaces.cli.outputs import last_lines, written
 from interlock.surfaces.cli.presentation import Presentation, Progress
-from interlock.surfaces.cli.run_orders import batch, batch_next, resolved_next, told, told_next
+from interlock.surfaces.cli.run_orders import batch, batch_next, resolved_next, told, told_next, what_a_wait_takes
 from interlock.surfaces.cli.run_steps import steps_of
 from interlock.surfaces.cli.text import cell, safe
 from interlock.surfaces.cli.tint import is_coloured, tinted
 
 SCHEMA_CHARACTERS_MAX = 400
+DIGITS_SHOWN = 12
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -44,6 +48,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     failed_step: str | None = None
     code: str | None = None
     message: str | None = None
+    stderr: list[str] = []
+    stdout: list[str] = []
     needs: list[str] = []
     checkpoint: str | None = None
     final_snapshot_id: str | None = None
@@ -61,6 +67,7 @@ def _outcome(output: Struct) -> Struct:
         failed_step=None if error is None else step_name(error.state_id),
         code=None if error is None else error.code,
         message=None if error is None else error.message,
+        **last_lines(error),
         needs=[f"{reason.kind}: {reason.explanation}" for reason in output.reasons],
         checkpoint=output.final_snapshot_id if is_running else None,
         final_snapshot_id=None if is_running else output.final_snapshot_id,
@@ -100,6 +107,8 @@ def _page_after(output: Struct, given: Mapping[str, object]) -> str | None:
     match output:
         case RunEvents(next=int(after)):
             begins, line = f"--after {after}", f"interlock run events {given['run']}"
+        case ArtifactPage(next=int(after)):
+            begins, line = f"--after {after}", f"interlock run artifacts {given['run']}"
         case RunList(next=str(cursor)):
             begins, line = f"--cursor {cursor}", "interlock run list"
         case _:
@@ -126,6 +135,29 @@ class Page(Struct, frozen=True):
 
 def _page(output: Struct) -> Struct:
     return Page(output.items) if isinstance(output, RunList) else output
+
+
+class ArtifactShown(Struct, frozen=True):
+    """A line about something that a run stored; on a terminal, the first digits of its id are enough to name it."""
+
+    step: str | None
+    kind: str
+    bytes: int
+    name: str | None
+    id: str
+
+
+class Artifacts(Struct, frozen=True):
+    """An `ArtifactPage` for people."""
+
+    items: list[ArtifactShown]
+
+
+def _artifacts(output: Struct) -> Struct:
+    if not isinstance(output, ArtifactPage):
+        return output
+    digits = DIGITS_SHOWN if sys.stdout.isatty() else None
+    return Artifacts([ArtifactShown(r.step, r.kind, r.bytes, r.name, r.id[:digits]) for r in output.items])
 
 
 class StepRow(Struct, frozen=True):
@@ -293,6 +325,8 @@ def _reason(reason: Reason) -> Iterator[str]:
     moments = (("since_ms", "since", reason.since_ms), ("until_ms", "until", reason.until_ms))
     times = ", ".join(f"{word} {cell(member, value)}" for member, word, value in moments if value is not None)
     yield f"{reason.kind}: {reason.explanation}" + (f" ({times})" if times else "")
+    if reason.output is not None:
+        yield from (f"  {reason.output.stream}: {line}" for line in written(reason.output))
     if reason.schema is not None:
         text = msgspec.json.encode(_unfolded(reason.schema)).decode()
         cut = f"{text[:SCHEMA_CHARACTERS_MAX]}…" if len(text) > SCHEMA_CHARACTERS_MAX else text
@@ -361,6 +395,7 @@ PRESENTATION = Presentation(
         "batch.runs": ("op_id", "error_code"),
         "status.steps": ("name", "error_code"),
         "events.items": ("type", "step", "detail", "actor"),
+        "artifacts.items": ("step", "kind", "name"),
     },
     text={
         "why": _why,
@@ -377,22 +412,25 @@ PRESENTATION = Presentation(
         "status": _status,
         "events": _history,
         "list": _page,
+        "artifacts": _artifacts,
         "batch": batch,
         **dict.fromkeys(_ORDERED, told),
     },
-    empty={"list": "no runs"},
+    empty={"list": "no runs", "artifacts": "it has stored nothing on this page"},
     follow={
         "start": _why_next,
         "resume": _why_next,
         "status": _status_next,
         "events": _page_after,
         "list": _page_after,
+        "artifacts": _page_after,
         "batch": batch_next,
         "fork": _why_next,
         "migrate": migration_next,
         "resolve": resolved_next,
         **dict.fromkeys(_ORDERED, told_next),
     },
+    hint={"signal": what_a_wait_takes},
     progress={
         "start": Progress("run_id", "run.status", "run", steps_of, resume_line, fresh=lambda: str(uuid4())),
         "resume": Progress("run", "run.status", "run", steps_of, resume_line),
