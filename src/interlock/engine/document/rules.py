@@ -5,6 +5,7 @@ It holds the catalogue and nothing else: who checks a rule imports it. The refer
 
 from __future__ import annotations
 
+from interlock.base.extras import install_advice
 from interlock.engine.document.findings import Level, Rule
 
 FILE_MISSING = Rule("file_missing", "The document can be read.", "Name a file that exists and can be read.")
@@ -97,7 +98,7 @@ SKIP_WHEN_TYPE = Rule(
 CEL_MISSING = Rule(
     "cel_missing",
     "CEL is installed where expressions need it.",
-    "Install the extra: pip install 'interlock[cel]'; paths such as `input.name` need none.",
+    f"{install_advice('cel')} Paths such as `input.name` need none.",
 )
 REFERENCE_ROOT = Rule(
     "reference_root", "Expressions see `input` and `steps`.", "Begin with `input.` or with `steps.NAME.output`."
