@@ -37,7 +37,7 @@ def test_an_example_runs_without_a_word(what: str, tmp_path: Path) -> None:
     program = tmp_path / "example.py"
     program.write_text(EXAMPLES[what], encoding="utf-8")
 
-    line = [sys.executable, "-W", "error", program]
+    line = [sys.executable, "-W", "error", str(program)]
     ran = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
 
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
