@@ -132,9 +132,7 @@ def test_who_verifies_is_told_to_ask_for_a_key_and_not_to_make_one(tmp_path: Pat
     assert "key new" in fault_of(lambda: private_key(tmp_path / "mine.key")).advice
 
 
-@pytest.mark.parametrize(
-    "given", ["ed25519:abc", "ed25519:" + "AB" * 32, "ED25519:" + "ab" * 32]
-)
+@pytest.mark.parametrize("given", ["ed25519:abc", "ed25519:" + "AB" * 32, "ED25519:" + "ab" * 32])
 def test_a_key_id_that_is_none_is_no_file_that_is_missing(given: str) -> None:
     wrong = fault_of(lambda: trusted_keys(given))
 

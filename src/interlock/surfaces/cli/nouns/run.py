@@ -40,13 +40,30 @@ class Outcome(Struct, frozen=True, kw_only=True):
     run_id: str
     phase: str
     note: str | None = None
-    waiting: Waiting | None
+    waiting: str | None
+    waiting_step: str | None
+    waiting_since_ms: int | None
+    waiting_until_ms: int | None
+    waiting_place: int | None
     failed_step: str | None = None
     code: str | None = None
     message: str | None = None
     needs: list[str] = []
     checkpoint: str | None = None
     final_snapshot_id: str | None = None
+
+
+def _waiting(waiting: Waiting | None) -> dict[str, Any]:
+    """Why a run does not move, in lines of their own."""
+    if waiting is None:
+        return dict.fromkeys(("waiting", "waiting_step", "waiting_since_ms", "waiting_until_ms", "waiting_place"))
+    return {
+        "waiting": waiting.kind,
+        "waiting_step": None if waiting.state_id is None else step_name(waiting.state_id),
+        "waiting_since_ms": waiting.since_ms,
+        "waiting_until_ms": waiting.until_ms,
+        "waiting_place": waiting.place,
+    }
 
 
 def _outcome(output: Struct) -> Struct:
@@ -57,7 +74,7 @@ def _outcome(output: Struct) -> Struct:
         run_id=output.run_id,
         phase=output.phase,
         note="it had ended before: nothing was run" if output.had_ended else None,
-        waiting=output.waiting,
+        **_waiting(output.waiting),
         failed_step=None if error is None else step_name(error.state_id),
         code=None if error is None else error.code,
         message=None if error is None else error.message,
@@ -68,9 +85,11 @@ def _outcome(output: Struct) -> Struct:
 
 
 def _why_next(output: Struct, _given: Mapping[str, object]) -> str | None:
-    """The line that supplies what is missing, if there is but one; else only `run why` says more."""
+    """The line that shows what came of it, or supplies what is missing if that is but one; else `run why` says more."""
     if isinstance(output, ForkResult) and output.phase in {RUNNING, "failed"}:
         return f"interlock run why {output.run_id}"
+    if isinstance(output, RunResult) and output.phase == "completed":
+        return f"interlock run output {output.run_id}"
     if not isinstance(output, RunResult) or output.phase not in {RUNNING, "failed"}:
         return None
     if output.detached:
@@ -151,18 +170,25 @@ class WaitRow(Struct, frozen=True):
 
 
 class Status(Struct, frozen=True, kw_only=True):
-    """A `RunReport` for people: what went wrong stands below the table, where it has room."""
+    """A `RunReport` for people: what went wrong stands below the table, where it has room.
+
+    What the run has used of its budget is shown once it is past the warning.
+    """
 
     run_id: str
     op_id: str
     phase: str
-    waiting: Waiting | None
+    waiting: str | None
+    waiting_step: str | None
+    waiting_since_ms: int | None
+    waiting_until_ms: int | None
+    waiting_place: int | None
     checkpoint: str | None
     final_snapshot_id: str | None
     started_ms: int
     updated_ms: int
     events: int
-    usage: RunUsage
+    usage: RunUsage | None
     owner: str | None
     parent_run_id: str | None
     forked_from: str | None
@@ -188,13 +214,13 @@ def _status(output: Struct) -> Struct:
         run_id=output.run_id,
         op_id=output.op_id,
         phase=output.phase,
-        waiting=output.waiting,
+        **_waiting(output.waiting),
         checkpoint=output.final_snapshot_id if is_running else None,
         final_snapshot_id=None if is_running else output.final_snapshot_id,
         started_ms=output.started_ms,
         updated_ms=output.updated_ms,
         events=output.events,
-        usage=output.usage,
+        usage=output.usage if output.usage.warned else None,
         owner=output.owner,
         parent_run_id=output.parent_run_id,
         forked_from=output.forked_from,
@@ -360,8 +386,8 @@ PRESENTATION = Presentation(
         "list.items": ("op_id", "error_code"),
         "batch.runs": ("op_id", "error_code"),
         "status.steps": ("name", "error_code"),
-        "events.items": ("type", "step", "detail", "actor"),
     },
+    gives_way={"events.items": ("actor", "detail", "step", "type")},
     text={
         "why": _why,
         "graph": _drawing,
