@@ -31,12 +31,14 @@ setup: $(STAMP)  ## make .venv with the package, every extra and the tools of th
 
 $(UV_STAMP): requirements/bootstrap.txt
 	@$(PYTHON) scripts/require_python.py
+	@echo "setting up $(VENV) first: about half a minute, once"
 	@rm -rf $(UV_HOME)
 	@$(PYTHON) -m venv $(UV_HOME)
 	@$(UV_HOME)/bin/pip install -qq --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
 	@touch $@
 
 $(STAMP): pyproject.toml requirements/dev.txt $(UV_STAMP)
+	@echo "installing into $(VENV) what the locks say"
 	@test -x $(BIN)/python || $(UV) venv --quiet --python $(UV_HOME)/bin/python $(VENV)
 	@$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.txt
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .

@@ -12,6 +12,7 @@ from tests.house.project import ROOT, name_of, pages, python_files
 FORBIDDEN = {
     "a path of one machine": r"(?<![\w.])/(work|farm|root|home/\w+|opt/\w+)/",
     "the host of a package index": r"pypi\.org|python[h]osted|/sim[p]le/",
+    "an installation by a name that is not the project's": r"""pip3? install ['"]?interlock(?!-)|interlock\[[a-z]""",
     "work that was left over": r"\b(TO[D]O|FIX[M]E|XX[X]|HAC[K])\b",
 }
 FRAME = ("pyproject.toml", "Makefile", ".ci/run", "requirements/bootstrap.txt", "requirements/dev.txt")

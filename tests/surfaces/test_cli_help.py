@@ -16,6 +16,7 @@ from interlock.surfaces.application import load
 from interlock.surfaces.cli.main import main
 from interlock.surfaces.part import PART as SURFACES
 from tests.surfaces.process import PRODUCT, run
+from tests.surfaces.product import prepare, start_hello
 from tests.surfaces.toy import APPLICATION, TOY
 
 Captured = pytest.CaptureFixture[str]
@@ -127,6 +128,79 @@ _interlock >/dev/null 2>&1; printf '%s\\n' "${{COMPREPLY[@]}}"
     done = subprocess.run([shutil.which("bash") or "bash", "-c", asked], capture_output=True, text=True, check=True)
 
     assert done.stdout.split() == ["add"]
+
+
+def completed(folder: Path, *words: str) -> list[str]:
+    """What bash offers for the last word of a line."""
+    script = run("completion", "bash", program=PRODUCT, folder=folder).text
+    quoted = " ".join(map(shlex.quote, words))
+    asked = f"""{script}
+COMP_WORDS=({shlex.quote(str(program(folder)))} {quoted}); COMP_CWORD={len(words)}
+_interlock 2>/dev/null; printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+    line = [shutil.which("bash") or "bash", "-c", asked]
+    done = subprocess.run(line, cwd=folder, capture_output=True, text=True, check=True)
+    return [each for each in done.stdout.split("\n") if each]
+
+
+def program(folder: Path) -> Path:
+    """The product as a program that a script can call."""
+    path = folder / ".program"
+    path.write_text(f'#!/bin/sh\nexec {shlex.join(PRODUCT)} "$@"\n')
+    path.chmod(0o700)
+    return path
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("run", "start", "a"),
+        ("run", "start", "x.py:plan", "--input-file", "a"),
+        ("run", "lint", "one.yaml", "a"),
+        ("run", "list", "--store", "a"),
+        ("run", "list", "--config", "a"),
+        ("pack", "verify", "a"),
+        ("pack", "verify", "x.pack", "--trust", "a"),
+        ("pack", "sign", "x.pack", "--key", "a"),
+        ("pack", "export", "--out", "a"),
+        ("key", "new", "--out", "a"),
+    ],
+)
+def test_bash_completes_files_where_an_argument_names_one(tmp_path: Path, line: tuple[str, ...]) -> None:
+    (tmp_path / "a plan.yaml").touch()
+    (tmp_path / "another").mkdir()
+    (tmp_path / "other").touch()
+
+    assert sorted(completed(tmp_path, *line)) == ["a plan.yaml", "another"]
+
+
+def test_bash_completes_runs_of_the_store_that_the_line_means(tmp_path: Path) -> None:
+    started = start_hello(prepare(tmp_path))["run_id"]
+
+    for line in (("run", "status"), ("run", "diff"), ("pack", "export", "--run"), ("run", "list", "--parent")):
+        assert completed(tmp_path, *line, "") == [started], line
+    assert completed(tmp_path, "run", "status", started[:8]) == [started]
+    assert completed(tmp_path, "run", "status", "zz") == []
+    there = str(tmp_path / ".interlock" / "store.db")
+    (tmp_path / "else").mkdir()
+    assert completed(tmp_path / "else", "run", "status", "--store", there, "") == [started]
+
+
+def test_a_store_that_is_missing_or_broken_completes_nothing_and_says_nothing(tmp_path: Path) -> None:
+    (tmp_path / "broken.db").write_text("no store")
+
+    for store in ("nowhere.db", "broken.db", "postgresql://nobody@127.0.0.1:1/x"):
+        done = run("__complete", "run", "status", "--store", store, "", program=PRODUCT, folder=tmp_path)
+        assert (done.code, done.text.split("begin")[1].strip(), done.err) == (0, "", "")
+    assert [path.name for path in tmp_path.iterdir()] == ["broken.db"]
+
+
+@pytest.mark.parametrize(("shell", "files"), [("zsh", "_files"), ("fish", "-F")])
+def test_other_shells_complete_files_and_ask_for_runs(tmp_path: Path, shell: str, files: str) -> None:
+    script = run("completion", shell, program=PRODUCT, folder=tmp_path).text
+
+    assert "__complete" in script
+    assert re.search(rf"input-file .*{files}|input-file\[.*{files}", script)
 
 
 def test_the_example_of_every_command_of_the_product_is_a_line_that_it_takes() -> None:

@@ -92,8 +92,49 @@ def test_a_flipped_byte_fails_with_the_place_and_the_code_of_damage(away: Path) 
     shown = said(away, "pack", "verify", "run.pack")
     assert shown.code == 7
     assert "fail" in shown.text
-    assert "event_corrupt" in shown.text
-    assert shown.err == ""
+    assert shown.text.index("fail") < shown.text.index("event_corrupt") < shown.text.index("signature")
+    assert shown.err == "next: do not rely on it; ask for the pack again\n"
+
+
+def test_a_pack_that_is_cut_is_not_said_to_be_complete(away: Path) -> None:
+    (away / "run.pack").write_bytes((away / "run.pack").read_bytes()[:-600])
+
+    found = answer(away, "pack", "verify", "run.pack", code=7)
+    assert (found["status"], found["complete"], found["views_compared"]) == ("fail", False, False)
+    shown = said(away, "pack", "verify", "run.pack").text
+    assert "complete" in shown
+    assert "yes" not in shown
+    assert "views compared" not in shown
+
+
+def test_a_damaged_event_leaves_views_that_were_not_compared(away: Path) -> None:
+    content = bytearray((away / "run.pack").read_bytes())
+    content[content.index(b"state_completed")] ^= 1
+    (away / "run.pack").write_bytes(content)
+
+    found = answer(away, "pack", "verify", "run.pack", code=7)
+    assert (found["complete"], found["views_compared"]) == (False, False)
+
+
+def test_a_file_and_a_folder_that_are_no_packs_are_told_as_that(away: Path) -> None:
+    (away / "notes.txt").write_text("hello\n" * 500)
+    (away / "empty").write_bytes(b"")
+    (away / "folder").mkdir()
+    (away / "folder" / "A file.txt").write_text("hello")
+
+    for name in ("notes.txt", "empty", "folder"):
+        assert "this is not a pack" in said(away, "pack", "verify", name).text
+        assert "this is not a pack" in said(away, "pack", "show", name).err
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_verdict_about_a_signature_says_what_is_missing(away: Path, *, gone: bool) -> None:
+    answer(away, "key", "new", "--out", "other.key")
+    if gone:
+        (away / "run.pack.sig").unlink()
+
+    told = said(away, "pack", "verify", "run.pack", "--trust", "other.key.pub").err
+    assert ("ask for its signature" if gone else "find out whose key signed it") in told
 
 
 def test_a_pack_that_nobody_signed_passes_and_says_so(away: Path) -> None:
@@ -115,7 +156,8 @@ def test_a_pack_that_somebody_else_signed_fails(away: Path) -> None:
 
 def test_only_a_pack_that_verifies_is_signed(away: Path) -> None:
     answer(away, "key", "new")
-    assert said(away, "pack", "sign", "run.pack", "--key", "interlock.key").code == 4  # it has a signature
+    taken = said(away, "pack", "sign", "run.pack", "--key", "interlock.key")
+    assert (taken.code, "[pack_signed]" in taken.err, "another file" in taken.err) == (4, True, False)
     with (away / "run.pack").open("ab") as file:
         file.write(b"\0")
     (away / "run.pack.sig").unlink()

@@ -65,8 +65,9 @@ def test_progress_is_drawn_on_a_terminal_and_ends_with_every_step_done(store: Pa
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
     assert "· second" in plain
     assert plain.index("· second") < plain.index("✓ first") < plain.index("✓ second")
-    assert plain.splitlines()[-4:-2] == ["✓ first  8 ms", "✓ second 8 ms"]
-    assert plain.split()[-2:] == ["phase", "completed"]
+    assert plain.splitlines()[-5:-3] == ["✓ first  8 ms", "✓ second 8 ms"]
+    assert plain.splitlines()[-2].split() == ["phase", "completed"]
+    assert plain.splitlines()[-1].startswith("next: interlock run output ")
 
 
 @pytest.mark.parametrize("columns", [80, 120])
@@ -144,6 +145,23 @@ def test_a_status_of_a_run_that_waits_fits_a_terminal_of_80_columns(tmp_path: Pa
 
     assert max(map(len, rows)) <= 80
     assert any(row.split()[:3] == ["decide", "the", "answer"] for row in rows)
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_digests_and_types_keep_within_a_narrow_terminal(tmp_path: Path, columns: int) -> None:
+    prepare(tmp_path)
+    start(tmp_path, "nap", code=0)
+    environ = {**PLAIN, "COLUMNS": str(columns)}
+    for verb in ("status", "events"):
+        _, shown = run_on_terminal("run", verb, RUN, program=PRODUCT, folder=tmp_path, environ=environ)
+        rows = [row for row in STYLE.sub("", shown).splitlines() if not row.startswith("input")]
+        assert max(map(len, rows)) <= columns
+        if verb == "events":
+            assert any("state_completed" in row for row in rows)
+        else:
+            assert any(re.fullmatch(r"final snapshot id  [0-9a-f]{16}…", row) for row in rows)
+    piped = run("run", "status", RUN, program=PRODUCT, folder=tmp_path, environ=environ).text
+    assert re.search(r"^final snapshot id  [0-9a-f]{64}$", piped, re.MULTILINE)
 
 
 def test_a_conflict_on_a_terminal_shows_no_steps_of_the_other_run(tmp_path: Path) -> None:

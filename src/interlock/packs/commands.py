@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Annotated
 from msgspec import Meta, Struct
 
 from interlock.base.errors import Corruption, InterlockError
+from interlock.base.ids import shown
 from interlock.base.part import CallContext, Command, Effect
 from interlock.base.principal import PrincipalKind
 from interlock.journal.journal import Journal
-from interlock.packs.errors import PACK_CONTAINER_INVALID, PACK_EXISTS, PACK_PLACE_REFUSED
+from interlock.packs.errors import PACK_CONTAINER_INVALID, PACK_EXISTS, PACK_PLACE_REFUSED, PACK_SIGNED
 from interlock.packs.manifest import VIEWS, Manifest, RunEntry, StreamEntry
 from interlock.packs.report import Errors, PackError
 
@@ -88,8 +89,9 @@ class Verification(Struct, frozen=True):
     """What was proved. `status` is `pass` or `fail`; without errors it is `pass`.
 
     `unsealed` are runs that had not ended; `left_out` child runs that the pack does not hold; `erased` counts events
-    whose data is gone, `sealed_facts` answers that are ciphertext. `views_compared` is false for views that another
-    version drew, of which the digest alone was checked. `complete` is false where there is more wrong than is listed.
+    whose data is gone, `sealed_facts` answers that are ciphertext. `views_compared` is false where the views were not
+    made anew: a fault was in the way, or another version drew them. `complete` is false where a fault kept the rest
+    from being examined, or more is wrong than is listed.
     """
 
     path: str
@@ -315,7 +317,7 @@ async def _sign(_ctx: CallContext, given: SignInput) -> Signed:
     key = private_key(Path(given.key))
     beside = signature_path(path)
     if _is_taken(beside) and not given.force:
-        raise PACK_EXISTS.error("it has a signature already")
+        raise PACK_SIGNED.error(f"{shown(path.name)} has a signature already, {shown(beside.name)}")
     verdict = await _verified(path, None, None)
     wrong = [error for error in verdict.errors if error.member != beside.name]
     if wrong or verdict.manifest is None or verdict.digest is None:

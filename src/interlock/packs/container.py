@@ -26,12 +26,14 @@ END = bytes(2 * BLOCK)
 """What ends a container."""
 MANIFEST = "manifest.json"
 SEAL = "manifest.sha256"
+NO_PACK = "this is not a pack"
 NAME_BYTES_MAX = 100
 MEMBER_BYTES_MAX = 8**11 - 1
 """The largest size that eleven octal digits hold."""
 MEMBERS_MAX = 4_000_000
 CHUNK = 1 << 20
 
+_BEGINNING = f"{MANIFEST}\0".encode("ascii")
 _PART = r"[a-z0-9][a-z0-9._-]*"
 _NAME = re.compile(rf"\A{_PART}(?:/{_PART}){{0,7}}\Z", re.ASCII)
 _OCTAL = re.compile(rb"\A[0-7]{11}\x00\Z")
@@ -132,6 +134,8 @@ class FileSource:
     def walk(self) -> Iterator[Walked]:
         """Every member; the file has to end where the container does."""
         at, last, count = 0, (-1, ""), 0
+        if _pread(self._file, len(_BEGINNING), 0) != _BEGINNING:
+            raise invalid(f"{NO_PACK}: it does not begin as every pack does", None, 0)
         while (block := self._exactly(at, BLOCK)) != bytes(BLOCK):
             name, size = _named(block, at)
             count += 1

@@ -10,6 +10,9 @@ from interlock.base.errors import Category, ErrorCode
 PACK_NOT_FOUND = ErrorCode("pack_not_found", Category.NOT_FOUND, "Name the file of a pack, or its unpacked folder.")
 PACK_UNREADABLE = ErrorCode("pack_unreadable", Category.STORAGE, "Check the permissions, then try again.")
 PACK_EXISTS = ErrorCode("pack_exists", Category.CONFLICT, "Name another file, or replace it with --force.")
+PACK_SIGNED = ErrorCode(
+    "pack_signed", Category.CONFLICT, "Keep that signature, or replace it with --force: a pack has one."
+)
 PACK_UNWRITABLE = ErrorCode(
     "pack_unwritable", Category.STORAGE, "Check the folder, its permissions and its free space."
 )
@@ -65,8 +68,13 @@ PACK_SIGNATURE_INVALID = ErrorCode(
 KEY_NOT_FOUND = ErrorCode(
     "key_not_found", Category.NOT_FOUND, "Make a key with `interlock key new`, or name another file."
 )
+TRUSTED_KEY_NOT_FOUND = ErrorCode(
+    "trusted_key_not_found",
+    Category.NOT_FOUND,
+    "Name the file of the signer's public key, or its id; ask the signer for it by a way that you trust.",
+)
 KEY_INVALID = ErrorCode(
-    "key_invalid", Category.INVALID, "Give Ed25519 keys in PEM, as `interlock key new` and OpenSSL write them."
+    "key_invalid", Category.INVALID, "Sign with a private Ed25519 key in PEM; trust its public key, or the id of it."
 )
 KEY_EXPOSED = ErrorCode("key_exposed", Category.REFUSED, "Let nobody else read it: chmod 600, and consider a new key.")
 KEY_EXISTS = ErrorCode("key_exists", Category.CONFLICT, "Name another file: a key is never written over.")
@@ -75,6 +83,7 @@ ERRORS = (
     PACK_NOT_FOUND,
     PACK_UNREADABLE,
     PACK_EXISTS,
+    PACK_SIGNED,
     PACK_UNWRITABLE,
     PACK_PLACE_REFUSED,
     PACK_TOO_LARGE,
@@ -94,6 +103,7 @@ ERRORS = (
     PACK_SIGNER_UNTRUSTED,
     PACK_SIGNATURE_INVALID,
     KEY_NOT_FOUND,
+    TRUSTED_KEY_NOT_FOUND,
     KEY_INVALID,
     KEY_EXPOSED,
     KEY_EXISTS,

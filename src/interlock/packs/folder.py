@@ -14,8 +14,18 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from interlock.packs.container import CHUNK, MEMBERS_MAX, Walked, invalid, is_name, open_regular, order
-from interlock.packs.errors import PACK_TOO_LARGE, PACK_UNREADABLE
+from interlock.packs.container import (
+    CHUNK,
+    MANIFEST,
+    MEMBERS_MAX,
+    NO_PACK,
+    Walked,
+    invalid,
+    is_name,
+    open_regular,
+    order,
+)
+from interlock.packs.errors import PACK_MANIFEST_INVALID, PACK_TOO_LARGE, PACK_UNREADABLE
 
 
 class FolderSource:
@@ -30,6 +40,8 @@ class FolderSource:
 
     def walk(self) -> Iterator[Walked]:
         """Every member."""
+        if not _holds_manifest(self._folder):
+            raise PACK_MANIFEST_INVALID.error(f"{NO_PACK}: the folder has no {MANIFEST}", member=MANIFEST)
         names = sorted(self._names(), key=order)
         for name in names:
             file = open_regular(name, self._folder)
@@ -103,3 +115,13 @@ def _chunks(file: int, name: str, size: int) -> Iterator[bytes]:
         yield chunk
     if os.read(file, 1):
         raise invalid("the file became longer", name)
+
+
+def _holds_manifest(folder: int) -> bool:
+    try:
+        os.stat(MANIFEST, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    except OSError as fault:
+        raise PACK_UNREADABLE.error(f"the folder cannot be read: {fault.strerror}") from None
+    return True

@@ -46,7 +46,9 @@ from interlock.packs.survey import Survey, Surveyed, Wanted
 class Verdict(Struct, frozen=True):
     """What came out: `manifest` and `digest` are None where the pack cannot be read that far.
 
-    `views_compared` is False for a pack whose views another version drew: then their digests alone were checked.
+    `complete` is False where a fault kept the rest from being examined, or more is wrong than is listed.
+    `views_compared` is False where views were not made anew: a fault was in the way, or another version drew them, of
+    which the digests alone were checked.
     """
 
     errors: list[PackError]
@@ -117,7 +119,9 @@ async def verify(
     try:
         content = ContainerCheck(source, errors, progress).run()
         compared = False
-        if content is not None:
+        if content is None:
+            errors.complete = False  # nothing behind the fault was looked at
+        else:
             errors.streams_in({entry.stream: entry.member for entry in content.manifest.streams})
             compared = await _judge(content, catalogue, errors, progress)
         signed = check_signature(path, content, errors, trusted=trusted, signature=signature)
@@ -146,19 +150,21 @@ async def _judge(content: Content, catalogue: EventCatalogue, errors: Errors, pr
         surveyed = await survey.run()
     except InterlockError as fault:
         errors.fault(fault)
+        errors.complete = False
         return False
     except Exception as fault:  # noqa: BLE001 - whatever hostile content does to a reader, it is no pass and no crash
         errors.add(PACK_CONTENT_INVALID, f"it cannot be read: {type(fault).__name__}", member=MANIFEST)
+        errors.complete = False
         return False
     report = survey.examination.report()
     for finding in report.findings:
         errors.finding(finding)
-    errors.complete = errors.complete and report.complete
+    errors.complete = errors.complete and report.complete and not surveyed.unjudged
     _compare(manifest, surveyed, errors)
     if not surveyed.unjudged:
         for artifact in sink.unreached:
             errors.add(PACK_MEMBER_EXTRA, "nothing in the pack names it", member=artifact_member(artifact))
-    return manifest.views.version == VIEWS_VERSION
+    return manifest.views.version == VIEWS_VERSION and not surveyed.unjudged
 
 
 def _compare(manifest: Manifest, surveyed: Surveyed, errors: Errors) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,47 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 
     for private in (True, False):
         assert code(tmp_path / "pipe", private=private) == "key_invalid"
-        assert code(tmp_path / "none", private=private) == "key_not_found"
+    assert code(tmp_path / "none", private=True) == "key_not_found"
+    assert code(tmp_path / "none", private=False) == "trusted_key_not_found"
+
+
+def fault_of(read: Callable[[], object]) -> InterlockError:
+    with pytest.raises(InterlockError) as fault:
+        read()
+    return fault.value
+
+
+def test_who_verifies_is_told_to_ask_for_a_key_and_not_to_make_one(tmp_path: Path) -> None:
+    absent = fault_of(lambda: trusted_keys(str(tmp_path / "theirs.pub")))
+
+    assert str(tmp_path / "theirs.pub") in absent.message
+    assert "key new" not in absent.advice
+    assert "key new" in fault_of(lambda: private_key(tmp_path / "mine.key")).advice
+
+
+@pytest.mark.parametrize("given", ["ed25519:abc", "ed25519:" + "AB" * 32, "ED25519:" + "ab" * 32])
+def test_a_key_id_that_is_none_is_no_file_that_is_missing(given: str) -> None:
+    wrong = fault_of(lambda: trusted_keys(given))
+
+    assert (wrong.code, "64 hexadecimal digits" in wrong.message) == ("key_invalid", True)
+
+
+def test_each_half_of_a_pair_in_the_place_of_the_other_is_told(tmp_path: Path) -> None:
+    new_key(tmp_path / "a.key")
+
+    as_public = fault_of(lambda: trusted_keys(str(tmp_path / "a.key")))
+    as_private = fault_of(lambda: private_key(tmp_path / "a.key.pub"))  # others may read it, as they should
+    assert (as_public.code, "holds a private key" in as_public.message) == ("key_invalid", True)
+    assert (as_private.code, "is a public key" in as_private.message) == ("key_invalid", True)
+    assert all(str(tmp_path / "a.key") in fault.message for fault in (as_public, as_private))
+
+
+def test_a_key_in_the_place_of_its_file_is_not_repeated(tmp_path: Path) -> None:
+    new_key(tmp_path / "a.key")
+    text = (tmp_path / "a.key").read_text()
+
+    for wrong in (fault_of(lambda: trusted_keys(text)), fault_of(lambda: private_key(Path(text)))):
+        assert text.splitlines()[1] not in wrong.message
 
 
 def test_a_file_of_trusted_keys_holds_several_with_comments(tmp_path: Path) -> None:

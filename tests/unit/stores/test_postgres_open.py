@@ -13,6 +13,7 @@ import pytest
 
 from interlock.base.errors import InterlockError
 from interlock.base.events import Claim, IndexRow
+from interlock.base.extras import install_advice
 from interlock.journal.ports import EMPTY, Append, ViewRow
 from interlock.journal.store_name import is_url, shown_store, store_name
 from interlock.stores.postgres import PostgresSettings, PostgresStore, check_database, open_postgres, schema
@@ -294,7 +295,7 @@ def test_without_the_driver_it_says_what_to_install() -> None:
 
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
-    assert done.stdout == "postgres_missing Install the driver: pip install 'interlock[postgres]'.\n"
+    assert done.stdout == f"postgres_missing {install_advice('postgres')}\n"
 
 
 def test_a_full_queue_refuses_at_once(postgres_url: str) -> None:

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 
 from interlock.base.canonical import Json
 from interlock.base.errors import Category, ErrorCode
+from interlock.base.extras import install_advice
 from interlock.base.ids import shown
 from interlock.base.part import Services, TransportFactory
 from interlock.engine.document.evaluate import EvaluationFault, Renderer
@@ -27,9 +28,7 @@ EXPRESSION_FAILED = ErrorCode(
 EXPRESSION_REQUEST_INVALID = ErrorCode(
     "expression_request_invalid", Category.INVALID, "Correct the request where the message says."
 )
-CEL_NOT_INSTALLED = ErrorCode(
-    "cel_not_installed", Category.FAILED, "Install the extra: pip install 'interlock[cel]'.", retryable=True
-)
+CEL_NOT_INSTALLED = ErrorCode("cel_not_installed", Category.FAILED, install_advice("cel"), retryable=True)
 ERRORS = (EXPRESSION_FAILED, EXPRESSION_REQUEST_INVALID, CEL_NOT_INSTALLED)
 
 NAMESPACE = "expression"

@@ -5,6 +5,7 @@ It holds the catalogue and nothing else: who checks a rule imports it. The refer
 
 from __future__ import annotations
 
+from interlock.base.extras import install_advice
 from interlock.engine.document.findings import Level, Rule
 
 FILE_MISSING = Rule("file_missing", "The document is there.", "Name a file that exists.")
@@ -98,12 +99,12 @@ SKIP_WHEN_TYPE = Rule(
 CEL_MISSING = Rule(
     "cel_missing",
     "CEL is installed where expressions need it.",
-    "Install the extra: pip install 'interlock[cel]'; paths such as `input.name` need none.",
+    f"{install_advice('cel')} Paths such as `input.name` need none.",
 )
 HTTP_MISSING = Rule(
     "http_missing",
     "The HTTP library is installed where a step needs it.",
-    "Install the extra where the document runs: pip install 'interlock[http]'.",
+    install_advice("http"),
     Level.WARNING,
 )
 REFERENCE_ROOT = Rule(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from interlock.base.errors import Category, ErrorCode, InterlockError
+from interlock.base.extras import install_advice
 from interlock.journal.errors import (
     APPEND_MALFORMED,
     DISK_FULL,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 POSTGRES_MISSING = ErrorCode(
     "postgres_missing",
     Category.UNAVAILABLE,
-    "Install the driver: pip install 'interlock[postgres]'.",
+    install_advice("postgres"),
 )
 POSTGRES_URL_INVALID = ErrorCode(
     "postgres_url_invalid",

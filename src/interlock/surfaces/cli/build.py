@@ -16,6 +16,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from keyword import iskeyword
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Group, Parameter, Token
@@ -24,6 +25,7 @@ import interlock
 from interlock.base.ids import shown
 from interlock.base.part import Command, Effect
 from interlock.surfaces.catalogue import GLOBAL_OPTIONS, Catalogue
+from interlock.surfaces.cli import completers
 from interlock.surfaces.members import Kind, Member, default_text, members_of
 
 _GLOBAL = Group("Options of every verb", sort_key=2)
@@ -47,6 +49,15 @@ _OWN_METAVARS = {
     "run_id": "UUID",
     "attribute": "KEY=VALUE",
 }
+_PATHS = {
+    *("config", "documents", "folder", "input_file", "key", "out", "path", "plan", "project"),
+    *("sign", "signature", "source", "store", "target", "trust"),
+}
+"""Members of text that name a file or a folder, or may: shells complete them as one."""
+
+_RUNS = {"run", "a", "b", "parent"}
+"""Members that name a run: shells complete them from the store."""
+
 _INTEGER_DIGITS_MAX = 20
 
 
@@ -182,9 +193,14 @@ def _name(member: Member) -> str:
 
 
 def _type(member: Member) -> object:
-    base: type = {Kind.FLAG: bool, Kind.INTEGER: int}.get(member.kind, str)
+    text = Path if _is_path(member) else str  # what shells complete follows from the type; the value stays a text
+    base: type = {Kind.FLAG: bool, Kind.INTEGER: int}.get(member.kind, text)
     whole = list[base] if member.repeated or takes_pairs(member) else base  # type: ignore[valid-type]
     return whole if member.required else whole | None
+
+
+def _is_path(member: Member) -> bool:
+    return member.kind is Kind.TEXT and member.name in _PATHS
 
 
 def _parameter(member: Member, name: str, default: str) -> Parameter:
@@ -196,6 +212,7 @@ def _parameter(member: Member, name: str, default: str) -> Parameter:
         show_default=default or False,
         choices=member.choices or None,
         converter=_converter(member),
+        completer=completers.runs if member.kind is Kind.TEXT and member.name in _RUNS else None,
         negative=None if member.kind is Kind.FLAG and member.default is not False else (),
         allow_leading_hyphen=member.kind is Kind.JSON,  # `-` is standard input
         json_list=False,
@@ -241,10 +258,18 @@ def _converter(member: Member) -> Callable[[object, Sequence[Token]], object] | 
             return lambda _hint, tokens: [_integer(token.value, member.bounds) for token in tokens]
         case Kind.INTEGER, False:
             return lambda _hint, tokens: _integer(tokens[0].value, member.bounds)
+        case Kind.TEXT, True if _is_path(member):
+            return lambda _hint, tokens: [token.value for token in tokens]
+        case Kind.TEXT, False if _is_path(member):
+            return _text
         case Kind.JSON, _:
             return lambda _hint, tokens: _json_texts(tokens, several=takes_pairs(member))
         case _:
             return None
+
+
+def _text(_hint: object, tokens: Sequence[Token]) -> str:
+    return tokens[0].value
 
 
 def _integer(text: str, bounds: str) -> int:
@@ -276,8 +301,9 @@ def _global_options(command: Command) -> Iterator[inspect.Parameter]:
     for name, hint, parameter in (
         (
             "store",
-            str | None,
+            Path | None,
             Parameter(
+                converter=_text,
                 name="--store",
                 metavar="PATH",
                 env_var="INTERLOCK_STORE",
@@ -286,8 +312,9 @@ def _global_options(command: Command) -> Iterator[inspect.Parameter]:
         ),
         (
             "config",
-            str | None,
+            Path | None,
             Parameter(
+                converter=_text,
                 name="--config",
                 metavar="PATH",
                 env_var="INTERLOCK_CONFIG",

@@ -106,6 +106,11 @@ def _options(tokens: Sequence[str]) -> Sequence[str]:
 
 def _run(tokens: Sequence[str], application: Application) -> int:
     catalogue = application.catalogue()
+    if tokens[:1] == ["__complete"]:  # a shell asks
+        from interlock.surfaces.cli.completion import complete
+
+        complete(catalogue, tokens[1:])
+        return 0
     tokens = _asked_in_words(tokens)
     invocation = _parsed(_globals_last(tokens), catalogue)
     if invocation is None:

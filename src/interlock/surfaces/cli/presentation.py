@@ -54,15 +54,18 @@ class Presentation:
     `columns` gives the members to show of the rows of an output's list, by the name of the list; `text` turns
     an output into bytes that are written as they are; `people` gives the record to show instead of an output;
     `cut` names the tables, like `columns`, whose lines stay whole on a terminal, and which of their columns are
-    cut short for it; `empty` is said on standard error where an output has nothing to show; `follow` gives the
-    command that a person needs next, if any, by the output and the line; `progress` watches a verb that drives; `hint`
-    asks what would have fitted where the value of a line is no JSON.
+    cut short for it, in their middle; `gives_way` names tables whose columns are cut at their ends instead, one
+    after the other in this order, so that the last of them is whole for longest; `empty` is said on standard error
+    where an output has nothing to show; `follow` gives the command that a person needs next, if any, by the output
+    and the line; `progress` watches a verb that drives; `hint` asks what would have fitted where the value of a line
+    is no JSON.
     """
 
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     text: Mapping[str, Callable[[Struct], bytes]] = field(default_factory=dict)
     people: Mapping[str, Callable[[Struct], Struct]] = field(default_factory=dict)
     cut: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    gives_way: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     empty: Mapping[str, str] = field(default_factory=dict)
     follow: Mapping[str, Callable[[Struct, Mapping[str, object]], str | None]] = field(default_factory=dict)
     progress: Mapping[str, Progress] = field(default_factory=dict)

@@ -3,12 +3,13 @@
 What it does: writes one JSON object for programs; for people the members of the record line by line, and
 every list of records as a table. What it does not do: it changes no value and knows no command.
 
-Rules: tables are drawn by `rich` on a terminal only, with short times; into a pipe go the same columns, aligned,
-whole and without colour, so that other tools can read them.
+Rules: tables are drawn by `rich` on a terminal only, with short times, and a digest that does not fit its line is cut
+there; into a pipe go the same columns, aligned, whole and without colour, so that other tools can read them.
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,8 +19,8 @@ import msgspec
 from msgspec import Struct
 
 from interlock.base.part import Command
-from interlock.surfaces.cli.presentation import presentation_of
-from interlock.surfaces.cli.text import cell, is_absent, is_moment, short_time, title
+from interlock.surfaces.cli.presentation import Presentation, presentation_of
+from interlock.surfaces.cli.text import cell, is_absent, is_moment, short_digest, short_time, title
 
 _GAP = 2
 """Columns of a terminal between two columns of a table."""
@@ -46,7 +47,7 @@ def show(command: Command, output: Struct, *, as_json: bool) -> None:
             _lines(block)
         else:
             key = f"{command.verb}.{name}"
-            _table(block, presentation.columns.get(key), presentation.cut.get(key))
+            _table(block, presentation, key)
         written = True
     if not written and (words := presentation.empty.get(command.verb)):
         sys.stderr.write(f"{words}\n")
@@ -104,20 +105,21 @@ def _rows(value: object) -> Sequence[Struct]:
 
 def _lines(block: Sequence[Mapping[str, object]]) -> None:
     width = max(len(title(name)) for row in block for name in row)
+    room = _columns() - width - _GAP if sys.stdout.isatty() else sys.maxsize
     for row in block:
         for name, value in row.items():
             first, *others = value if _is_texts(value) else [value]
-            sys.stdout.write(f"{title(name):<{width}}  {cell(name, first)}\n")
+            sys.stdout.write(f"{title(name):<{width}}  {short_digest(cell(name, first), room)}\n")
             for each in others:
-                sys.stdout.write(f"{'':<{width}}  {cell(name, each)}\n")
+                sys.stdout.write(f"{'':<{width}}  {short_digest(cell(name, each), room)}\n")
 
 
 def _is_texts(value: object) -> TypeGuard[Sequence[str]]:
     return isinstance(value, list | tuple) and bool(value) and all(isinstance(each, str) for each in value)
 
 
-def _table(rows: Sequence[Mapping[str, object]], columns: Sequence[str] | None, cut: Sequence[str] | None) -> None:
-    names = columns or tuple(dict.fromkeys(key for row in rows for key in row))
+def _table(rows: Sequence[Mapping[str, object]], presentation: Presentation, key: str) -> None:
+    names = presentation.columns.get(key) or tuple(dict.fromkeys(key for row in rows for key in row))
     used = [name for name in names if not all(is_absent(row.get(name)) for row in rows)] or list(names)
     headings = [title(name) for name in used]
     if not sys.stdout.isatty():
@@ -125,7 +127,14 @@ def _table(rows: Sequence[Mapping[str, object]], columns: Sequence[str] | None, 
         return
     now_ms = int(time.time() * 1000)
     cells = [[_brief(name, row.get(name), now_ms) for name in used] for row in rows]
+    if order := presentation.gives_way.get(key):
+        cells = yielded(headings, cells, [used.index(name) for name in order if name in used], _columns())
+    cut = () if order else presentation.cut.get(key)
     _draw(headings, cells, [cut is None or name in cut for name in used], folds=cut is None)
+
+
+def _columns() -> int:
+    return shutil.get_terminal_size().columns
 
 
 def _brief(name: str, value: object, now_ms: int) -> str:
@@ -176,9 +185,24 @@ def fitted(
     return [[_cut(text, width) for text, width in zip(row, widths, strict=True)] for row in rows]
 
 
+def yielded(headings: Sequence[str], rows: Sequence[Sequence[str]], order: Sequence[int], room: int) -> list[list[str]]:
+    """The rows with cells cut at their ends so that a line has `room`: the columns of `order` give way one by one."""
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    over = sum(widths) + _GAP * len(widths) - room
+    for at in order:
+        gives = min(max(over, 0), max(widths[at] - max(_CELL_MIN, len(headings[at])), 0))
+        widths[at] -= gives
+        over -= gives
+    return [[_cut_end(text, width) for text, width in zip(row, widths, strict=True)] for row in rows]
+
+
+def _cut_end(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1].rstrip()}…"
+
+
 def _cut(text: str, width: int) -> str:
     """The text with its middle left out, where it is longer."""
     if len(text) <= width:
         return text
     tail = (width - 1) // 2
-    return f"{text[: width - 1 - tail]}…{text[len(text) - tail :]}"
+    return f"{text[: width - 1 - tail].rstrip()}…{text[len(text) - tail :].lstrip()}"

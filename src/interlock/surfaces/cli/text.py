@@ -21,6 +21,8 @@ from interlock.base.clock import rfc3339
 _MOMENT_MS_MIN = 10**11
 # Counts of what should not be: where there is none, there is nothing to tell.
 _ODD_COUNTS = {"not_judged", "unsettled"}
+DIGEST_CHARACTERS = 16
+_DIGEST = re.compile(r"\A[0-9a-f]{64}\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -55,6 +57,11 @@ def cell(name: str, value: object) -> str:
             return safe(msgspec.json.encode(value).decode())
 
 
+def short_digest(text: str, room: int) -> str:
+    """The text; a digest that has no room is cut to what people compare. Ids of keys are there to be copied, whole."""
+    return f"{text[:DIGEST_CHARACTERS]}…" if len(text) > room and _DIGEST.match(text) else text
+
+
 def short_time(at_ms: int, now_ms: int) -> str:
     """The part of a moment that tells it apart, in UTC: the time of today, else the day. At most 11 characters."""
     moment, now = rfc3339(at_ms), rfc3339(now_ms)
@@ -78,4 +85,4 @@ def _counted(counts: Mapping[str, int]) -> str:
 
 def title(name: str) -> str:
     """The name of a member as a heading; a unit that `cell` writes out is left away."""
-    return name.removesuffix("_ms").replace("_", " ")
+    return name.removesuffix("_ms").replace("_", " ").replace(".", " ")

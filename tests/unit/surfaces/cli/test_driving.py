@@ -102,7 +102,7 @@ def test_an_interruption_that_cannot_be_looked_into_says_so() -> None:
         ("failed", False, "next: interlock run why r-1\n"),
         ("running", False, "next: interlock run why r-1\n"),
         ("running", True, "next: interlock run resume r-1\n"),
-        ("completed", False, ""),
+        ("completed", False, "next: interlock run output r-1\n"),
         ("cancelled", False, ""),
     ],
 )

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from interlock.surfaces.cli.render import fitted, show
-from interlock.surfaces.cli.text import cell, safe, title
+from interlock.surfaces.cli.render import fitted, show, yielded
+from interlock.surfaces.cli.text import cell, safe, short_digest, title
 from tests.surfaces.toy import command
 
 Captured = pytest.CaptureFixture[bytes]
@@ -41,14 +41,14 @@ def shown(captured: Captured, output: Struct, *, as_json: bool = False) -> list[
     return captured.readouterr().out.decode().splitlines()
 
 
-def test_members_are_lines_and_records_inside_have_dotted_names(capfdbinary: Captured) -> None:
+def test_members_are_lines_and_records_inside_are_named_in_words(capfdbinary: Captured) -> None:
     output = Report("x", 1_700_000_000_123, Waiting("backoff", 1_700_000_000_999), ("a", "b"))
 
     assert shown(capfdbinary, output) == [
         "id             x",
         "started        2023-11-14T22:13:20.123Z",
-        "waiting.kind   backoff",
-        "waiting.until  2023-11-14T22:13:20.999Z",
+        "waiting kind   backoff",
+        "waiting until  2023-11-14T22:13:20.999Z",
         "tags           a",
         "               b",
     ]
@@ -65,7 +65,7 @@ def test_a_list_of_records_is_an_aligned_table_in_its_place(capfdbinary: Capture
         "id  x",
         "",
         "rows",
-        "NAME        TOOK  WAITING.KIND",
+        "NAME        TOOK  WAITING KIND",
         "one         5 ms  –",
         "twenty-one  –     signal",
         "",
@@ -147,6 +147,36 @@ def test_long_names_are_cut_in_the_middle_and_stay_apart() -> None:
     assert [len(row[0]) for row in shown] == [27, 27]
     assert [row[0][-4:] for row in shown] == ["east", "west"]
     assert [row[1] for row in shown] == ["completed", "completed"]
+
+
+def test_no_blank_stands_beside_a_cut() -> None:
+    [[middle]] = fitted(["reason"], [["the shop is closed until the next week begins"]], [True], 16)
+    [[end]] = yielded(["reason"], [["the shop is closed"]], [0], 11)
+
+    assert (end, " …" in middle, "… " in middle) == ("the shop…", False, False)
+
+
+def test_columns_give_way_one_after_another_at_their_ends() -> None:
+    headings = ["seq", "type", "detail", "actor"]
+    rows = [["1", "state_completed", "json hello:measure", "system:engine"]]
+
+    def cut(room: int) -> list[str]:
+        return yielded(headings, rows, [3, 2, 1], room)[0]
+
+    assert cut(80) == rows[0]
+    assert cut(54) == ["1", "state_completed", "json hello:measure", "system:en…"]
+    assert cut(44) == ["1", "state_completed", "json hello:…", "syste…"]
+    assert cut(34) == ["1", "state_comp…", "json…", "syste…"]
+    assert cut(0) == ["1", "state…", "json…", "syste…"]
+
+
+def test_a_digest_is_cut_only_where_its_line_has_no_room() -> None:
+    digest = "0123456789abcdef" * 4
+
+    assert short_digest(digest, 64) == digest
+    assert short_digest(digest, 63) == "0123456789abcdef…"
+    for other in (f"ed25519:{digest}", digest.upper(), f"{digest}0"):
+        assert short_digest(other, 10) == other
 
 
 def test_a_table_that_cannot_be_narrower_is_left_as_it_is() -> None:

@@ -12,8 +12,9 @@ from interlock.engine import events as e
 from interlock.engine.budget import RunUsage
 from interlock.engine.commands import RunEvent, RunEvents, WhyReport
 from interlock.engine.errors import ErrorCategory, ErrorInfo, StateError
-from interlock.engine.reports.records import Reason, RunFailure, RunReport, RunResult, StepReport
+from interlock.engine.reports.records import Reason, RunFailure, RunReport, RunResult, StepReport, Waiting
 from interlock.engine.search.commands import RunList
+from interlock.surfaces.cli.nouns.run import PRESENTATION
 from interlock.surfaces.cli.render import show
 from interlock.surfaces.cli.text import short_time
 from tests.surfaces.toy import command
@@ -55,6 +56,29 @@ def test_a_status_shows_crashes_where_there_were_any(capfd: Captured) -> None:
 
     assert "CRASHES" in " ".join(shown(capfd, "status", report(crashed)))
     assert "CRASHES" not in " ".join(shown(capfd, "status", report(StepReport("build", STATE, "completed", 2))))
+
+
+def test_a_status_shows_what_is_used_only_past_the_warning(capfd: Captured) -> None:
+    near = msgspec.structs.replace(report(), usage=RunUsage(900, 1000, 500, 10_000, warned=True))
+
+    assert not [line for line in shown(capfd, "status", report()) if line.startswith("usage")]
+    assert "usage events max 1000" in [" ".join(line.split()) for line in shown(capfd, "status", near)]
+
+
+def test_what_a_run_waits_for_is_said_in_words(capfd: Captured) -> None:
+    waits = RunResult("r", "running", Waiting("suspended", STATE, AT_MS), "s")
+
+    assert [line.split(maxsplit=1) for line in shown(capfd, "resume", waits)[2:4]] == [
+        ["waiting", "suspended"],
+        ["waiting", "step   build"],
+    ]
+
+
+def test_a_run_that_completed_is_followed_by_the_line_that_shows_what_came_of_it() -> None:
+    follow = PRESENTATION.follow["start"]
+
+    assert follow(RunResult("r", "completed", None, "s"), {}) == "interlock run output r"
+    assert follow(RunResult("r", "cancelled", None, "s"), {}) is None
 
 
 def test_messages_of_failed_steps_stand_below_the_table(capfd: Captured) -> None:

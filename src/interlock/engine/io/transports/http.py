@@ -23,6 +23,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from interlock.base.canonical import Json, canonical, digest, parse
 from interlock.base.errors import InterlockError
+from interlock.base.extras import install_advice
 from interlock.engine.io.transports.addresses import Resolver, system_resolver
 from interlock.engine.io.transports.http_errors import (
     HTTP_LIBRARY_MISSING,
@@ -176,9 +177,7 @@ class HttpTransport:
         try:
             from interlock.engine.io.transports.http_wire import Wire
         except ImportError:
-            raise HTTP_LIBRARY_MISSING.error(
-                "the HTTP library is not installed: pip install 'interlock[http]'"
-            ) from None
+            raise HTTP_LIBRARY_MISSING.error(f"the HTTP library is not installed. {install_advice('http')}") from None
         return Wire(
             self._resolve,
             allow_private=self._settings.allow_private_networks,

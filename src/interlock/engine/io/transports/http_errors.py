@@ -5,6 +5,7 @@ every other category was not sent, or was answered with a refusal.
 """
 
 from interlock.base.errors import Category, ErrorCode
+from interlock.base.extras import install_advice
 
 HTTP_REQUEST_INVALID = ErrorCode(
     "http_request_invalid", Category.INVALID, "Correct the request where the message says."
@@ -20,9 +21,7 @@ HTTP_ADDRESS_REFUSED = ErrorCode(
 HTTP_REQUEST_TOO_LARGE = ErrorCode(
     "http_request_too_large", Category.INVALID, "Send less, or raise http.request_bytes_max."
 )
-HTTP_LIBRARY_MISSING = ErrorCode(
-    "http_library_missing", Category.REFUSED, "Install the extra: pip install 'interlock[http]'."
-)
+HTTP_LIBRARY_MISSING = ErrorCode("http_library_missing", Category.REFUSED, install_advice("http"))
 HTTP_CONNECT_FAILED = ErrorCode(
     "http_connect_failed", Category.FAILED, "Check host, port and network, then try again.", retryable=True
 )

@@ -23,13 +23,14 @@ from interlock.engine.lineage.forking import ForkResult
 from interlock.engine.replay.report import ReplayReport
 from interlock.engine.reports.artifacts import ArtifactPage
 from interlock.engine.reports.details import ChildReport, EarlyReport, EffectReport, OrderReport, Totals, resume_line
-from interlock.engine.reports.records import RUNNING, Reason, RunReport, RunResult, StepReport, Waiting
+from interlock.engine.reports.records import RUNNING, Reason, RunReport, RunResult, StepReport
 from interlock.engine.search.commands import ListedRun, RunList
 from interlock.surfaces.cli.lineage import diff_text, fork_outcome, migration_next, migration_text
 from interlock.surfaces.cli.lint import lint_text
-from interlock.surfaces.cli.outputs import last_lines, written
+from interlock.surfaces.cli.outputs import written
 from interlock.surfaces.cli.presentation import Presentation, Progress
 from interlock.surfaces.cli.run_orders import batch, batch_next, resolved_next, told, told_next, what_a_wait_takes
+from interlock.surfaces.cli.run_outcome import outcome, waiting_lines
 from interlock.surfaces.cli.run_steps import steps_of
 from interlock.surfaces.cli.text import cell, safe
 from interlock.surfaces.cli.tint import is_coloured, tinted
@@ -38,46 +39,12 @@ SCHEMA_CHARACTERS_MAX = 400
 DIGITS_SHOWN = 12
 
 
-class Outcome(Struct, frozen=True, kw_only=True):
-    """A `RunResult` for people."""
-
-    run_id: str
-    phase: str
-    note: str | None = None
-    waiting: Waiting | None
-    failed_step: str | None = None
-    code: str | None = None
-    message: str | None = None
-    stderr: list[str] = []
-    stdout: list[str] = []
-    needs: list[str] = []
-    checkpoint: str | None = None
-    final_snapshot_id: str | None = None
-
-
-def _outcome(output: Struct) -> Struct:
-    if not isinstance(output, RunResult):
-        return output
-    is_running, error = output.phase == RUNNING, output.error
-    return Outcome(
-        run_id=output.run_id,
-        phase=output.phase,
-        note="it had ended before: nothing was run" if output.had_ended else None,
-        waiting=output.waiting,
-        failed_step=None if error is None else step_name(error.state_id),
-        code=None if error is None else error.code,
-        message=None if error is None else error.message,
-        **last_lines(error),
-        needs=[f"{reason.kind}: {reason.explanation}" for reason in output.reasons],
-        checkpoint=output.final_snapshot_id if is_running else None,
-        final_snapshot_id=None if is_running else output.final_snapshot_id,
-    )
-
-
 def _why_next(output: Struct, _given: Mapping[str, object]) -> str | None:
-    """The line that supplies what is missing, if there is but one; else only `run why` says more."""
+    """The line that shows what came of it, or supplies what is missing if that is but one; else `run why` says more."""
     if isinstance(output, ForkResult) and output.phase in {RUNNING, "failed"}:
         return f"interlock run why {output.run_id}"
+    if isinstance(output, RunResult) and output.phase == "completed":
+        return f"interlock run output {output.run_id}"
     if not isinstance(output, RunResult) or output.phase not in {RUNNING, "failed"}:
         return None
     if output.detached:
@@ -183,18 +150,25 @@ class WaitRow(Struct, frozen=True):
 
 
 class Status(Struct, frozen=True, kw_only=True):
-    """A `RunReport` for people: what went wrong stands below the table, where it has room."""
+    """A `RunReport` for people: what went wrong stands below the table, where it has room.
+
+    What the run has used of its budget is shown once it is past the warning.
+    """
 
     run_id: str
     op_id: str
     phase: str
-    waiting: Waiting | None
+    waiting: str | None
+    waiting_step: str | None
+    waiting_since_ms: int | None
+    waiting_until_ms: int | None
+    waiting_place: int | None
     checkpoint: str | None
     final_snapshot_id: str | None
     started_ms: int
     updated_ms: int
     events: int
-    usage: RunUsage
+    usage: RunUsage | None
     owner: str | None
     parent_run_id: str | None
     forked_from: str | None
@@ -220,13 +194,13 @@ def _status(output: Struct) -> Struct:
         run_id=output.run_id,
         op_id=output.op_id,
         phase=output.phase,
-        waiting=output.waiting,
+        **waiting_lines(output.waiting),
         checkpoint=output.final_snapshot_id if is_running else None,
         final_snapshot_id=None if is_running else output.final_snapshot_id,
         started_ms=output.started_ms,
         updated_ms=output.updated_ms,
         events=output.events,
-        usage=output.usage,
+        usage=output.usage if output.usage.warned else None,
         owner=output.owner,
         parent_run_id=output.parent_run_id,
         forked_from=output.forked_from,
@@ -394,9 +368,9 @@ PRESENTATION = Presentation(
         "list.items": ("op_id", "error_code"),
         "batch.runs": ("op_id", "error_code"),
         "status.steps": ("name", "error_code"),
-        "events.items": ("type", "step", "detail", "actor"),
         "artifacts.items": ("step", "kind", "name"),
     },
+    gives_way={"events.items": ("actor", "detail", "step", "type")},
     text={
         "why": _why,
         "graph": _drawing,
@@ -407,8 +381,8 @@ PRESENTATION = Presentation(
     },
     people={
         "fork": fork_outcome,
-        "start": _outcome,
-        "resume": _outcome,
+        "start": outcome,
+        "resume": outcome,
         "status": _status,
         "events": _history,
         "list": _page,

@@ -317,7 +317,7 @@ def test_a_missing_library_is_named_with_the_way_to_get_it(monkeypatch: pytest.M
     fault = refused(ok())
 
     assert fault.code == "http_library_missing"
-    assert "interlock[http]" in fault.advice
+    assert "pip install '/path/to/the/clone[http]'" in fault.advice
 
 
 @pytest.mark.parametrize(
