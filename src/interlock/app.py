@@ -31,7 +31,7 @@ from interlock.journal.journal import Journal
 from interlock.journal.leases import Leases
 from interlock.journal.ports import Store
 from interlock.journal.runner import Runner, RunnerSettings
-from interlock.journal.store_name import MEMORY, StoreName, is_url
+from interlock.journal.store_name import MEMORY, StoreName, is_url, store_name
 from interlock.journal.timers import TimerService
 from interlock.journal.views import Views
 from interlock.parts import check_unique, installed_parts, sections_of
@@ -123,7 +123,11 @@ class App:
 
 
 async def open_store(store: StoreName, settings: Settings, *, create: bool = True) -> Store:
-    """Open a store by its name: `:memory:`, the URL of a PostgreSQL database, or the path of an SQLite file."""
+    """Open a store by its name: `:memory:`, the URL of a PostgreSQL database, or the path of an SQLite file.
+
+    Raises: `store_name_invalid`, and what opening the one or the other raises.
+    """
+    store = store_name(str(store))
     if is_url(store):
         from interlock.stores.postgres import PostgresSettings, open_postgres
 

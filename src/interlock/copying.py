@@ -22,9 +22,15 @@ from typing import Protocol
 from msgspec import Struct
 
 from interlock.base.clock import SystemClock
-from interlock.base.errors import InterlockError
+from interlock.base.errors import InterlockError, NotFound
 from interlock.base.events import Claim, Hold, IndexRow, Row, SetTimer, Wake
-from interlock.journal.errors import COPY_DIFFERS, COPY_SOURCE_BUSY, EVENT_CORRUPT
+from interlock.journal.errors import (
+    COPY_DIFFERS,
+    COPY_SOURCE_BUSY,
+    COPY_SOURCE_NOT_FOUND,
+    EVENT_CORRUPT,
+    STORE_NOT_FOUND,
+)
 from interlock.journal.ports import Append, Blob, Head, Store, StoredEvent, StreamAppend
 from interlock.journal.store_name import StoreName, is_url, shown_store
 from interlock.stores.activation import Activation
@@ -70,8 +76,9 @@ class CopiedStore(Store, Protocol):
 async def copy(source: StoreName, target: StoreName, progress: Progress) -> Copied:
     """Copy a whole store into a new one.
 
-    Raises: `copy_target_exists`, `copy_source_busy`, `copy_differs`, what opening either raises, and damage of the
-    source. The target is then no store: a file is taken away; a database stays marked, and the same call goes on.
+    Raises: `copy_source_not_found`, `copy_target_exists`, `copy_source_busy`, `copy_differs`, what opening either
+    raises, and damage of the source. The target is then no store: a file is taken away; a database stays marked, and
+    the same call goes on.
     """
     async with _source(source) as origin, _target(target, origin.id) as copied:
         await _refuse_busy(source, origin)
@@ -85,19 +92,26 @@ async def copy(source: StoreName, target: StoreName, progress: Progress) -> Copi
 
 @asynccontextmanager
 async def _source(name: StoreName) -> AsyncIterator[CopiedStore]:
-    store: CopiedStore
-    if is_url(name):
-        from interlock.stores.postgres import open_postgres
-
-        store = await open_postgres(str(name), read_only=True)
-    else:
-        from interlock.stores.sqlite import open_sqlite
-
-        store = await open_sqlite(Path(name), read_only=True)
+    try:
+        store = await _opened(name)
+    except NotFound as fault:
+        if fault.kind is not STORE_NOT_FOUND:
+            raise
+        raise COPY_SOURCE_NOT_FOUND.error(fault.message) from None
     try:
         yield store
     finally:
         await store.close()
+
+
+async def _opened(name: StoreName) -> CopiedStore:
+    if is_url(name):
+        from interlock.stores.postgres import open_postgres
+
+        return await open_postgres(str(name), read_only=True)
+    from interlock.stores.sqlite import open_sqlite
+
+    return await open_sqlite(Path(name), read_only=True)
 
 
 @asynccontextmanager

@@ -177,9 +177,11 @@ def _stages() -> Callable[[str, int, int | None], None]:
 async def _backup(_ctx: CallContext, given: BackupInput) -> BackupReport:
     from interlock.stores.sqlite import backup
 
-    if is_url(given.store):
-        raise BACKUP_OF_A_FILE.error(f"{shown_store(given.store)} is a database: only a store in a file is backed up")
-    made = await backup(Path(given.store), Path(given.target))
+    store, target = store_name(given.store), store_name(given.target)
+    for name in (store, target):
+        if is_url(name):
+            raise BACKUP_OF_A_FILE.error(f"{shown_store(name)} is a database: a backup is of a file, into a file")
+    made = await backup(Path(store), Path(target))
     return BackupReport(given.store, given.target, made.bytes, made.artifact_files)
 
 

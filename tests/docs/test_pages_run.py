@@ -68,7 +68,9 @@ def blocks_of(page: str) -> list[Block]:
 def run_block(block: Block, folder: Path, database: str | None = None) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "NO_COLOR": "1"}
     if database is not None:  # what a reader of the page has: a server, and the programs of PostgreSQL
-        environment |= {"DATABASE": database, "PATH": f"{programs()}:{environment['PATH']}"}
+        place = database.partition("@")[2]
+        environment |= {"DATABASE": database, "READER": f"postgresql://reader@{place}"}
+        environment["PATH"] = f"{programs()}:{environment['PATH']}"
     environment.pop("CI", None)  # tools say more where that is set, and pages show what people see
     command = ["bash", "-euo", "pipefail", "-c", block.code]
     if block.kind == "python":

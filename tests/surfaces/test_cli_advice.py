@@ -206,7 +206,7 @@ def test_a_step_whose_library_is_missing_is_a_warning_and_the_run_says_what_to_i
 
     assert found.code == 0
     assert "warning: the step needs the HTTP library, which is not installed here [http_missing]" in found.text
-    assert "pip install 'interlock[http]'" in found.text
+    assert "from the clone of Interlock: pip install '/path/to/the/clone[http]'" in found.text
     assert started.code == 1
-    assert "pip install 'interlock[http]'" in started.text
+    assert "from the clone of Interlock: pip install '/path/to/the/clone[http]'" in started.text
     assert "http_missing" not in cli("run", "lint", "fetch.yaml", folder=folder).text

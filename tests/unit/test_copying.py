@@ -157,8 +157,8 @@ def test_nothing_is_written_over(tmp_path: Path, postgres_url: str, kind: str) -
 
 
 def test_a_source_that_is_not_there_makes_no_target(tmp_path: Path, postgres_url: str) -> None:
-    assert refused(tmp_path / "none.db", tmp_path / "b.db") == "store_not_found"
-    assert refused(fresh_schema(postgres_url), tmp_path / "b.db") == "store_not_found"
+    assert refused(tmp_path / "none.db", tmp_path / "b.db") == "copy_source_not_found"
+    assert refused(fresh_schema(postgres_url), tmp_path / "b.db") == "copy_source_not_found"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -42,6 +42,12 @@ DISK_FULL = ErrorCode(
 )
 STORE_CLOSED = ErrorCode("store_closed", Category.STORAGE, "The store has closed: open it again.")
 STORE_NOT_FOUND = ErrorCode("store_not_found", Category.NOT_FOUND, "Start a run first, or name a store with --store.")
+STORE_NAME_INVALID = ErrorCode(
+    "store_name_invalid",
+    Category.INVALID,
+    "Name a file by its path (one that looks like an address by its whole path), or a database as "
+    "postgresql://USER@HOST:PORT/DATABASE?schema=NAME.",
+)
 STORE_FOREIGN = ErrorCode("store_foreign", Category.CORRUPT, "This file is not an Interlock store: name another.")
 STORE_FROM_FUTURE = ErrorCode(
     "store_from_future", Category.CORRUPT, "A newer version wrote this store: open it with that version."
@@ -73,6 +79,11 @@ BACKUP_OF_A_FILE = ErrorCode(
 )
 COPY_TARGET_EXISTS = ErrorCode(
     "copy_target_exists", Category.CONFLICT, "Name a file or a schema that does not exist yet: nothing is written over."
+)
+COPY_SOURCE_NOT_FOUND = ErrorCode(
+    "copy_source_not_found",
+    Category.NOT_FOUND,
+    "Name first a store that exists, by its path or URL, then the one to make.",
 )
 COPY_SOURCE_BUSY = ErrorCode(
     "copy_source_busy",
@@ -153,6 +164,7 @@ ERRORS = (
     DISK_FULL,
     STORE_CLOSED,
     STORE_NOT_FOUND,
+    STORE_NAME_INVALID,
     STORE_FOREIGN,
     STORE_FROM_FUTURE,
     STORE_CORRUPT,
@@ -163,6 +175,7 @@ ERRORS = (
     BACKUP_TARGET_EXISTS,
     BACKUP_OF_A_FILE,
     COPY_TARGET_EXISTS,
+    COPY_SOURCE_NOT_FOUND,
     COPY_SOURCE_BUSY,
     COPY_DIFFERS,
     STORE_UNFINISHED,

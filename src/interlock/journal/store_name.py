@@ -1,22 +1,32 @@
 """How a store is named: by the path of a file, or by the URL of a database.
 
-What it does: tells the two apart, and gives the form of a name that may be shown. What it does not do: it opens and
-looks up nothing.
+What it does: tells the two apart, refuses what is neither, and gives the form of a name that may be shown. What it
+does not do: it opens and looks up nothing.
 
 Rules: a URL may hold a password, so that only `shown_store` of it goes into messages, answers and logs; of its
-parameters only the schema is shown, because others can be secrets.
+parameters only the schema is shown, because others can be secrets. What looks like the address of something else is
+never taken for a path: a URL with a mistake in it would be shown as one, with its password.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TypeAlias
+
+from interlock.journal.errors import STORE_NAME_INVALID
 
 StoreName: TypeAlias = Path | str
 """A path, or a URL as text. A URL never becomes a path: that would take one of its two strokes."""
 
 URL_SCHEMES = ("postgresql", "postgres")
 MEMORY = ":memory:"
+
+_SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*):/")
+_ADDRESS = re.compile(r"://|\bpostgres(?:ql)?:|\bpassword\s*=|(?:\A|//)[^/:]+:[^/@]+@", re.IGNORECASE)
+_PARAMETER = re.compile(r"[a-z_]+=")
+_NO_PORT = re.compile(r":(?![0-9]*\Z)[^:\[\]]+\Z")
+_SCHEME_SHOWN_MAX = 20
 
 
 def is_url(name: StoreName) -> bool:
@@ -25,8 +35,36 @@ def is_url(name: StoreName) -> bool:
 
 
 def store_name(text: str) -> StoreName:
-    """The name that a person wrote: a URL stays text, all else is a path."""
-    return text if is_url(text) else Path(text)
+    """The name that a person wrote: a URL stays text, all else is a path.
+
+    Raises: `store_name_invalid` for an address of another kind, and for what was meant to be a URL.
+    """
+    if is_url(text):
+        return text
+    scheme = _SCHEME.match(text)
+    if scheme is not None:
+        raise STORE_NAME_INVALID.error(f"a store has no name that begins with {_named(scheme[1])}")
+    if _ADDRESS.search(text):
+        raise STORE_NAME_INVALID.error("the name of a store looks like the address of a database and is none")
+    return Path(text)
+
+
+def _named(scheme: str) -> str:
+    """A scheme, and the one that was meant; what is long, and so no scheme, is not repeated."""
+    from difflib import get_close_matches
+
+    word = scheme.lower()
+    near = word in URL_SCHEMES or get_close_matches(word, (*URL_SCHEMES, "psql", "pgsql", "pg"), cutoff=0.7)
+    meant = f" (did you mean {URL_SCHEMES[0]}://?)" if near or "postgres" in word else ""
+    return (f"{scheme}:/" if len(scheme) <= _SCHEME_SHOWN_MAX else "such a scheme") + meant
+
+
+def is_ambiguous(url: str) -> bool:
+    """Whether a URL can be read in two ways: a `/`, `?`, `#` or `@` of its password seems to be one of its own."""
+    place, _, query = url.partition("://")[2].partition("?")
+    host, _, path = place.partition("/")
+    astray = "@" in query and not all(_PARAMETER.match(pair) for pair in query.split("&"))
+    return "#" in url or host.count("@") > 1 or "@" in path or astray
 
 
 def shown_store(name: StoreName) -> str:
@@ -40,6 +78,13 @@ def shown_store(name: StoreName) -> str:
         schema = dict(parse_qsl(parts.query)).get("schema")
     except ValueError:
         return "postgresql://…"
+    if is_ambiguous(str(name)):
+        return "postgresql://…"
     credentials, at, host = parts.netloc.rpartition("@")
     user = credentials.partition(":")[0]
-    return f"postgresql://{user}{at}{host}{parts.path}" + (f"?schema={schema}" if schema else "")
+    return f"postgresql://{user}{at}{_shown_hosts(host)}{parts.path}" + (f"?schema={schema}" if schema else "")
+
+
+def _shown_hosts(hosts: str) -> str:
+    """Hosts with their ports. What is no number is none, and may be a password whose host was forgotten."""
+    return ",".join(_NO_PORT.sub(":…", host) for host in hosts.split(","))

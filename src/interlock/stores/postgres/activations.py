@@ -28,6 +28,8 @@ class PostgresActivations:
     def __init__(self, pool: Pool, changed: Callable[[], None]) -> None:
         self._pool = pool
         self._changed = changed
+        self.claimed = False
+        """Whether a claim was asked for, and so may stand."""
 
     async def claim(
         self, partition: str, kinds: Sequence[str], owner: str, limit: int, now_ms: int, lease_ms: int
@@ -36,6 +38,7 @@ class PostgresActivations:
         due = await self.due(partition, kinds, now_ms)
         if limit < 1 or due is None or due > now_ms:
             return []  # nothing to claim costs no write
+        self.claimed = True
         values = (partition, list(kinds), now_ms, limit, owner, now_ms + lease_ms)
         return [Claim(*row) for row in await self._pool.rows(_SQL["activations_claim"], values)]
 
@@ -43,6 +46,7 @@ class PostgresActivations:
         self, stream: str, kind: str, owner: str, now_ms: int, lease_ms: int, *, steal: bool = False
     ) -> Claim | Held:
         """Claim one stream, unless a living claim stands and it is not to be stolen."""
+        self.claimed = True
 
         async def work(connection: Connection) -> Claim | Held:
             async with connection.transaction():

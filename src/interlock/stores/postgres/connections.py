@@ -22,6 +22,7 @@ from psycopg.conninfo import make_conninfo
 
 from interlock.base.errors import InterlockError
 from interlock.journal.errors import CONTENTION, STORE_CLOSED, STORE_CORRUPT, STORE_FOREIGN, STORE_UNWRITABLE
+from interlock.stores.postgres.access import Access, Grants
 from interlock.stores.postgres.address import Address
 from interlock.stores.postgres.errors import (
     AGAIN,
@@ -35,7 +36,7 @@ from interlock.stores.postgres.settings import PostgresSettings
 from interlock.stores.postgres.statements import statements
 
 VERSION_MIN = 140000
-_SQL = statements("session")
+_SQL, _STORE = statements("session"), statements("store")
 _PAUSE_SECONDS, _PAUSE_SECONDS_MAX = 0.05, 1.0
 _TRIES_MAX = 20
 
@@ -53,6 +54,7 @@ class Server:
         self.address = address
         self.settings = settings
         self.read_only = read_only
+        self.access = Access()
 
     @property
     def name(self) -> str:
@@ -82,6 +84,18 @@ class Server:
             await connection.close()
             raise
         return connection
+
+    def error(self, fault: psycopg.Error) -> InterlockError:
+        """The store's error for one of the server's."""
+        return translated(fault, self.name, self.access.denied(fault.diag.message_primary or ""))
+
+    async def ask_access(self, connection: Connection) -> None:
+        """Learn what the role may do with the store. Raises: `postgres_refused` if it cannot even read."""
+        rows = await rows_of(connection, _STORE["access"], {"schema": self.address.schema})
+        self.access = Access(tuple(Grants(kind, name, tuple(lacks)) for kind, name, lacks in sorted(rows)))
+        refusal = self.access.unreadable(self.name)
+        if refusal is not None:
+            raise refusal
 
     async def check(self, connection: Connection) -> None:
         """Refuse a server that is not fit. Raises: `postgres_unsafe`, `store_unwritable`, `store_foreign`."""
@@ -147,7 +161,7 @@ class Pool:
                     return await work(connection)
                 except psycopg.Error as fault:
                     if not is_lost(fault) and fault.sqlstate not in AGAIN:
-                        raise translated(fault, self._server.name) from None
+                        raise self._server.error(fault) from None
                 except UnicodeError:
                     raise STORE_CORRUPT.error(f"{self._server.name}: a text is damaged") from None
                 finally:

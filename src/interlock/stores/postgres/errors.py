@@ -57,9 +57,12 @@ STALE = "ILK01"
 AGAIN = frozenset({STALE, "40001", "40P01", "55P03"})
 """States after which the same batch can succeed: stale, serialisation failure, deadlock, lock not available."""
 
+DENIED = "42501"
+"""The role lacks a privilege."""
+
 _BY_STATE: dict[str, tuple[ErrorCode, str]] = {
     "3D000": (POSTGRES_REFUSED, "the database does not exist"),
-    "42501": (POSTGRES_REFUSED, "the role lacks a privilege"),
+    DENIED: (POSTGRES_REFUSED, "the role lacks a privilege"),
     "0LP01": (POSTGRES_REFUSED, "the role lacks a privilege"),
     "25006": (STORE_UNWRITABLE, "the server or the session only reads"),
     "53100": (DISK_FULL, "the disk of the server is full"),
@@ -83,17 +86,32 @@ _BY_CLASS: dict[str, tuple[ErrorCode, str]] = {
     "22": (APPEND_MALFORMED, "the server cannot store a value"),
     "23": (STORE_CORRUPT, "a row contradicts another"),
 }
+# libpq keeps the SQLSTATE of a connection that was not made to itself, so that its words stand for it here.
+_OF_CONNECTING = (
+    (("password authentication failed",), "28P01", "the password is wrong, or there is no such user"),
+    (("no pg_hba.conf entry",), "28000", "pg_hba.conf of the server lets nobody in from here as this user"),
+    (("not permitted to log in",), "28000", "the user is one that may not log in"),
+    (('role "', "does not exist"), "28000", "there is no such user"),
+    (("authentication failed",), "28000", "the server does not take this user for who it says it is"),
+    (('database "', "does not exist"), "3D000", "the database does not exist"),
+    (("permission denied for database",), DENIED, "the user lacks CONNECT on the database"),
+)
 _LOST = ("57P01", "57P02", "57P03", "57P04", "57P05", "25P03")
 
 
-def translated(fault: psycopg.Error, name: str) -> InterlockError:
-    """The store's error for one of the server's; `name` is what may be shown of the store."""
+def translated(fault: psycopg.Error, name: str, denied: str | None = None) -> InterlockError:
+    """The store's error for one of the server's; `name` is what may be shown of the store.
+
+    `denied` is what a role lacks (`access`), for a refusal that is about a privilege.
+    """
     state = fault.sqlstate or ""
     kind, why = _BY_STATE.get(state) or _BY_CLASS.get(state[:2]) or (STORE_CORRUPT, f"the server failed with {state}")
     if not state and isinstance(fault, _refused_here()):
         kind, why = APPEND_MALFORMED, "a value cannot be stored"
     elif not state:
         kind, why = POSTGRES_UNREACHABLE, "the connection was lost"
+    elif state == DENIED and denied is not None:
+        why = f"the role lacks {denied}"
     return kind.error(f"{name}: {why}", sqlstate=state or None)
 
 
@@ -119,8 +137,13 @@ def of_connecting(fault: psycopg.Error, name: str) -> InterlockError:
     state, text = fault.sqlstate, str(fault).lower()
     if state is not None and state not in _LOST:
         return translated(fault, name)
-    if any(word in text for word in ("authentication failed", "no password", "pg_hba.conf", 'role "', 'database "')):
-        return POSTGRES_REFUSED.error(f"{name}: the server refused the user or the database")
+    if getattr(fault.pgconn, "needs_password", False):
+        return POSTGRES_REFUSED.error(
+            f"{name}: the server wants a password and none was given: put it into PGPASSWORD or ~/.pgpass"
+        )
+    for words, known, why in _OF_CONNECTING:
+        if all(word in text for word in words):
+            return POSTGRES_REFUSED.error(f"{name}: {why}", sqlstate=known)
     if any(word in text for word in ("certificate", "ssl ", "sslmode", "tls")):
         return POSTGRES_UNREACHABLE.error(f"{name}: no connection with the TLS that was asked for")
     return POSTGRES_UNREACHABLE.error(f"{name}: the server cannot be reached")

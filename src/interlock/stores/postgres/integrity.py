@@ -18,7 +18,6 @@ from interlock.journal.errors import STORE_CORRUPT
 from interlock.stores.postgres import schema
 from interlock.stores.postgres.address import address_of
 from interlock.stores.postgres.connections import Connection, Server, rows_of
-from interlock.stores.postgres.errors import translated
 from interlock.stores.postgres.settings import PostgresSettings
 from interlock.stores.postgres.statements import statements
 
@@ -38,7 +37,7 @@ async def check_database(url: str) -> list[tuple[str, str, str]]:
         async for finding in _all(server, connection):
             findings.append(finding)  # noqa: PERF401 - what was found before an error must be kept
     except (psycopg.Error, Corruption) as fault:
-        error = fault if isinstance(fault, Corruption) else translated(fault, server.name)
+        error = fault if isinstance(fault, Corruption) else server.error(fault)
         if error.kind is not STORE_CORRUPT:
             raise error from None
         findings.append(("store", server.name, error.message))
@@ -50,6 +49,7 @@ async def check_database(url: str) -> list[tuple[str, str, str]]:
 async def _all(server: Server, connection: Connection) -> AsyncIterator[tuple[str, str, str]]:
     if await schema.is_new(server, connection):
         return  # opening says that there is no store
+    await server.ask_access(connection)
     await schema.check_schema(server.name, connection, server.address.schema)
     await connection.execute(_WHOLE_TABLES, prepare=False)
     for _, partition, counter, events, first, last in await rows_of(connection, _SQL["feed_holes"]):

@@ -37,7 +37,6 @@ from interlock.stores.postgres.address import Address, address_of
 from interlock.stores.postgres.artifacts import PostgresArtifacts
 from interlock.stores.postgres.connections import Connection, Pool, Server, rows_of
 from interlock.stores.postgres.doorbell import PostgresDoorbell
-from interlock.stores.postgres.errors import translated
 from interlock.stores.postgres.index import PostgresIndex
 from interlock.stores.postgres.log import PostgresEventLog
 from interlock.stores.postgres.settings import PostgresSettings
@@ -55,7 +54,14 @@ class PostgresStore:
     """One opened store: `Store` on PostgreSQL. Belongs to the event loop on which it was opened."""
 
     def __init__(
-        self, server: Server, first: Connection, store_id: str, owner: str, positions: int, faults: Faults | None
+        self,
+        server: Server,
+        first: Connection,
+        store_id: str,
+        owner: str,
+        positions: int,
+        faults: Faults | None,
+        unwritable: InterlockError | None,
     ) -> None:
         settings = server.settings
         self.name = server.name
@@ -63,7 +69,6 @@ class PostgresStore:
         self.id = store_id
         self.owner = owner
         self.pool = Pool(server, first)
-        self._read_only = server.read_only
         self._bell = PostgresDoorbell(server, self.pool, store_id, owner, positions)
         self.writer = Writer(server, self.pool, owner, self._bell.ring, faults)
         artifacts = PostgresArtifacts(self.pool, self.writer, settings.artifact_inline_bytes_max)
@@ -71,10 +76,10 @@ class PostgresStore:
         self.artifacts: Artifacts = artifacts
         self.index: Index = PostgresIndex(self.pool)
         self.views: ViewStore = PostgresViewStore(self.pool)
-        if self._read_only:
+        if unwritable is not None:
             from interlock.stores.views_beside import ViewsBeside
 
-            self.writer.refuse(STORE_UNWRITABLE.error(f"{self.name} was opened to be read only"))
+            self.writer.refuse(unwritable)
             self.views = ViewsBeside(self.views)
         self.stored_activations = PostgresActivations(self.pool, self._bell.ring)
         self.activations: Activations = self.stored_activations
@@ -96,14 +101,17 @@ class PostgresStore:
         )
 
     async def close(self) -> None:
-        """Finish what is queued, end the claims, and disconnect. Closing again does nothing."""
+        """Finish what is queued, end the claims, and disconnect. Closing again does nothing.
+
+        Who only read writes nothing.
+        """
         if self._closing is not None:
             await self._closing
             return
         self._closing = asyncio.get_running_loop().create_future()
         await self.writer.close()
         await self._bell.close()
-        if not self._read_only:
+        if self.writer.begun or self.stored_activations.claimed:
             with suppress(InterlockError):  # without the farewell the claims expire
                 await self.stored_activations.end(self.owner)
         await self.pool.close()
@@ -123,9 +131,12 @@ async def open_postgres(
 ) -> PostgresStore:
     """Open the store at `url`, or make it if there is none and `create`.
 
-    With `read_only` nothing is written, not even a migration. With `copy_of` it is made as an unfinished copy of the
-    store of that identity, and can be opened so only (see `copy_target`). `faults` is called with the name of each
-    point that a batch reaches: `append:before`, `append:sent`, `append:after_commit`; what it raises happens there.
+    With `read_only` nothing is written, not even a migration. Unless `create`, a role that may only read opens an
+    existing store so, too; each write is then refused, and no role draws a number before its first append.
+
+    With `copy_of` it is made as an unfinished copy of the store of that identity, and can be opened so only (see
+    `copy_target`). `faults` is called with the name of each point that a batch reaches: `append:before`, `append:sent`,
+    `append:after_commit`; what it raises happens there.
 
     Raises: `postgres_url_invalid`, `postgres_missing`, `postgres_unreachable`, `postgres_refused`, `postgres_unsafe`,
     `store_not_found`, `store_foreign`, `store_from_future`, `migration_changed`, `store_corrupt`, `store_unwritable`,
@@ -143,12 +154,22 @@ async def open_postgres(
             identity = await schema.store_id(server.name, first)
             [(positions,)] = await rows_of(first, _EVENTS["positions_sum"])
         except psycopg.Error as fault:
-            raise translated(fault, server.name) from None
-        store = PostgresStore(server, first, identity, _owner(entropy), positions, faults)
-        if not read_only:
+            raise server.error(fault) from None
+        unwritable = _unwritable(server)
+        if unwritable is not None and create and not read_only:
+            raise unwritable
+        store = PostgresStore(server, first, identity, _owner(entropy), positions, faults, unwritable)
+        if create and not read_only:
             await store.writer.begin()
         opened.pop_all()
     return store
+
+
+def _unwritable(server: Server) -> InterlockError | None:
+    """Why a store takes no append: it was opened to be read, or its role may do no more."""
+    if server.read_only:
+        return STORE_UNWRITABLE.error(f"{server.name} was opened to be read only")
+    return server.access.unwritable(server.name)
 
 
 @asynccontextmanager

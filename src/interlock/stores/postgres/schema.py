@@ -31,7 +31,7 @@ from interlock.journal.errors import (
     STORE_UNWRITABLE,
 )
 from interlock.stores.postgres.connections import Connection, Server, rows_of
-from interlock.stores.postgres.errors import translated
+from interlock.stores.postgres.errors import DENIED, POSTGRES_REFUSED
 from interlock.stores.postgres.statements import statements
 
 FOLDER = Path(__file__).resolve().parents[1] / "migrations" / "postgres"
@@ -82,16 +82,17 @@ async def prepare(
     and what `pending` raises; nothing of it is then done. Of several processes at once one does it, the others wait.
     """
     name = server.name
-    if await is_new(server, connection):
-        if not create or server.read_only:
-            raise STORE_NOT_FOUND.error(f"there is no store at {name}")
-    else:
+    new = await is_new(server, connection)
+    if new and (server.read_only or not create):
+        raise STORE_NOT_FOUND.error(f"there is no store at {name}")
+    await server.ask_access(connection)
+    if not new:
         todo = await pending(name, connection)
         await check_schema(name, connection, server.address.schema)
         await _check_finished(name, connection, copy_of)
         if not todo:
             return
-        if server.read_only:
+        if server.read_only or server.access.unwritable(name) is not None:
             raise STORE_UNWRITABLE.error(f"{name} is of an older version: open it once to write")
     try:
         async with connection.transaction():
@@ -99,7 +100,12 @@ async def prepare(
             await _migrate(server, connection, clock, entropy, copy_of)
             await _check_finished(name, connection, copy_of)
     except psycopg.Error as fault:
-        raise translated(fault, name) from None
+        if fault.sqlstate == DENIED and not new:
+            raise POSTGRES_REFUSED.error(
+                f"{name} is of an older version, and the role may not change its tables: let their owner open it once",
+                sqlstate=DENIED,
+            ) from None
+        raise server.error(fault) from None
 
 
 async def is_new(server: Server, connection: Connection) -> bool:

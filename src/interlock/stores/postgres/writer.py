@@ -29,7 +29,7 @@ from interlock.journal.ports import Append, Appended
 from interlock.stores.appending import RETRY_AFTER_MS, Outcome, WriterFigures, queue_full
 from interlock.stores.postgres.batch import PREPARE_ALL, PREPARE_EVENTS, call_of
 from interlock.stores.postgres.connections import Pool, Server, patiently, rows_of
-from interlock.stores.postgres.errors import AGAIN, is_lost, translated
+from interlock.stores.postgres.errors import AGAIN, is_lost
 from interlock.stores.postgres.heads import Heads
 from interlock.stores.postgres.staging import PARTITION_SHIFT, Changes, Known, stage
 from interlock.stores.postgres.statements import statements
@@ -86,8 +86,16 @@ class Writer:
         self._idle: asyncio.Future[None] | None = None
         self._slow: asyncio.Task[None] | None = None
 
+    @property
+    def begun(self) -> bool:
+        """Whether anything can have been written: who only reads never connects to write."""
+        return self._wire is not None
+
     async def begin(self) -> None:
-        """Connect. Raises: as connecting does."""
+        """Connect and draw numbers, where something will be written; else the first append does.
+
+        Raises: as connecting does.
+        """
         self._wire = await self._connected()
         await self._heads.draw()
 
@@ -101,7 +109,7 @@ class Writer:
             await connection.execute(PREPARE_ALL, prepare=False)
         except psycopg.Error as fault:
             await connection.close()
-            raise translated(fault, self._server.name) from None
+            raise self._server.error(fault) from None
         return Wire(connection)
 
     def refusal(self, ops: int) -> InterlockError | None:
@@ -218,7 +226,7 @@ class Writer:
         if not is_lost(fault):
             if fault.sqlstate in AGAIN:
                 return False
-            raise translated(fault, self._server.name)
+            raise self._server.error(fault)
         try:
             await self._mend()
             return await self._read_back(batch)

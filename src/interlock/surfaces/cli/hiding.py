@@ -14,14 +14,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-_PASSWORD = re.compile(rb"(?i)postgres(?:ql)?://[^/?#@\0]*?:([^/?#\0]+)@|[?&](?:ssl)?password=([^&\0]+)")
+_PASSWORD = re.compile(rb"(?i)[a-z][a-z0-9+.-]*:/+[^/?#@:\0]*:([^\0]+)@|[?&\s\0](?:ssl)?password=([^&\s\0]+)")
+"""Of any scheme, because one that is misspelt stands before the same password."""
+
 _ARG_START, _ARG_END = 45, 46
 """Places in /proc/self/stat behind the name of the program; see proc_pid_stat(5)."""
 
 
 def hide_passwords(tokens: Sequence[str]) -> None:
     """Overwrite the password of every URL on the command line of this process."""
-    if not any("://" in token for token in tokens):
+    if not any(":/" in token or "password=" in token for token in tokens):
         return
     with suppress(OSError, ValueError, IndexError):
         import ctypes

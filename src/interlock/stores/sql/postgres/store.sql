@@ -13,6 +13,28 @@ SELECT count(*) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamesp
 SELECT count(*) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relname IN ('migration', 'meta') AND c.relkind = 'r'
 
+-- Of each object the grants that the role lacks; the database and the schema only matter to who makes them.
+-- name: access
+SELECT 'database', current_database()::text,
+    array(SELECT g FROM unnest('{CREATE}'::text[]) AS g WHERE NOT has_database_privilege(current_database(), g))
+UNION ALL
+SELECT 'schema', n.nspname::text,
+    array(SELECT g FROM unnest('{USAGE,CREATE}'::text[]) AS g WHERE NOT has_schema_privilege(n.oid, g))
+FROM pg_namespace AS n WHERE n.nspname = %(schema)s
+UNION ALL
+SELECT 'table', c.relname::text, array(
+    SELECT g FROM unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) AS g WHERE NOT has_table_privilege(c.oid, g)
+)
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = %(schema)s AND c.relkind = 'r'
+UNION ALL
+SELECT 'sequence', c.relname::text,
+    array(SELECT g FROM unnest('{USAGE}'::text[]) AS g WHERE NOT has_sequence_privilege(c.oid, g))
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = %(schema)s AND c.relkind = 'S'
+UNION ALL
+SELECT 'function', p.proname::text,
+    array(SELECT g FROM unnest('{EXECUTE}'::text[]) AS g WHERE NOT has_function_privilege(p.oid, g))
+FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace WHERE n.nspname = %(schema)s
+
 -- name: migration_table
 CREATE TABLE migration (
     number integer PRIMARY KEY,
