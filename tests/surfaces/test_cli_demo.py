@@ -55,11 +55,15 @@ def test_the_demo_releases_a_project_through_two_crashes_once_a_person_allows_it
     report = json.loads(done.out)
     assert (report["phase"], report["crashes"], report["repeated_steps"]) == ("completed", 2, [])
     assert (report["publications"], report["deliveries"]) == (1, 2)
-    assert report["change_named"]
+    assert f"   {report['change_named']}\n" in done.err
+    first, *_, last, blank = done.err.splitlines()
+    assert first == "   Everything happens in shown; the next demonstration replaces what is there."
+    assert (last.split()[-3:], blank) == (["pack", "verify", "shown/changed.pack"], "")
     assert "of changed.pack is flipped, and the pack is refused" in done.err
     assert report["approved_by"].startswith("local:")
     assert "✓ the process has ended, and the run waits to be told whether to publish" in done.err
     assert f"{report['approved_by']} let it go on" in done.err
+    assert "(simulated: a second process answers as a person would)" in done.err
     assert "✓ no completed step ran again" in done.err
     assert report["replayed_attempts"] >= 9
     assert "attempts came to the very same snapshots, and nothing was published or written" in done.err
@@ -79,7 +83,10 @@ def test_the_demo_releases_a_project_through_two_crashes_once_a_person_allows_it
     assert (verified["status"], verified["signature"], verified["run_id"]) == ("pass", "trusted", report["run_id"])
     changed = str(tmp_path / "shown" / "changed.pack")
     [*errors] = answer(tmp_path, "pack", "verify", changed, "--trust", trust, code=7)["errors"]
-    assert report["change_named"] in [error["what"] for error in errors]
+    named = next(error for error in errors if error["seq"] is not None)
+    assert named["member"] == "streams/000001.events"
+    place = f"{named['code']} in {named['member']}, event {named['seq']} of {named['stream']}: "
+    assert report["change_named"] == place + named["what"]
 
 
 def test_a_release_whose_checks_do_not_hold_is_told_as_the_projects_own(tmp_path: Path) -> None:

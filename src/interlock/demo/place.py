@@ -57,6 +57,8 @@ class Place:
         self.changed = self.folder / "changed.pack"
         self.key = self.folder / "release.key"
         self.run_id = str(uuid4())
+        self.replaced = False
+        """Whether an earlier demonstration stood in the folder."""
 
     def prepare(self) -> str:
         """Make the folder anew and return the path of git.
@@ -78,6 +80,7 @@ class Place:
             if not (self.folder / MARKER).is_file():
                 raise DEMO_FOLDER_TAKEN.error("the folder has other content", folder=self.folder.name)
             shutil.rmtree(self.folder)
+            self.replaced = True
         for path in (self.work, self.channel):
             path.mkdir(parents=True)
         (self.folder / MARKER).touch()

@@ -43,6 +43,9 @@ async def show(project: Path, folder: Path) -> DemoReport:
     """Run the demonstration. Side effects: writes to `folder` alone, and tells the story on standard error."""
     place, stage = Place(project, folder), Stage()
     git = place.prepare()
+    stage.say(f"Everything happens in {_shown(place.folder)}; the next demonstration replaces what is there.")
+    if place.replaced:
+        stage.say("What an earlier demonstration had left there is gone.")
     arm(place.work, "half-way")
     arm(place.channel, "unheard")
     first = await _lost_half_way(place, stage, git)
@@ -59,6 +62,8 @@ async def show(project: Path, folder: Path) -> DemoReport:
     stage.say("The store and the pack are left for a look:")
     stage.say(f"  {_program()} run status {place.run_id} --store {_shown(place.store)}")
     stage.say(f"  {_program()} pack show {_shown(place.pack)}")
+    stage.say(f"  {_program()} pack verify {_shown(place.changed)}")
+    stage.say("")
     return DemoReport(
         run_id=place.run_id,
         phase=last.phase,
@@ -113,8 +118,9 @@ async def _waiting(place: Place, stage: Stage) -> None:
 
 
 async def _answered(place: Place, stage: Stage) -> str:
-    """A person's process: it answers and drives nothing. Returns who answered, as the record says."""
-    stage.act("A person says yes, from a process of their own, while nobody drives the run")
+    """A process in the place of a person: it answers and drives nothing. Returns who answered, as the record says."""
+    stage.act("A person says yes, while nobody drives the run")
+    stage.say("(simulated: a second process answers as a person would)")
     answer = json.dumps({"refused": False, "reason": REASON})
     code = await _interlock(place, "run", "signal", place.run_id, "approve", "publish", "--value", answer)
     persons = await _who_answered(place)
@@ -202,13 +208,21 @@ async def _refused(place: Place, stage: Stage) -> str:
     place.changed.write_bytes(content)
     shutil.copy(f"{place.pack}.sig", f"{place.changed}.sig")
     code, verdict = await _verified(place, place.changed)
-    named = [error["what"] for error in verdict["errors"]]
+    errors = verdict["errors"]
     stage.claim(
         f"byte {at} of {place.changed.name} is flipped, and the pack is refused",
-        holds=code == EXIT_CORRUPT and verdict["status"] == "fail" and bool(named),
+        holds=code == EXIT_CORRUPT and verdict["status"] == "fail" and bool(errors),
     )
-    stage.say(str(named[0]))
-    return str(named[0])
+    # A member that differs from its digest is named, too; where an event is, that says more.
+    named = _place_of(next((error for error in errors if error["seq"] is not None), errors[0]))
+    stage.say(named)
+    return named
+
+
+def _place_of(error: dict[str, Any]) -> str:
+    """An error of a verdict in one line: the code, the member, the event, and what is wrong."""
+    event = "" if error["seq"] is None else f", event {error['seq']} of {error['stream']}"
+    return f"{error['code']} in {error['member']}{event}: {error['what']}"
 
 
 async def _verified(place: Place, pack: Path) -> tuple[int, Any]:

@@ -40,7 +40,9 @@ def test_a_folder_with_other_content_is_left_alone(project: Path) -> None:
 def test_an_earlier_demonstration_is_replaced(project: Path, tmp_path: Path) -> None:
     Place(project, tmp_path / "demo").prepare()
     (tmp_path / "demo" / "old").touch()
-    Place(project, tmp_path / "demo").prepare()
+    place = Place(project, tmp_path / "demo")
+    place.prepare()
 
+    assert (place.replaced, Place(project, tmp_path / "demo").replaced) == (True, False)
     assert not (tmp_path / "demo" / "old").exists()
     assert (tmp_path / "demo" / "work").is_dir()

@@ -23,7 +23,7 @@ from interlock.surfaces.application import Application
 from interlock.surfaces.catalogue import Catalogue
 from interlock.surfaces.cli.build import Invocation
 from interlock.surfaces.cli.driving import driven
-from interlock.surfaces.cli.edge import folder_of, person, store_path
+from interlock.surfaces.cli.edge import folder_of, looked_for, person, store_path
 from interlock.surfaces.cli.hinting import hinted
 from interlock.surfaces.cli.narrator import narrator_of
 from interlock.surfaces.cli.values import read_values
@@ -48,7 +48,7 @@ async def answer(invocation: Invocation, catalogue: Catalogue, application: Appl
         given |= {name: place for name, place in places.items() if name in _names(command.input) and place}
         services = _MachineServices(catalogue, narrator_of(as_json=invocation.json))
         # Standard output is for the answer alone: what a user's plan prints goes to standard error.
-        with redirect_stdout(sys.stderr):
+        with looked_for(store, Path.cwd(), named=bool(invocation.store)), redirect_stdout(sys.stderr):
             return await Client(catalogue, person(), services).call(command.name, given)
     checked = checked_input(command, given)
     if command.reads_store is not None and not command.reads_store(checked):
@@ -56,7 +56,7 @@ async def answer(invocation: Invocation, catalogue: Catalogue, application: Appl
     config = Path(invocation.config) if invocation.config else None
     create = command.creates
     folder = folder_of(Path(store)) if create and not invocation.store else nullcontext()
-    with folder, redirect_stdout(sys.stderr):
+    with looked_for(store, Path.cwd(), named=bool(invocation.store)), folder, redirect_stdout(sys.stderr):
         async with application.open(store=store, config=config, create=create) as opened:
             return await driven(opened.client(person()), invocation, given)
 

@@ -1,7 +1,8 @@
 """Where the command line stands: which store it means, and who is asking.
 
-What it does: finds the default store, makes the folder that it needs, and makes the principal of the person
-at this machine. What it does not do: it opens nothing, and makes no folder for a store that is named.
+What it does: finds the default store, says where it was looked for if there is none, makes the folder that it needs,
+and makes the principal of the person at this machine. What it does not do: it opens nothing, and makes no folder for a
+store that is named.
 
 Rules: a store that is named is taken as named; else the nearest folder upwards that holds `.interlock`
 decides, like the repository of a version control system; else the working directory. The person is who the
@@ -13,14 +14,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 
+from interlock.base.errors import InterlockError
 from interlock.base.principal import Principal, local_principal
-from interlock.journal.errors import STORE_UNWRITABLE
+from interlock.journal.errors import STORE_NOT_FOUND, STORE_UNWRITABLE
 from interlock.journal.store_name import StoreName, store_name
 
 STORE_FOLDER = ".interlock"
 STORE_FILE = "store.db"
+STORES_NAMED_MAX = 3
+"""Stores that are named where none was found in its place."""
 
 
 def store_path(named: str | None, folder: Path) -> StoreName:
@@ -29,6 +34,24 @@ def store_path(named: str | None, folder: Path) -> StoreName:
         return store_name(named)
     home = next((place for place in (folder, *folder.parents) if (place / STORE_FOLDER).is_dir()), folder)
     return home / STORE_FOLDER / STORE_FILE
+
+
+@contextmanager
+def looked_for(store: StoreName, folder: Path, *, named: bool) -> Iterator[None]:
+    """Whoever named no store is told where one was looked for, and which stores stand beside that place.
+
+    Raises: `store_not_found`, and whatever is raised within.
+    """
+    try:
+        yield
+    except InterlockError as fault:
+        if named or fault.kind is not STORE_NOT_FOUND or not isinstance(store, Path):
+            raise
+        home = store.parent
+        where = "the nearest .interlock upwards" if home.is_dir() else f"no .interlock in {folder} or above it"
+        others = sorted(islice(home.glob(f"*/{STORE_FILE}"), STORES_NAMED_MAX))
+        more = f"; there is {', '.join(map(str, others))}" if others else ""
+        raise STORE_NOT_FOUND.error(f"{fault.message} ({where}){more}", **fault.details) from None
 
 
 @contextmanager

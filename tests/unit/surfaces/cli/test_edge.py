@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from interlock.base.errors import StorageFailure
+from interlock.base.errors import NotFound, StorageFailure
 from interlock.base.principal import PrincipalKind
-from interlock.surfaces.cli.edge import folder_of, person, store_path
+from interlock.journal.errors import STORE_NOT_FOUND
+from interlock.surfaces.cli.edge import folder_of, looked_for, person, store_path
 
 
 def test_a_named_store_is_taken_as_named(tmp_path: Path) -> None:
@@ -25,6 +26,24 @@ def test_the_nearest_folder_upwards_decides(tmp_path: Path) -> None:
 
     (tmp_path / "a" / ".interlock").mkdir()
     assert store_path(None, inner) == tmp_path / "a" / ".interlock" / "store.db"
+
+
+def not_found(folder: Path, *, named: bool = False) -> str:
+    store = store_path(None, folder)
+    with pytest.raises(NotFound) as caught, looked_for(store, folder, named=named):
+        raise STORE_NOT_FOUND.error(f"there is no store at {store}")
+    return caught.value.message
+
+
+def test_where_no_store_is_it_is_said_where_one_was_looked_for(tmp_path: Path) -> None:
+    store = f"there is no store at {tmp_path / '.interlock' / 'store.db'}"
+    assert not_found(tmp_path) == f"{store} (no .interlock in {tmp_path} or above it)"
+
+    other = tmp_path / ".interlock" / "demo" / "store.db"
+    other.parent.mkdir(parents=True)
+    other.touch()
+    assert not_found(tmp_path) == f"{store} (the nearest .interlock upwards); there is {other}"
+    assert not_found(tmp_path, named=True) == store
 
 
 def test_a_file_of_that_name_is_not_a_folder(tmp_path: Path) -> None:
