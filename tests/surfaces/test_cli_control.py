@@ -103,7 +103,7 @@ def test_a_mistyped_wait_is_refused_with_the_names_of_the_open_ones(folder: Path
     ("value", "said"),
     [
         ("5", """at $ the schema wants type: "object\""""),
-        ("yes", """a text has quotes of its own: '"…"'"""),
+        ("yes", "what fits is a JSON object"),
     ],
 )
 def test_an_answer_that_does_not_fit_is_told_where_and_what_is_expected(folder: Path, value: str, said: str) -> None:

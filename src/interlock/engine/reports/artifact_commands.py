@@ -3,8 +3,8 @@
 What it does: gives every surface these commands. What it does not do: it makes nothing safe for a terminal (surfaces
 do), and unseals nothing.
 
-Rule: an id names content, whoever stored it, so that only the user of this machine may show it (docs/threats.md, T3); a
-file that is there is never replaced.
+Rule: an id names content, whoever stored it, so that only the user of this machine may show it (docs/threats.md, T36);
+a file that is there is never replaced.
 """
 
 from __future__ import annotations
