@@ -428,13 +428,14 @@ class Driver:
             _LOG.warning("the child %s is left to its next owner", parse_stream(stream).id, exc_info=trace)
 
     async def _let_go(self, claim: Claim, fault: BaseException) -> None:
-        """Let the next owner in at once, unless the fault is that there is one: that owner is not touched by this.
+        """Let the next owner in at once. One that has the claim by now is not touched by this.
 
-        A run that cannot be driven here (no plan, damage) does not come back to a worker at once.
+        Where the run was lost and the claim is still ours, an earlier owner, whose claim had ended, was quicker: it
+        can wake nobody, so that somebody has to look at what it left. A run that cannot be driven here (no plan,
+        damage) does not come back to a worker at once.
         """
         lost = isinstance(fault, Conflict) and fault.kind is RUN_HELD
-        undrivable = isinstance(fault, InterlockError) and not isinstance(fault, StorageFailure)
+        undrivable = isinstance(fault, InterlockError) and not isinstance(fault, StorageFailure) and not lost
         with suppress(InterlockError):
-            pause_ms = UNDRIVABLE_PAUSE_MS if undrivable else 0
-            due_ms = None if lost else self._journal.now_ms() + pause_ms
+            due_ms = self._journal.now_ms() + (UNDRIVABLE_PAUSE_MS if undrivable else 0)
             await asyncio.shield(self._journal.store.activations.release([claim], due_ms))
