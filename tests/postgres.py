@@ -89,6 +89,11 @@ class Server:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
+    def is_up(self) -> bool:
+        """Whether the server was started, and not stopped since."""
+        return (self.data / "postmaster.pid").exists()
+
+    @property
     def url(self) -> str:
         """Where it is, with the password."""
         return f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{DATABASE}"

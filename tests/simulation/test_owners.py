@@ -6,15 +6,19 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from typing import Any
 
 from interlock.app import App
 from interlock.base.errors import NotFound
+from interlock.base.principal import ENGINE
 from interlock.engine import events as e
 from interlock.engine.authoring import Plan
 from interlock.engine.config import RetryPolicy
 from interlock.engine.errors import StateFailure
+from interlock.engine.fold import RUN_FOLD
 from interlock.engine.io.live import LiveIo
 from interlock.engine.reports.records import RunResult
+from interlock.journal.ports import Held
 from interlock.testing.loop import over_seeds
 from tests.simulation.crashes import RUN_ID, World, error_of, records
 from tests.simulation.plans import numbers, read, release, single, write
@@ -325,3 +329,42 @@ async def test_a_dead_process_sends_nothing_and_records_nothing() -> None:
     await world.live()
     assert world.result is not None
     assert world.result.phase == "completed"
+
+
+@over_seeds(5)
+async def test_a_run_whose_old_owner_was_quicker_than_the_one_that_took_it_is_looked_at_again() -> None:
+    """The old owner's last append beats the new one's first: the claim is the new one's, and so is the wake."""
+    going, calls = asyncio.Event(), Counter[str]()
+    plan = Plan("tardy")
+
+    @plan.state(retry=RetryPolicy.fixed(2, 1_000))
+    async def only() -> None:
+        calls["only"] += 1
+        await going.wait()
+        if calls["only"] == 1:
+            raise StateFailure("once", "it works the second time", retryable=True)
+
+    world = World(lambda: plan)
+    old, new = world.process(), world.process()
+    await old.runs.start(plan, run_id=RUN_ID, detach=True)
+    working = asyncio.create_task(old.runs.worker.work())
+    while not calls["only"]:
+        await asyncio.sleep(0.01)
+    stream, append = f"default/run/{RUN_ID}", new.store.events.append
+
+    async def overtaken(appends: Any) -> Any:
+        if not going.is_set():
+            going.set()
+            await asyncio.sleep(0.1)  # the old owner records the failure and when to try again, and lets go
+        return await append(appends)
+
+    new.store.events.append = overtaken  # type: ignore[method-assign]  # the new owner is slow, once
+    claim = await new.store.activations.take(stream, e.RUN, new.store.owner, new.journal.now_ms(), 30_000, steal=True)
+    assert not isinstance(claim, Held)
+    loaded = await new.journal.load(RUN_FOLD, stream)
+    new.runs.plans.add(plan)
+    assert await new.runs._driver.taken(claim, loaded, RUN_ID, ENGINE, sit_out=False) is None
+
+    await asyncio.sleep(5)
+    working.cancel()
+    assert (await new.runs.read.result(RUN_ID)).phase == "completed"

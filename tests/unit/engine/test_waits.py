@@ -10,11 +10,12 @@ import msgspec
 import pytest
 from msgspec import Raw, Struct
 
-from interlock import App, Io, Plan
+from interlock import App, Io, Plan, RunConfig
 from interlock.base.canonical import canonical
 from interlock.base.errors import InterlockError
 from interlock.base.principal import local_principal
 from interlock.engine import events as e
+from interlock.engine.config import FanOutJoin
 from interlock.engine.waits import misplaced
 from interlock.journal.chain import Recorded
 from interlock.testing.app import memory_app, read_run
@@ -252,6 +253,28 @@ def test_an_answer_in_time_beats_the_deadline_and_leaves_no_timer() -> None:
         assert await app.store.timers.next_due("default") is None
         await app.runs.resume(RUN)
         assert await app.runs.read.output(RUN, "wait") == 4
+
+    run(main())
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+@pytest.mark.parametrize("timeout_ms", [0, 1])
+def test_a_wait_whose_time_is_over_as_it_is_asked_for_leaves_no_timer(concurrency: int, timeout_ms: int) -> None:
+    """The timer fires after the append that sets it, so that no worker finds it for ever after."""
+
+    async def ask(io: Io) -> int:
+        return await io.wait("go", int, timeout_ms=timeout_ms, default=5)
+
+    async def main() -> None:
+        app = memory_app()
+        mode = RunConfig(execution_mode=FanOutJoin.of(concurrency)) if concurrency > 1 else RunConfig()
+        done = await app.runs.start(asking(ask), run_id=RUN, config=mode)
+
+        assert (done.phase, await app.runs.read.output(RUN, "wait")) == ("completed", 5)
+        assert await app.store.timers.scan("default", "", 10) == []
+        [asked] = [each.position for each in await read_run(app, RUN) if isinstance(each.record, e.StateSuspended)]
+        [fired] = [each.position for each in await app.journal.tail(f"default/run/{RUN}/inbox", 0)]
+        assert asked < fired
 
     run(main())
 

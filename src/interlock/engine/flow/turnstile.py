@@ -69,25 +69,31 @@ class Turnstile:
 
     async def acquire(
         self, stream: str, ask: Ask, request_id: str, over: int | None, on_lost: News
-    ) -> Granted | Queued:
+    ) -> Granted | Queued | None:
         """Ask for a unit for the run `stream`; one of a flow that is granted is renewed, until it is given back.
 
+        None where the request ended before its answer came: the store was away, or this process stood still.
         Raises: `lease_queue_full` and whatever else the lease refuses with.
         """
         tenant = tenant_of(stream)
         kept_ms = self._settings.claim_lease_ms
-        standing = await self._leases.acquire(
-            ask.lease,
-            holder=stream,
-            request_id=request_id,
-            lease_ms=kept_ms if ask.kept_ms is None else max(kept_ms, ask.kept_ms),
-            capacity=ask.capacity,
-            principal=_as(tenant),
-            priority=ask.priority,
-            group=ask.group,
-            wake=stream,
-            over=over,
-        )
+        try:
+            standing = await self._leases.acquire(
+                ask.lease,
+                holder=stream,
+                request_id=request_id,
+                lease_ms=kept_ms if ask.kept_ms is None else max(kept_ms, ask.kept_ms),
+                capacity=ask.capacity,
+                principal=_as(tenant),
+                priority=ask.priority,
+                group=ask.group,
+                wake=stream,
+                over=over,
+            )
+        except InterlockError as fault:
+            if fault.kind is not LEASE_LOST:
+                raise
+            return None
         if isinstance(standing, Granted) and ask.kept_ms is None:
             self.keep(tenant, ask.lease, standing.token, on_lost)
         return standing

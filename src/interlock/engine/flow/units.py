@@ -129,6 +129,8 @@ class Units:
         granted = await self._turnstile.acquire(
             session.state.stream, ask, request_id, token, lambda: self._lost(owner, ask.lease)
         )
+        if granted is None:
+            return None
         if isinstance(granted, Queued):
             self._wait(owner, ask, request_id, granted.place)
             return granted

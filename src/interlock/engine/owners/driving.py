@@ -63,6 +63,16 @@ def claimed(claim: Claim, epoch: int) -> e.OwnerClaimed:
     return e.OwnerClaimed(claim.epoch, epoch, claim.expires_ms, claim.owner)
 
 
+def _due_timers(state: RunState, now_ms: int) -> list[Timer]:
+    """The timers of a run's waits that are due."""
+    return [
+        Timer(wait.token, state.stream, wait.due_ms, e.timer_payload(state_id, name))
+        for state_id, waits in state.waits.items()
+        for name, wait in waits.items()
+        if wait.due_ms is not None and wait.due_ms <= now_ms
+    ]
+
+
 class Driver:
     """Drives runs of one journal. `spawner` starts the children of the runs that it drives."""
 
@@ -226,17 +236,16 @@ class Driver:
             raise
         return await self._drive(session, clerk=clerk), session.state
 
-    async def _fire_due(self, state: RunState) -> None:
-        """Whatever of the run's own timers is due reaches its inbox before the inbox is read."""
+    async def _fire_due(self, state: RunState, session: Session | None = None) -> None:
+        """Whatever of the run's own timers is due reaches its inbox before the inbox is read.
+
+        The append that records a wait sets its timer: if it fired before that, it would stay set for ever.
+        """
         if not state.waits:  # the deadline of the run itself is seen by whoever decides
             return
-        now_ms = self._journal.now_ms()
-        due = [
-            Timer(wait.token, state.stream, wait.due_ms, e.timer_payload(state_id, name))
-            for state_id, waits in state.waits.items()
-            for name, wait in waits.items()
-            if wait.due_ms is not None and wait.due_ms <= now_ms
-        ]
+        due = _due_timers(state, self._journal.now_ms())
+        if due and session is not None and session.pending:
+            await session.flush()
         await self._timers.fire(due)
 
     async def _is_still(self, state: RunState, waiting: Waiting) -> bool:
@@ -316,7 +325,7 @@ class Driver:
 
     async def _take_inbox(self, session: Session) -> None:
         """Fold what the inbox holds; the session's next append records it as taken, with its consequences."""
-        await self._fire_due(session.state)
+        await self._fire_due(session.state, session)
         entries = await self._journal.tail(f"{session.state.stream}/inbox", session.state.inbox_seq)
         carried = [entry.record.payload_id for entry in entries if isinstance(entry.record, i.SignalSent)]
         contents = await self._journal.store.artifacts.get(carried) if carried else []
@@ -419,13 +428,14 @@ class Driver:
             _LOG.warning("the child %s is left to its next owner", parse_stream(stream).id, exc_info=trace)
 
     async def _let_go(self, claim: Claim, fault: BaseException) -> None:
-        """Let the next owner in at once, unless the fault is that there is one: that owner is not touched by this.
+        """Let the next owner in at once. One that has the claim by now is not touched by this.
 
-        A run that cannot be driven here (no plan, damage) does not come back to a worker at once.
+        Where the run was lost and the claim is still ours, an earlier owner, whose claim had ended, was quicker: it
+        can wake nobody, so that somebody has to look at what it left. A run that cannot be driven here (no plan,
+        damage) does not come back to a worker at once.
         """
         lost = isinstance(fault, Conflict) and fault.kind is RUN_HELD
-        undrivable = isinstance(fault, InterlockError) and not isinstance(fault, StorageFailure)
+        undrivable = isinstance(fault, InterlockError) and not isinstance(fault, StorageFailure) and not lost
         with suppress(InterlockError):
-            pause_ms = UNDRIVABLE_PAUSE_MS if undrivable else 0
-            due_ms = None if lost else self._journal.now_ms() + pause_ms
+            due_ms = self._journal.now_ms() + (UNDRIVABLE_PAUSE_MS if undrivable else 0)
             await asyncio.shield(self._journal.store.activations.release([claim], due_ms))
