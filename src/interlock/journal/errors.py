@@ -80,6 +80,12 @@ COPY_SOURCE_BUSY = ErrorCode(
     "Stop what drives runs on the source, wait until its claims have ended, then copy.",
     retryable=True,
 )
+COPY_RUNNING = ErrorCode(
+    "copy_running",
+    Category.CONFLICT,
+    "Wait until the other copy into this target has ended; if it failed, copy again.",
+    retryable=True,
+)
 COPY_DIFFERS = ErrorCode(
     "copy_differs",
     Category.CORRUPT,
@@ -164,6 +170,7 @@ ERRORS = (
     BACKUP_OF_A_FILE,
     COPY_TARGET_EXISTS,
     COPY_SOURCE_BUSY,
+    COPY_RUNNING,
     COPY_DIFFERS,
     STORE_UNFINISHED,
     MIGRATION_CHANGED,
