@@ -1,46 +1,48 @@
 """`interlock store copy`: a store made anew elsewhere, event for event, and compared with where it came from.
 
-What it does: copies artifacts, the feed and the rows of index, timers and activations through the ports of both stores,
-compares what was written page by page, and heads, artifacts and rows at the end. What it does not do: it stops nobody,
-and copies no view: those are rebuilt from the feed by whoever asks for them first.
+What it does: copies artifacts, the feed and the rows of index, timers and activations; believes what it reads as every
+reader does, compares each page that was written, now or by an earlier try, and at the end reads the whole target back.
+What it does not do: it stops nobody, and copies no view: those are rebuilt from the feed by who asks for them first.
 
 Rules: nothing is written over: the target must not be there, or be what an earlier try of the same copy left; until the
 copy is finished no one can open it as a store; a source whose runs somebody drives is refused, and one that moved
-meanwhile is no copy. Positions, heads, bytes and epochs are those of the source; the identity of the store is new, and
-an artifact's kind, which is only a hint, is not kept.
+meanwhile is no copy; damage of either is refused. What is held in memory at once is bounded. Positions, heads, bytes
+and epochs are those of the source; the identity of the store is new, and an artifact's kind, which is only a hint, is
+not kept.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import groupby
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from interlock.base.clock import SystemClock
-from interlock.base.errors import InterlockError, NotFound
-from interlock.base.events import Claim, Hold, IndexRow, Row, SetTimer, Wake
-from interlock.journal.errors import (
-    COPY_DIFFERS,
-    COPY_SOURCE_BUSY,
-    COPY_SOURCE_NOT_FOUND,
-    EVENT_CORRUPT,
-    STORE_NOT_FOUND,
-)
+from interlock.base.errors import Corruption, InterlockError, NotFound
+from interlock.base.events import IndexRow, Timer
+from interlock.journal.catalogue import EventCatalogue
+from interlock.journal.chain import ChainReader
+from interlock.journal.errors import COPY_DIFFERS, COPY_SOURCE_BUSY, COPY_SOURCE_NOT_FOUND, STORE_NOT_FOUND
 from interlock.journal.ports import Append, Blob, Head, Store, StoredEvent, StreamAppend
 from interlock.journal.store_name import StoreName, is_url, shown_store
+from interlock.journal.verify import verify_events
 from interlock.stores.activation import Activation
+from interlock.stores.appending import Outcome, groups
 
 PAGE = 1_000
-BYTES_AT_ONCE = 8 * 1024 * 1024
-_EVENT_PREFIX = b"interlock/event/1\n"
-_COPIED = "copied"
-_OWNER = "store-copy"
+"""Events or rows that are read and written at once."""
 
+BYTES_AT_ONCE = 8 * 1024 * 1024
+"""Bytes of artifacts or rows that are read and written at once; one that is larger goes alone."""
+
+_COPIED = "copied"
+
+Item = TypeVar("Item")
 Progress = Callable[[str, int, int | None], None]
 
 
@@ -64,30 +66,80 @@ class StoredActivations(Protocol):
         ...
 
 
+class StoredArtifacts(Protocol):
+    """What a store says of its artifacts."""
+
+    async def sizes(self, ids: Sequence[str]) -> list[int]:
+        """How many bytes each is said to have; 0 for what is not there."""
+        ...
+
+
+class Restoring(Protocol):
+    """Writing into a store what another one holds."""
+
+    async def events(self, appends: Sequence[Append]) -> list[Outcome]:
+        """As `append`; data may have been erased."""
+        ...
+
+    async def index(self, partition: str, rows: Sequence[IndexRow]) -> None:
+        """Put rows of the index."""
+        ...
+
+    async def timers(self, partition: str, timers: Sequence[Timer]) -> None:
+        """Set timers."""
+        ...
+
+    async def activations(self, activations: Sequence[Activation]) -> None:
+        """Put activations as they are."""
+        ...
+
+
 class CopiedStore(Store, Protocol):
-    """A store that shows its activations."""
+    """A store that shows what it holds, and takes what another one held."""
 
     @property
     def stored_activations(self) -> StoredActivations:
         """The activations as they are stored."""
         ...
 
+    @property
+    def stored_artifacts(self) -> StoredArtifacts:
+        """What is said of the artifacts."""
+        ...
 
-async def copy(source: StoreName, target: StoreName, progress: Progress) -> Copied:
-    """Copy a whole store into a new one.
+    @property
+    def restoring(self) -> Restoring:
+        """Writing what another store holds."""
+        ...
 
-    Raises: `copy_source_not_found`, `copy_target_exists`, `copy_source_busy`, `copy_differs`, what opening either
-    raises, and damage of the source. The target is then no store: a file is taken away; a database stays marked, and
-    the same call goes on.
+
+async def copy(
+    source: StoreName, target: StoreName, progress: Progress, catalogue: EventCatalogue | None = None
+) -> Copied:
+    """Copy a whole store into a new one; `catalogue` says whose data may be erased (default: of the installed parts).
+
+    Raises: `copy_source_not_found`, `copy_target_exists`, `copy_running`, `copy_source_busy`, `copy_differs`, what
+    opening either raises, and damage of the source. The target is then no store: a file is taken away; a database
+    stays marked, and the same call goes on with it, unless it is damaged itself.
     """
+    catalogue = catalogue or _installed()
     async with _source(source) as origin, _target(target, origin.id) as copied:
         await _refuse_busy(source, origin)
         await _copy_artifacts(origin, copied, progress)
         for partition in await origin.events.partitions():
-            await _copy_partition(origin, copied, partition, progress)
+            await _copy_partition(catalogue, origin, copied, partition, progress)
+            await _copy_rows(origin, copied, partition, progress)
+        await _copy_activations(origin, copied)
         found = await _compared(origin, copied, progress)
+        await _read_back(catalogue, copied, progress)
         await _refuse_busy(source, origin)
     return found
+
+
+def _installed() -> EventCatalogue:
+    from interlock.parts import installed_parts
+
+    return EventCatalogue(kind for part in installed_parts() for kind in part.events)
 
 
 @asynccontextmanager
@@ -147,93 +199,106 @@ async def _activations(store: CopiedStore) -> AsyncIterator[Activation]:
         after = page[-1].stream
 
 
-async def _copy_artifacts(origin: Store, copied: Store, progress: Progress) -> None:
+async def _copy_artifacts(origin: CopiedStore, copied: Store, progress: Progress) -> None:
     after, done = "", 0
     while ids := await origin.artifacts.scan(after, PAGE):
         there = await copied.artifacts.exists(ids)
-        blobs: list[Blob] = []
-        for identity in (identity for identity, stored in zip(ids, there, strict=True) if not stored):
-            [content] = await origin.artifacts.get([identity])
-            blobs.append(Blob(identity, _COPIED, content))
-            if sum(len(blob.content) for blob in blobs) > BYTES_AT_ONCE:
-                await copied.artifacts.put(blobs)
-                blobs = []
-        await copied.artifacts.put(blobs)
+        for group in await _groups(origin, [each for each, stored in zip(ids, there, strict=True) if not stored]):
+            contents = await origin.artifacts.get(group)
+            blobs = [Blob(identity, _COPIED, content) for identity, content in zip(group, contents, strict=True)]
+            await copied.artifacts.put(blobs)
         after, done = ids[-1], done + len(ids)
         progress("artifacts", done, None)
 
 
-async def _copy_partition(origin: CopiedStore, copied: Store, partition: str, progress: Progress) -> None:
-    """Copy the feed of a partition from where the target stands; its last event brings the rows."""
+async def _groups(store: CopiedStore, ids: Sequence[str]) -> list[list[str]]:
+    """A page of artifacts in groups that can be held at once, by what the store says of their sizes."""
+    sizes = dict(zip(ids, await store.stored_artifacts.sizes(ids), strict=True))
+    return list(groups(ids, sizes.__getitem__, BYTES_AT_ONCE))
+
+
+async def _copy_partition(
+    catalogue: EventCatalogue, origin: CopiedStore, copied: CopiedStore, partition: str, progress: Progress
+) -> None:
+    """Compare what the target has of the feed of a partition, and copy the rest."""
     total = await origin.events.position(partition)
-    position = await copied.events.position(partition)
+    there = await copied.events.position(partition)
+    position = 0
     while position < total:
-        page = await origin.events.feed(partition, position, min(PAGE, total - position))
-        last = position + len(page) == total
-        rows = [row async for row in _rows(origin, partition)] if last else []
-        await _append(copied, partition, page, rows)
+        before = position < there
+        page = await origin.events.feed(partition, position, min(PAGE, (there if before else total) - position))
+        if not before:
+            await _append(catalogue, copied, partition, page)
         await _compare_page(copied, partition, position, page)
         position += len(page)
         progress(f"events of {partition}", position, total)
-    await _give_back(origin, copied, partition)
 
 
-async def _append(copied: Store, partition: str, page: list[StoredEvent], rows: list[Row]) -> None:
-    """Append a page as it stands in the feed: one append for each run of events of one stream, all in one batch."""
+async def _append(catalogue: EventCatalogue, copied: CopiedStore, partition: str, page: Sequence[StoredEvent]) -> None:
+    """Append a page as it stands in the feed: one append for each run of events of one stream, all in one batch.
+
+    Raises: `event_corrupt` for an event that does not follow the ones that are copied, or is not what was written.
+    """
     streams = list(dict.fromkeys(event.stream for event in page))
-    heads = dict(zip(streams, await copied.events.heads(streams), strict=True))
+    heads = await copied.events.heads(streams)
+    readers = {
+        stream: ChainReader(catalogue, stream, head, decodes=False) for stream, head in zip(streams, heads, strict=True)
+    }
     appends: list[Append] = []
     for stream, group in groupby(page, key=lambda event: event.stream):
-        events = [_checked(event) for event in group]
+        events, expected = list(group), readers[stream].head
+        readers[stream].take(events)
         head = Head(events[-1].seq, events[-1].digest)
-        appends.append(Append([StreamAppend(stream, partition, heads[stream], events, head)]))
-        heads[stream] = head
-    if rows:
-        appends[-1] = Append(appends[-1].streams, rows)
-    for outcome in await copied.events.append(appends):
+        appends.append(Append([StreamAppend(stream, partition, expected, events, head)]))
+    for outcome in await copied.restoring.events(appends):
         if isinstance(outcome, InterlockError):
             raise outcome
 
 
-def _checked(event: StoredEvent) -> StoredEvent:
-    """An event whose digest is that of its envelope. Raises: `event_corrupt`."""
-    if hashlib.sha256(_EVENT_PREFIX + event.envelope).hexdigest() != event.digest:
-        raise EVENT_CORRUPT.error(f"event {event.seq} of {event.stream} is damaged", stream=event.stream, seq=event.seq)
-    return event
-
-
-async def _compare_page(copied: Store, partition: str, position: int, page: list[StoredEvent]) -> None:
+async def _compare_page(copied: Store, partition: str, position: int, page: Sequence[StoredEvent]) -> None:
     """What can be read back of a page is what was read. Raises: `copy_differs`."""
     again = await copied.events.feed(partition, position, len(page))
-    if again != page:
-        raise COPY_DIFFERS.error(f"the feed of {partition} differs behind position {position}", position=position)
+    for one, other in zip(page, again, strict=False):
+        if one != other:
+            message = f"event {one.stream}#{one.seq} of the feed of {partition} differs in the copy"
+            raise COPY_DIFFERS.error(message, position=one.position, stream=one.stream, seq=one.seq)
+    if len(again) != len(page):
+        message = f"the feed of {partition} ends early in the copy, or was cut behind position {position}"
+        raise COPY_DIFFERS.error(message, position=position)
 
 
-async def _rows(origin: CopiedStore, partition: str) -> AsyncIterator[Row]:
-    """Everything derived that a partition has, as the rows of an append."""
-    for index in await origin.index.names(partition):
-        after = ""
-        while page := await origin.index.scan(partition, index, "", after, PAGE):
-            for key, value in page:
-                yield IndexRow(index, key, value)
-            after = page[-1][0]
-    after = ""
-    while timers := await origin.timers.scan(partition, after, PAGE):
-        for timer in timers:
-            yield SetTimer(timer.timer_id, timer.stream, timer.due_ms, timer.payload)
-        after = timers[-1].timer_id
-    async for activation in _activations(origin):
-        if activation.partition == partition:
-            if activation.epoch:
-                yield Hold(_held(activation))
-            due_ms = _due_ms(activation)
-            if due_ms is not None:
-                yield Wake(activation.stream, activation.kind, due_ms)
+async def _copy_rows(origin: CopiedStore, copied: CopiedStore, partition: str, progress: Progress) -> None:
+    """Copy what is derived of a partition, group by group."""
+    done = 0
+    async for index in _paged(_index_rows(origin, partition), lambda row: len(row.key) + len(row.value or b"")):
+        await copied.restoring.index(partition, index)
+        done += len(index)
+        progress(f"rows of {partition}", done, None)
+    async for timers in _paged(_timers(origin, partition), lambda timer: len(timer.payload)):
+        await copied.restoring.timers(partition, timers)
+        done += len(timers)
+        progress(f"rows of {partition}", done, None)
 
 
-def _held(activation: Activation) -> Claim:
-    """A claim that keeps the epoch and is given back at once: the fence of earlier owners must stand."""
-    return Claim(activation.stream, activation.kind, _OWNER, activation.epoch, 0)
+async def _copy_activations(origin: CopiedStore, copied: CopiedStore) -> None:
+    """Copy the activations as nobody's; epochs stay, because the fence of earlier owners must stand."""
+    async for group in _paged(_activations(origin), lambda activation: len(activation.stream)):
+        free = [replace(each, due_ms=_due_ms(each), owner=None, expires_ms=None) for each in group]
+        await copied.restoring.activations(free)
+
+
+async def _paged(items: AsyncIterator[Item], size: Callable[[Item], int]) -> AsyncIterator[list[Item]]:
+    """The items in their order, in groups that are written at once."""
+    group: list[Item] = []
+    total = 0
+    async for item in items:
+        group.append(item)
+        total += size(item)
+        if len(group) >= PAGE or total >= BYTES_AT_ONCE:
+            yield group
+            group, total = [], 0
+    if group:
+        yield group
 
 
 def _due_ms(activation: Activation) -> int | None:
@@ -243,10 +308,39 @@ def _due_ms(activation: Activation) -> int | None:
     return activation.due_ms
 
 
-async def _give_back(origin: CopiedStore, copied: Store, partition: str) -> None:
-    held = [_held(each) async for each in _activations(origin) if each.partition == partition and each.epoch]
-    for at in range(0, len(held), PAGE):
-        await copied.activations.release(held[at : at + PAGE], None)
+class _Target(NamedTuple):
+    """What is read back."""
+
+    store: Store
+    catalogue: EventCatalogue
+
+
+async def _read_back(catalogue: EventCatalogue, copied: CopiedStore, progress: Progress) -> None:
+    """Read all streams, the feed and all artifacts of the target. Raises: `copy_differs`, naming what is damaged."""
+    report = await verify_events(
+        _Target(copied, catalogue), lambda what, done, total: progress(f"reading back {what}", done, total)
+    )
+    for finding in report.findings:
+        raise _damaged(finding.place, finding.message)
+    after, done = "", 0
+    while ids := await copied.artifacts.scan(after, PAGE):
+        for group in await _groups(copied, ids):
+            await _read_artifacts(copied, group)
+        after, done = ids[-1], done + len(ids)
+        progress("reading back artifacts", done, None)
+
+
+async def _read_artifacts(copied: Store, ids: Sequence[str]) -> None:
+    """Read artifacts; where one of them is damaged, it is named."""
+    try:
+        await copied.artifacts.get(ids)
+    except (Corruption, NotFound) as fault:
+        place = str(fault.details.get("artifact", "an artifact"))
+        raise _damaged(place, fault.message) from fault
+
+
+def _damaged(place: str, why: str) -> InterlockError:
+    return COPY_DIFFERS.error(f"the copy is damaged at {place}: {why}", place=place)
 
 
 async def _compared(origin: CopiedStore, copied: CopiedStore, progress: Progress) -> Copied:
@@ -260,7 +354,7 @@ async def _compared(origin: CopiedStore, copied: CopiedStore, progress: Progress
         counts["events"] += total
         for name, one, other in (
             ("streams", _streams(origin, partition), _streams(copied, partition)),
-            ("index_rows", _index(origin, partition), _index(copied, partition)),
+            ("index_rows", _index_rows(origin, partition), _index_rows(copied, partition)),
             ("timers", _timers(origin, partition), _timers(copied, partition)),
         ):
             counts[name] += await _same_listing(f"{name} of {partition}", one, other)
@@ -294,16 +388,16 @@ async def _streams(store: Store, partition: str) -> AsyncIterator[object]:
         after = page[-1][0]
 
 
-async def _index(store: Store, partition: str) -> AsyncIterator[object]:
+async def _index_rows(store: Store, partition: str) -> AsyncIterator[IndexRow]:
     for index in await store.index.names(partition):
         after = ""
         while page := await store.index.scan(partition, index, "", after, PAGE):
-            for row in page:
-                yield index, *row
+            for key, value in page:
+                yield IndexRow(index, key, value)
             after = page[-1][0]
 
 
-async def _timers(store: Store, partition: str) -> AsyncIterator[object]:
+async def _timers(store: Store, partition: str) -> AsyncIterator[Timer]:
     after = ""
     while page := await store.timers.scan(partition, after, PAGE):
         for timer in page:

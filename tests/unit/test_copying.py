@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,12 +14,11 @@ from interlock.base.events import IndexRow, SetTimer
 from interlock.base.principal import local_principal
 from interlock.copying import Copied, copy
 from interlock.doctor import examine
-from interlock.journal.ports import EMPTY, Append, Store
-from interlock.journal.store_name import StoreName, is_url
+from interlock.journal.store_name import StoreName
 from interlock.stores.postgres import open_postgres
-from interlock.stores.sqlite import open_sqlite
-from interlock.testing.contracts.harness import blob, grow, onto, stream
+from interlock.testing.contracts.harness import blob, stream
 from tests.postgres import fresh_schema
+from tests.unit.moving import Interrupted, copied, grow, interrupt, opened, quiet, refused
 
 plan = Plan("asks")
 
@@ -37,29 +34,6 @@ async def ask(io: Io) -> object:
 @plan.state
 async def tell(ask: dict[str, object]) -> object:
     return ask["answer"]
-
-
-def quiet(what: str, done: int, total: int | None) -> None:
-    """Hear of progress."""
-
-
-def copied(source: StoreName, target: StoreName) -> Copied:
-    return asyncio.run(copy(source, target, quiet))
-
-
-def refused(source: StoreName, target: StoreName) -> str:
-    with pytest.raises(InterlockError) as fault:
-        copied(source, target)
-    return fault.value.code
-
-
-@asynccontextmanager
-async def opened(name: StoreName) -> AsyncIterator[Store]:
-    store = await (open_postgres(str(name)) if is_url(name) else open_sqlite(Path(name)))
-    try:
-        yield store
-    finally:
-        await store.close()
 
 
 async def started(name: StoreName, run_id: str) -> None:
@@ -115,10 +89,10 @@ def test_a_copy_of_a_file_is_the_same_event_for_event(tmp_path: Path) -> None:
     async def fill() -> None:
         async with opened(source) as store:
             for number in range(700):
-                await grow(store, (a, b, elsewhere)[number % 3], b"%d" % number)
+                await grow(store, (a, b, elsewhere)[number % 3], str(number))
             rows = [IndexRow("open", f"k{n}", b"%d" % n) for n in range(1_500)]
             timers = [SetTimer(f"t{n}", a, n, b"\0") for n in range(20)]
-            await grow(store, a, b"last", rows=[*rows, *timers])
+            await grow(store, a, "last", rows=[*rows, *timers])
             await store.artifacts.put([blob(b"small"), blob(b"large" * 100_000)])
             claims = [await store.activations.take(b, "run", store.owner, 0, 1_000, steal=True) for _ in range(3)]
             await store.activations.release(claims[-1:], 77)  # type: ignore[arg-type]
@@ -169,7 +143,7 @@ def test_a_store_whose_runs_are_driven_is_not_copied(tmp_path: Path, postgres_ur
 
     async def main() -> None:
         async with opened(source) as store:
-            await store.events.append([Append([onto(EMPTY, stream("a"))])])
+            await grow(store, stream("a"))
             claim = await store.activations.take(stream("a"), "run", store.owner, 2**50, 1_000)
             with pytest.raises(InterlockError) as fault:
                 await copy(source, tmp_path / "b.db", quiet)
@@ -178,18 +152,6 @@ def test_a_store_whose_runs_are_driven_is_not_copied(tmp_path: Path, postgres_ur
 
     asyncio.run(main())
     assert copied(source, tmp_path / "b.db").events == 1
-
-
-class Interrupted(Exception):
-    """Something ended the copy."""
-
-
-def interrupt(at: str) -> Callable[[str, int, int | None], None]:
-    def progress(what: str, done: int, total: int | None) -> None:
-        if what.startswith(at):
-            raise Interrupted
-
-    return progress
 
 
 @pytest.mark.parametrize("at", ["artifacts", "events", "comparing"])
@@ -202,7 +164,7 @@ def test_an_unfinished_copy_in_a_database_is_no_store_until_it_is_finished(
     async def fill(name: Path) -> None:
         async with opened(name) as store:
             for number in range(2_500):
-                await grow(store, stream(f"s{number % 7}"), b"%d" % number)
+                await grow(store, stream(f"s{number % 7}"), str(number))
             await store.artifacts.put([blob(b"x")])
 
     asyncio.run(fill(source))
@@ -257,22 +219,3 @@ def test_a_source_that_moves_while_it_is_copied_is_no_copy(tmp_path: Path, postg
             await asyncio.gather(*late)
 
     asyncio.run(main())
-
-
-@pytest.mark.unproved("its artifact is damaged on purpose")
-def test_damage_of_the_source_is_not_copied(tmp_path: Path, postgres_url: str) -> None:
-    import psycopg
-
-    source = fresh_schema(postgres_url)
-
-    async def fill() -> None:
-        async with opened(source) as store:
-            await grow(store, stream("a"), b"1", b"2")
-
-    asyncio.run(fill())
-    server, _, schema = source.partition("?schema=")
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"UPDATE {schema}.event SET envelope = envelope || ' ' WHERE seq = 2")
-
-    assert refused(source, tmp_path / "b.db") == "event_corrupt"
-    assert list(tmp_path.iterdir()) == []

@@ -177,30 +177,37 @@ def read_envelope(event: StoredEvent) -> Envelope:
 def read_record(catalogue: EventCatalogue, envelope: Envelope, event: StoredEvent) -> Struct | None:
     """The record of a stored event, if its data is what the envelope names; None where it was erased.
 
-    Only data of an erasable type may be missing: of any other, that is damage.
-
     Raises: `event_corrupt`; `event_type_unknown` for a type or version that no part explains.
+    """
+    check_data(catalogue, envelope, event)
+    return None if event.data is None else catalogue.decode(envelope.type, envelope.version, event.data)
+
+
+def check_data(catalogue: EventCatalogue, envelope: Envelope, event: StoredEvent) -> None:
+    """Refuse data that is not what the envelope names, whether or not a part explains it. Raises: `event_corrupt`.
+
+    Only data of an erasable type may be missing: of any other, and of one that no part explains, that is damage.
     """
     if event.data is None:
         kind = catalogue.type_of(envelope.type, envelope.version)
         if kind is None or not kind.erasable:
             raise _damage(event, "its data is missing")
-        return None
-    if hashlib.sha256(event.salt + event.data).hexdigest() != envelope.data_digest:
+    elif hashlib.sha256(event.salt + event.data).hexdigest() != envelope.data_digest:
         raise _damage(event, "its data differs from its digest")
-    return catalogue.decode(envelope.type, envelope.version, event.data)
 
 
 class ChainReader:
     """Believes the events of one stream, in order, from a head known to be good (by default the start).
 
     Raises `event_corrupt` at the first event that is not the one that was written there, and
-    `event_type_unknown` for a type or version that no part explains. Nothing after a fault is given out.
+    `event_type_unknown` for a type or version that no part explains. Nothing after a fault is given out. A reader that
+    does not decode gives no records, and so believes events that no part explains, too.
     """
 
-    def __init__(self, catalogue: EventCatalogue, stream: str, head: Head = EMPTY) -> None:
+    def __init__(self, catalogue: EventCatalogue, stream: str, head: Head = EMPTY, *, decodes: bool = True) -> None:
         self._catalogue = catalogue
         self._stream = stream
+        self._decodes = decodes
         self.head = head
         self.at_ms = 0
 
@@ -217,7 +224,11 @@ class ChainReader:
             raise _damage(event, "it does not follow the event before it")
         if envelope.at_ms < self.at_ms:
             raise _damage(event, "its time runs backwards")
-        record = read_record(self._catalogue, envelope, event)
+        record = None
+        if self._decodes:
+            record = read_record(self._catalogue, envelope, event)
+        else:
+            check_data(self._catalogue, envelope, event)
         self.head, self.at_ms = Head(seq, event.digest), envelope.at_ms
         return Recorded(envelope, record, event.digest, event.position, len(event.data or b""))
 

@@ -91,6 +91,12 @@ COPY_SOURCE_BUSY = ErrorCode(
     "Stop what drives runs on the source, wait until its claims have ended, then copy.",
     retryable=True,
 )
+COPY_RUNNING = ErrorCode(
+    "copy_running",
+    Category.CONFLICT,
+    "Wait until the other copy into this target has ended; if it failed, copy again.",
+    retryable=True,
+)
 COPY_DIFFERS = ErrorCode(
     "copy_differs",
     Category.CORRUPT,
@@ -177,6 +183,7 @@ ERRORS = (
     COPY_TARGET_EXISTS,
     COPY_SOURCE_NOT_FOUND,
     COPY_SOURCE_BUSY,
+    COPY_RUNNING,
     COPY_DIFFERS,
     STORE_UNFINISHED,
     MIGRATION_CHANGED,

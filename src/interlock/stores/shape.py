@@ -14,8 +14,11 @@ from interlock.journal.errors import APPEND_MALFORMED, PARTITION_MIXED
 from interlock.journal.ports import Append, Head, StreamAppend
 
 
-def checked_partition(append: Append) -> str:
-    """The partition of a well-formed append. Raises: `append_malformed`, `partition_mixed` (Invalid)."""
+def checked_partition(append: Append, *, erased: bool = False) -> str:
+    """The partition of a well-formed append; with `erased`, events may come without their data, as in a copy.
+
+    Raises: `append_malformed`, `partition_mixed` (Invalid).
+    """
     streams, events = append.streams, 0
     if not streams:
         raise APPEND_MALFORMED.error("an append names no stream")
@@ -29,11 +32,11 @@ def checked_partition(append: Append) -> str:
     if events > EVENTS_PER_APPEND_MAX:
         raise APPEND_MALFORMED.error(f"an append has more than {EVENTS_PER_APPEND_MAX} events", events=events)
     for each in streams:
-        _check_events(each)
+        _check_events(each, erased=erased)
     return streams[0].partition
 
 
-def _check_events(append: StreamAppend) -> None:
+def _check_events(append: StreamAppend, *, erased: bool) -> None:
     stream = append.stream
     if not append.events:
         raise APPEND_MALFORMED.error(f"an append has no event for {stream}", stream=stream)
@@ -42,7 +45,7 @@ def _check_events(append: StreamAppend) -> None:
     for seq, event in enumerate(append.events, append.expected.seq + 1):
         if (event.stream, event.seq) != (stream, seq):
             raise APPEND_MALFORMED.error(f"an event does not stand at {seq} of {stream}", stream=stream, seq=seq)
-        if event.data is None:
+        if event.data is None and not erased:
             raise APPEND_MALFORMED.error(f"event {seq} of {stream} has no data", stream=stream, seq=seq)
     last = append.events[-1]
     if append.head != Head(last.seq, last.digest):

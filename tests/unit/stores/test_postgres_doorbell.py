@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from interlock.stores.postgres import PostgresSettings, open_postgres
+from interlock.stores.postgres.connections import Pool
 from interlock.stores.postgres.doorbell import PostgresDoorbell
 from interlock.testing.contracts.harness import grow, stream
 from tests.postgres import fresh_schema
@@ -50,6 +52,38 @@ def test_a_claim_that_is_given_back_rings_elsewhere(postgres_url: str) -> None:
             await asyncio.sleep(0.01)
         await other.activations.release([claim], 5)  # type: ignore[list-item]
         assert await asyncio.wait_for(waiting, 20) != seen
+        await store.close()
+        await other.close()
+
+    asyncio.run(main())
+
+
+def test_who_hears_a_bell_asks_the_server_nothing(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many partitions there are: only a look for what was not heard counts them, and that is seldom."""
+    looks = list[bytes]()
+    one_of = Pool.one
+
+    async def one(self: Pool, sql: bytes, values: Any = None) -> Any:
+        looks.append(sql)
+        return await one_of(self, sql, values)
+
+    async def main() -> None:
+        url = fresh_schema(postgres_url)
+        settings = PostgresSettings(doorbell_poll_ms_max=600_000)
+        store, other = await open_postgres(url, settings=settings), await open_postgres(url, settings=settings)
+        waiting = asyncio.create_task(store.doorbell.wait(store.doorbell.seen(), LONG_MS))
+        while not store._bell._listens:
+            await asyncio.sleep(0.01)
+        await grow(other, A)
+        await waiting
+        await asyncio.sleep(0.1)  # looks that had begun before anybody listened
+        monkeypatch.setattr(Pool, "one", one)
+        for number in range(20):
+            seen = store.doorbell.seen()
+            waiting = asyncio.create_task(store.doorbell.wait(seen, LONG_MS))
+            await grow(other, stream("s", f"tenant{number}"))
+            assert await asyncio.wait_for(waiting, 20) != seen
+        assert looks == []
         await store.close()
         await other.close()
 

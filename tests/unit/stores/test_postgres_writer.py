@@ -160,6 +160,44 @@ def test_two_writers_that_move_each_others_streams_lose_nothing(postgres_url: st
     asyncio.run(main())
 
 
+async def deadlocks(url: str) -> int:
+    """How many the server has seen in this database; a session tells what it saw when it ends."""
+    async with await psycopg.AsyncConnection.connect(url.partition("?schema=")[0]) as connection:
+        found = await connection.execute(b"SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        [(count,)] = await found.fetchall()
+        return int(count)
+
+
+def test_writers_take_their_locks_in_one_order(postgres_url: str) -> None:
+    """Heads, new streams, positions, activations, artifacts: nobody waits in a circle."""
+
+    async def crowd(store: PostgresStore, turn: int, *, backwards: bool) -> None:
+        names = [stream(f"s{n}", f"t{n % 3}") for n in range(9)]
+        heads = dict(zip(names, await store.events.heads(names), strict=True))
+        appends = [
+            Append(
+                [onto(heads[name], name)],
+                [Wake(other, "run", turn) for other in (name, stream("shared", "t0"))],
+                [blob(b"%d" % n) for n in (turn, turn + 1)],
+            )
+            for name in names
+        ]
+        appends += [Append([onto(EMPTY, stream(f"new{turn}-{n}", f"t{n % 3}"))]) for n in range(3)]
+        await store.events.append(appends[::-1] if backwards else appends)
+
+    async def main() -> None:
+        url = fresh_schema(postgres_url)
+        before = await deadlocks(url)
+        stores = [await open_postgres(url) for _ in range(3)]
+        for turn in range(15):
+            await asyncio.gather(*(crowd(store, turn, backwards=n % 2 == 1) for n, store in enumerate(stores)))
+        for store in stores:
+            await store.close()
+        assert await deadlocks(url) == before
+
+    asyncio.run(main())
+
+
 def test_who_gives_up_waiting_does_not_undo_the_append(postgres_url: str) -> None:
     async def main() -> None:
         store = await open_postgres(fresh_schema(postgres_url))

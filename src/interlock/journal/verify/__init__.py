@@ -20,12 +20,12 @@ from interlock.journal.verify.artifacts import NamedArtifacts, check_artifacts, 
 from interlock.journal.verify.feed import check_feed
 from interlock.journal.verify.folds import check_folds
 from interlock.journal.verify.index import check_index
-from interlock.journal.verify.report import Examination, Finding, Progress, Report
+from interlock.journal.verify.report import Examination, Examined, Finding, Progress, Report
 from interlock.journal.verify.streams import check_streams
 from interlock.journal.verify.views import check_view
 from interlock.journal.views import table_of
 
-__all__ = ["Finding", "Progress", "Report", "named_artifacts", "verify"]
+__all__ = ["Finding", "Progress", "Report", "named_artifacts", "verify", "verify_events"]
 
 
 async def verify(
@@ -41,12 +41,7 @@ async def verify(
     """
     examination = Examination(journal, progress)
     reading = examination.reading
-    ends = await reading("store", examination.ends()) or {}
-    artifacts = NamedArtifacts(examination)
-    for partition, end in ends.items():
-        in_streams = await reading(partition, check_streams(examination, partition, end, artifacts))
-        if in_streams is not None:
-            await reading(partition, check_feed(examination, partition, end, in_streams))
+    ends = await _check_events(examination)
     await reading("artifacts", check_artifacts(examination))
     for partition in ends:
         await reading(partition, check_index(examination, partition))
@@ -54,3 +49,25 @@ async def verify(
         for view in views:
             await reading(f"{partition}/{table_of(view)}", check_view(examination, partition, view))
     return examination.report()
+
+
+async def verify_events(examined: Examined, progress: Progress | None = None) -> Report:
+    """Examine streams and feed alone, as bytes: nothing is decoded, and what is derived or named is not judged.
+
+    An event of a type that no part explains is sound if its bytes are. Raises only what is no damage.
+    """
+    examination = Examination(examined, progress, decodes=False)
+    await _check_events(examination)
+    return examination.report()
+
+
+async def _check_events(examination: Examination) -> dict[str, int]:
+    """Examine streams, feed, and whether what events name is there; return the ends of the partitions."""
+    reading = examination.reading
+    ends = await reading("store", examination.ends()) or {}
+    artifacts = NamedArtifacts(examination)
+    for partition, end in ends.items():
+        in_streams = await reading(partition, check_streams(examination, partition, end, artifacts))
+        if in_streams is not None:
+            await reading(partition, check_feed(examination, partition, end, in_streams))
+    return ends

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from msgspec import Struct
 
 from interlock.base.errors import Corruption, InterlockError, NotFound
-from interlock.journal.journal import Journal
+from interlock.journal.catalogue import EventCatalogue
+from interlock.journal.ports import Store
 
 FINDINGS_MAX = 1_000
 """Findings that a report holds."""
@@ -58,12 +59,27 @@ class Report(Struct, frozen=True):
     complete: bool = True
 
 
-class Examination:
-    """One walk through a store."""
+class Examined(Protocol):
+    """What is examined: a journal, or a store and the types of its events."""
 
-    def __init__(self, journal: Journal, progress: Progress | None = None) -> None:
-        self.catalogue = journal.catalogue
-        self.store = journal.store
+    @property
+    def catalogue(self) -> EventCatalogue:
+        """The types of events that are known."""
+        ...
+
+    @property
+    def store(self) -> Store:
+        """The opened store."""
+        ...
+
+
+class Examination:
+    """One walk through a store; one that does not decode takes events that no part explains for sound, too."""
+
+    def __init__(self, examined: Examined, progress: Progress | None = None, *, decodes: bool = True) -> None:
+        self.catalogue = examined.catalogue
+        self.decodes = decodes
+        self.store = examined.store
         self.counts: Counter[str] = Counter(dict.fromkeys(_COUNTED, 0))
         self.not_judged: set[str] = set()
         self.unsettled: set[str] = set()

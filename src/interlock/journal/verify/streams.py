@@ -102,7 +102,7 @@ class StreamWalk:
         self._examination = examination
         self._stream = stream
         self._claimed = claimed
-        self._reader = ChainReader(examination.catalogue, stream)
+        self._reader = ChainReader(examination.catalogue, stream, decodes=examination.decodes)
         self._before: tuple[Head, ...] = (EMPTY,)
         self._position = 0
 

@@ -4,8 +4,9 @@ What it does: wakes who waits when anything was committed. What it does not do: 
 ends at its timeout costs time and nothing else.
 
 Rules: a connection listens only once somebody waits; others are told outside of the append's transaction and at most
-every few milliseconds, because a NOTIFY within it would make all commits of the database wait for one another; while
-nobody can listen the store is looked at, first often and then ever more seldom.
+every few milliseconds, because a NOTIFY within it would make all commits of the database wait for one another; who
+hears a bell asks nothing, for a look at the store costs a row of each partition; it is looked at seldom, in case that
+a bell was lost, and while nobody can listen first often and then ever more seldom.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ _SQL = statements("events")
 _TELL_MS = 10
 _POLL_MS_MIN, _BACK_OFF = 5.0, 1.5
 _RECONNECT_SECONDS = 1.0
-_APPENDED, _GAVE_BACK = "appended", "gave_back"
 
 
 class PostgresDoorbell:
@@ -44,7 +44,6 @@ class PostgresDoorbell:
         self._tasks: set[asyncio.Task[None]] = set()
         self._telling = False
         self._tell_again = False
-        self._gave_back = False
         self._closed = False
 
     def seen(self) -> int:
@@ -54,7 +53,6 @@ class PostgresDoorbell:
     def ring(self, events: int = 0) -> None:
         """This process committed so many events, or gave a claim back: wake who waits, and tell others."""
         self._own += events
-        self._gave_back = self._gave_back or not events
         self._wake()
         if self._closed or self._server.read_only:
             return
@@ -75,9 +73,8 @@ class PostgresDoorbell:
         again = True
         while again and not self._closed:
             self._tell_again = False
-            word, self._gave_back = f"{self._owner} {_GAVE_BACK if self._gave_back else _APPENDED}", False
             with suppress(InterlockError):
-                await self._pool.rows(b"SELECT pg_notify(%s, %s)", (self._channel, word))
+                await self._pool.rows(b"SELECT pg_notify(%s, %s)", (self._channel, self._owner))
             await asyncio.sleep(_TELL_MS / 1000)
             again = self._tell_again
         self._telling = False
@@ -119,13 +116,8 @@ class PostgresDoorbell:
                 self._listens = True
                 await self._look()
                 async for notice in connection.notifies():
-                    owner, _, word = notice.payload.partition(" ")
-                    if owner == self._owner:
-                        continue
-                    if word == _GAVE_BACK:
-                        self._wake()
-                    else:
-                        await self._look()
+                    if notice.payload != self._owner:
+                        self._wake()  # what it stands for is found by who waits
             except (psycopg.Error, InterlockError):
                 pass  # whoever waits will meet the trouble with the server in its own call
             finally:

@@ -9,6 +9,7 @@ Rules: a refusal of one append is its own outcome; each slice is one statement; 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from interlock.journal.errors import FEED_HOLE, STORE_CORRUPT
 from interlock.journal.ports import EMPTY, Append, Head, StoredEvent
@@ -39,7 +40,12 @@ class PostgresEventLog:
 
     async def append(self, appends: Sequence[Append]) -> list[Outcome]:
         """Append each durably; see `EventLog.append`. Who gives up waiting does not undo it."""
-        return await append_each(appends, _check, self._artifacts.prepare, self._writer.append)
+        return await append_each(appends, _check, self._artifacts.prepare_each, self._writer.append)
+
+    async def restore(self, appends: Sequence[Append]) -> list[Outcome]:
+        """As `append`, of what another store holds: data may have been erased."""
+        check = partial(_check, erased=True)
+        return await append_each(appends, check, self._artifacts.prepare_each, self._writer.append)
 
     async def heads(self, streams: Sequence[str]) -> list[Head]:
         """The head of each."""
@@ -112,6 +118,6 @@ class PostgresEventLog:
         return [partition for (partition,) in await self._pool.rows(_SQL["partitions"])]
 
 
-def _check(append: Append) -> None:
-    checked_partition(append)
+def _check(append: Append, *, erased: bool = False) -> None:
+    checked_partition(append, erased=erased)
     check_texts(append)

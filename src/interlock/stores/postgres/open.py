@@ -39,6 +39,7 @@ from interlock.stores.postgres.connections import Connection, Pool, Server, rows
 from interlock.stores.postgres.doorbell import PostgresDoorbell
 from interlock.stores.postgres.index import PostgresIndex
 from interlock.stores.postgres.log import PostgresEventLog
+from interlock.stores.postgres.restoring import PostgresRestoring, sole_copy
 from interlock.stores.postgres.settings import PostgresSettings
 from interlock.stores.postgres.statements import statements
 from interlock.stores.postgres.timers import PostgresTimers
@@ -72,8 +73,11 @@ class PostgresStore:
         self._bell = PostgresDoorbell(server, self.pool, store_id, owner, positions)
         self.writer = Writer(server, self.pool, owner, self._bell.ring, faults)
         artifacts = PostgresArtifacts(self.pool, self.writer, settings.artifact_inline_bytes_max)
-        self.events: EventLog = PostgresEventLog(self.pool, self.writer, artifacts)
+        log = PostgresEventLog(self.pool, self.writer, artifacts)
+        self.events: EventLog = log
         self.artifacts: Artifacts = artifacts
+        self.stored_artifacts = artifacts
+        self.restoring = PostgresRestoring(self.pool, log)
         self.index: Index = PostgresIndex(self.pool)
         self.views: ViewStore = PostgresViewStore(self.pool)
         if unwritable is not None:
@@ -176,14 +180,22 @@ def _unwritable(server: Server) -> InterlockError | None:
 async def copy_target(url: str, source_id: str) -> AsyncIterator[PostgresStore]:
     """A store that nobody can open before the block has ended well, or the unfinished one of an earlier try.
 
-    Raises: `copy_target_exists`, and as opening does.
+    Of what an earlier try left only events and artifacts are kept, for who fills the store to compare.
+
+    Raises: `copy_target_exists`, `copy_running`, and as opening does.
     """
-    store = await open_postgres(url, copy_of=source_id)
-    try:
-        yield store
-        await store.pool.run(schema.finish)
-    finally:
-        await store.close()
+    server = Server(address_of(url), DEFAULTS, read_only=False)
+    async with sole_copy(server) as lock:
+        store = await open_postgres(server.address, copy_of=source_id)
+        try:
+            await store.restoring.clear_rows()
+            yield store
+        finally:
+            await store.close()
+        try:
+            await schema.finish(lock)  # in the session that holds the lock: who lost it finishes nothing
+        except psycopg.Error as fault:
+            raise server.error(fault) from None
 
 
 def _owner(entropy: Entropy) -> str:

@@ -19,7 +19,7 @@ from interlock.base.errors import InterlockError
 from interlock.base.events import ClearTimer, Hold, IndexRow, Rest, SetTimer, Wake
 from interlock.journal.errors import ARTIFACT_CORRUPT, HEAD_MOVED, INDEX_KEY_TAKEN, PARTITION_MIXED, STORE_CORRUPT
 from interlock.journal.ports import Append, Appended, Blob, StreamAppend
-from interlock.stores.activation import Activation, changed
+from interlock.stores.activation import Activation, changed, streams_of
 from interlock.stores.appending import Outcome
 
 IndexPlace: TypeAlias = tuple[int, str, str]
@@ -169,12 +169,22 @@ def _stage_rows(append: Append, partition: str, known: Known, changes: Changes) 
                 timers[no, row.timer_id] = None
             case Wake() | Hold() | Rest():
                 pass
-    stands = {stream: each.activation for stream, each in known.activations.items()} | changes.activations
-    activations = changed(partition, append.rows, stands)
+    activations = changed(partition, append.rows, _activations(append, known, changes))
     changes.index.update(index)
     changes.fresh |= fresh
     changes.timers.update(timers)
     changes.activations.update(activations)
+
+
+def _activations(append: Append, known: Known, changes: Changes) -> dict[str, Activation | None]:
+    """The activations that the rows of an append change, as the batch leaves them so far."""
+    stands: dict[str, Activation | None] = {}
+    for stream in streams_of(append.rows):
+        if stream in changes.activations:
+            stands[stream] = changes.activations[stream]
+        elif stream in known.activations:
+            stands[stream] = known.activations[stream].activation
+    return stands
 
 
 def _stands(place: IndexPlace, staged: dict[IndexPlace, bytes | None], known: Known, changes: Changes) -> bool:

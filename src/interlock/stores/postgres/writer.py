@@ -30,7 +30,7 @@ from interlock.stores.appending import RETRY_AFTER_MS, Outcome, WriterFigures, q
 from interlock.stores.postgres.batch import PREPARE_ALL, PREPARE_EVENTS, call_of
 from interlock.stores.postgres.connections import Pool, Server, patiently, rows_of
 from interlock.stores.postgres.errors import AGAIN, is_lost
-from interlock.stores.postgres.heads import Heads
+from interlock.stores.postgres.heads import Heads, Missing
 from interlock.stores.postgres.staging import PARTITION_SHIFT, Changes, Known, stage
 from interlock.stores.postgres.statements import statements
 from interlock.stores.postgres.wire import Answer, Wire
@@ -163,10 +163,13 @@ class Writer:
             self._fail(batch, fault)
 
     def _begin(self, batch: Batch) -> None:
-        known = self._heads.remembered(batch.appends)
-        if known is not None and self._wire is not None and not self._wire.lost:
+        known, missing = self._heads.remembered(batch.appends)
+        if missing:
+            self._slow = self._loop.create_task(self._slowly(batch, partly=(known, missing)))
+            return
+        if self._wire is not None and not self._wire.lost:
             outcomes, changes = stage(batch.appends, known)
-            if not any(isinstance(outcome, InterlockError) for outcome in outcomes):
+            if not _refuses(outcomes):
                 self._send(changes, known, partial(self._answered, batch, outcomes, changes))
                 return
         self._slow = self._loop.create_task(self._slowly(batch))
@@ -188,14 +191,16 @@ class Writer:
             return
         self._succeed(batch, outcomes, changes, _positions(answer, partitions))
 
-    async def _slowly(self, batch: Batch, fault: psycopg.Error | None = None) -> None:
-        """Bring a batch to its end that must be read for, or that failed."""
+    async def _slowly(
+        self, batch: Batch, fault: psycopg.Error | None = None, partly: tuple[Known, Missing] | None = None
+    ) -> None:
+        """Bring a batch to its end that must be read for, or that failed; `partly` is what is remembered for it."""
         try:
             for attempt in range(self._settings.batch_retries_max):
                 if fault is not None and await self._settled_by(fault, batch):
                     return
-                known = await self._heads.load(batch.appends)
-                outcomes, changes = stage(batch.appends, known)
+                known, outcomes, changes = await self._staged(batch, partly)
+                partly = None
                 if changes.is_empty:
                     self._succeed(batch, outcomes, changes, {})
                     return
@@ -204,10 +209,22 @@ class Writer:
                     self._succeed(batch, outcomes, changes, _positions(answer, partitions))
                     return
                 fault = answer
+                self._heads.forget(batch.appends)
                 await asyncio.sleep(random.uniform(0, 0.001 * attempt))  # noqa: S311 - a pause is no secret
             raise CONTENTION.error("others kept moving the same streams", retry_after_ms=RETRY_AFTER_MS)  # noqa: TRY301
         except Exception as why:  # noqa: BLE001 - whatever it is, those who wait must hear of it
             self._fail(batch, why)
+
+    async def _staged(self, batch: Batch, partly: tuple[Known, Missing] | None) -> tuple[Known, list[Outcome], Changes]:
+        """Stage a batch on what is remembered and what is read beside it; where that refuses anything, on reading."""
+        if partly is not None:
+            known, missing = partly
+            await self._heads.fill(known, missing)
+            outcomes, changes = stage(batch.appends, known)
+            if not _refuses(outcomes):
+                return known, outcomes, changes
+        known = await self._heads.load(batch.appends)
+        return known, *stage(batch.appends, known)
 
     async def _asked(self, changes: Changes, known: Known) -> tuple[Answer, list[str]]:
         future: asyncio.Future[tuple[Answer, list[str]]] = self._loop.create_future()
@@ -337,6 +354,11 @@ class Writer:
             await self._idle
         if self._wire is not None:
             await self._wire.close()
+
+
+def _refuses(outcomes: Sequence[Outcome]) -> bool:
+    """Whether any append is refused."""
+    return any(isinstance(outcome, InterlockError) for outcome in outcomes)
 
 
 def _positions(answer: PGresult, partitions: list[str]) -> dict[str, int]:

@@ -50,6 +50,17 @@ class SqliteArtifacts:
         else:
             check_blobs(blobs)
 
+    async def prepare_each(self, blobs_of_each: Sequence[Sequence[Blob]]) -> list[InterlockError | None]:
+        """Prepare the artifacts of several appends; the error of each that cannot be."""
+        faults: list[InterlockError | None] = []
+        for blobs in blobs_of_each:
+            try:
+                await self.prepare(blobs)
+                faults.append(None)
+            except InterlockError as fault:
+                faults.append(fault)
+        return faults
+
     def _prepare(self, blobs: Sequence[Blob], large: Sequence[Blob]) -> None:
         check_blobs(blobs)
         for blob in large:
@@ -83,6 +94,11 @@ class SqliteArtifacts:
         """Whether each is there; a file is only looked for."""
         in_files = {row[0]: bool(row[2]) for row in self._reader.many(_KNOWN, KNOWN_ARTIFACT, ids)}
         return [identity in in_files and (not in_files[identity] or self._files.exists(identity)) for identity in ids]
+
+    async def sizes(self, ids: Sequence[str]) -> list[int]:
+        """How many bytes each is said to have, for who reads many; 0 for what is not there."""
+        found = {row[0]: row[1] for row in self._reader.many(_KNOWN, KNOWN_ARTIFACT, ids)}
+        return [found.get(identity, 0) for identity in ids]
 
     async def scan(self, after: str, limit: int) -> list[str]:
         """Ids after `after`, in order."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 from interlock.base.errors import InterlockError
 from interlock.journal.errors import EVENT_CORRUPT, FEED_HOLE
@@ -61,7 +62,12 @@ class SqliteEventLog:
 
     async def append(self, appends: Sequence[Append]) -> list[Outcome]:
         """Append each durably; see `EventLog.append`. Who gives up waiting does not undo it."""
-        return await append_each(appends, checked_partition, self._artifacts.prepare, self._writer.append)
+        return await append_each(appends, checked_partition, self._artifacts.prepare_each, self._writer.append)
+
+    async def restore(self, appends: Sequence[Append]) -> list[Outcome]:
+        """As `append`, of what another store holds: data may have been erased."""
+        check = partial(checked_partition, erased=True)
+        return await append_each(appends, check, self._artifacts.prepare_each, self._writer.append)
 
     async def heads(self, streams: Sequence[str]) -> list[Head]:
         """The head of each."""

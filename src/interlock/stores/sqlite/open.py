@@ -55,6 +55,7 @@ from interlock.stores.sqlite.log_check import check_log
 from interlock.stores.sqlite.maintenance.checkpoints import Checkpoints
 from interlock.stores.sqlite.owners import Owners
 from interlock.stores.sqlite.place import Place, check_not_cut, settled
+from interlock.stores.sqlite.restoring import SqliteRestoring
 from interlock.stores.sqlite.settings import SqliteSettings
 from interlock.stores.sqlite.timers import SqliteTimers
 from interlock.stores.sqlite.transaction import Faults, Transactions
@@ -93,8 +94,11 @@ class SqliteStore:
         self._checkpoints = Checkpoints(path, settings, writing, self._writer.interlude)
         files = ArtifactFiles(files_folder(path), faults)
         artifacts = SqliteArtifacts(self._reader, self._writer, files, inline_max)
-        self.events: EventLog = SqliteEventLog(self._reader, self._writer, artifacts)
+        log = SqliteEventLog(self._reader, self._writer, artifacts)
+        self.events: EventLog = log
         self.artifacts: Artifacts = artifacts
+        self.stored_artifacts = artifacts
+        self.restoring = SqliteRestoring(self._writer, log)
         self.index: Index = SqliteIndex(self._reader)
         self.views: ViewStore = SqliteViewStore(self._reader, self._writer)
         self._read_only = read_only

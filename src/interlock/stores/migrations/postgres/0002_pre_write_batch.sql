@@ -1,9 +1,10 @@
 -- One batch of appends in one call, so that a commit costs one round trip and waits for no client.
 --
 -- It writes all or nothing. What the writer took for granted is checked under locks; where it is not so any more the
--- call fails with ILK01 and the writer looks again. known_no is in order, without repetition. Locks are taken in one order by everybody: heads by number, new
--- streams by id, activations by stream, position counters by number, artifacts by id. Gives the position of each
--- partition before the batch.
+-- call fails with ILK01 and the writer looks again. known_no and partition_no are in order, without repetition.
+--
+-- Locks are taken in one order by everybody: heads by number, new streams by id, position counters by number, and then,
+-- in write_rows, activations by stream and artifacts by id. Gives the position of each partition before the batch.
 
 CREATE FUNCTION write_batch(
     known_no bigint[], known_seq bigint[], known_digest bytea[], head_seq bigint[], head_digest bytea[],

@@ -1,5 +1,6 @@
--- The rows that come with the appends of a batch: activations, index, timers, artifacts. Called around write_batch, so
--- that the position counters are locked already, and nobody else appends to these partitions before the commit.
+-- The rows that come with the appends of a batch: activations, index, timers, artifacts. Called around write_batch, whose
+-- locks come first (its file says the order): the position counters are locked already, and nobody else appends to these
+-- partitions before the commit.
 --
 -- An activation is changed only if it is as it was read: check 0 stands for any, 1 for none, 2 for the given version.
 -- A fresh key of the index that is taken fails the call with ILK01, as does an artifact of another size.

@@ -7,10 +7,12 @@ SELECT id, bytes, content IS NULL FROM artifact WHERE id = ANY (%s)
 SELECT id, bytes, content FROM artifact WHERE id = ANY (%s)
 
 -- name: artifact_parts
-SELECT content FROM artifact_part WHERE id = %s ORDER BY no
+SELECT id, content FROM artifact_part WHERE id = ANY (%s) ORDER BY id, no
 
--- name: artifact_part_put
-INSERT INTO artifact_part (id, no, content) VALUES (%s, %s, %s) ON CONFLICT (id, no) DO NOTHING RETURNING no
+-- name: artifact_parts_put
+INSERT INTO artifact_part (id, no, content)
+SELECT %s, p.no, p.content FROM unnest(%s::integer[], %s::bytea[]) AS p (no, content) ORDER BY p.no
+ON CONFLICT (id, no) DO NOTHING
 
 -- name: artifacts_after
 SELECT id FROM artifact WHERE id > %s ORDER BY id LIMIT %s

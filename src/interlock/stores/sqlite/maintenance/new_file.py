@@ -3,18 +3,20 @@
 What it does: makes a store in a file beside, gives it out, and renames it when the block ended well. What it does not
 do: it fills nothing, and never writes over anything.
 
-Rule: whatever goes wrong, nothing is left behind under the name of the target.
+Rules: whatever goes wrong, nothing is left behind under the name of the target; one copy at a time fills it, which a
+lock file beside says; the lock ends with its process.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
-from interlock.journal.errors import COPY_TARGET_EXISTS, STORE_UNWRITABLE
+from interlock.journal.errors import COPY_RUNNING, COPY_TARGET_EXISTS, STORE_UNWRITABLE
 from interlock.stores.sqlite.connection import files_folder, owners_folder
 from interlock.stores.sqlite.maintenance.backup import publish
 from interlock.stores.sqlite.open import SqliteStore, open_sqlite
@@ -27,7 +29,45 @@ def _check_free(target: Path) -> None:
 
 @asynccontextmanager
 async def new_file(target: Path) -> AsyncIterator[SqliteStore]:
-    """A store that becomes the file `target`. Raises: `copy_target_exists`, `store_unwritable`, as opening does."""
+    """A store that becomes the file `target`.
+
+    Raises: `copy_target_exists`, `copy_running`, `store_unwritable`, as opening does.
+    """
+    with _sole_copy(target):
+        async with _filled(target) as store:
+            yield store
+
+
+@contextmanager
+def _sole_copy(target: Path) -> Iterator[None]:
+    """Keep other copies away from `target`, on this computer, while the block lasts. Raises: `copy_running`."""
+    path = target.with_name(f".{target.name}.copying")
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    except OSError as fault:
+        raise STORE_UNWRITABLE.error(f"{target.name} cannot be written: {fault.strerror}") from fault
+    try:
+        if not _is_locked(path, lock):
+            raise COPY_RUNNING.error(f"another copy into {target.name} is under way")
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                path.unlink()  # while it is held: whoever opened it meanwhile sees that it lost its name
+    finally:
+        os.close(lock)
+
+
+def _is_locked(path: Path, lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(path.lstat(), os.fstat(lock))
+    except OSError:
+        return False
+
+
+@asynccontextmanager
+async def _filled(target: Path) -> AsyncIterator[SqliteStore]:
     _check_free(target)
     beside = target.with_name(f".{target.name}.{os.urandom(8).hex()}")
     try:
