@@ -89,9 +89,14 @@ class Server:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
+    def lock(self) -> Path:
+        """The file that is there while the server runs; its first line is the process."""
+        return self.data / "postmaster.pid"
+
+    @property
     def is_up(self) -> bool:
         """Whether the server was started, and not stopped since."""
-        return (self.data / "postmaster.pid").exists()
+        return self.lock.exists()
 
     @property
     def url(self) -> str:

@@ -7,8 +7,8 @@ does not do: it kills nobody (`storm`) and checks nothing.
 Rules: everything can be told again: run ids and command ids come from the seed; a process ends with whoever forked it,
 and that one with whoever started it, whatever happens to them.
 
-An order on standard input is one JSON line: `{"do": "fork", "role", "name", …}` or `{"do": "reap"}`; the answers are
-`{"pid"}` and `{"ended": {pid: code}}`.
+An order on standard input is one JSON line: `{"do": "fork", "role", …}`, `{"do": "reap"}` or `{"do": "leave"}`; the
+answers are `{"pid"}`, `{"ended": {pid: code}}` and `{}`.
 """
 
 from __future__ import annotations
@@ -270,23 +270,33 @@ def reaped(actors: set[int]) -> dict[int, int]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Take orders until there are no more; then end everybody."""
-    _ends_with(int(arguments[0]))
+    """Take orders until there are no more; then end everybody. Whoever gave them is dead if it did not say `leave`."""
     actors: set[int] = set()
+    left = False
     try:
         for line in sys.stdin:
             order = json.loads(line)
-            answer: dict[str, Any]
+            answer: dict[str, Any] = {}
             if order["do"] == "fork":
                 answer = {"pid": fork(order)}
                 actors.add(answer["pid"])
-            else:
+            elif order["do"] == "reap":
                 answer = {"ended": reaped(actors)}
+            else:
+                left = True
             print(json.dumps(answer), flush=True)
     finally:
         for process in actors:
             os.kill(process, signal.SIGKILL)
             os.waitpid(process, 0)
+        if arguments and not left:
+            crash(Path(arguments[0]))
+
+
+def crash(lock: Path) -> None:
+    """End a server of PostgreSQL that nobody else will end any more."""
+    with contextlib.suppress(OSError, ValueError):
+        os.kill(int(lock.read_text("ascii").split()[0]), signal.SIGQUIT)
 
 
 if __name__ == "__main__":

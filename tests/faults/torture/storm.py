@@ -167,7 +167,7 @@ def torture(
         "pause_ms": PAUSE_MS,
     }  # fmt: skip
     schedule = drawn(seed, strikes, kinds=ON_FILE if server is None else ON_SERVER)
-    with Troupe(order) as troupe:
+    with Troupe(order, None if server is None else server.lock) as troupe:
         for name, role in ACTORS.items():
             troupe.enter(name, role)
         storm = Storm(troupe, store, scene, server)

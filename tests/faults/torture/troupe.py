@@ -3,7 +3,8 @@
 What it does: starts actors through one forking process, strikes them with signals and limits, notes when whom, and
 starts others in place of those that have ended. What it does not do: it chooses no strike (`storm`).
 
-Rule: whatever ends the block, nothing that it started is alive behind it.
+Rule: whatever ends the block, or kills this process, nothing that was started is alive behind it, nor is the server
+whose lock file is `server`.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ SECONDS_MAX = 20
 class Troupe:
     """Actors by name. `deaths` says when a process was killed, by the monotonic clock."""
 
-    def __init__(self, order: dict[str, Any]) -> None:
+    def __init__(self, order: dict[str, Any], server: Path | None = None) -> None:
         self.order = order
+        self._guarded = [] if server is None else [str(server)]
         self.alive: dict[str, int] = {}
         self.done: set[str] = set()
         self.deaths: dict[int, int] = {}
@@ -39,7 +41,7 @@ class Troupe:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.torture.actors", str(os.getpid())],
+            [sys.executable, "-m", "tests.faults.torture.actors", *self._guarded],
             cwd=Path(__file__).parents[3],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -51,6 +53,7 @@ class Troupe:
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
+            self._asked(do="leave")
             self._process.communicate(timeout=SECONDS_MAX)
         except BaseException:
             self._process.kill()  # the kernel ends its children with it
