@@ -38,6 +38,7 @@ from run import conditions  # noqa: E402
 RESULTS = HERE / "results.json"
 ROUNDS_MAX = 5
 ROUNDS_S_MAX = 60  # after so much of a contender's own time it gets no further round
+NOT_REACHED = "the measurement was ended before its turn"
 SAMPLE_S = 0.25
 COUNTED = ("W1", "W2")  # the workloads whose flushes are counted
 FLUSHES_TRIED = 200
@@ -302,7 +303,8 @@ def all_measured(workloads: Sequence[str], chosen: Sequence[Contender], limit_s:
         else:
             rows[contender.key] = measured(bench, contender, workloads, ours)
         end = {"load_after": round(os.getloadavg()[0], 1), "flush_ms_after": flush_ms()}
-        contenders = {OURS.key: own_row(bench, workloads, ours), **rows}
+        left = {each.key: {**about(each), "absent": NOT_REACHED} for each in chosen if each.key not in rows}
+        contenders = {OURS.key: own_row(bench, workloads, ours), **rows, **left}
         yield {**start, "machine": {**start["machine"], **end}, "contenders": contenders}
 
 
