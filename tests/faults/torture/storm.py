@@ -36,7 +36,9 @@ LEASE_MS = 1_500
 PAUSE_MS = 60
 """Between two starts, so that there are some all through the storm."""
 
-CALM_SECONDS_MAX = 60
+CALM_SECONDS_MAX, RUN_SECONDS_MAX = 45, 1
+"""How long fresh processes may take to finish everything, and as much more for each run."""
+
 LOOKS = 3
 """Looks at a store in a row that have to find it at rest."""
 
@@ -189,6 +191,7 @@ def torture(
 def _calm(troupe: Troupe, store: str, folder: Path) -> float:
     """Fresh processes finish everything; how long that took."""
     begun = time.monotonic()
+    ends = begun + CALM_SECONDS_MAX + RUN_SECONDS_MAX * int(troupe.order["runs"])
     fresh = {"w4": "worker", "w5": "worker", "starter": "starter", "teller": "teller"}
     for name, role in fresh.items():
         troupe.enter(name, role)
@@ -197,12 +200,12 @@ def _calm(troupe: Troupe, store: str, folder: Path) -> float:
         time.sleep(LOOK_SECONDS)
         troupe.tend()
         if "starter" not in troupe.done:
-            assert time.monotonic() < begun + CALM_SECONDS_MAX, "the starter never came to an end"
+            assert time.monotonic() < ends, "the starter never came to an end"
             continue
         evidence = read(store, folder, troupe.deaths)
         is_quiet = seen == len(evidence.entries) and settled(evidence, told_of(evidence))
         quiet, seen = quiet + 1 if is_quiet else 0, len(evidence.entries)
-        if time.monotonic() > begun + CALM_SECONDS_MAX:
+        if time.monotonic() > ends:
             break  # the checker says what is wrong
     troupe.end(signal.SIGTERM)
     return time.monotonic() - begun
