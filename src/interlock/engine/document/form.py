@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from interlock.base.ids import shown
+from interlock.engine.answer_schema import refuse
 from interlock.engine.document import rules
 from interlock.engine.document.findings import Findings, Rule, meant, one_of
 from interlock.engine.document.schema import record_schema
@@ -48,7 +49,7 @@ def check_form(node: Node, record: Any, findings: Findings, *, at: Path = (), to
     import jsonschema_rs
 
     schema = record_schema(record)
-    validator = jsonschema_rs.Draft202012Validator(schema)
+    validator = jsonschema_rs.Draft202012Validator(schema, retriever=refuse)
     for error in validator.iter_errors(plain(node)):
         for leaf in _leaves(error):
             _Breach(schema, node, leaf, at, top or node).add_to(findings)
