@@ -12,6 +12,7 @@ from interlock import App
 from interlock.base.errors import InterlockError
 from interlock.engine import events as e
 from interlock.engine.document import cel
+from interlock.engine.document.cel_worker import WORKER
 from interlock.engine.document.compiled import read_compiled
 from interlock.engine.document.plans import document_path
 from interlock.engine.plan import read_outline
@@ -118,7 +119,7 @@ def test_a_replay_needs_neither_cel_nor_the_document(tmp_path: Path, monkeypatch
     def none(*_given: object) -> None:
         raise AssertionError("CEL was asked")
 
-    monkeypatch.setattr(cel, "evaluated", none)
+    monkeypatch.setattr(WORKER, "evaluated", none)
     monkeypatch.setattr(cel, "compiled", none)
 
     async def main() -> None:
