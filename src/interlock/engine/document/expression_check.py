@@ -9,12 +9,12 @@ Rules: a step reads only steps that it needs, itself or through others, since no
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from interlock.base.ids import shown
 from interlock.engine.document import cel, rules
-from interlock.engine.document.findings import Findings, Place, Rule, meant, one_of
+from interlock.engine.document.findings import Findings, Hint, Place, Rule, meant, one_of
 from interlock.engine.document.templates import (
     CLOSE,
     EXPRESSION_CHARACTERS_MAX,
@@ -29,6 +29,7 @@ from interlock.engine.document.templates import (
 from interlock.engine.document.tree import Node
 
 _ROOTS = ("input", "steps")
+_WORDS = (*_ROOTS, "size", "string", "int", "matches", "startsWith")
 _UNDECLARED = "undeclared reference to "
 
 
@@ -41,7 +42,7 @@ class Scope:
     """
 
     step: str
-    inputs: tuple[str, ...]
+    inputs: Collection[str]
     steps: Mapping[str, tuple[str, ...]]
     needed: frozenset[str]
     used: set[str | None] = field(default_factory=set)
@@ -110,8 +111,7 @@ def _compiled(source: str, place: Place, findings: Findings) -> str | None:
     except cel.CelFault as fault:
         if fault.text.startswith(_UNDECLARED):
             name = fault.text.removeprefix(_UNDECLARED).split("'")[1:2]
-            near = meant(name[0], [*_ROOTS, "size", "string", "int", "matches", "startsWith"]) if name else None
-            hint = f"{near} {rules.REFERENCE_ROOT.hint}" if near else None
+            hint = meant("".join(name), _WORDS, f"{{}} {rules.REFERENCE_ROOT.hint}")
             findings.add(rules.REFERENCE_ROOT, place, f"`{''.join(name)}` is not known in {shown(source, 80)}", hint)
         else:
             where = f" at its character {fault.column}" if fault.column else ""
@@ -140,8 +140,7 @@ def _check_reference(
         message = f"the step's output has no `{shown(members[0])}`"
         findings.add(rules.OUTPUT_UNKNOWN, place, message, one_of(str(members[0]), own_output))
     elif is_path and root not in {"input", "steps", "output"}:
-        near = meant(root, _ROOTS)
-        hint = f"{near} {rules.REFERENCE_ROOT.hint}" if near else None
+        hint = meant(root, _ROOTS, f"{{}} {rules.REFERENCE_ROOT.hint}")
         findings.add(rules.REFERENCE_ROOT, place, f"`{shown(root)}` is not known", hint)
 
 
@@ -155,7 +154,7 @@ def _check_input(members: tuple[str | int, ...], place: Place, scope: Scope, fin
         findings.add(rules.INPUT_UNKNOWN, place, f"there is no input `{shown(name)}`", one_of(name, scope.inputs))
 
 
-def _step_faults(members: tuple[str | int, ...], scope: Scope) -> Iterator[tuple[Rule, str, str | None]]:
+def _step_faults(members: tuple[str | int, ...], scope: Scope) -> Iterator[tuple[Rule, str, str | Hint | None]]:
     if not members or isinstance(members[0], int):
         yield rules.STEP_DYNAMIC, "which step is read cannot be seen", None
         return

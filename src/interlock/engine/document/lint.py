@@ -22,7 +22,7 @@ from interlock.base.secret_scan import find_secrets
 from interlock.engine.document import rules
 from interlock.engine.document.compiled import CompiledDocument, CompiledStep
 from interlock.engine.document.expression_check import refuse_expressions
-from interlock.engine.document.findings import START, Finding, Findings, one_of
+from interlock.engine.document.findings import START, Finding, Findings, NearMisses, one_of
 from interlock.engine.document.form import check_form
 from interlock.engine.document.grammar import DocumentGrammar, StepGrammar
 from interlock.engine.document.reading import DOCUMENT_BYTES_MAX, read_tree
@@ -53,6 +53,7 @@ class _Visit(NamedTuple):
 
     above: tuple[FilePath, ...]
     read: list[int]
+    near: NearMisses
 
 
 class Linter:
@@ -64,11 +65,11 @@ class Linter:
 
     def file(self, path: FilePath, shown_as: str | None = None) -> Linted:
         """Check the document in a file, and those that it starts."""
-        return self._file(path, shown_as, _Visit((), [0]))
+        return self._file(path, shown_as, _Visit((), [0], NearMisses()))
 
     def content(self, content: bytes, name: str) -> Linted:
         """Check the bytes of a document that is shown as `name`; it can start no other."""
-        return self._content(content, name, None, _Visit((), [0]))
+        return self._content(content, name, None, _Visit((), [0], NearMisses()))
 
     def _file(self, path: FilePath, shown_as: str | None, visit: _Visit) -> Linted:
         name = shown_as or str(path)
@@ -76,14 +77,14 @@ class Linter:
             with path.open("rb") as file:
                 content = file.read(DOCUMENT_BYTES_MAX + 1)
         except (OSError, ValueError) as fault:
-            findings = Findings(name)
+            findings = Findings(name, visit.near)
             reason = getattr(fault, "strerror", None) or "no path"
             findings.add(rules.FILE_MISSING, START, f"the file cannot be read: {reason}")
             return Linted(findings.sorted, 0, None)
         return self._content(content, name, path, visit)
 
     def _content(self, content: bytes, name: str, path: FilePath | None, visit: _Visit) -> Linted:
-        findings = Findings(name)
+        findings = Findings(name, visit.near)
         tree = read_tree(content, name if path is None else path.name, findings)
         if tree is None:
             return Linted(findings.sorted, findings.omitted, None)
@@ -179,7 +180,7 @@ def _check_child_use(node: Node, child: CompiledDocument, findings: Findings) ->
         if name not in child.input:
             message = f"{child.pipeline} has no input {shown(name)}"
             findings.add(rules.CHILD_INPUT, member.place, message, one_of(name, child.input))
-    steps = [step.name for step in child.steps]
+    steps = dict.fromkeys(step.name for step in child.steps)
     taken = node.member("outputs")
     for each in [] if taken is None else taken.items():
         if each.text() is not None and each.text() not in steps:

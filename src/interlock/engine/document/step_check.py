@@ -33,8 +33,9 @@ def check_steps(node: Node, inputs: tuple[str, ...], handlers: StepHandlers, fin
     needed = needed_by(steps, findings)
     outputs = {name: _output(step, handlers) for step in steps if (name := _text(step, "name")) is not None}
     used: set[str | None] = set()
+    known = dict.fromkeys(inputs)
     for place, step in enumerate(steps):
-        scope = Scope(_text(step, "name") or "", inputs, outputs, needed[place], used)
+        scope = Scope(_text(step, "name") or "", known, outputs, needed[place], used)
         _Step(step, scope, handlers, findings).check()
     return used
 
