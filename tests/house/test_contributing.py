@@ -37,6 +37,8 @@ def test_an_example_runs_without_a_word(what: str, tmp_path: Path) -> None:
     program = tmp_path / "example.py"
     program.write_text(EXAMPLES[what], encoding="utf-8")
 
-    ran = subprocess.run([sys.executable, "-W", "error", program], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-W", "error", program]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
 
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    assert [path.name for path in tmp_path.iterdir()] == ["example.py"]
