@@ -1,4 +1,4 @@
-"""Documents of about 200 KB that break one rule as often as they can: linting them is bounded work (docs/threats.md)."""
+"""Documents of 200 KB that break one rule as often as they can: linting them is bounded work (docs/threats.md)."""
 
 from __future__ import annotations
 
@@ -87,6 +87,7 @@ DOCUMENTS = {
     + repeated(lambda number: step(number, ", retry: {backoff: {kind: fixed, base_ms: 3}}")),
     "tags": HEAD + "steps:\n" + repeated(lambda number: step(number, ", tags: [Opp:x, kind-y]")),
     "unused inputs": HEAD + INPUTS + "steps:\n" + STEPS,
+    "wrong types of results": HEAD + "input: {a: x}\nsteps:\n" + arguments("size(input.a) + 1%d"),
     "keys that come twice": HEAD + "steps: []\n" + repeated(lambda _: "abc: 1\n", 130_000),
     "secrets": HEAD + "steps: []\ninput:\n" + repeated(lambda number: f"  password_{number}: correct-horse-1\n"),
 }
@@ -129,7 +130,7 @@ def test_the_same_wrong_name_is_compared_once(counted: list[NearMisses]) -> None
 
 
 @pytest.mark.timeout(300)
-def test_a_hundred_children_share_one_bound(counted: list[NearMisses], tmp_path: Path) -> None:
+def test_documents_that_are_started_share_one_bound(counted: list[NearMisses], tmp_path: Path) -> None:
     child = (
         HEAD
         + "steps:\n"

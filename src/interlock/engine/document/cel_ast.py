@@ -3,7 +3,8 @@
 What it does: reads the message `cel.expr.CheckedExpr` (macros are expanded in it, comments gone) into `Expr`. What it
 does not do: it parses no CEL.
 
-Rules: it reads as much of the format of Protocol Buffers as that message needs; what it does not know is a `ValueError`.
+Rules: it reads as much of the format of Protocol Buffers as that message needs; what it does not know is a
+`ValueError`.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ class Expr(NamedTuple):
     """A part of an expression.
 
     `name` is that of an identifier, a selected member or a called function, `size` the bytes of a literal, `parts` what
-    it is made of. A `fold` (what each macro becomes) names its variables in `names`: the element's, the second one's and
-    the result's; its parts are range, initial value, condition, step and result.
+    it is made of. A `fold` (what each macro becomes) names its variables in `names`: the element's, the second one's
+    and the result's; its parts are range, initial value, condition, step and result.
     """
 
     kind: str

@@ -29,9 +29,46 @@ _FREE: Final = frozenset({*_CHOICES, "_&&_", "_||_", "!_", "@not_strictly_false"
 """Calls that do not look through what they are given."""
 
 _SMALL: Final = frozenset(
-    "_&&_ _||_ !_ @not_strictly_false size type _==_ _!=_ _<_ _<=_ _>_ _>=_ @in _-_ -_ _*_ _/_ _%_ int uint double bool "
-    "matches contains startsWith endsWith timestamp duration getFullYear getMonth getDate getDayOfMonth getDayOfWeek "
-    "getDayOfYear getHours getMinutes getSeconds getMilliseconds".split()
+    {
+        "_&&_",
+        "_||_",
+        "!_",
+        "@not_strictly_false",
+        "size",
+        "type",
+        "_==_",
+        "_!=_",
+        "_<_",
+        "_<=_",
+        "_>_",
+        "_>=_",
+        "@in",
+        "_-_",
+        "-_",
+        "_*_",
+        "_/_",
+        "_%_",
+        "int",
+        "uint",
+        "double",
+        "bool",
+        "matches",
+        "contains",
+        "startsWith",
+        "endsWith",
+        "timestamp",
+        "duration",
+        "getFullYear",
+        "getMonth",
+        "getDate",
+        "getDayOfMonth",
+        "getDayOfWeek",
+        "getDayOfYear",
+        "getHours",
+        "getMinutes",
+        "getSeconds",
+        "getMilliseconds",
+    }
 )
 """Calls whose result weighs no more than a number."""
 

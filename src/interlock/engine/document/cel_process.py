@@ -15,6 +15,7 @@ import resource
 import signal
 import socket
 import sys
+from pathlib import Path
 from typing import Any
 
 _HEAD_BYTES = 9
@@ -33,8 +34,7 @@ def _received(connection: socket.socket, size: int) -> bytes:
 def _limit_memory(beyond: int) -> None:
     """Allow so many bytes beyond those that are in use, where the system counts them."""
     try:
-        with open("/proc/self/statm", "rb") as file:
-            used = int(file.read().split()[0]) * resource.getpagesize()
+        used = int(Path("/proc/self/statm").read_bytes().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + beyond, used + beyond))
     except (OSError, ValueError):
         return

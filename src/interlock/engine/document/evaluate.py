@@ -1,7 +1,8 @@
 """Renders templates on data: what a document's expressions come to.
 
 What it does: replaces the expressions of a JSON value by their values, bare paths by looking them up and all others by
-CEL, in a process of its own. What it does not do: it reads no context and records nothing (`engine.steps.rendering` does both).
+CEL, in a process of its own. What it does not do: it reads no context and records nothing (`engine.steps.rendering`
+does both).
 
 Rules: pure; a value that is exactly one expression keeps the type of its value; in a text, a text stands as it is,
 null as nothing, and everything else as canonical JSON. A fault names field and expression, never a value.

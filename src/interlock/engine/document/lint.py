@@ -26,6 +26,7 @@ from interlock.engine.document.findings import START, Finding, Findings, NearMis
 from interlock.engine.document.form import check_form
 from interlock.engine.document.grammar import DocumentGrammar, StepGrammar
 from interlock.engine.document.reading import DOCUMENT_BYTES_MAX, read_tree
+from interlock.engine.document.result_types import kind_of
 from interlock.engine.document.step_check import check_steps
 from interlock.engine.document.tree import Node, place_at, plain
 from interlock.engine.durations import milliseconds
@@ -104,7 +105,8 @@ class Linter:
         refuse_expressions(inputs, "input", findings)
         for key in ("pipeline", "version"):
             refuse_expressions(tree.member(key), key, findings)
-        names = () if inputs is None else tuple(inputs.members())
+        members = {} if inputs is None else inputs.members()
+        names = {name: kind_of(member.value) for name, member in members.items()}
         steps = tree.member("steps")
         if steps is not None:
             used = check_steps(steps, names, self._handlers, findings)

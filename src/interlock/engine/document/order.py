@@ -8,7 +8,7 @@ Rule: a step needs earlier steps alone, so that what is written first runs first
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from interlock.base.ids import shown
@@ -17,10 +17,9 @@ from interlock.engine.document.findings import Findings, one_of
 from interlock.engine.document.tree import Node
 
 
-def check_names(steps: Sequence[Node], inputs: Sequence[str], findings: Findings) -> None:
+def check_names(steps: Sequence[Node], inputs: Collection[str], findings: Findings) -> None:
     """Find names that come twice or are those of inputs."""
     seen: dict[str, int] = {}
-    taken = frozenset(inputs)
     for step in steps:
         node = step.member("name")
         name = None if node is None else node.text()
@@ -29,7 +28,7 @@ def check_names(steps: Sequence[Node], inputs: Sequence[str], findings: Findings
         if name in seen:
             findings.add(rules.NAME_TWICE, node.place, f"the step of line {seen[name]} has the name {shown(name)}")
         seen.setdefault(name, node.place.line)
-        if name in taken:
+        if name in inputs:
             findings.add(rules.NAME_SHADOWS_INPUT, node.place, f"{shown(name)} is the name of an input")
 
 

@@ -202,7 +202,7 @@ def test_a_step_is_skipped_where_its_condition_is_true(tmp_path: Path) -> None:
 def test_a_condition_that_is_no_boolean_fails_and_says_where(tmp_path: Path) -> None:
     body = "    handler: wait\n    skip_when: input.n\n"
 
-    code, message = failing(run_document(tmp_path, one_step(body, given="{n: 3}")))
+    code, message = failing(run_document(tmp_path, one_step(body, given="{n: null}"), {"n": 3}))
 
     assert code == "skip_when_invalid"
     assert "only" in message
