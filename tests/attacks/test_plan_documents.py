@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import subprocess
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from interlock.base.canonical import Json
 from interlock.base.errors import InterlockError
-from interlock.engine.document import cel
+from interlock.engine.document import cel, cel_worker
+from interlock.engine.document.cel_worker import Data, Worker
 from interlock.engine.document.evaluate import EvaluationFault, Renderer
 from interlock.engine.document.lint import Linted, Linter
 from interlock.engine.io.transports.exec import ExecSettings, ExecTransport
@@ -92,7 +98,20 @@ EXPLOSIONS = {
     "long": "+".join(["1"] * 900),
     "lists": "[" * 500 + "]" * 500,
     "pattern": "input.text.matches('(a+)+$')",
+    "chain": "[input.text]" + ".map(a,a+a)" * 26,
+    "chain of lists": "[input.text]" + ".map(a,[a,a])" * 26,
+    "chain of mappings": "[input.text]" + ".map(a,{'x':a,'y':a})" * 22,
+    "chain of choices": "[input.text]" + ".map(a,true?a+a:a)" * 26,
+    "chain behind a filter": "[input.text].filter(a,true)" + ".map(a,a+a)" * 26 + ".size()",
+    "chain of texts": "[input.text]" + ".map(a,string(a+a))" * 26,
+    "comment": "input.list.//\nmap(x, input.text+input.text).size()",
+    "comment with a quote": "input.list.// '\nmap(x, input.text+input.text)//'\n.size()",
+    "comment before the call": "input.list.map//\n(x, input.text+input.text).size()",
+    "comment in a text": "['//'].map(y, input.list.map(x, input.text+input.text)).size()",
+    "sums in an element": "input.list.map(x, [input.text+input.text, input.text+input.text]).size()",
+    "looks": "input.list.all(x, !input.text.contains('b' + input.text))",
 }
+GROWING = tuple(name for name in EXPLOSIONS if "chain" in name or "comment" in name or name in {"squared", "looks"})
 
 
 @pytest.mark.parametrize("name", EXPLOSIONS)
@@ -104,6 +123,90 @@ def test_an_expression_that_explodes_is_stopped_in_a_moment(name: str) -> None:
     except EvaluationFault as fault:
         assert "aaaa" not in str(fault)
     assert time.monotonic() - begun < SECONDS_MAX
+
+
+@pytest.mark.parametrize("name", GROWING)
+def test_an_expression_that_grows_is_refused_before_it_is_evaluated(name: str) -> None:
+    data: dict[str, Json] = {"input": {"list": list(range(5_000)), "text": "a" * 100_000 + "b"}, "steps": {}}
+
+    with pytest.raises(EvaluationFault) as refused:
+        Renderer(data).expression(EXPLOSIONS[name], "with")
+
+    assert refused.value.reason in {cel.TOO_LARGE, cel.TOO_LARGE_ALWAYS}
+
+
+def test_an_expression_that_grows_on_any_data_is_a_finding() -> None:
+    expression = EXPLOSIONS["chain"].replace("input.text", "input.s")
+    text = (
+        'pipeline: x\nversion: "1"\ninput: {s: a}\nsteps:\n  - {name: a, handler: exec, '
+        f'side_effects: read_only_io, with: {{argv: [echo, "${{{{ {expression} }}}}"]}}}}\n'
+    )
+
+    assert [each.rule for each in lint(text).findings] == ["expression_invalid"]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "input.list.filter(x, x > 2500).map(x, x * 2).size()",
+        "input.list.map(x, string(x)).exists(y, y == '4')",
+        "input.list.all(x, x < 5000) && input.text.contains('b')",
+        "input.text + input.text + string(size(input.list))",
+        "input.items.map(i, {'name': i.name, 'text': input.text}).size()",
+    ],
+)
+def test_what_people_write_is_within_the_bound(expression: str) -> None:
+    items: list[Json] = [{"name": f"n{number}", "tags": ["x"] * 20} for number in range(500)]
+    data: dict[str, Json] = {"input": {"list": list(range(5_000)), "text": "a" * 10_000 + "b", "items": items}}
+
+    Renderer(data).expression(expression, "with")
+
+
+def test_what_needs_too_much_memory_ends_its_own_process_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Worker()
+    monkeypatch.setattr(cel_worker, "MEMORY_BYTES_MAX", 32 * 1024 * 1024)
+    data = Data({"input": {"list": list(range(300)), "text": "a" * 100_000}})
+
+    with pytest.raises(cel.CelFault, match="too much memory or time"):
+        worker.evaluated("input.list.map(x, input.text + input.text)", data)
+    assert worker.evaluated("1 + 1", data) == 2
+    assert worker.started == 2
+    worker.close()
+
+
+def test_what_takes_too_much_time_is_ended_by_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Worker()
+    monkeypatch.setattr(cel_worker, "CPU_SECONDS_MAX", 0.02)
+    data = Data({"input": {"list": list(range(6_000))}})
+
+    with pytest.raises(cel.CelFault, match="too much memory or time"):
+        worker.evaluated("input.list.filter(x, x > 1).map(x, x).filter(x, x > 2)", data)
+    worker.close()
+
+
+def test_a_process_that_somebody_ended_is_replaced() -> None:
+    worker = Worker()
+    data = Data({"input": {"a": 20}})
+    assert worker.evaluated("input.a + 1", data) == 21
+    assert worker.process_id is not None
+    os.kill(worker.process_id, signal.SIGKILL)
+    os.waitid(os.P_PID, worker.process_id, os.WEXITED | os.WNOWAIT)
+
+    assert worker.evaluated("input.a + 2", data) == 22
+    assert worker.started == 2
+    worker.close()
+
+
+def test_one_process_serves_all_threads_and_all_data() -> None:
+    worker = Worker()
+
+    def computed(number: int) -> Json:
+        return worker.evaluated("input.a + 1", Data({"input": {"a": number}}))
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(computed, range(200))) == list(range(1, 201))
+    assert worker.started == 1
+    worker.close()
 
 
 @pytest.mark.parametrize(
@@ -122,14 +225,17 @@ def test_an_expression_in_data_is_never_evaluated() -> None:
     assert found.value == {"a": "<${{ input.other }}>", "b": "${{ input.other }}"}
 
 
-def test_cel_is_not_loaded_for_paths() -> None:
-    cel._library.cache_clear()
-    cel._environment.cache_clear()
-
-    data: dict[str, Json] = {"input": {"a": 1}}
-    Renderer(data).rendered("${{ input.a }}", "with")
-
-    assert cel._library.cache_info().currsize == 0
+def test_cel_is_not_loaded_and_no_process_started_for_paths() -> None:
+    code = """
+import sys
+from interlock.engine.document.evaluate import Renderer
+from interlock.engine.document.cel_worker import WORKER
+Renderer({"input": {"a": 1}}).rendered({"b": "${{ input.a }}", "c": "<${{ input.a }}>"}, "with")
+assert WORKER.started == 0 and "cel_expr_python" not in sys.modules
+Renderer({"input": {"a": 1}}).rendered("${{ input.a + 1 }}", "with")
+assert WORKER.started == 1 and "cel_expr_python" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize(

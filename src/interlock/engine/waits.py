@@ -23,6 +23,7 @@ from interlock.base.errors import InterlockError
 from interlock.base.ids import fact_key, shown
 from interlock.base.secret_scan import refuse_secrets, refuse_secrets_under
 from interlock.engine import events as e
+from interlock.engine.answer_schema import OUTSIDE, refers_outside, validator
 from interlock.engine.attempt import Attempt, OpenedWait, Suspend
 from interlock.engine.errors import SIGNAL_INVALID, WAIT_INVALID, WAIT_TIMED_OUT
 from interlock.engine.run_state import RunState, Wait, wait_key
@@ -140,6 +141,8 @@ def schema_of(kind: object, schema: Mapping[str, Any] | None) -> Raw:
         raise WAIT_INVALID.error("the type of a wait has no JSON schema") from fault
     if len(content) > SCHEMA_BYTES_MAX:
         raise WAIT_INVALID.error("the schema of a wait is too large", limit_bytes=SCHEMA_BYTES_MAX)
+    if schema is not None and refers_outside(schema):
+        raise WAIT_INVALID.error(OUTSIDE)
     return Raw(content)
 
 
@@ -207,10 +210,8 @@ def misfit(schema: Raw, content: bytes) -> str | None:
     """The code that says why a payload does not fit the schema of its wait; None where it does."""
     if bytes(schema) == b"null":
         return None
-    import jsonschema_rs  # a compiled library of several megabytes, which only typed waits need
-
     try:
-        fits = jsonschema_rs.is_valid(msgspec.json.decode(schema), msgspec.json.decode(content))
+        fits = validator(msgspec.json.decode(schema)).is_valid(msgspec.json.decode(content))
     except (ValueError, RecursionError):  # a schema that is none fits nothing
         fits = False
     return None if fits else SIGNAL_INVALID.code
@@ -218,11 +219,9 @@ def misfit(schema: Raw, content: bytes) -> str | None:
 
 def misplaced(schema: Raw, content: bytes) -> str:
     """Where a payload does not fit its schema, and what is expected there: words of the schema, none of the value."""
-    import jsonschema_rs
-
     document = msgspec.json.decode(schema)
     try:
-        error = next(jsonschema_rs.validator_for(document).iter_errors(msgspec.json.decode(content)), None)
+        error = next(validator(document).iter_errors(msgspec.json.decode(content)), None)
     except (ValueError, RecursionError):
         return "the schema itself is none"
     if error is None:

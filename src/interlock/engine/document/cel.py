@@ -5,8 +5,9 @@ not do: it resolves no bare path (`evaluate` does, without the library), and it 
 
 Rules: an expression sees `input`, `steps` and (in `outputs`) `output`, no clock, no environment and no function beyond
 the language's own, but for `trim()` of a text, since what programs print ends a line. Its length is bounded, the
-library bounds depth and iterations (and matches regular expressions in linear time), and the cost that size of data,
-iterations and additions could come to is bounded before it is evaluated. A fault names the kind of trouble, never a
+library bounds depth and iterations (and matches regular expressions in linear time), and what it could come to is
+bounded before it is evaluated (`cel_cost`). Evaluating is the affair of a process of its own, which has little memory
+and little time (`cel_worker`); `evaluated_here` is what that process does. A fault names the kind of trouble, never a
 value.
 """
 
@@ -18,15 +19,15 @@ from typing import Any, Final, NamedTuple
 
 from interlock.base.canonical import Json, canonical
 from interlock.base.errors import InterlockError
+from interlock.engine.document.cel_ast import Expr, read_ast
+from interlock.engine.document.cel_cost import cost, least_cost
 
 COST_BYTES_MAX: Final = 256 * 1024 * 1024
-"""What an expression could make of its data at most, in bytes: data, times iterations, times additions."""
-
-ITERATIONS_MAX: Final = 10_000
-"""Iterations of all macros of an expression, which the library enforces."""
+"""What an expression could make of its data at most, in bytes: all that it makes, copies and looks through."""
 
 PACKAGE: Final = "cel-expr-python"
-_MACRO = re.compile(r"\.\s*(?:map|filter|exists|exists_one|all)\s*\(")
+TOO_LARGE: Final = "its data is too large for what it does with it"
+TOO_LARGE_ALWAYS: Final = "what it makes is too large on any data"
 _KIND = re.compile(r"\A([A-Z_]+): (divide by zero|modulus by zero|integer overflow|Key not found|Index out of)?")
 _LINE = re.compile(r"ERROR: <input>:(?P<line>-?\d+):(?P<column>-?\d+): (?P<text>[^\n\[]*)")
 
@@ -45,18 +46,23 @@ class CelMissingError(Exception):
 
 
 class Compiled(NamedTuple):
-    """An expression that can be evaluated, and the name of its type."""
+    """An expression that can be evaluated, the name of its type, and what it is made of."""
 
     program: Any
     kind: str
+    tree: Expr
 
 
+@lru_cache(maxsize=1)
 def version() -> str:
     """The version of the library. Raises: `CelMissingError`."""
-    _library()
+    from importlib.metadata import PackageNotFoundError
     from importlib.metadata import version as installed
 
-    return installed(PACKAGE)
+    try:
+        return installed(PACKAGE)
+    except PackageNotFoundError:
+        raise CelMissingError from None
 
 
 def compiled(source: str) -> Compiled:
@@ -75,13 +81,20 @@ def _compiled(source: str) -> Compiled:
             raise CelFault("it is too deep or too long") from None
         column = max(int(found["column"]), 0) if found["line"] == "1" else 0
         raise CelFault(_safe(found["text"]), column) from None
-    return Compiled(program, program.return_type().name())
+    try:
+        tree = read_ast(program.serialize())
+        if least_cost(tree) > COST_BYTES_MAX:
+            raise CelFault(TOO_LARGE_ALWAYS)
+    except (ValueError, RecursionError):
+        raise CelFault("it is of a kind that is not known") from None
+    return Compiled(program, program.return_type().name(), tree)
 
 
-def evaluated(source: str, data: dict[str, Json]) -> Json:
-    """The value of an expression on its data. Raises: `CelFault`, `CelMissingError`."""
-    program = compiled(source).program
-    _check_cost(source, data)
+def evaluated_here(source: str, data: dict[str, Json]) -> Json:
+    """The value of an expression on its data, computed in this process. Raises: `CelFault`, `CelMissingError`."""
+    program, _, tree = compiled(source)
+    if cost(tree, data) > COST_BYTES_MAX:
+        raise CelFault(TOO_LARGE)
     try:
         value = program.eval(data=data)
     except RuntimeError as fault:
@@ -96,24 +109,6 @@ def evaluated(source: str, data: dict[str, Json]) -> Json:
     except InterlockError as fault:
         raise CelFault(f"its value is not JSON ({fault.code}): convert it with string() or int()") from None
     return result
-
-
-def _check_cost(source: str, data: dict[str, Json]) -> None:
-    size, longest = len(canonical(data)), _longest(data)
-    macros = len(_MACRO.findall(source))
-    longest = max(longest, source.count(",") + 1)
-    iterations = min(ITERATIONS_MAX, longest**macros) if macros else 1
-    if size * iterations * (source.count("+") + 1) > COST_BYTES_MAX:
-        raise CelFault("its data is too large for what it does with it")
-
-
-def _longest(value: Json) -> int:
-    """The most elements that any collection of a value has."""
-    if isinstance(value, dict):
-        return max([len(value), *(_longest(each) for each in value.values())])
-    if isinstance(value, list | tuple):
-        return max([len(value), *(_longest(each) for each in value)])
-    return 1
 
 
 def _safe(text: str) -> str:

@@ -1,7 +1,8 @@
 """Renders templates on data: what a document's expressions come to.
 
 What it does: replaces the expressions of a JSON value by their values, bare paths by looking them up and all others by
-CEL. What it does not do: it reads no context and records nothing (`engine.steps.rendering` does both).
+CEL, in a process of its own. What it does not do: it reads no context and records nothing (`engine.steps.rendering`
+does both).
 
 Rules: pure; a value that is exactly one expression keeps the type of its value; in a text, a text stands as it is,
 null as nothing, and everything else as canonical JSON. A fault names field and expression, never a value.
@@ -15,6 +16,7 @@ from typing import NamedTuple
 from interlock.base.canonical import Json, canonical
 from interlock.base.ids import shown
 from interlock.engine.document import cel
+from interlock.engine.document.cel_worker import WORKER, Data
 from interlock.engine.document.templates import Expression, Unclosed, bare_path, pieces, sole
 
 PATHS = "path"
@@ -45,6 +47,7 @@ class Renderer:
 
     def __init__(self, data: Mapping[str, Json]) -> None:
         self._data = dict(data)
+        self._sent = Data(self._data)
         self._used_cel = False
 
     def rendered(self, template: Json, field: str) -> Evaluated:
@@ -83,7 +86,7 @@ class Renderer:
             return self._found(path, source, field)
         self._used_cel = True
         try:
-            return cel.evaluated(source, self._data)
+            return WORKER.evaluated(source, self._sent)
         except cel.CelFault as fault:
             raise EvaluationFault(field, source, fault.text) from None
         except cel.CelMissingError:
@@ -97,6 +100,20 @@ class Renderer:
                 raise EvaluationFault(field, source, f"there is no {shown(str(member))} in it")
             value = value[member]  # type: ignore[index]  # it has the member
         return value
+
+
+def needs_cel(template: Json) -> bool:
+    """Whether any expression in a template is more than a bare path."""
+    if isinstance(template, dict):
+        return any(map(needs_cel, template.values()))
+    if isinstance(template, list | tuple):
+        return any(map(needs_cel, template))
+    if not isinstance(template, str):
+        return False
+    try:
+        return any(isinstance(each, Expression) and bare_path(each.source) is None for each in pieces(template))
+    except Unclosed:
+        return False
 
 
 def _has(value: Json, member: str | int) -> bool:

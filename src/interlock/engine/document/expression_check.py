@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 from interlock.base.ids import shown
 from interlock.engine.document import cel, rules
-from interlock.engine.document.findings import Findings, Place, Rule, meant, one_of
+from interlock.engine.document.findings import Findings, Hint, Place, Rule, meant, one_of
+from interlock.engine.document.result_types import result_type
 from interlock.engine.document.templates import (
     CLOSE,
     EXPRESSION_CHARACTERS_MAX,
@@ -29,6 +30,7 @@ from interlock.engine.document.templates import (
 from interlock.engine.document.tree import Node
 
 _ROOTS = ("input", "steps")
+_WORDS = (*_ROOTS, "size", "string", "int", "matches", "startsWith")
 _UNDECLARED = "undeclared reference to "
 
 
@@ -36,12 +38,13 @@ _UNDECLARED = "undeclared reference to "
 class Scope:
     """What the expressions of one step may read.
 
+    `inputs` are the types of their defaults by name, None where any value is taken.
     `steps` are all names with the members of their output (none: any), `needed` those that the step needs, itself or
     through others; `used` collects the inputs that are read, None in it for all of them.
     """
 
     step: str
-    inputs: tuple[str, ...]
+    inputs: Mapping[str, str | None]
     steps: Mapping[str, tuple[str, ...]]
     needed: frozenset[str]
     used: set[str | None] = field(default_factory=set)
@@ -68,9 +71,10 @@ def check_skip_when(node: Node, scope: Scope, findings: Findings) -> None:
     if source.strip().startswith(OPEN):
         findings.add(rules.EXPRESSION_WRAPPED, node.place, "`skip_when` stands between braces")
         source = source.strip().removeprefix(OPEN).removesuffix(CLOSE)
-    kind = _check(source, node.place, scope, findings, None)
-    if kind not in {None, "BOOL", "DYN"}:
-        findings.add(rules.SKIP_WHEN_TYPE, node.place, f"`skip_when` is of type {kind.lower()}")
+    _check(source, node.place, scope, findings, None)
+    kind = result_type(source, scope.inputs)
+    if kind not in {None, "boolean"}:
+        findings.add(rules.SKIP_WHEN_TYPE, node.place, f"`skip_when` is of type {kind}")
 
 
 def refuse_expressions(node: Node | None, what: str, findings: Findings) -> None:
@@ -80,43 +84,38 @@ def refuse_expressions(node: Node | None, what: str, findings: Findings) -> None
             findings.add(rules.EXPRESSION_NOT_ALLOWED, each.place, f"`{what}` holds an expression")
 
 
-def _check(
-    source: str, place: Place, scope: Scope, findings: Findings, own_output: tuple[str, ...] | None
-) -> str | None:
-    """Check one expression; the name of its type, None where that is not known."""
+def _check(source: str, place: Place, scope: Scope, findings: Findings, own_output: tuple[str, ...] | None) -> None:
+    """Check one expression."""
     if not source.strip():
         findings.add(rules.EXPRESSION_EMPTY, place, "an expression is empty")
-        return None
+        return
     if len(source) > EXPRESSION_CHARACTERS_MAX:
         findings.add(
             rules.EXPRESSION_TOO_LARGE, place, f"an expression has more than {EXPRESSION_CHARACTERS_MAX} characters"
         )
-        return None
+        return
     path = bare_path(source)
     if path is not None:
         _check_reference(Reference(*path), place, scope, findings, own_output, is_path=True)
-        return None
-    kind = _compiled(source, place, findings)
+        return
+    _compile(source, place, findings)
     for reference in references(source):
         _check_reference(reference, place, scope, findings, own_output, is_path=False)
-    return kind
 
 
-def _compiled(source: str, place: Place, findings: Findings) -> str | None:
+def _compile(source: str, place: Place, findings: Findings) -> None:
     try:
-        return cel.compiled(source).kind
+        cel.compiled(source)
     except cel.CelMissingError:
         findings.add(rules.CEL_MISSING, place, f"the expression {shown(source, 80)} needs CEL, which is not installed")
     except cel.CelFault as fault:
         if fault.text.startswith(_UNDECLARED):
             name = fault.text.removeprefix(_UNDECLARED).split("'")[1:2]
-            near = meant(name[0], [*_ROOTS, "size", "string", "int", "matches", "startsWith"]) if name else None
-            hint = f"{near} {rules.REFERENCE_ROOT.hint}" if near else None
+            hint = meant("".join(name), _WORDS, f"{{}} {rules.REFERENCE_ROOT.hint}")
             findings.add(rules.REFERENCE_ROOT, place, f"`{''.join(name)}` is not known in {shown(source, 80)}", hint)
         else:
             where = f" at its character {fault.column}" if fault.column else ""
             findings.add(rules.EXPRESSION_INVALID, place, f"{shown(source, 80)}{where}: {shown(fault.text, 160)}")
-    return None
 
 
 def _check_reference(
@@ -140,8 +139,7 @@ def _check_reference(
         message = f"the step's output has no `{shown(members[0])}`"
         findings.add(rules.OUTPUT_UNKNOWN, place, message, one_of(str(members[0]), own_output))
     elif is_path and root not in {"input", "steps", "output"}:
-        near = meant(root, _ROOTS)
-        hint = f"{near} {rules.REFERENCE_ROOT.hint}" if near else None
+        hint = meant(root, _ROOTS, f"{{}} {rules.REFERENCE_ROOT.hint}")
         findings.add(rules.REFERENCE_ROOT, place, f"`{shown(root)}` is not known", hint)
 
 
@@ -155,7 +153,7 @@ def _check_input(members: tuple[str | int, ...], place: Place, scope: Scope, fin
         findings.add(rules.INPUT_UNKNOWN, place, f"there is no input `{shown(name)}`", one_of(name, scope.inputs))
 
 
-def _step_faults(members: tuple[str | int, ...], scope: Scope) -> Iterator[tuple[Rule, str, str | None]]:
+def _step_faults(members: tuple[str | int, ...], scope: Scope) -> Iterator[tuple[Rule, str, str | Hint | None]]:
     if not members or isinstance(members[0], int):
         yield rules.STEP_DYNAMIC, "which step is read cannot be seen", None
         return

@@ -4,11 +4,13 @@ What it does: serves requests `render_v1`, so that each result that steers a run
 it and its version, and a replay needs neither CEL nor the document's data. What it does not do: it reaches nothing
 outside, and changes nothing.
 
-Rules: an answer is a function of its request; a fault names step, field and expression, and never a value.
+Rules: an answer is a function of its request; a fault names step, field and expression, and never a value. What needs
+CEL waits for its process in a thread, so that the event loop goes on; bare paths need neither.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
@@ -18,7 +20,8 @@ from interlock.base.errors import Category, ErrorCode
 from interlock.base.extras import install_advice
 from interlock.base.ids import shown
 from interlock.base.part import Services, TransportFactory
-from interlock.engine.document.evaluate import EvaluationFault, Renderer
+from interlock.engine.document.evaluate import Evaluated, EvaluationFault, Renderer, needs_cel
+from interlock.engine.document.templates import bare_path
 from interlock.engine.io.transports.port import TransportContext
 from interlock.engine.io.transports.requests import read_request
 
@@ -57,12 +60,11 @@ class ExpressionTransport:
         """Render. Raises: `expression_failed`, `cel_not_installed`."""
         del context
         order = read_request(request, RenderRequest, EXPRESSION_REQUEST_INVALID)
-        renderer = Renderer(order.data)
         try:
-            if order.bare:
-                found = renderer.expression(order.template, order.field)
+            if bare_path(order.template) is None if order.bare else needs_cel(order.template):
+                found = await asyncio.to_thread(_rendered, order)
             else:
-                found = renderer.rendered(order.template, order.field)
+                found = _rendered(order)
         except EvaluationFault as fault:
             kind = CEL_NOT_INSTALLED if fault.missing else EXPRESSION_FAILED
             raise kind.error(
@@ -75,6 +77,13 @@ class ExpressionTransport:
 
     async def close(self) -> None:
         """Nothing is held between calls."""
+
+
+def _rendered(order: RenderRequest) -> Evaluated:
+    renderer = Renderer(order.data)
+    if order.bare:
+        return renderer.expression(order.template, order.field)
+    return renderer.rendered(order.template, order.field)
 
 
 def _make(_services: Services) -> ExpressionTransport:

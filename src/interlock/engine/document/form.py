@@ -9,11 +9,13 @@ Rule: a message says what is expected and what kind of value stands there, never
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from interlock.base.ids import shown
+from interlock.engine.answer_schema import refuse
 from interlock.engine.document import rules
-from interlock.engine.document.findings import Findings, Rule, meant, one_of
+from interlock.engine.document.findings import Findings, Hint, Rule, meant, one_of
 from interlock.engine.document.schema import record_schema
 from interlock.engine.document.templates import CLOSE, OPEN
 from interlock.engine.document.tree import Node, Path, dotted, place_at, plain
@@ -40,6 +42,7 @@ _BOUNDS: Final = {
     "minProperties": "at least {} members are expected",
     "maxProperties": "at most {} members are expected",
 }
+_FORM: Final = "It has the form {}."
 _BOOLEAN_WORDS: Final = frozenset({"yes", "no", "on", "off", "y", "n"})
 
 
@@ -48,10 +51,58 @@ def check_form(node: Node, record: Any, findings: Findings, *, at: Path = (), to
     import jsonschema_rs
 
     schema = record_schema(record)
-    validator = jsonschema_rs.Draft202012Validator(schema)
+    validator = jsonschema_rs.Draft202012Validator(_checked_schema(record), retriever=refuse)
     for error in validator.iter_errors(plain(node)):
         for leaf in _leaves(error):
             _Breach(schema, node, leaf, at, top or node).add_to(findings)
+    _Names(schema, at, findings).check(schema, node, ())
+
+
+class _Names:
+    """Checks the names in mappings that have names of their own.
+
+    The library would give each wrong name with the whole mapping, which takes minutes where there are thousands.
+    """
+
+    def __init__(self, schema: dict[str, Any], at: Path, findings: Findings) -> None:
+        self._schema = schema
+        self._at = at
+        self._findings = findings
+
+    def check(self, schema: Any, node: Node, path: Path) -> None:
+        """Check a value, and what is in it, against a part of the schema."""
+        said = _resolved(self._schema, schema)
+        if not isinstance(said, dict):
+            return
+        if "propertyNames" in said:
+            self._mapping(str(said["propertyNames"].get("pattern", "")), node, path)
+        for option in said.get("anyOf", ()):
+            self.check(option, node, path)
+        other = said.get("additionalProperties")
+        for name, member in node.members().items():
+            self.check(said.get("properties", {}).get(name, other), member.value, (*path, name))
+        for index, item in enumerate(node.items()):
+            self.check(said.get("items"), item, (*path, index))
+
+    def _mapping(self, pattern: str, node: Node, path: Path) -> None:
+        where = shown(dotted((*self._at, *path)), 120)
+        for name, member in node.members().items():
+            if not _is_name(name):
+                message = f"`{shown(name)}` cannot be a name in `{where}`"
+                self._findings.add(rules.WRONG_FORM, member.place, message, _FORM.format(pattern.strip("^$")))
+
+
+@lru_cache(maxsize=256)
+def _checked_schema(record: Any) -> dict[str, Any]:
+    """The schema of a record without what is said about names."""
+    found: dict[str, Any] = _without_names(record_schema(record))
+    return found
+
+
+def _without_names(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_names(each) for key, each in value.items() if key != "propertyNames"}
+    return [_without_names(each) for each in value] if isinstance(value, list) else value
 
 
 def _leaves(error: Any) -> Iterator[Any]:
@@ -98,7 +149,7 @@ class _Breach:
                 self._type(findings)
             case "enum" | "const":
                 self._value(findings, text)
-            case "pattern" | "propertyNames":
+            case "pattern":
                 self._form(findings)
             case keyword if keyword in _BOUNDS:
                 what = _BOUNDS[keyword].format(self._said)
@@ -109,7 +160,7 @@ class _Breach:
     def _name(self) -> str:
         return shown(dotted(self._whole), 120) or "the document"
 
-    def _add(self, findings: Findings, rule: Rule, message: str, hint: str | None = None) -> None:
+    def _add(self, findings: Findings, rule: Rule, message: str, hint: str | Hint | None = None) -> None:
         findings.add(rule, place_at(self._top, self._whole), message, hint)
 
     def _unknown(self, findings: Findings) -> None:
@@ -122,9 +173,8 @@ class _Breach:
 
     def _missing(self, findings: Findings) -> None:
         name = self._error.kind.property
-        has = [] if self._node is None else list(self._node.members())
-        near = meant(name, has)
-        hint = f"`{shown(name)}` is expected where another name stands. {near}" if near else f"Add `{name}`."
+        has = {} if self._node is None else self._node.members()
+        hint = meant(name, has, f"`{shown(name)}` is expected where another name stands. {{}}", f"Add `{name}`.")
         self._add(findings, rules.MEMBER_MISSING, f"`{self._name()}` has no `{name}`", hint)
 
     def _type(self, findings: Findings) -> None:
@@ -149,13 +199,7 @@ class _Breach:
             self._add(findings, rules.DURATION_INVALID, f"`{self._name()}` is no length of time")
             return
         pattern = self._said if isinstance(self._said, str) else "a name"
-        hint = f"It has the form {pattern.strip('^$')}."
-        if "propertyNames" in list(map(str, self._error.schema_path)):
-            for name, member in ({} if self._node is None else self._node.members()).items():
-                if not _is_name(name):
-                    message = f"`{shown(name)}` cannot be a name in `{self._name()}`"
-                    findings.add(rules.WRONG_FORM, member.place, message, hint)
-            return
+        hint = _FORM.format(pattern.strip("^$"))
         self._add(findings, rules.WRONG_FORM, f"`{self._name()}` has another form than it must have", hint)
 
 

@@ -23,10 +23,11 @@ from interlock.base.secret_scan import find_secrets
 from interlock.engine.document import rules
 from interlock.engine.document.compiled import CompiledDocument, CompiledStep
 from interlock.engine.document.expression_check import refuse_expressions
-from interlock.engine.document.findings import START, Finding, Findings, one_of
+from interlock.engine.document.findings import START, Finding, Findings, NearMisses, one_of
 from interlock.engine.document.form import check_form
 from interlock.engine.document.grammar import DocumentGrammar, StepGrammar
 from interlock.engine.document.reading import DOCUMENT_BYTES_MAX, read_tree
+from interlock.engine.document.result_types import kind_of
 from interlock.engine.document.step_check import check_steps
 from interlock.engine.document.tree import Node, place_at, plain
 from interlock.engine.durations import milliseconds
@@ -54,6 +55,7 @@ class _Visit(NamedTuple):
 
     above: tuple[FilePath, ...]
     read: list[int]
+    near: NearMisses
 
 
 class Linter:
@@ -65,11 +67,11 @@ class Linter:
 
     def file(self, path: FilePath, shown_as: str | None = None) -> Linted:
         """Check the document in a file, and those that it starts."""
-        return self._file(path, shown_as, _Visit((), [0]))
+        return self._file(path, shown_as, _Visit((), [0], NearMisses()))
 
     def content(self, content: bytes, name: str) -> Linted:
         """Check the bytes of a document that is shown as `name`; it can start no other."""
-        return self._content(content, name, None, _Visit((), [0]))
+        return self._content(content, name, None, _Visit((), [0], NearMisses()))
 
     def _file(self, path: FilePath, shown_as: str | None, visit: _Visit) -> Linted:
         name = shown_as or str(path)
@@ -77,11 +79,11 @@ class Linter:
             with path.open("rb") as file:
                 content = file.read(DOCUMENT_BYTES_MAX + 1)
         except (OSError, ValueError) as fault:
-            return Linted(_unread(path, name, fault).sorted, 0, None)
+            return Linted(_unread(path, name, fault, visit.near).sorted, 0, None)
         return self._content(content, name, path, visit)
 
     def _content(self, content: bytes, name: str, path: FilePath | None, visit: _Visit) -> Linted:
-        findings = Findings(name)
+        findings = Findings(name, visit.near)
         tree = read_tree(content, name if path is None else path.name, findings)
         if tree is None:
             return Linted(findings.sorted, findings.omitted, None)
@@ -101,7 +103,8 @@ class Linter:
         refuse_expressions(inputs, "input", findings)
         for key in ("pipeline", "version"):
             refuse_expressions(tree.member(key), key, findings)
-        names = () if inputs is None else tuple(inputs.members())
+        members = {} if inputs is None else inputs.members()
+        names = {name: kind_of(member.value) for name, member in members.items()}
         steps = tree.member("steps")
         if steps is not None:
             used = check_steps(steps, names, self._handlers, findings)
@@ -162,9 +165,9 @@ class Linter:
         return self._file(target, str(FilePath(name).parent / written), visit._replace(above=(*visit.above, here)))
 
 
-def _unread(path: FilePath, name: str, fault: OSError | ValueError) -> Findings:
+def _unread(path: FilePath, name: str, fault: OSError | ValueError, near: NearMisses) -> Findings:
     """What is said of a file that cannot be read."""
-    findings = Findings(name)
+    findings = Findings(name, near)
     if isinstance(fault, IsADirectoryError):
         hint = f"Name the documents in it: `interlock run lint {shlex.quote(shown(str(path), 200))}/*.yaml`."
         findings.add(rules.FILE_UNREADABLE, START, "it is a folder, and no document", hint)
@@ -192,7 +195,7 @@ def _check_child_use(node: Node, child: CompiledDocument, findings: Findings) ->
         if name not in child.input:
             message = f"{child.pipeline} has no input {shown(name)}"
             findings.add(rules.CHILD_INPUT, member.place, message, one_of(name, child.input))
-    steps = [step.name for step in child.steps]
+    steps = dict.fromkeys(step.name for step in child.steps)
     taken = node.member("outputs")
     for each in [] if taken is None else taken.items():
         if each.text() is not None and each.text() not in steps:

@@ -8,7 +8,8 @@ Rule: a step needs earlier steps alone, so that what is written first runs first
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 from interlock.base.ids import shown
 from interlock.engine.document import rules
@@ -16,7 +17,7 @@ from interlock.engine.document.findings import Findings, one_of
 from interlock.engine.document.tree import Node
 
 
-def check_names(steps: Sequence[Node], inputs: Sequence[str], findings: Findings) -> None:
+def check_names(steps: Sequence[Node], inputs: Collection[str], findings: Findings) -> None:
     """Find names that come twice or are those of inputs."""
     seen: dict[str, int] = {}
     for step in steps:
@@ -34,10 +35,11 @@ def check_names(steps: Sequence[Node], inputs: Sequence[str], findings: Findings
 def needed_by(steps: Sequence[Node], findings: Findings) -> list[frozenset[str]]:
     """The names of all that each step needs, itself or through others; checks `needs` on the way."""
     names = [_name(step) for step in steps]
+    known = dict.fromkeys(name for name in names if name is not None)
     all_needed: dict[str, frozenset[str]] = {}
     found: list[frozenset[str]] = []
     for place, step in enumerate(steps):
-        mine = _direct(step, names, place, findings)
+        mine = _direct(step, names[place], _Names(all_needed, known), findings)
         whole = mine.union(*(all_needed.get(name, frozenset()) for name in mine))
         found.append(frozenset(whole))
         name = names[place]
@@ -46,9 +48,15 @@ def needed_by(steps: Sequence[Node], findings: Findings) -> list[frozenset[str]]
     return found
 
 
-def _direct(step: Node, names: Sequence[str | None], place: int, findings: Findings) -> frozenset[str]:
+class _Names(NamedTuple):
+    """The names that a step can mean: of the steps before it, and of all."""
+
+    earlier: Mapping[str, frozenset[str]]
+    known: Mapping[str, None]
+
+
+def _direct(step: Node, own: str | None, names: _Names, findings: Findings) -> frozenset[str]:
     needs = step.member("needs")
-    earlier = {name for name in names[:place] if name is not None}
     found: set[str] = set()
     for node in [] if needs is None else needs.items():
         need = node.text()
@@ -56,15 +64,15 @@ def _direct(step: Node, names: Sequence[str | None], place: int, findings: Findi
             continue
         if need in found:
             findings.add(rules.NEEDS_TWICE, node.place, f"`needs` names {shown(need)} twice")
-        elif need in earlier:
+        elif need in names.earlier:
             found.add(need)
-        elif need == names[place]:
+        elif need == own:
             findings.add(rules.NEEDS_ITSELF, node.place, f"{shown(need)} needs itself")
-        elif need in names:
+        elif need in names.known:
             findings.add(rules.NEEDS_LATER, node.place, f"{shown(need)} comes later")
         else:
-            known = sorted(earlier)
-            findings.add(rules.NEEDS_UNKNOWN, node.place, f"there is no step {shown(need)}", one_of(need, known))
+            hint = one_of(need, names.earlier)
+            findings.add(rules.NEEDS_UNKNOWN, node.place, f"there is no step {shown(need)}", hint)
     return frozenset(found)
 
 

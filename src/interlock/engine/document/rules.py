@@ -96,6 +96,12 @@ EXPRESSION_WRAPPED = Rule("expression_wrapped", "`skip_when` is bare CEL.", "Rem
 SKIP_WHEN_TYPE = Rule(
     "skip_when_type", "`skip_when` is true or false.", "Compare something, as in `input.fast == true`."
 )
+RESULT_TYPE = Rule(
+    "result_type",
+    "What is computed has the type of its place.",
+    "Convert it, as in `string(…)` or `int(…)`.",
+    Level.WARNING,
+)
 CEL_MISSING = Rule(
     "cel_missing",
     "CEL is installed where expressions need it.",

@@ -18,6 +18,8 @@ from interlock.engine.document.expression_check import Scope, check_skip_when, c
 from interlock.engine.document.findings import Findings, one_of
 from interlock.engine.document.form import check_form
 from interlock.engine.document.order import check_names, needed_by
+from interlock.engine.document.result_types import check_result_types
+from interlock.engine.document.schema import record_schema
 from interlock.engine.document.tree import Node, place_at, plain
 from interlock.engine.meta import SideEffectKind, tag_remark
 from interlock.engine.steps.call import StepHandlers
@@ -26,8 +28,13 @@ WAIT: Final = "wait"
 _LITERAL: Final = ("name", "handler", "needs", "side_effects", "retry", "timeout", "tags")
 
 
-def check_steps(node: Node, inputs: tuple[str, ...], handlers: StepHandlers, findings: Findings) -> set[str | None]:
-    """Check a list of steps whose form is checked. Returns the inputs that they read, None in it for all."""
+def check_steps(
+    node: Node, inputs: Mapping[str, str | None], handlers: StepHandlers, findings: Findings
+) -> set[str | None]:
+    """Check a list of steps whose form is checked. Returns the inputs that they read, None in it for all.
+
+    `inputs` are the types of their defaults by name, None where any value is taken.
+    """
     steps = node.items()
     check_names(steps, inputs, findings)
     needed = needed_by(steps, findings)
@@ -97,6 +104,9 @@ class _Step:
             node = self._step.member(key)
             if node is not None:
                 check_template(node, self._scope, self._findings, own_output=own)
+        node = self._step.member("idempotency_key")
+        if node is not None:
+            check_result_types(node, "idempotency_key", {"type": "string"}, self._scope.inputs, self._findings)
         node = self._step.member("skip_when")
         if node is not None:
             check_skip_when(node, self._scope, self._findings)
@@ -111,6 +121,7 @@ class _Step:
         if not isinstance(node.value, dict):
             return
         check_form(node, handler.parameters, self._findings, at=("with",), top=self._step)
+        check_result_types(node, "with", record_schema(handler.parameters), self._scope.inputs, self._findings)
         for key in handler.literal:
             refuse_expressions(node.member(key), f"with.{key}", self._findings)
         given: Any = plain(node)

@@ -15,6 +15,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from interlock.base.canonical import Json, canonical
 from interlock.base.part import StepHandler
+from interlock.engine.answer_schema import fault_in
 from interlock.engine.document import rules
 from interlock.engine.document.findings import Problem
 from interlock.engine.document.templates import holds_expression
@@ -48,7 +49,7 @@ def _check(given: Mapping[str, Any]) -> Iterator[Problem]:
     """A schema that is one, and a default that has a deadline and fits."""
     schema = given.get("schema")
     if isinstance(schema, dict):
-        fault = _fault_of(schema)
+        fault = fault_in(schema)
         if fault is not None:
             yield Problem(rules.SCHEMA_INVALID, ("schema",), fault)
         elif "default" in given and _misfits(schema, given["default"]):
@@ -59,28 +60,6 @@ def _check(given: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _misfits(schema: dict[str, Any], default: Any) -> bool:
     return not holds_expression(default) and misfit(schema_of(object, schema), canonical(default)) is not None
-
-
-def _fault_of(schema: dict[str, Any]) -> str | None:
-    """What is wrong with a schema; None where nothing is."""
-    import jsonschema_rs  # a compiled library of several megabytes, which only typed waits need
-
-    if _refers_outside(schema):
-        return "the schema refers to another document"
-    try:
-        jsonschema_rs.validator_for(schema)
-    except (ValueError, RecursionError):
-        return "the schema is no JSON Schema"
-    return None
-
-
-def _refers_outside(value: object) -> bool:
-    if isinstance(value, dict):
-        target = value.get("$ref")
-        if isinstance(target, str) and not target.startswith("#"):
-            return True
-        return any(_refers_outside(each) for each in value.values())
-    return isinstance(value, list) and any(_refers_outside(each) for each in value)
 
 
 HANDLER = StepHandler(

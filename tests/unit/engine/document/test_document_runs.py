@@ -12,6 +12,7 @@ from interlock import App
 from interlock.base.errors import InterlockError
 from interlock.engine import events as e
 from interlock.engine.document import cel
+from interlock.engine.document.cel_worker import WORKER
 from interlock.engine.document.compiled import read_compiled
 from interlock.engine.document.source import document_path
 from interlock.engine.plan import read_outline
@@ -118,7 +119,7 @@ def test_a_replay_needs_neither_cel_nor_the_document(tmp_path: Path, monkeypatch
     def none(*_given: object) -> None:
         raise AssertionError("CEL was asked")
 
-    monkeypatch.setattr(cel, "evaluated", none)
+    monkeypatch.setattr(WORKER, "evaluated", none)
     monkeypatch.setattr(cel, "compiled", none)
 
     async def main() -> None:
@@ -201,7 +202,7 @@ def test_a_step_is_skipped_where_its_condition_is_true(tmp_path: Path) -> None:
 def test_a_condition_that_is_no_boolean_fails_and_says_where(tmp_path: Path) -> None:
     body = "    handler: wait\n    skip_when: input.n\n"
 
-    code, message = failing(run_document(tmp_path, one_step(body, given="{n: 3}")))
+    code, message = failing(run_document(tmp_path, one_step(body, given="{n: null}"), {"n": 3}))
 
     assert code == "skip_when_invalid"
     assert "only" in message
