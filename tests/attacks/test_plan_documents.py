@@ -15,10 +15,11 @@ import pytest
 
 from interlock.base.canonical import Json
 from interlock.base.errors import InterlockError
-from interlock.engine.document import cel, cel_worker
-from interlock.engine.document.cel_worker import Data, Worker
+from interlock.engine.document import cel
 from interlock.engine.document.evaluate import EvaluationFault, Renderer
 from interlock.engine.document.lint import Linted, Linter
+from interlock.engine.io.transports import cel_worker
+from interlock.engine.io.transports.cel_worker import Data, Worker
 from interlock.engine.io.transports.exec import ExecSettings, ExecTransport
 from interlock.engine.io.transports.port import TransportContext
 from interlock.engine.io.transports.python import PythonFunctions, PythonTransport
@@ -229,7 +230,7 @@ def test_cel_is_not_loaded_and_no_process_started_for_paths() -> None:
     code = """
 import sys
 from interlock.engine.document.evaluate import Renderer
-from interlock.engine.document.cel_worker import WORKER
+from interlock.engine.io.transports.cel_worker import WORKER
 Renderer({"input": {"a": 1}}).rendered({"b": "${{ input.a }}", "c": "<${{ input.a }}>"}, "with")
 assert WORKER.started == 0 and "cel_expr_python" not in sys.modules
 Renderer({"input": {"a": 1}}).rendered("${{ input.a + 1 }}", "with")

@@ -16,8 +16,8 @@ from typing import NamedTuple
 from interlock.base.canonical import Json, canonical
 from interlock.base.ids import shown
 from interlock.engine.document import cel
-from interlock.engine.document.cel_worker import WORKER, Data
 from interlock.engine.document.templates import Expression, Unclosed, bare_path, pieces, sole
+from interlock.engine.io.transports.cel_worker import WORKER, Data
 
 PATHS = "path"
 """The engine of a document whose expressions are all bare paths."""

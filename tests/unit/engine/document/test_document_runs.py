@@ -12,9 +12,9 @@ from interlock import App
 from interlock.base.errors import InterlockError
 from interlock.engine import events as e
 from interlock.engine.document import cel
-from interlock.engine.document.cel_worker import WORKER
 from interlock.engine.document.compiled import read_compiled
 from interlock.engine.document.source import document_path
+from interlock.engine.io.transports.cel_worker import WORKER
 from interlock.engine.plan import read_outline
 from interlock.engine.sources import Plans
 from interlock.testing.app import read_run

@@ -102,6 +102,10 @@ class Worker:
         with self._lock:
             self._abandon()
 
+    def forked(self) -> None:
+        """Begin anew in a fork: what another thread held there is held by nobody here."""
+        self._lock = threading.Lock()
+
     def _lives(self) -> bool:
         return self._owner == os.getpid() and self._process is not None and self._process.poll() is None
 
@@ -181,3 +185,4 @@ WORKER: Final = Worker()
 """The one of this process."""
 
 atexit.register(WORKER.close)
+os.register_at_fork(after_in_child=WORKER.forked)
