@@ -17,6 +17,10 @@ from tests.faults.torture.prove import proved
 from tests.faults.torture.storm import torture
 from tests.postgres import Server, fresh_schema
 
+pytestmark = pytest.mark.unproved(
+    "what a killed owner had put before the event that would have named it stays", but=["no_orphan"]
+)
+
 SEED = 118
 """Its storms have strikes of every kind."""
 
