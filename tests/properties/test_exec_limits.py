@@ -105,7 +105,11 @@ def descriptors() -> int:
 
 def children() -> set[str]:
     """The children of this process, those that nobody has reaped too."""
-    return {pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
+    found: set[str] = set()
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(FileNotFoundError):  # a thread may end while it is looked at
+            found.update((task / "children").read_text().split())
+    return found
 
 
 @settings(max_examples=25)

@@ -53,8 +53,9 @@ class Signature(Struct, frozen=True):
 
 def signature_path(pack: Path) -> Path:
     """Where the signature of a pack stands."""
-    whole = Path(os.path.abspath(pack))  # noqa: PTH100 - a name also for `.`, and no link is followed
-    return whole.with_name(f"{whole.name}.sig") if whole.name else whole / ".sig"
+    if pack.name in ("", ".."):
+        pack = Path(os.path.abspath(pack))  # noqa: PTH100 - a folder that is named from within; no link is followed
+    return pack.with_name(f"{pack.name}.sig")
 
 
 def statement(run_id: str, digest: str, manifest_digest: str) -> bytes:
