@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from interlock.engine.config import FanOutJoin, RunConfig
 from interlock.journal.ports import StoredEvent
-from interlock.packs.container import FileSource, is_name, order
+from interlock.packs.container import MANIFEST, FileSource, is_name, order
 from interlock.packs.content import ContainerCheck, opened
 from interlock.packs.folder import FolderSource
 from interlock.packs.lines import event_of, line_of
@@ -28,8 +28,9 @@ from tests.unit.packs.making import CATALOGUE, RUN_ID, container, exported, fami
 NAMES = st.from_regex(re.compile(r"[a-z0-9][a-z0-9._-]{0,8}(/[a-z0-9][a-z0-9._-]{0,8}){0,3}", re.ASCII), fullmatch=True)
 
 
-@given(st.dictionaries(NAMES, st.binary(max_size=1500), max_size=8))
-def test_a_container_gives_back_what_was_put_in(content: dict[str, bytes]) -> None:
+@given(st.binary(max_size=1500), st.dictionaries(NAMES, st.binary(max_size=1500), max_size=8))
+def test_a_container_gives_back_what_was_put_in(manifest: bytes, others: dict[str, bytes]) -> None:
+    content = others | {MANIFEST: manifest}
     assert all(map(is_name, content))
     names = sorted(content, key=order)
     with tempfile.TemporaryDirectory() as folder:

@@ -17,12 +17,23 @@ A = stream("a")
 SHORT_MS = 20
 # Nobody waits this long: whoever is not woken before has missed the bell.
 LONG_MS = 60_000
+COMMITS = 3
 
 
 async def long_wait(store: Store, seen: int) -> int:
     """Wait for longer than any test may take; fails where the wait was not cut short."""
     async with asyncio.timeout(LONG_MS / 2_000):
         return await store.doorbell.wait(seen, LONG_MS)
+
+
+async def silent(store: Store, seen: int, bells: int) -> bool:
+    """Whether the bell rests after so many more: one commit may be noticed twice, told of and seen in a look."""
+    for _ in range(bells + 1):
+        mark = await store.doorbell.wait(seen, SHORT_MS)
+        if mark == seen:
+            return True
+        seen = mark
+    return False
 
 
 class DoorbellContract(Contract):
@@ -58,13 +69,13 @@ class DoorbellContract(Contract):
     async def test_a_mark_is_good_for_the_next_wait(self, store: Store) -> None:
         other = await self.again(store)
         seen = store.doorbell.seen()
-        for _ in range(3):
+        for _ in range(COMMITS):
             await grow(other, A)
             mark = await long_wait(store, seen)
             assert mark != seen
             seen = mark
 
-        assert await store.doorbell.wait(seen, SHORT_MS) == seen
+        assert await silent(store, seen, bells=2 * COMMITS)
 
     @on_store
     async def test_a_wait_that_is_given_up_hurts_nobody(self, store: Store) -> None:
