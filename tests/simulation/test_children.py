@@ -116,23 +116,23 @@ def test_two_crashes_at_any_points_of_a_family_change_nothing_in_the_end() -> No
             assert outcome(run(lived_through(family_of(1), first, second))) == expected, (first, second)
 
 
-def test_a_child_that_ended_before_its_parent_recorded_it_is_not_waited_for_for_ever() -> None:
-    """H1, H3: the parent died between opening the child and recording it, and a worker drove the child to its end."""
+def test_no_crash_leaves_a_child_that_its_parent_does_not_know() -> None:
+    """H2, K7: whatever its owner's end, a parent that is cancelled without being driven again cancels its children."""
 
-    async def scenario(crash_at: int) -> bool:
-        family = family_of(1)
+    async def scenario(crash_at: int) -> int:
+        family = family_of(2)
         await family.live(crash_at)
-        if len(await family.runs()) < 2 or links(family):
-            return False
-        child = (await family.runs())[1]
-        await family.process().runs.resume(child)
-        await family.finish()
-        assert family.result is not None
-        assert family.result.phase == "completed"
-        assert len(links(family)) == 1
-        return True
+        runs = await family.runs()
+        assert sorted(runs) == sorted({*links(family), *runs[:1]})
+        if runs:
+            process = family.process()
+            if (await process.runs.read.result(RUN_ID)).phase == "running":
+                await process.runs.control.cancel(RUN_ID, "no need", principal=PERSON)
+            await family.work()
+            assert {(await process.runs.read.result(each)).phase for each in runs} == {"cancelled"}
+        return len(runs)
 
-    assert {run(scenario(crash_at)) for crash_at in range(5, 16)} == {True, False}
+    assert {run(scenario(crash_at)) for crash_at in range(1, points_of(2) + 1)} == {0, 1, 2}
 
 
 def test_a_failed_and_a_cancelled_child_are_results_and_the_parent_decides() -> None:

@@ -28,6 +28,7 @@ from interlock.engine.io.secret_facts import SEALED_KIND, refuse_plaintext
 from interlock.engine.plan import StateNode
 from interlock.engine.session import Session
 from interlock.journal.errors import EVENT_TOO_LARGE
+from interlock.journal.journal import Post
 from interlock.journal.ports import Blob
 
 RESERVED_NAMES = frozenset(
@@ -111,9 +112,11 @@ class Attempt(Scope):
         self.interrupted = session.interrupted
         self.limit: asyncio.Timeout | None = None
 
-    async def record(self, records: Sequence[Struct], blobs: Sequence[Blob] = ()) -> None:
+    async def record(
+        self, records: Sequence[Struct], blobs: Sequence[Blob] = (), posts: Sequence[Post] = ()
+    ) -> None:
         """Append within this attempt. Raises: `attempt_closed`, also to a task that its handler left behind."""
-        await self.session.record(records, blobs, self.check_open)
+        await self.session.record(records, blobs, self.check_open, posts)
 
     def interrupt(self, code: str) -> None:
         """End the attempt now, for the reason `code`: its handler sees a cancellation, as at the end of its time."""

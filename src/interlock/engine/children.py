@@ -1,16 +1,17 @@
 """Child runs: started by a state of another run, each with a stream of its own.
 
-What it does: gives a child its id, opens it, records it with its parent, and drives it beside. What it does not do: the
-end of a child reaches its parent's inbox in the append that ends the child (`session`), and the parent waits for it as
-for any other fact (`waits`).
+What it does: gives a child its id, opens it with its parent's record of it, and drives it beside. What it does not do:
+the end of a child reaches its parent's inbox in the append that ends the child (`session`), and the parent waits for it
+as for any other fact (`waits`).
 
-Rules: the id of a child is a function of parent, state and name, so starting it again finds it; the fact and the
-linkage are one append of the parent, made after the child exists; nesting and number are bounded and refused, not cut.
+Rules: the id of a child is a function of parent, state and name, so starting it again finds it; the fact, the linkage
+and the first events of the child are one append, so that no child is without a parent who knows it; nesting and number
+are bounded and refused, not cut.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 from uuid import UUID, uuid5
 
 import msgspec
@@ -21,25 +22,20 @@ from interlock.base.secret_scan import refuse_secrets
 from interlock.engine import events as e
 from interlock.engine.attempt import Attempt
 from interlock.engine.config import RunConfig
-from interlock.engine.errors import CHILD_LIMIT
+from interlock.engine.errors import CHILD_CONFLICT, CHILD_LIMIT
+from interlock.engine.opening import Opening
 from interlock.engine.owners.driving import Driver
 from interlock.engine.spawning import SpawnedChild, child_key
 from interlock.engine.waits import FACT_KIND
+from interlock.journal.journal import Post
 from interlock.journal.ports import Blob
 from interlock.journal.streams import tenant_of
 
 
-class Opened(NamedTuple):
-    """A child that exists: its stream, and the manifest that it runs."""
-
-    stream: str
-    manifest_id: str
-
-
 class Opener(Protocol):
-    """Makes a run exist without driving it, or finds the one of that id and manifest."""
+    """Says how a child run would begin."""
 
-    async def open(
+    def child(
         self,
         plan: Any,
         input: Any,  # noqa: A002 - the contract's own word
@@ -49,8 +45,12 @@ class Opener(Protocol):
         config: RunConfig | None,
         parent: e.ParentLinked,
         parent_source: str | None,
-    ) -> Opened:
-        """Raises: `child_run_conflict` if that id has another manifest; what starting a run raises."""
+    ) -> Opening:
+        """What the child is opened with. Raises: what starting a run raises."""
+        ...
+
+    async def post(self, opening: Opening) -> Post:
+        """The first events of the run, for an append of its parent. Raises: `child_run_conflict` if it exists."""
         ...
 
 
@@ -102,7 +102,7 @@ class Children:
             self._check_limits(attempt)
         depth = 1 if session.state.parent is None else session.state.parent.depth + 1
         link = e.ParentLinked(depth, child_wait(name), session.run_id, state_id)
-        opened = await self._opener.open(
+        opening = self._opener.child(
             plan,
             input,
             run_id=run_id,
@@ -111,15 +111,18 @@ class Children:
             parent=link,
             parent_source=session.state.plan_source,
         )
+        content = canonical(msgspec.to_builtins(SpawnedChild(opening.manifest_id, run_id)))
+        blob = Blob(digest(content), FACT_KIND, content)
         if known is None:
-            content = canonical(msgspec.to_builtins(SpawnedChild(opened.manifest_id, run_id)))
-            fact = e.FactRecorded(key, "json", digest(content), None)
+            fact = e.FactRecorded(key, "json", blob.id, None)
             spawned = e.ChildRunSpawned(
-                not detached, opened.manifest_id, run_id, child_wait(name), session.run_id, state_id
+                not detached, opening.manifest_id, run_id, child_wait(name), session.run_id, state_id
             )
-            await attempt.record([fact, spawned], [Blob(digest(content), FACT_KIND, content)])
+            await attempt.record([fact, spawned], [blob], [await self._opener.post(opening)])
+        elif known.payload_id != blob.id:
+            raise CHILD_CONFLICT.error("a child of that name has another manifest", run_id=run_id)
         if session.state.children[run_id].status is None:
-            await self._driver.drive_child(session, opened.stream, run_id)
+            self._driver.drive_beside(opening.stream, run_id)
         return run_id
 
     def _check_limits(self, attempt: Attempt) -> None:

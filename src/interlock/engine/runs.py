@@ -27,7 +27,7 @@ from interlock.base.secret_scan import refuse_secrets
 from interlock.engine import events as e
 from interlock.engine.authoring import Plan
 from interlock.engine.budget import BudgetSettings
-from interlock.engine.children import Children, Opened
+from interlock.engine.children import Children
 from interlock.engine.config import (
     BuildProvenance,
     RunConfig,
@@ -68,7 +68,7 @@ from interlock.engine.run_state import RunState
 from interlock.engine.sameness import differences
 from interlock.engine.session import Session
 from interlock.engine.sources import Plans, named_source, source_folder, source_of
-from interlock.journal.journal import Journal, Loaded
+from interlock.journal.journal import Journal, Loaded, Post
 from interlock.journal.leases import Leases
 from interlock.journal.ports import EMPTY, Blob
 from interlock.journal.runner import Runner
@@ -235,7 +235,7 @@ class Runs:
             else self._driver.drive_or_watch(opening.stream, run_id, principal=principal)
         )
 
-    async def open(
+    def child(
         self,
         plan: Plan | ExecutionPlan,
         input: Any,  # noqa: A002 - the contract's own word
@@ -245,8 +245,8 @@ class Runs:
         config: RunConfig | None,
         parent: e.ParentLinked,
         parent_source: str | None,
-    ) -> Opened:
-        """Open a child run (see `children.Opener`)."""
+    ) -> Opening:
+        """What a child run is opened with (see `children.Opener`)."""
         execution = self.plans.add(plan)
         source = None if parent_source is None else named_source(execution, source_of(plan, parent_source))
         input, config = start_values(execution, plain(input), config)  # noqa: A001 - the contract's own word
@@ -256,7 +256,7 @@ class Runs:
         manifest = manifest_of(execution, input, config, build)
         stream = stream_id(tenant, e.RUN, run_id)
         given = input_members(input, execution, self._settings.input_bytes_max)
-        opening = Opening(
+        return Opening(
             stream,
             run_id,
             execution,
@@ -269,19 +269,13 @@ class Runs:
             principal,
             parent,
         )
-        try:
-            [head] = await self._journal.store.events.heads([stream])
-            if head == EMPTY:
-                session = await self._opened(opening, owned=False)
-                await session.flush()
-            else:
-                await self._check_same(opening, run_id)
-        except Conflict as fault:
-            if fault.kind is RUN_CONFLICT:
-                raise CHILD_CONFLICT.error("a child of that name has another manifest", run_id=run_id) from fault
-            unless_lost(fault)
-            await self._check_same(opening, run_id)
-        return Opened(stream, opening.manifest_id)
+
+    async def post(self, opening: Opening) -> Post:
+        """The first events of a child run (see `children.Opener`)."""
+        [head] = await self._journal.store.events.heads([opening.stream])
+        if head != EMPTY:
+            raise CHILD_CONFLICT.error("a run that this one did not start has the child's id", run_id=opening.run_id)
+        return (await self._opened(opening, owned=False)).posted()
 
     async def resume(
         self,

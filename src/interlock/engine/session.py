@@ -186,6 +186,12 @@ class Session:
                 raise self._lost from fault
             raise
 
+    def posted(self) -> Post:
+        """What was folded, as a post: the run of this session begins with an append of another run."""
+        self._account()
+        records, blobs = tuple(self._folded), tuple(self._blobs)
+        return Post(self.state.stream, records, blobs, self._opener, fresh=not self.begun)
+
     def _used(self, event_bytes: int) -> None:
         state = self.state
         state.event_bytes += event_bytes
@@ -227,6 +233,7 @@ class Session:
         records: Sequence[Struct] | Callable[[], Sequence[Struct]],
         blobs: Sequence[Blob] = (),
         check: Callable[[], None] = lambda: None,
+        posts: Sequence[Post] = (),
     ) -> None:
         """Fold and append `records` with their artifacts, in turn with other calls. An empty list is nothing.
 
@@ -234,7 +241,7 @@ class Session:
         raise. A caller that is cancelled leaves only when the outcome is known: a handler may give up a call, but
         nobody may lose sight of an append.
         """
-        append = asyncio.ensure_future(self._record(records, blobs, check))
+        append = asyncio.ensure_future(self._record(records, blobs, check, posts))
         try:
             await asyncio.shield(append)
         except asyncio.CancelledError:
@@ -249,6 +256,7 @@ class Session:
         records: Sequence[Struct] | Callable[[], Sequence[Struct]],
         blobs: Sequence[Blob],
         check: Callable[[], None],
+        posts: Sequence[Post],
     ) -> None:
         async with self.turn:
             check()
@@ -257,14 +265,14 @@ class Session:
             made = records() if callable(records) else records
             if not (callable(records) or self._is_outcome(made)):
                 self.check_budget(made, blobs)
-            self.fold(made, blobs)
+            self.fold(made, blobs, posts)
             await self.flush()
 
     def _is_outcome(self, records: Sequence[Struct]) -> bool:
         """Whether records tell what has happened outside already: that has to be kept, whatever room there is."""
         first = records[0] if records else None
         if isinstance(first, FactRecorded):
-            return first.key in self.state.intents or len(records) > 1  # the second is a child that was started
+            return first.key in self.state.intents
         return isinstance(first, EffectSettled)
 
     def turn_of(self, key: str) -> asyncio.Lock:

@@ -208,10 +208,17 @@ def check_end(stream: str, end: int, claimed: Head) -> None:
 
 
 class Post(Struct, frozen=True):
-    """Records for a stream that anybody may write to (an inbox), appended together with one's own."""
+    """Records for another stream of the partition, appended together with one's own.
+
+    Anybody may write to an inbox, so records for one follow whatever is there; a stream that is to be new is `fresh`,
+    and an append that finds it there loses. `author` is who writes the records, if not who appends.
+    """
 
     stream: str
     records: tuple[Struct, ...]
+    blobs: tuple[Blob, ...] = ()
+    author: Authorship | None = None
+    fresh: bool = False
 
 
 POSTS_TRIED_MAX = 100
@@ -245,7 +252,7 @@ class StreamWriter:
         """Append `records` with the artifacts that they name; the head moves only if it is durable.
 
         `at_ms` is not less than that of the append before it; `author` is another than the writer's own. `posts` go
-        to other streams of the partition, at whatever heads those have.
+        to other streams of the partition (see `Post`).
         """
         author = author or self._author
         sealed = seal(self._journal.catalogue, self.stream, self.head, records, at_ms, author)
@@ -263,6 +270,8 @@ class StreamWriter:
         self, sealed: Sealed, blobs: Sequence[Blob], posts: Sequence[Post], author: Authorship
     ) -> Appended:
         """Append with posts; one that lost the race for an inbox's head is sealed and tried again."""
+        blobs = [*blobs, *(blob for post in posts for blob in post.blobs)]
+        pinned = {self.stream, *(post.stream for post in posts if post.fresh)}
         for _ in range(POSTS_TRIED_MAX):
             posted = [await self._posted(post, author) for post in posts]
             rows = [*sealed.rows, *(row for each in posted for row in each.rows)]
@@ -271,12 +280,14 @@ class StreamWriter:
                     Append([sealed.append, *(each.append for each in posted)], rows, blobs)
                 )
             except Conflict as fault:
-                if fault.kind is not HEAD_MOVED or fault.details.get("stream") == self.stream:
+                if fault.kind is not HEAD_MOVED or fault.details.get("stream") in pinned:
                     raise
         raise CONTENTION.error("an inbox moved at every attempt to write to it")
 
     async def _posted(self, post: Post, author: Authorship) -> Sealed:
-        [head] = await self._journal.store.events.heads([post.stream])
+        head = EMPTY
+        if not post.fresh:
+            [head] = await self._journal.store.events.heads([post.stream])
         page = await self._journal.store.events.read(post.stream, head.seq - 1, 1) if head.seq else []
         at_ms = self._journal.now_ms(read_envelope(page[0]).at_ms if page else 0)
-        return seal(self._journal.catalogue, post.stream, head, post.records, at_ms, author)
+        return seal(self._journal.catalogue, post.stream, head, post.records, at_ms, post.author or author)

@@ -191,6 +191,24 @@ def test_the_same_name_with_another_input_is_a_conflict() -> None:
     run(main())
 
 
+def test_a_run_that_was_there_before_is_nobodys_child() -> None:
+    """It would never tell of its end."""
+
+    async def main() -> None:
+        known, app = memory_app(), memory_app()
+        await known.runs.start(parent(child("work")), run_id=RUN)
+        kid = await kid_of(known)
+        await app.runs.start(child("work"), {"n": 1}, run_id=kid)
+
+        result = await app.runs.start(parent(child("work")), run_id=RUN)
+
+        assert result.error is not None
+        assert result.error.code == "child_run_conflict"
+        assert (await app.runs.read.state(RUN)).children == {}
+
+    run(main())
+
+
 def test_children_are_nested_and_numbered_only_so_far() -> None:
     """H7: refused with the limit, never cut."""
     plan = Plan("deep")

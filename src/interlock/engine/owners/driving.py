@@ -17,7 +17,7 @@ from contextlib import suppress
 import msgspec
 
 from interlock.base.errors import Conflict, InterlockError, StorageFailure
-from interlock.base.events import Claim, Place, Timer
+from interlock.base.events import Claim, Timer
 from interlock.base.principal import ENGINE, Principal
 from interlock.engine import events as e
 from interlock.engine.budget import BudgetSettings
@@ -38,7 +38,7 @@ from interlock.engine.reports.reader import RunReader
 from interlock.engine.reports.records import RunResult, Waiting, is_all_queued, result_of, waiting_of
 from interlock.engine.run_state import RunState
 from interlock.engine.schedule import ReadyStates
-from interlock.engine.session import Session, ended_child
+from interlock.engine.session import Session
 from interlock.engine.sources import Plans
 from interlock.engine.spawning import Spawner
 from interlock.engine.waits import NOTHING_BLOB, NOTHING_ID
@@ -396,19 +396,6 @@ class Driver:
             for run_id, child in state.children.items()
             if child.status is None and child.name in state.waits.get(child.state_id, {})
         }
-
-    async def drive_child(self, session: Session, stream: str, run_id: str) -> None:
-        """Drive a child that a session has recorded, beside it; or take its end, if it ended before it was recorded.
-
-        What a child posts at its end is ignored by a parent that has not recorded it yet: a worker may have driven it
-        while its parent's owner was dead.
-        """
-        loaded = await self._journal.load(RUN_FOLD, stream)
-        if loaded.state.status is None:
-            self.drive_beside(stream, run_id)
-            return
-        (ended, _), nowhere = ended_child(loaded.state, run_id), Place("", 0, 0, ENGINE.id, None)
-        await session.record(lambda: consequence(session.state, nowhere, ended, {}))
 
     def drive_beside(self, stream: str, run_id: str) -> asyncio.Task[RunResult]:
         """Drive a run in a task of its own. One that has come to wait stays in its place until it is asked for anew."""
