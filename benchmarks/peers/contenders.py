@@ -54,7 +54,7 @@ CONTENDERS = (
         "Interlock, PostgreSQL",
         "on_interlock.py",
         "",
-        ("interlock",),
+        ("interlock", "psycopg"),
         POSTGRES_DURABILITY,
         "yes",
         postgres=True,

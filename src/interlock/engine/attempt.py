@@ -112,9 +112,7 @@ class Attempt(Scope):
         self.interrupted = session.interrupted
         self.limit: asyncio.Timeout | None = None
 
-    async def record(
-        self, records: Sequence[Struct], blobs: Sequence[Blob] = (), posts: Sequence[Post] = ()
-    ) -> None:
+    async def record(self, records: Sequence[Struct], blobs: Sequence[Blob] = (), posts: Sequence[Post] = ()) -> None:
         """Append within this attempt. Raises: `attempt_closed`, also to a task that its handler left behind."""
         await self.session.record(records, blobs, self.check_open, posts)
 
