@@ -230,16 +230,17 @@ def encode_checked(encode: Callable[[object], bytes], value: object) -> bytes:
         raise JSON_SURROGATE.error(_WHAT[JSON_SURROGATE]) from None
 
 
-def parse(content: bytes | str, *, bytes_max: int = JSON_BYTES_MAX) -> Json:
+def parse(content: bytes | str, *, bytes_max: int = JSON_BYTES_MAX, wide: bool = False) -> Json:
     """The value of a JSON text from outside, checked so that `canonical` will accept it.
 
-    Raises: `json_too_large`, `json_invalid`, `json_duplicate_key`, `json_surrogate`, `json_non_finite`,
+    With `wide`, an integer that 64 bits hold is one also beyond 2^53, and a larger one is a double: for contracts that
+    have such numbers (`canonical` does not take them). Raises: `json_too_large`, `json_invalid`, `json_duplicate_key`, `json_surrogate`, `json_non_finite`,
     `json_integer_range`, `json_too_deep` (all `Invalid`), with `line` and `column`, counted from 1, where
     there is text.
     """
     text = _text(content, bytes_max)
     try:
-        value: Json = _STRICT.decode(text)
+        value: Json = (_WIDE if wide else _STRICT).decode(text)
     except json.JSONDecodeError as fault:
         raise _refused(JSON_INVALID, f"not JSON ({fault.msg})", text, fault.pos) from None
     except RecursionError:
@@ -313,12 +314,21 @@ def _safe_integer(text: str) -> int:
     return number
 
 
+def _wide_integer(text: str) -> int | float:
+    if len(text) <= 20 and -(2**63) <= (number := int(text)) < 2**64:
+        return number
+    return _finite(text)
+
+
 def _not_json(_name: str) -> float:
     raise _Fault(JSON_NON_FINITE)
 
 
 _STRICT = json.JSONDecoder(
     object_pairs_hook=_no_duplicates, parse_float=_finite, parse_int=_safe_integer, parse_constant=_not_json
+)
+_WIDE = json.JSONDecoder(
+    object_pairs_hook=_no_duplicates, parse_float=_finite, parse_int=_wide_integer, parse_constant=_not_json
 )
 _WRITTEN = json.JSONDecoder(parse_int=lambda text: int(text) if len(text) < 16 else float(text))
 

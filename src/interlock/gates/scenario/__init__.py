@@ -1,0 +1,1 @@
+"""Scenario documents as people write them: validation, findings with places, normal form, JSON Schema."""
