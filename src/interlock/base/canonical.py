@@ -234,9 +234,9 @@ def parse(content: bytes | str, *, bytes_max: int = JSON_BYTES_MAX, wide: bool =
     """The value of a JSON text from outside, checked so that `canonical` will accept it.
 
     With `wide`, an integer that 64 bits hold is one also beyond 2^53, and a larger one is a double: for contracts that
-    have such numbers (`canonical` does not take them). Raises: `json_too_large`, `json_invalid`, `json_duplicate_key`, `json_surrogate`, `json_non_finite`,
-    `json_integer_range`, `json_too_deep` (all `Invalid`), with `line` and `column`, counted from 1, where
-    there is text.
+    have such numbers (`canonical` does not take them). Raises: `json_too_large`, `json_invalid`, `json_duplicate_key`,
+    `json_surrogate`, `json_non_finite`, `json_integer_range`, `json_too_deep` (all `Invalid`), with `line` and
+    `column`, counted from 1, where there is text.
     """
     text = _text(content, bytes_max)
     try:

@@ -10,7 +10,7 @@ same, so a profile never changes success or failure (P5); after the attempt its 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -112,9 +112,23 @@ class Attempt(Scope):
         self.interrupted = session.interrupted
         self.limit: asyncio.Timeout | None = None
 
-    async def record(self, records: Sequence[Struct], blobs: Sequence[Blob] = (), posts: Sequence[Post] = ()) -> None:
-        """Append within this attempt. Raises: `attempt_closed`, also to a task that its handler left behind."""
-        await self.session.record(records, blobs, self.check_open, posts)
+    async def record(
+        self,
+        records: Sequence[Struct],
+        blobs: Sequence[Blob] = (),
+        posts: Sequence[Post] = (),
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Append within this attempt, if `check` does not raise when it is this call's turn.
+
+        Raises: `attempt_closed`, also to a task that its handler left behind.
+        """
+
+        def checked() -> None:
+            self.check_open()
+            check()
+
+        await self.session.record(records, blobs, checked, posts)
 
     def interrupt(self, code: str) -> None:
         """End the attempt now, for the reason `code`: its handler sees a cancellation, as at the end of its time."""

@@ -21,14 +21,15 @@ from interlock.base.ids import fact_key
 from interlock.base.secret_scan import refuse_secrets
 from interlock.engine import events as e
 from interlock.engine.attempt import Attempt
-from interlock.engine.config import RunConfig
+from interlock.engine.config import RunConfig, read_manifest
 from interlock.engine.errors import CHILD_CONFLICT, CHILD_LIMIT
 from interlock.engine.opening import Opening
 from interlock.engine.owners.driving import Driver
+from interlock.engine.sameness import differences_asked
 from interlock.engine.spawning import SpawnedChild, child_key
 from interlock.engine.waits import FACT_KIND
 from interlock.journal.journal import Post
-from interlock.journal.ports import Blob
+from interlock.journal.ports import Artifacts, Blob
 from interlock.journal.streams import tenant_of
 
 
@@ -98,8 +99,6 @@ class Children:
         session, state_id = attempt.session, attempt.node.id
         known = session.state.facts.get(key)
         run_id = str(uuid5(UUID(session.run_id), key))
-        if known is None:
-            self._check_limits(attempt)
         depth = 1 if session.state.parent is None else session.state.parent.depth + 1
         link = e.ParentLinked(depth, child_wait(name), session.run_id, state_id)
         opening = self._opener.child(
@@ -118,12 +117,24 @@ class Children:
             spawned = e.ChildRunSpawned(
                 not detached, opening.manifest_id, run_id, child_wait(name), session.run_id, state_id
             )
-            await attempt.record([fact, spawned], [blob], [await self._opener.post(opening)])
+            post = await self._opener.post(opening)
+            await attempt.record([fact, spawned], [blob], [post], lambda: self._check_limits(attempt))
         elif known.payload_id != blob.id:
-            raise CHILD_CONFLICT.error("a child of that name has another manifest", run_id=run_id)
+            await self._check_same(session.journal.store.artifacts, known.payload_id, opening)
         if session.state.children[run_id].status is None:
             self._driver.drive_beside(opening.stream, run_id)
         return run_id
+
+    async def _check_same(self, artifacts: Artifacts, payload_id: str, opening: Opening) -> None:
+        """Refuse to find a child that was asked for otherwise. Raises: `child_run_conflict`."""
+        [content] = await artifacts.get([payload_id])
+        started = msgspec.json.decode(content, type=SpawnedChild)
+        [manifest] = await artifacts.get([started.child_manifest_id])
+        what = differences_asked(read_manifest(started.child_manifest_id, manifest), opening.manifest)
+        if what is not None:
+            raise CHILD_CONFLICT.error(
+                f"a child of that name was started otherwise; what differs: {what}", run_id=opening.run_id
+            )
 
     def _check_limits(self, attempt: Attempt) -> None:
         attempt.session.check_budget()

@@ -33,16 +33,29 @@ def differences(recorded: RunManifest, content: bytes) -> str:
     return first_names(names)
 
 
+def differences_asked(recorded: RunManifest, content: bytes) -> str | None:
+    """What differs in what is asked for, in words; None where nothing does, whatever code it is done with.
+
+    Code may change while a run waits: who finds a run of its own asks for the same work, and gets that run.
+    """
+    names = list(_differences_asked(recorded, read_manifest(digest(content), content)))
+    return first_names(names) if names else None
+
+
 def _differences(recorded: RunManifest, given: RunManifest) -> Iterator[str]:
+    yield from _differences_asked(recorded, given)
+    if recorded.op_id == given.op_id and recorded.op_version != given.op_version:
+        yield "the version of the plan"
+    for name in _differing(recorded.build, given.build):
+        yield _BUILD.get(name, name)
+
+
+def _differences_asked(recorded: RunManifest, given: RunManifest) -> Iterator[str]:
     if recorded.op_id != given.op_id:
         yield "the plan"
-    elif recorded.op_version != given.op_version:
-        yield "the version of the plan"
     yield from _members(recorded.input_params, given.input_params)
     for name in _differing(recorded.run_config, given.run_config):
         yield f"the configuration ({name})"
-    for name in _differing(recorded.build, given.build):
-        yield _BUILD.get(name, name)
 
 
 def _members(recorded: Any, given: Any) -> Iterator[str]:

@@ -59,7 +59,7 @@ class Strike:
 
 
 def drawn(seed: int, count: int, *, kinds: Mapping[str, int]) -> list[Strike]:
-    """The schedule of a storm."""
+    """The schedule of a storm: first one strike of each kind that it has, then the others."""
     draw = random.Random(f"storm {seed}")  # noqa: S311 - it draws a schedule
     strikes = []
     for _ in range(count):
@@ -67,7 +67,8 @@ def drawn(seed: int, count: int, *, kinds: Mapping[str, int]) -> list[Strike]:
         who = draw.choice(["w1", "w2", "w3", "w1", "w2", "w3", "starter", "teller"])
         lasts = draw.uniform(0.05, 2.5 * LEASE_MS / 1000 if draw.random() < 0.4 else 0.5)
         strikes.append(Strike(draw.expovariate(STRIKES_PER_SECOND), kind, who, lasts, draw.randrange(64 * 1024)))
-    return strikes
+    firsts = list({each.kind: each for each in reversed(strikes)}.values())
+    return firsts + [each for each in strikes if each not in firsts]
 
 
 ON_FILE = {"kill": 8, "stop": 6, "full": 2, "full_all": 1, "kill_all": 1}
@@ -89,11 +90,13 @@ class Storm:
     def blow(self, strikes: list[Strike]) -> None:
         """Strike, one after the other; whatever is stopped, full or down is well again behind it."""
         ends = time.monotonic() + STORM_SECONDS_MAX + sum(each.pause for each in strikes)
+        kinds = {each.kind for each in strikes}
         for strike in strikes:
             self._wait(strike.pause, ends)
-            if time.monotonic() > ends:
+            if time.monotonic() > ends and self.struck.keys() >= kinds:
                 break
-            self._strike(strike)
+            if self._strike(strike):
+                self.struck[strike.kind] = self.struck.get(strike.kind, 0) + 1
         for _, _, undo in sorted(self._later, key=lambda each: each[:2]):
             undo()
 
@@ -117,19 +120,20 @@ class Storm:
         self._undone += 1
         heapq.heappush(self._later, (time.monotonic() + seconds, self._undone, undo))
 
-    def _strike(self, strike: Strike) -> None:
-        troupe, who = self._troupe, strike.who
-        self.struck[strike.kind] = self.struck.get(strike.kind, 0) + 1
+    def _strike(self, strike: Strike) -> bool:
+        """Strike whom it is meant for, or another who lives; whether anybody was struck."""
+        troupe, alive = self._troupe, sorted(self._troupe.alive)
+        if strike.kind == "crash":
+            return self._crash(strike.lasts)
+        if not alive:
+            return False
+        who = strike.who if strike.who in alive else alive[0]
         match strike.kind:
-            case "crash":
-                self._crash(strike.lasts)
             case "kill_all":
-                for each in list(troupe.alive):
+                for each in alive:
                     troupe.kill(each)
             case "full_all":
-                self._fill(list(troupe.alive), strike)
-            case _ if who not in troupe.alive:
-                pass
+                self._fill(alive, strike)
             case "kill":
                 troupe.kill(who)
             case "stop":
@@ -137,6 +141,7 @@ class Storm:
                 self._after(strike.lasts, lambda: troupe.wake(who, process))
             case _:
                 self._fill([who], strike)
+        return True
 
     def _fill(self, names: list[str], strike: Strike) -> None:
         log = Path(self._store + "-wal")
@@ -150,12 +155,13 @@ class Storm:
             if name in self._troupe.alive:
                 self._troupe.limit(name, None)
 
-    def _crash(self, lasts: float) -> None:
+    def _crash(self, lasts: float) -> bool:
         assert self._server is not None
         if not self._server.is_up:
-            return
+            return False
         self._server.stop("immediate")
         self._after(min(lasts, 1.5), self._server.start)
+        return True
 
 
 def torture(
@@ -175,6 +181,7 @@ def torture(
         storm = Storm(troupe, store, scene, server)
         try:
             storm.blow(schedule)
+            assert storm.struck.keys() == {each.kind for each in schedule}, storm.struck
             troupe.end(signal.SIGKILL)
         finally:
             if server is not None and not server.is_up:

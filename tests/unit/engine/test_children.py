@@ -13,6 +13,8 @@ from interlock.base.canonical import canonical
 from interlock.base.principal import local_principal
 from interlock.base.secret_scan import scan_bytes
 from interlock.engine import events as e
+from interlock.engine import runs
+from interlock.engine.config import BuildProvenance
 from interlock.testing.app import dump, memory_app, read_run
 from interlock.testing.loop import run
 
@@ -187,6 +189,42 @@ def test_the_same_name_with_another_input_is_a_conflict() -> None:
         result = await memory_app().runs.start(plan, run_id=RUN)
         assert result.error is not None
         assert result.error.code == "child_run_conflict"
+
+    run(main())
+
+
+def test_code_may_change_while_a_child_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A state that is entered again finds its child, whatever commit, lock or interpreter it is entered with."""
+
+    async def main() -> None:
+        one = memory_app()
+        await one.runs.start(parent(child("wait")), run_id=RUN)
+        kid = await kid_of(one)
+        await one.runs.control.signal(kid, "work", "go", 7, principal=ADA)
+        await one.close()
+        monkeypatch.setattr(runs, "provenance", lambda _folder=None: BuildProvenance(git_commit="b" * 40))
+        other = memory_app(one.store.reopen())  # type: ignore[attr-defined]
+        other.runs.plans.add(child("wait"))
+
+        assert (await other.runs.resume(RUN, plan=parent(child("wait")))).phase == "completed"
+        assert await other.runs.read.output(RUN, "spawn") == ["completed", 7]
+
+    run(main())
+
+
+def test_children_that_are_started_at_once_are_numbered_too() -> None:
+    """H7: each is counted when it is its turn to be recorded."""
+    plan, kid = Plan("many"), child("wait")
+
+    @plan.state
+    async def fan(io: Io) -> None:
+        await asyncio.gather(*(io.spawn(kid, {"n": number}, name=f"n{number}") for number in range(10)))
+
+    async def main() -> None:
+        app = memory_app(settings={"engine": {"children_max": 3}})
+        result = await app.runs.start(plan, run_id=RUN)
+        assert (result.phase, result.error and result.error.code) == ("failed", "child_limit_exceeded")
+        assert len((await app.runs.read.state(RUN)).children) == 3
 
     run(main())
 

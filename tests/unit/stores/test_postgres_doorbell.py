@@ -58,6 +58,34 @@ def test_a_claim_that_is_given_back_rings_elsewhere(postgres_url: str) -> None:
     asyncio.run(main())
 
 
+def test_a_store_that_closes_rings_for_its_last_append_and_the_claims_that_end(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else who waits for one of its runs looks only after a while."""
+
+    async def main() -> None:
+        url = fresh_schema(postgres_url)
+        settings = PostgresSettings(doorbell_poll_ms_max=600_000)
+        store, other = await open_postgres(url, settings=settings), await open_postgres(url)
+        waiting = asyncio.create_task(store.doorbell.wait(store.doorbell.seen(), LONG_MS))
+        while not store._bell._listens:
+            await asyncio.sleep(0.01)
+        await grow(store, A)
+        await waiting
+        await asyncio.sleep(0.1)  # looks that had begun before anybody listened
+        monkeypatch.setattr(PostgresDoorbell, "_tell", silent)
+        await other.activations.take(A, "run", other.owner, 0, 60_000)
+        waiting = asyncio.create_task(store.doorbell.wait(store.doorbell.seen(), LONG_MS))
+
+        await other.close()
+
+        await asyncio.wait_for(waiting, 20)
+        assert await store.activations.holder(A, 1) is None
+        await store.close()
+
+    asyncio.run(main())
+
+
 def test_who_hears_a_bell_asks_the_server_nothing(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many partitions there are: only a look for what was not heard counts them, and that is seldom."""
     looks = list[bytes]()

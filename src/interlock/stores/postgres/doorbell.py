@@ -23,6 +23,7 @@ from interlock.stores.postgres.connections import Pool, Server
 from interlock.stores.postgres.statements import statements
 
 _SQL = statements("events")
+_TELL = b"SELECT pg_notify(%s, %s)"
 _TELL_MS = 10
 _POLL_MS_MIN, _BACK_OFF = 5.0, 1.5
 _RECONNECT_SECONDS = 1.0
@@ -74,7 +75,7 @@ class PostgresDoorbell:
         while again and not self._closed:
             self._tell_again = False
             with suppress(InterlockError):
-                await self._pool.rows(b"SELECT pg_notify(%s, %s)", (self._channel, self._owner))
+                await self._pool.rows(_TELL, (self._channel, self._owner))
             await asyncio.sleep(_TELL_MS / 1000)
             again = self._tell_again
         self._telling = False
@@ -147,10 +148,13 @@ class PostgresDoorbell:
         self._wake()
         return True
 
-    async def close(self) -> None:
-        """Wake everyone, once and for all."""
+    async def close(self, *, tell: bool) -> None:
+        """Wake everyone, once and for all; with `tell` also others: of the last appends, and of claims that ended."""
         self._closed = True
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if tell:
+            with suppress(InterlockError):
+                await self._pool.rows(_TELL, (self._channel, self._owner))
         self._wake()

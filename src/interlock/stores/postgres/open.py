@@ -114,10 +114,11 @@ class PostgresStore:
             return
         self._closing = asyncio.get_running_loop().create_future()
         await self.writer.close()
-        await self._bell.close()
-        if self.writer.begun or self.stored_activations.claimed:
+        writes = self.writer.begun or self.stored_activations.claimed
+        if writes:
             with suppress(InterlockError):  # without the farewell the claims expire
                 await self.stored_activations.end(self.owner)
+        await self._bell.close(tell=writes)
         await self.pool.close()
         self._closing.set_result(None)
 
