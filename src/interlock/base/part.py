@@ -9,7 +9,7 @@ Rules: everything here is an immutable record; handlers are plain functions; a p
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
@@ -86,12 +86,13 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class DecideContext:
-    """All that reaches a `decide` beside states and command."""
+    """All that reaches a `decide` beside states and command. `rows` holds what the decider asked the index for."""
 
     now_ms: int
     principal: Principal
     entropy: bytes
     settings_digest: str
+    rows: Mapping[tuple[str, str], bytes | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,23 @@ class Refusal:
     record: Mapping[str, Sequence[Struct]] | None = None
 
 
-Decision = Mapping[str, Sequence[Struct]] | Refusal
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """Bytes that an event names by their SHA-256; `kind` is a hint."""
+
+    kind: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The events of a decision with the artifacts that they name; all are durable at once."""
+
+    events: Mapping[str, Sequence[Struct]]
+    artifacts: Sequence[Artifact]
+
+
+Decision = Mapping[str, Sequence[Struct]] | Decided | Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +143,9 @@ class Decider:
 
     `streams(command)` names every stream that it touches; `initial(stream)` is the state of an empty one;
     `result(events, command)` computes the answer from the events that carry the command id and nothing else, so that
-    a repeated command gets its first result.
+    a repeated command gets its first result. `rows(command)` names rows of the index, `(index, key)`, that `decide`
+    needs: they are read after the states, so that an append at those heads proves that no later one has changed them,
+    if whoever writes such a row appends to one of the streams.
     """
 
     name: str
@@ -136,6 +155,7 @@ class Decider:
     evolve: Callable[[Any, Struct, Place], Any]
     result: Callable[[Mapping[str, Sequence[Struct]], Any], Any]
     snapshots: DeciderSnapshots | None = None
+    rows: Callable[[Any], Sequence[tuple[str, str]]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -312,7 +312,7 @@ class NextRequest(Struct, frozen=True):
     correlation_id: str | None = None
 
 
-class Decided(Struct, frozen=True):
+class TriggerResult(Struct, frozen=True):
     """What a trigger came to: the decision, the packets that it issued, and how the run stands."""
 
     decision: DecisionRecord

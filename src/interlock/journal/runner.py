@@ -8,7 +8,8 @@ The procedure:
  1. take the queues of the named streams, in sorted order
  2. find the command id: the first result comes back, other content is a conflict
  3. load the states, or catch cached ones up to the heads as they are now
- 4. decide; a refusal may still record events, which carry no command id
+ 4. decide, with the rows of the index that the decider asks for; a refusal may still record events, which carry no
+    command id
  5. append with the expected heads; on a conflict go to 2, a bounded number of times
 """
 
@@ -27,7 +28,7 @@ from interlock.base.canonical import canonical, digest
 from interlock.base.errors import Conflict
 from interlock.base.events import IndexRow, Place, Row
 from interlock.base.ids import command_id as checked_command_id
-from interlock.base.part import DecideContext, Decider, Refusal
+from interlock.base.part import Artifact, DecideContext, Decided, Decider, Refusal
 from interlock.base.principal import Principal
 from interlock.journal.chain import Authorship, seal
 from interlock.journal.errors import (
@@ -38,7 +39,7 @@ from interlock.journal.errors import (
     INDEX_KEY_TAKEN,
 )
 from interlock.journal.journal import Fold, Journal, Loaded
-from interlock.journal.ports import Append, Head, StreamAppend
+from interlock.journal.ports import Append, Blob, Head, StreamAppend
 from interlock.journal.queues import QueueStatistics, StreamQueues
 from interlock.journal.streams import tenant_of
 
@@ -165,14 +166,17 @@ class Runner:
             return decider.result(first, command)
         loaded = await self._load(decider, streams)
         now_ms = self._journal.now_ms(max(state.at_ms for state in loaded.values()))
-        context = DecideContext(now_ms, principal, entropy, self._settings_digest)
+        rows = await self._rows(decider, command, tenant_of(streams[0]))
+        context = DecideContext(now_ms, principal, entropy, self._settings_digest, rows)
         decision = decider.decide({s: state.state for s, state in loaded.items()}, command, context)
         if isinstance(decision, Refusal):
             anonymous = msgspec.structs.replace(author, command_id=None, command_digest=None)
-            await self._append(decider, loaded, _events_of(decision.record or {}), now_ms, anonymous)
+            await self._append(decider, loaded, _events_of(decision.record or {}), (), now_ms, anonymous)
             raise decision.error
-        events = _events_of(decision)
-        await self._append(decider, loaded, events, now_ms, author)
+        if not isinstance(decision, Decided):
+            decision = Decided(decision, ())
+        events = _events_of(decision.events)
+        await self._append(decider, loaded, events, decision.artifacts, now_ms, author)
         return decider.result(events, command)
 
     async def _first_events(self, author: Authorship, partition: str) -> Mapping[str, Sequence[Struct]] | None:
@@ -193,11 +197,23 @@ class Runner:
             for stream, first, last in known.places
         }
 
+    async def _rows(
+        self, decider: Decider, command: Struct, partition: str
+    ) -> Mapping[tuple[str, str], bytes | None]:
+        """The rows of the index that a decision rests on; read after the states that it is appended to."""
+        if decider.rows is None:
+            return {}
+        return {
+            (index, key): (await self._journal.store.index.get(partition, index, [key]))[0]
+            for index, key in decider.rows(command)
+        }
+
     async def _append(
         self,
         decider: Decider,
         loaded: Mapping[str, Loaded[Any]],
         events: Mapping[str, Sequence[Struct]],
+        artifacts: Sequence[Artifact],
         now_ms: int,
         author: Authorship,
     ) -> None:
@@ -216,7 +232,8 @@ class Runner:
             places = tuple((a.stream, a.expected.seq + 1, a.head.seq) for a in appends)
             value = msgspec.json.encode(CommandRow(author.command_digest, places))
             rows.append(IndexRow(COMMAND_INDEX, author.command_id, value, fresh=True))
-        await self._journal.commit(Append(appends, rows))
+        blobs = [Blob(digest(each.content), each.kind, each.content) for each in artifacts]
+        await self._journal.commit(Append(appends, rows, blobs))
         for append in appends:
             self._advance(decider, append, loaded[append.stream], events[append.stream], now_ms, author.actor)
 

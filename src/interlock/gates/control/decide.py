@@ -1,0 +1,318 @@
+"""The decider of scenario runs: what each call makes of a run.
+
+What it does: holds a call against the run as it stands, and says which records follow. What it does not do: it asks for
+no evidence and reads no log; the service gives it the evaluated gates, or the answer that is given again, and it refuses
+those that the run has left behind (`scenario_run_moved`), so that they are made anew.
+
+Rules (seed 000): a trigger of a run that has ended, and one that was decided, get the decision that there is; every call
+but `start` is recorded; a stage opens only if every gate is True; an error while packets are issued on the way into a
+stage fails the run where it stands; every other error records nothing of the trigger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import Raw, Struct
+
+from interlock.base.errors import InterlockError
+from interlock.base.part import DecideContext, Decided, Decider, Decision, Refusal
+from interlock.gates.control import events as e
+from interlock.gates.control.advance import is_expired, next_stage
+from interlock.gates.control.calls import Call, kept
+from interlock.gates.control.fold import SNAPSHOTS, ScenarioRun, evolve
+from interlock.gates.control.keys import SUBMISSION_INDEX, TRIGGER_INDEX, call_key
+from interlock.gates.control.packets import payload_hash
+from interlock.gates.control.policy import DisclosurePolicy
+from interlock.gates.control.scenario import Scenario
+from interlock.gates.control.writing import Writing
+from interlock.gates.errors import (
+    PROVIDER_MISSING,
+    SCENARIO_MISMATCH,
+    SCENARIO_RUN_EXISTS,
+    SCENARIO_RUN_INACTIVE,
+    SCENARIO_RUN_MOVED,
+    SCENARIO_RUN_NOT_FOUND,
+    SUBMISSION_CONFLICT,
+)
+from interlock.gates.logic.status import Status
+from interlock.gates.records import (
+    DecisionRecord,
+    GateEvalRecord,
+    Held,
+    Message,
+    ProviderMissing,
+    RunConfig,
+    SafeSummary,
+    ScenarioStatus,
+    StatusRequest,
+    SubmissionRecord,
+    Submitted,
+    SubmitRequest,
+    ToolCallError,
+    TriggerEvent,
+    TriggerResult,
+)
+from interlock.gates.spec import Branch, StageSpec
+from interlock.gates.values import Timestamp, hash_of, plain, wire
+
+INIT = "init"
+
+
+class Given(Struct, frozen=True):
+    """An answer that was given before, and the event at which it stands."""
+
+    place: int
+    answer: Any
+
+
+class StartRun(Struct, frozen=True):
+    """Begin a run."""
+
+    stream: str
+    scenario: Any
+    policy: DisclosurePolicy
+    config: RunConfig
+    started_at: Timestamp
+    issue_entry_packets: bool
+
+
+class Fire(Struct, frozen=True):
+    """A trigger, or an agent's wish to go on: with the gates of the stage `seen`, or what is given again."""
+
+    stream: str
+    scenario: Any
+    policy: DisclosurePolicy
+    call: Call
+    event: TriggerEvent
+    seen: str
+    gates: list[GateEvalRecord]
+    missing: ProviderMissing | None = None
+    given: Given | None = None
+
+
+class AskStatus(Struct, frozen=True):
+    """How a run stands. `last` is its last decision."""
+
+    stream: str
+    scenario: Any
+    call: Call
+    request: StatusRequest
+    last: Given | None
+
+
+class Submit(Struct, frozen=True):
+    """Hand something in. `given` is what was handed in under that id before."""
+
+    stream: str
+    scenario: Any
+    call: Call
+    request: SubmitRequest
+    given: Given | None
+
+
+Command = StartRun | Fire | AskStatus | Submit
+
+
+def _initial(stream: str) -> ScenarioRun:
+    return ScenarioRun(stream)
+
+
+def rows_of(command: Command) -> Sequence[tuple[str, str]]:
+    """The rows of the index that tell whether a call was answered before."""
+    match command:
+        case Fire(stream=stream, event=event):
+            return [(TRIGGER_INDEX, call_key(stream, event.trigger_id))]
+        case Submit(stream=stream, request=request):
+            return [(SUBMISSION_INDEX, call_key(stream, request.submission_id))]
+        case _:
+            return []
+
+
+def _decide(states: Mapping[str, Any], command: Command, ctx: DecideContext) -> Decision:
+    state: ScenarioRun = states[command.stream]
+    if isinstance(command, StartRun):
+        return _start(state, command)
+    if state.config is None:
+        return Refusal(SCENARIO_RUN_NOT_FOUND.error("there is no such run"))
+    if state.document_id != command.scenario.spec_hash.value:
+        return Refusal(SCENARIO_MISMATCH.error("the run is of another scenario"))
+    match command:
+        case Fire():
+            return _fire(state, state.config, command, ctx)
+        case AskStatus():
+            return _status(state, command)
+        case Submit():
+            return _submit(state, command, ctx)
+
+
+def _start(state: ScenarioRun, command: StartRun) -> Decision:
+    if state.exists:
+        return Refusal(SCENARIO_RUN_EXISTS.error("run already exists"))
+    scenario: Scenario = command.scenario
+    config, stage = command.config, scenario.first
+    begun = e.ScenarioRunStarted(
+        Raw(wire(config)), scenario.spec_hash.value, stage.stage_id, Raw(wire(command.started_at))
+    )
+    if not command.issue_entry_packets:
+        return {command.stream: (begun,)}
+    event = TriggerEvent(
+        trigger_id=INIT,
+        tenant_id=config.tenant_id,
+        namespace_id=config.namespace_id,
+        run_id=config.run_id,
+        kind="external_event",
+        time=command.started_at,
+        source_id="system",
+    )
+    writing = Writing(state, scenario, command.policy, config, event)
+    try:
+        writing.start(stage)
+    except InterlockError as fault:
+        return Refusal(fault)
+    return Decided({command.stream: (begun, *writing.events)}, writing.artifacts)
+
+
+def _fire(state: ScenarioRun, config: RunConfig, command: Fire, ctx: DecideContext) -> Decision:
+    if command.missing is not None:
+        return _provider_missing(state, command, command.missing)
+    known = ctx.rows[rows_of(command)[0]]
+    place = state.last_decision if state.status != "active" else None if known is None else int(known)
+    if state.status != "active" and not place:
+        return Refusal(SCENARIO_RUN_INACTIVE.error("the run has ended without a decision"))
+    if place is not None:
+        if command.given is None or command.given.place != place:
+            return Refusal(SCENARIO_RUN_MOVED.error("the run has moved on"))
+        answer = TriggerResult(command.given.answer.decision, command.given.answer.packets, state.status)
+        return {command.stream: (command.call.recorded(state.calls + 1, answer, repeats=place),)}
+    if command.seen != state.stage_id or command.given is not None:
+        return Refusal(SCENARIO_RUN_MOVED.error("the run has moved on"))
+    writing = Writing(state, command.scenario, command.policy, config, command.event)
+    try:
+        answer = _decided(state, command, writing)
+    except InterlockError as fault:
+        return Refusal(fault)
+    call = command.call.recorded(state.calls + 1, answer)
+    return Decided({command.stream: (*writing.events, call)}, writing.artifacts)
+
+
+def is_overdue(state: ScenarioRun, stage: StageSpec, event: TriggerEvent) -> bool:
+    """Whether a tick finds the time of the stage over: then no gate is evaluated. Raises: as `advance.is_expired`."""
+    return event.kind == "tick" and state.entered_at is not None and is_expired(stage, state.entered_at, event.time)
+
+
+def _decided(state: ScenarioRun, command: Fire, writing: Writing) -> TriggerResult:
+    """Write the decision of a trigger."""
+    scenario: Scenario = command.scenario
+    stage = scenario.stage(state.stage_id)
+    if is_overdue(state, stage, command.event):
+        return _timed_out(scenario, stage, writing)
+    for gate in command.gates:
+        writing.gate(gate)
+    gates = {each.evaluation.gate_id: each.evaluation.status for each in command.gates}
+    if all(status is Status.TRUE for status in gates.values()):
+        return writing.advance(stage, next_stage(scenario, stage, gates), timeout=False)
+    if stage.on_hold == "branch" and isinstance(stage.advance_to, Branch):
+        for rule in stage.advance_to.branches:
+            if gates.get(rule.gate_id, Status.UNKNOWN).value.lower() == rule.outcome:
+                return writing.advance(stage, rule.next_stage_id, timeout=False)
+    unmet = [gate.gate_id for gate in stage.gates if gates[gate.gate_id] is not Status.TRUE]
+    return writing.hold(stage, SafeSummary("hold", unmet, "await_evidence", []))
+
+
+def _timed_out(scenario: Scenario, stage: StageSpec, writing: Writing) -> TriggerResult:
+    if stage.on_timeout == "fail":
+        return writing.fail(stage, "timeout")
+    value = Status.TRUE if stage.on_timeout == "advance_with_flag" else Status.UNKNOWN
+    following = next_stage(scenario, stage, {gate.gate_id: value for gate in stage.gates})
+    return writing.advance(stage, following, timeout=True)
+
+
+def _provider_missing(state: ScenarioRun, command: Fire, missing: ProviderMissing) -> Refusal:
+    names = ", ".join(missing.missing_providers)
+    error = PROVIDER_MISSING.error(f"no provider for: {names}", providers=list(missing.missing_providers))
+    call = command.call.recorded(state.calls + 1, None, ToolCallError("provider_missing", error.message, missing))
+    return Refusal(error, {command.stream: (call,)})
+
+
+def _status(state: ScenarioRun, command: AskStatus) -> Decision:
+    place = state.last_decision
+    if (0 if command.last is None else command.last.place) != place:
+        return Refusal(SCENARIO_RUN_MOVED.error("the run has moved on"))
+    answer = status_of(state, command.scenario, None if command.last is None else command.last.answer)
+    return {command.stream: (command.call.recorded(state.calls + 1, answer),)}
+
+
+def status_of(state: ScenarioRun, scenario: Scenario, last: DecisionRecord | None) -> ScenarioStatus:
+    """How a run stands, with its last decision."""
+    if state.config is None:
+        raise ValueError("a run that was not started has no status")
+    summary = last.outcome.summary if last is not None and isinstance(last.outcome, Held) else None
+    return ScenarioStatus(
+        run_id=state.config.run_id,
+        scenario_id=scenario.spec.scenario_id,
+        current_stage_id=state.stage_id,
+        status=state.status,
+        last_decision=last,
+        issued_packet_ids=list(state.packet_ids),
+        safe_summary=summary,
+    )
+
+
+def given_digest(request: SubmitRequest) -> str:
+    """What makes a submission the same: its payload and content type."""
+    return hash_of(wire({"content_type": request.content_type, "payload": plain(request.payload)})).value
+
+
+def _submit(state: ScenarioRun, command: Submit, ctx: DecideContext) -> Decision:
+    known = ctx.rows[rows_of(command)[0]]
+    request = command.request
+    if known is None:
+        if command.given is not None:
+            return Refusal(SCENARIO_RUN_MOVED.error("the run has moved on"))
+        return _submitted(state, command)
+    place, _, digest = known.decode("ascii").partition(" ")
+    if digest != given_digest(request):
+        error = SUBMISSION_CONFLICT.error("this submission id was used with other content")
+        conflict = ToolCallError("submission_conflict", error.message, Message(request.submission_id))
+        return Refusal(error, {command.stream: (command.call.recorded(state.calls + 1, None, conflict),)})
+    if command.given is None or command.given.place != int(place):
+        return Refusal(SCENARIO_RUN_MOVED.error("the run has moved on"))
+    answer = Submitted(command.given.answer)
+    return {command.stream: (command.call.recorded(state.calls + 1, answer, repeats=int(place)),)}
+
+
+def _submitted(state: ScenarioRun, command: Submit) -> Decision:
+    request = command.request
+    record = SubmissionRecord(
+        submission_id=request.submission_id,
+        run_id=request.run_id,
+        payload=request.payload,
+        content_type=request.content_type,
+        content_hash=payload_hash(request.payload),
+        submitted_at=request.submitted_at,
+        correlation_id=request.correlation_id,
+    )
+    keeping = kept(record)
+    event = e.Submitted(given_digest(request), keeping.record, keeping.record_id, request.submission_id)
+    call = command.call.recorded(state.calls + 1, Submitted(record))
+    artifacts = () if keeping.artifact is None else (keeping.artifact,)
+    return Decided({command.stream: (event, call)}, artifacts)
+
+
+def _result(events: Mapping[str, Sequence[Struct]], _command: Command) -> bool:
+    """Whether anything was recorded; the service has the answer from what was recorded."""
+    return any(events.values())
+
+
+RUNS = Decider(
+    name="gates.run",
+    streams=lambda command: (command.stream,),
+    initial=_initial,
+    decide=_decide,
+    evolve=evolve,
+    result=_result,
+    snapshots=SNAPSHOTS,
+    rows=rows_of,
+)

@@ -1,0 +1,78 @@
+"""A scenario's run as its events leave it: what the next decision rests on, and no log.
+
+What it does: folds the stream of a run. What it does not do: it keeps no record; readers find those in the stream
+(`reading`).
+
+Rule: the state is as large as the run's configuration and the list of issued packets, however many triggers there were.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from interlock.base.events import Place
+from interlock.base.part import DeciderSnapshots
+from interlock.gates.control import events as e
+from interlock.gates.records import RunConfig, RunStatus
+from interlock.gates.values import Timestamp
+
+_timestamp = msgspec.json.Decoder(Timestamp)
+_config = msgspec.json.Decoder(RunConfig)
+
+
+class ScenarioRun(Struct):
+    """A run that goes on. `last_decision` is the event of the last decision, 0 before there is one."""
+
+    stream: str
+    document_id: str = ""
+    config: RunConfig | None = None
+    stage_id: str = ""
+    entered_at: Timestamp | None = None
+    status: RunStatus = "active"
+    triggers: int = 0
+    decisions: int = 0
+    calls: int = 0
+    last_decision: int = 0
+    packet_ids: list[str] = []
+
+    @property
+    def exists(self) -> bool:
+        """Whether the run was started."""
+        return self.config is not None
+
+
+def evolve(state: Any, record: Struct, place: Place) -> Any:
+    """The state after an event; consumes the one that it is given."""
+    match record:
+        case e.ScenarioRunStarted():
+            state.config = _config.decode(record.config)
+            state.document_id = record.document_id
+            state.stage_id = record.stage_id
+            state.entered_at = _timestamp.decode(record.started_at)
+        case e.Triggered():
+            state.triggers += 1
+        case e.ScenarioDecided():
+            state.decisions += 1
+            state.last_decision = place.seq
+            state.stage_id = record.stage_id
+            state.entered_at = _timestamp.decode(record.stage_entered_at)
+            state.status = record.status
+        case e.PacketIssued():
+            state.packet_ids.append(record.packet_id)
+        case e.ToolCalled():
+            state.calls += 1
+        case _:
+            pass
+    return state
+
+
+SNAPSHOTS = DeciderSnapshots(
+    name="gates.run",
+    version=1,
+    restore=msgspec.json.Decoder(ScenarioRun).decode,
+    save=msgspec.json.encode,
+    every_events=500,
+)

@@ -1,0 +1,30 @@
+"""Where scenarios and their runs stand in the journal, and under which keys their calls are found.
+
+What it does: spells streams and rows of the index. What it does not do: it reads and writes neither.
+
+Rule: the ids of the contract are labels within the journal's tenant, and part of every key (docs/decisions/0008).
+"""
+
+from __future__ import annotations
+
+from interlock.journal.streams import stream_id
+
+SCENARIO = "scenario"
+SCENARIO_RUN = "scenario_run"
+TRIGGER_INDEX = "gates.trigger"
+SUBMISSION_INDEX = "gates.submission"
+
+
+def scenario_stream(tenant: str, namespace_id: int, scenario_id: str) -> str:
+    """The stream of a scenario. Raises: `stream_invalid`."""
+    return stream_id(tenant, SCENARIO, f"{namespace_id}:{scenario_id}")
+
+
+def run_stream(tenant: str, tenant_id: int, namespace_id: int, run_id: str) -> str:
+    """The stream of a scenario's run. Raises: `stream_invalid`."""
+    return stream_id(tenant, SCENARIO_RUN, f"{tenant_id}:{namespace_id}:{run_id}")
+
+
+def call_key(stream: str, call_id: str) -> str:
+    """The key of a trigger or submission of a run."""
+    return f"{stream}#{call_id}"
