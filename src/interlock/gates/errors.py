@@ -13,5 +13,71 @@ SCENARIO_INVALID = ErrorCode(
     "scenario_invalid", Category.INVALID, "Run `interlock scenario lint` for all findings with their places."
 )
 REQUIREMENT_INVALID = ErrorCode("requirement_invalid", Category.INVALID, "Correct the requirement at the place named.")
+REQUIREMENT_TOO_DEEP = ErrorCode("requirement_too_deep", Category.INVALID, "Nest requirements at most 32 levels deep.")
+REQUIREMENT_TOO_LARGE = ErrorCode(
+    "requirement_too_large", Category.INVALID, "Split it over several gates; a requirement has at most 1 MiB."
+)
+REQUIREMENT_GROUP_INVALID = ErrorCode(
+    "requirement_group_invalid", Category.INVALID, "Ask for at least one of the group's members and at most for all."
+)
+REQUIREMENT_EMPTY = ErrorCode("requirement_empty", Category.INVALID, "Name what must hold, or leave the part out.")
+REQUIREMENT_TOKEN_UNEXPECTED = ErrorCode(
+    "requirement_token_unexpected", Category.INVALID, "Correct the text of the requirement at the byte named."
+)
+REQUIREMENT_CONDITION_UNKNOWN = ErrorCode(
+    "requirement_condition_unknown", Category.INVALID, "Name a condition that there is, or add the condition."
+)
+REQUIREMENT_FUNCTION_UNKNOWN = ErrorCode(
+    "requirement_function_unknown", Category.INVALID, "Use `all`, `any`, `not` or `at_least`."
+)
+REQUIREMENT_NUMBER_INVALID = ErrorCode(
+    "requirement_number_invalid", Category.INVALID, "Give a whole number from 0 to 255 as the first of `at_least`."
+)
+REQUIREMENT_TRAILING_INPUT = ErrorCode(
+    "requirement_trailing_input", Category.INVALID, "Join the two parts by `and` or `or`, or remove the second."
+)
+COMPARATOR_SCHEMA_INVALID = ErrorCode(
+    "comparator_schema_invalid",
+    Category.INVALID,
+    "Give the schema of the value a type, or values of one type; `x-decision-gate.dynamic_type` takes any value.",
+)
+COMPARATOR_DISABLED = ErrorCode(
+    "comparator_disabled",
+    Category.INVALID,
+    "Use another comparator, or set `enable_lexicographic` or `enable_deep_equals` of `validation`.",
+)
+COMPARATOR_FORBIDDEN = ErrorCode(
+    "comparator_forbidden", Category.INVALID, "Use a comparator that the type of the value allows."
+)
+COMPARATOR_NOT_LISTED = ErrorCode(
+    "comparator_not_listed",
+    Category.INVALID,
+    "Use a comparator of the schema's `x-decision-gate.allowed_comparators`, or list this one there.",
+)
+COMPARATOR_EXPECTED_INVALID = ErrorCode(
+    "comparator_expected_invalid", Category.INVALID, "Give `expected` the form that the comparator and the schema take."
+)
+CONDITION_UNBOUND = ErrorCode(
+    "condition_unbound", Category.INVALID, "Give the data shape a property with a schema for each condition."
+)
 
-ERRORS = (GATE_INPUT_INVALID, SCENARIO_INVALID, REQUIREMENT_INVALID)
+ERRORS = (
+    GATE_INPUT_INVALID,
+    SCENARIO_INVALID,
+    REQUIREMENT_INVALID,
+    REQUIREMENT_TOO_DEEP,
+    REQUIREMENT_TOO_LARGE,
+    REQUIREMENT_GROUP_INVALID,
+    REQUIREMENT_EMPTY,
+    REQUIREMENT_TOKEN_UNEXPECTED,
+    REQUIREMENT_CONDITION_UNKNOWN,
+    REQUIREMENT_FUNCTION_UNKNOWN,
+    REQUIREMENT_NUMBER_INVALID,
+    REQUIREMENT_TRAILING_INPUT,
+    COMPARATOR_SCHEMA_INVALID,
+    COMPARATOR_DISABLED,
+    COMPARATOR_FORBIDDEN,
+    COMPARATOR_NOT_LISTED,
+    COMPARATOR_EXPECTED_INVALID,
+    CONDITION_UNBOUND,
+)
