@@ -13,68 +13,71 @@ SCENARIO_INVALID = ErrorCode(
     "scenario_invalid", Category.INVALID, "Run `interlock scenario lint` for all findings with their places."
 )
 REQUIREMENT_INVALID = ErrorCode("requirement_invalid", Category.INVALID, "Correct the requirement at the place named.")
-
-SCENARIO_NOT_FOUND = ErrorCode(
-    "scenario_not_found", Category.NOT_FOUND, "Define the scenario, or list those that there are."
+REQUIREMENT_TOO_DEEP = ErrorCode("requirement_too_deep", Category.INVALID, "Nest requirements at most 32 levels deep.")
+REQUIREMENT_TOO_LARGE = ErrorCode(
+    "requirement_too_large", Category.INVALID, "Split it over several gates; a requirement has at most 1 MiB."
 )
-SCENARIO_CONFLICT = ErrorCode(
-    "scenario_conflict", Category.CONFLICT, "Give the changed document another scenario id: a definition never changes."
+REQUIREMENT_GROUP_INVALID = ErrorCode(
+    "requirement_group_invalid", Category.INVALID, "Ask for at least one of the group's members and at most for all."
 )
-SCENARIO_MISMATCH = ErrorCode(
-    "scenario_mismatch", Category.INVALID, "Name the scenario and the namespace that the run belongs to."
+REQUIREMENT_EMPTY = ErrorCode("requirement_empty", Category.INVALID, "Name what must hold, or leave the part out.")
+REQUIREMENT_TOKEN_UNEXPECTED = ErrorCode(
+    "requirement_token_unexpected", Category.INVALID, "Correct the text of the requirement at the byte named."
 )
-STAGE_NOT_FOUND = ErrorCode("stage_not_found", Category.NOT_FOUND, "Name a stage of the scenario.")
-SCENARIO_RUN_NOT_FOUND = ErrorCode(
-    "scenario_run_not_found", Category.NOT_FOUND, "Start the run, or check its ids: tenant, namespace and run."
+REQUIREMENT_CONDITION_UNKNOWN = ErrorCode(
+    "requirement_condition_unknown", Category.INVALID, "Name a condition that there is, or add the condition."
 )
-SCENARIO_RUN_EXISTS = ErrorCode("scenario_run_exists", Category.CONFLICT, "Start the run under another id.")
-SCENARIO_RUN_INACTIVE = ErrorCode("scenario_run_inactive", Category.CONFLICT, "Start another run: this one has ended.")
-SCENARIO_RUN_MOVED = ErrorCode(
-    "scenario_run_moved", Category.CONFLICT, "Ask again: the run moved on while it was looked at.", retryable=True
+REQUIREMENT_FUNCTION_UNKNOWN = ErrorCode(
+    "requirement_function_unknown", Category.INVALID, "Use `all`, `any`, `not` or `at_least`."
 )
-PROVIDER_MISSING = ErrorCode(
-    "provider_missing", Category.UNAVAILABLE, "Configure the providers that the scenario asks, or let them be used."
+REQUIREMENT_NUMBER_INVALID = ErrorCode(
+    "requirement_number_invalid", Category.INVALID, "Give a whole number from 0 to 255 as the first of `at_least`."
 )
-SUBMISSION_CONFLICT = ErrorCode(
-    "submission_conflict", Category.CONFLICT, "Hand changed content in under another submission id."
+REQUIREMENT_TRAILING_INPUT = ErrorCode(
+    "requirement_trailing_input", Category.INVALID, "Join the two parts by `and` or `or`, or remove the second."
 )
-GATE_RESOLUTION_FAILED = ErrorCode(
-    "gate_resolution_failed", Category.FAILED, "Give the branch a default, or a rule for this outcome."
+COMPARATOR_SCHEMA_INVALID = ErrorCode(
+    "comparator_schema_invalid",
+    Category.INVALID,
+    "Give the schema of the value a type, or values of one type; `x-decision-gate.dynamic_type` takes any value.",
 )
-TRIGGER_TIME_MISMATCH = ErrorCode(
-    "trigger_time_mismatch", Category.INVALID, "Give the trigger the kind of time that the run was started with."
+COMPARATOR_DISABLED = ErrorCode(
+    "comparator_disabled",
+    Category.INVALID,
+    "Use another comparator, or set `enable_lexicographic` or `enable_deep_equals` of `validation`.",
 )
-TIMEOUT_OVERFLOW = ErrorCode("timeout_overflow", Category.INVALID, "Give the stage a shorter time.")
-POLICY_DENIED = ErrorCode(
-    "policy_denied", Category.REFUSED, "Let the policy permit the packet, or leave the target out."
+COMPARATOR_FORBIDDEN = ErrorCode(
+    "comparator_forbidden", Category.INVALID, "Use a comparator that the type of the value allows."
 )
-POLICY_FAILED = ErrorCode("policy_failed", Category.FAILED, "Mend what the policy's rule complains of.")
-POLICY_INVALID = ErrorCode("disclosure_policy_invalid", Category.INVALID, "Correct the rule of the policy.")
-EVIDENCE_TOO_LARGE = ErrorCode(
-    "evidence_too_large", Category.INVALID, "Let the provider answer less, or the digest of what it has."
+COMPARATOR_NOT_LISTED = ErrorCode(
+    "comparator_not_listed",
+    Category.INVALID,
+    "Use a comparator of the schema's `x-decision-gate.allowed_comparators`, or list this one there.",
 )
-PAYLOAD_TOO_LARGE = ErrorCode("payload_too_large", Category.INVALID, "Hand in a reference to large content.")
+COMPARATOR_EXPECTED_INVALID = ErrorCode(
+    "comparator_expected_invalid", Category.INVALID, "Give `expected` the form that the comparator and the schema take."
+)
+CONDITION_UNBOUND = ErrorCode(
+    "condition_unbound", Category.INVALID, "Give the data shape a property with a schema for each condition."
+)
 
 ERRORS = (
     GATE_INPUT_INVALID,
     SCENARIO_INVALID,
     REQUIREMENT_INVALID,
-    SCENARIO_NOT_FOUND,
-    SCENARIO_CONFLICT,
-    SCENARIO_MISMATCH,
-    STAGE_NOT_FOUND,
-    SCENARIO_RUN_NOT_FOUND,
-    SCENARIO_RUN_EXISTS,
-    SCENARIO_RUN_INACTIVE,
-    SCENARIO_RUN_MOVED,
-    PROVIDER_MISSING,
-    SUBMISSION_CONFLICT,
-    GATE_RESOLUTION_FAILED,
-    TRIGGER_TIME_MISMATCH,
-    TIMEOUT_OVERFLOW,
-    POLICY_DENIED,
-    POLICY_FAILED,
-    POLICY_INVALID,
-    EVIDENCE_TOO_LARGE,
-    PAYLOAD_TOO_LARGE,
+    REQUIREMENT_TOO_DEEP,
+    REQUIREMENT_TOO_LARGE,
+    REQUIREMENT_GROUP_INVALID,
+    REQUIREMENT_EMPTY,
+    REQUIREMENT_TOKEN_UNEXPECTED,
+    REQUIREMENT_CONDITION_UNKNOWN,
+    REQUIREMENT_FUNCTION_UNKNOWN,
+    REQUIREMENT_NUMBER_INVALID,
+    REQUIREMENT_TRAILING_INPUT,
+    COMPARATOR_SCHEMA_INVALID,
+    COMPARATOR_DISABLED,
+    COMPARATOR_FORBIDDEN,
+    COMPARATOR_NOT_LISTED,
+    COMPARATOR_EXPECTED_INVALID,
+    CONDITION_UNBOUND,
 )

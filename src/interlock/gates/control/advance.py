@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from interlock.base.bounds import INTEGER_MAX
+from interlock.gates.control.errors import GATE_RESOLUTION_FAILED, TIMEOUT_OVERFLOW, TRIGGER_TIME_MISMATCH
 from interlock.gates.control.scenario import Scenario
-from interlock.gates.errors import GATE_RESOLUTION_FAILED, TIMEOUT_OVERFLOW, TRIGGER_TIME_MISMATCH
 from interlock.gates.logic.status import Status
 from interlock.gates.spec import Branch, Fixed, Linear, StageSpec, Terminal
 from interlock.gates.values import Timestamp

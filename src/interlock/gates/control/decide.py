@@ -21,13 +21,7 @@ from interlock.base.part import DecideContext, Decided, Decider, Decision, Refus
 from interlock.gates.control import events as e
 from interlock.gates.control.advance import is_expired, next_stage
 from interlock.gates.control.calls import Call, kept
-from interlock.gates.control.fold import SNAPSHOTS, ScenarioRun, evolve
-from interlock.gates.control.keys import SUBMISSION_INDEX, TRIGGER_INDEX, call_key
-from interlock.gates.control.packets import payload_hash
-from interlock.gates.control.policy import DisclosurePolicy
-from interlock.gates.control.scenario import Scenario
-from interlock.gates.control.writing import Writing
-from interlock.gates.errors import (
+from interlock.gates.control.errors import (
     PROVIDER_MISSING,
     SCENARIO_MISMATCH,
     SCENARIO_RUN_EXISTS,
@@ -36,6 +30,12 @@ from interlock.gates.errors import (
     SCENARIO_RUN_NOT_FOUND,
     SUBMISSION_CONFLICT,
 )
+from interlock.gates.control.fold import SNAPSHOTS, ScenarioRun, evolve
+from interlock.gates.control.keys import SUBMISSION_INDEX, TRIGGER_INDEX, call_key
+from interlock.gates.control.packets import payload_hash
+from interlock.gates.control.policy import DisclosurePolicy
+from interlock.gates.control.scenario import Scenario
+from interlock.gates.control.writing import Writing
 from interlock.gates.logic.status import Status
 from interlock.gates.records import (
     DecisionRecord,
@@ -48,8 +48,8 @@ from interlock.gates.records import (
     ScenarioStatus,
     StatusRequest,
     SubmissionRecord,
-    Submitted,
     SubmitRequest,
+    Submitted,
     ToolCallError,
     TriggerEvent,
     TriggerResult,

@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from interlock.base.errors import InterlockError
-from interlock.gates.errors import POLICY_DENIED, POLICY_FAILED, POLICY_INVALID
+from interlock.gates.control.errors import POLICY_DENIED, POLICY_FAILED, POLICY_INVALID
 from interlock.gates.records import (
     AgentTarget,
     ChannelTarget,

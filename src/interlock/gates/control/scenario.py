@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from interlock.gates.errors import STAGE_NOT_FOUND
+from interlock.gates.control.errors import STAGE_NOT_FOUND
 from interlock.gates.spec import ConditionSpec, PacketSpec, ScenarioSpec, StageSpec
 from interlock.gates.values import HashDigest
 

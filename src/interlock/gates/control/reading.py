@@ -1,0 +1,168 @@
+"""Records of scenario runs, read back from the journal.
+
+What it does: finds decisions, gates and submissions by their event, and puts a whole run together. What it does not do:
+it decides nothing and keeps no state; only `whole` reads a run from its beginning.
+
+Rules: whatever is read was verified by the chain; a record that is an artifact is verified by its id; a packet's payload
+is that of the scenario's document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from interlock.gates.control import events as e
+from interlock.gates.control.errors import SCENARIO_RUN_NOT_FOUND
+from interlock.gates.control.fold import ScenarioRun
+from interlock.gates.control.scenario import Scenario
+from interlock.gates.records import (
+    DecisionRecord,
+    DispatchReceipt,
+    GateEvalRecord,
+    PacketEnvelope,
+    PacketRecord,
+    RunState,
+    RunStatus,
+    SubmissionRecord,
+    ToolCallRecord,
+    TriggerRecord,
+)
+from interlock.journal.chain import Recorded
+from interlock.journal.errors import EVENT_CORRUPT
+from interlock.journal.journal import Journal
+
+Kind = TypeVar("Kind", bound=Struct)
+
+
+class _Packet(Struct, frozen=True):
+    """A packet as its event keeps it: without the payload."""
+
+    decision_id: str
+    envelope: PacketEnvelope
+    receipts: list[DispatchReceipt]
+
+
+class Answered(Struct, frozen=True):
+    """A decision with what belongs to it."""
+
+    decision: DecisionRecord
+    packets: list[PacketRecord]
+    status: RunStatus
+    gates: list[GateEvalRecord]
+
+
+class RunReading:
+    """The records of scenario runs in one journal."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def answer(self, stream: str, place: int, scenario: Scenario) -> Answered:
+        """The decision that stands at `place`, or was made for the trigger that does. Raises: `event_corrupt`."""
+        gates: list[GateEvalRecord] = []
+        packets: list[PacketRecord] = []
+        decision: DecisionRecord | None = None
+        status: RunStatus = "active"
+        async for event in self._from(stream, place):
+            match event.record:
+                case e.Triggered() if decision is None and not gates:
+                    continue
+                case e.GateEvaluated() as record if decision is None:
+                    gates.append(await self.record(record, GateEvalRecord))
+                case e.ScenarioDecided() as record if decision is None:
+                    decision, status = await self.record(record, DecisionRecord), record.status
+                case e.PacketIssued() as record if decision is not None:
+                    packets.append(await self._packet(record, scenario))
+                case _:
+                    break
+        if decision is None:
+            raise EVENT_CORRUPT.error(f"no decision stands at {place} of {stream}", stream=stream, seq=place)
+        return Answered(decision, packets, status, gates)
+
+    async def submission(self, stream: str, place: int) -> SubmissionRecord:
+        """What was handed in at `place`. Raises: `event_corrupt`."""
+        async for event in self._from(stream, place):
+            if isinstance(event.record, e.Submitted):
+                return await self.record(event.record, SubmissionRecord)
+            break
+        raise EVENT_CORRUPT.error(f"no submission stands at {place} of {stream}", stream=stream, seq=place)
+
+    async def record(self, event: Any, kind: type[Kind]) -> Kind:
+        """The record of an event, from its own bytes or its artifact. Raises: `artifact_not_found`, `…_corrupt`."""
+        content = bytes(event.record)
+        if event.record_id is not None:
+            [content] = await self._journal.store.artifacts.get([event.record_id])
+        return msgspec.json.decode(content, type=kind)
+
+    async def whole(self, stream: str, state: ScenarioRun, scenario: Scenario) -> RunState:
+        """A run with all its logs, as of `state`. Costs as much as the run is long."""
+        if state.config is None or state.entered_at is None:
+            raise SCENARIO_RUN_NOT_FOUND.error("there is no such run")
+        logs = _Logs()
+        async for page in self._journal.read(stream):
+            for event in page:
+                await self._log(logs, event.record, scenario)
+        config = state.config
+        return RunState(
+            tenant_id=config.tenant_id,
+            namespace_id=config.namespace_id,
+            run_id=config.run_id,
+            scenario_id=config.scenario_id,
+            spec_hash=scenario.spec_hash,
+            current_stage_id=state.stage_id,
+            stage_entered_at=state.entered_at,
+            status=state.status,
+            dispatch_targets=config.dispatch_targets,
+            triggers=logs.triggers,
+            gate_evals=logs.gates,
+            decisions=logs.decisions,
+            packets=logs.packets,
+            submissions=logs.submissions,
+            tool_calls=logs.calls,
+        )
+
+    async def _log(self, logs: _Logs, record: Struct | None, scenario: Scenario) -> None:
+        match record:
+            case e.Triggered():
+                logs.triggers.append(await self.record(record, TriggerRecord))
+            case e.GateEvaluated():
+                logs.gates.append(await self.record(record, GateEvalRecord))
+            case e.ScenarioDecided():
+                logs.decisions.append(await self.record(record, DecisionRecord))
+            case e.PacketIssued():
+                logs.packets.append(await self._packet(record, scenario))
+            case e.Submitted():
+                logs.submissions.append(await self.record(record, SubmissionRecord))
+            case e.ToolCalled():
+                logs.calls.append(msgspec.json.decode(record.record, type=ToolCallRecord))
+            case _:
+                pass
+
+    async def _packet(self, event: e.PacketIssued, scenario: Scenario) -> PacketRecord:
+        kept = await self.record(event, _Packet)
+        payload = scenario.packets[event.packet_id].payload
+        return PacketRecord(kept.envelope, payload, kept.receipts, kept.decision_id)
+
+    async def _from(self, stream: str, place: int) -> AsyncIterator[Recorded]:
+        """The events from `place` on, page by page."""
+        after = place - 1
+        while page := await self._journal.tail(stream, after):
+            for event in page:
+                yield event
+            after = page[-1].envelope.seq
+
+
+class _Logs:
+    """The logs of a run, as they are read."""
+
+    def __init__(self) -> None:
+        self.triggers: list[TriggerRecord] = []
+        self.gates: list[GateEvalRecord] = []
+        self.decisions: list[DecisionRecord] = []
+        self.packets: list[PacketRecord] = []
+        self.submissions: list[SubmissionRecord] = []
+        self.calls: list[ToolCallRecord] = []
