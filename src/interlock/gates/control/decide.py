@@ -1,12 +1,12 @@
 """The decider of scenario runs: what each call makes of a run.
 
-What it does: holds a call against the run as it stands, and says which records follow. What it does not do: it asks for
-no evidence and reads no log; the service gives it the evaluated gates, or the answer that is given again, and it refuses
-those that the run has left behind (`scenario_run_moved`), so that they are made anew.
+What it does: holds a call against the run as it stands, and says which records follow. What it does not do: it asks
+for no evidence and reads no log; the service gives it the evaluated gates, or the answer that is given again, and it
+refuses those that the run has left behind (`scenario_run_moved`), so that they are made anew.
 
-Rules (seed 000): a trigger of a run that has ended, and one that was decided, get the decision that there is; every call
-but `start` is recorded; a stage opens only if every gate is True; an error while packets are issued on the way into a
-stage fails the run where it stands; every other error records nothing of the trigger.
+Rules (seed 000): a trigger of a run that has ended, and one that was decided, get the decision that there is; every
+call but `start` is recorded; a stage opens only if every gate is True; an error while packets are issued on the way
+into a stage fails the run where it stands; every other error records nothing of the trigger.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from interlock.gates.control.fold import SNAPSHOTS, ScenarioRun, evolve
 from interlock.gates.control.keys import SUBMISSION_INDEX, TRIGGER_INDEX, call_key
 from interlock.gates.control.packets import payload_hash
 from interlock.gates.control.policy import DisclosurePolicy
+from interlock.gates.control.precheck import held, unmet_gates
 from interlock.gates.control.scenario import Scenario
 from interlock.gates.control.writing import Writing
 from interlock.gates.logic.status import Status
@@ -44,7 +45,7 @@ from interlock.gates.records import (
     Message,
     ProviderMissing,
     RunConfig,
-    SafeSummary,
+    RunStatus,
     ScenarioStatus,
     StatusRequest,
     SubmissionRecord,
@@ -56,15 +57,17 @@ from interlock.gates.records import (
 )
 from interlock.gates.spec import Branch, StageSpec
 from interlock.gates.values import Timestamp, hash_of, plain, wire
+from interlock.journal.runner import fold_of
 
 INIT = "init"
 
 
 class Given(Struct, frozen=True):
-    """An answer that was given before, and the event at which it stands."""
+    """An answer that was given before, the event at which it stands, and how the run stood when it was looked up."""
 
     place: int
     answer: Any
+    status: RunStatus
 
 
 class StartRun(Struct, frozen=True):
@@ -182,9 +185,10 @@ def _fire(state: ScenarioRun, config: RunConfig, command: Fire, ctx: DecideConte
     if state.status != "active" and not place:
         return Refusal(SCENARIO_RUN_INACTIVE.error("the run has ended without a decision"))
     if place is not None:
-        if command.given is None or command.given.place != place:
+        given = command.given
+        if given is None or (given.place, given.status) != (place, state.status):
             return Refusal(SCENARIO_RUN_MOVED.error("the run has moved on"))
-        answer = TriggerResult(command.given.answer.decision, command.given.answer.packets, state.status)
+        answer = TriggerResult(given.answer.decision, given.answer.packets, state.status)
         return {command.stream: (command.call.recorded(state.calls + 1, answer, repeats=place),)}
     if command.seen != state.stage_id or command.given is not None:
         return Refusal(SCENARIO_RUN_MOVED.error("the run has moved on"))
@@ -197,16 +201,16 @@ def _fire(state: ScenarioRun, config: RunConfig, command: Fire, ctx: DecideConte
     return Decided({command.stream: (*writing.events, call)}, writing.artifacts)
 
 
-def is_overdue(state: ScenarioRun, stage: StageSpec, event: TriggerEvent) -> bool:
+def is_overdue(entered_at: Timestamp | None, stage: StageSpec, event: TriggerEvent) -> bool:
     """Whether a tick finds the time of the stage over: then no gate is evaluated. Raises: as `advance.is_expired`."""
-    return event.kind == "tick" and state.entered_at is not None and is_expired(stage, state.entered_at, event.time)
+    return event.kind == "tick" and entered_at is not None and is_expired(stage, entered_at, event.time)
 
 
 def _decided(state: ScenarioRun, command: Fire, writing: Writing) -> TriggerResult:
     """Write the decision of a trigger."""
     scenario: Scenario = command.scenario
     stage = scenario.stage(state.stage_id)
-    if is_overdue(state, stage, command.event):
+    if is_overdue(state.entered_at, stage, command.event):
         return _timed_out(scenario, stage, writing)
     for gate in command.gates:
         writing.gate(gate)
@@ -217,8 +221,7 @@ def _decided(state: ScenarioRun, command: Fire, writing: Writing) -> TriggerResu
         for rule in stage.advance_to.branches:
             if gates.get(rule.gate_id, Status.UNKNOWN).value.lower() == rule.outcome:
                 return writing.advance(stage, rule.next_stage_id, timeout=False)
-    unmet = [gate.gate_id for gate in stage.gates if gates[gate.gate_id] is not Status.TRUE]
-    return writing.hold(stage, SafeSummary("hold", unmet, "await_evidence", []))
+    return writing.hold(stage, held(unmet_gates(stage, gates)))
 
 
 def _timed_out(scenario: Scenario, stage: StageSpec, writing: Writing) -> TriggerResult:
@@ -237,21 +240,22 @@ def _provider_missing(state: ScenarioRun, command: Fire, missing: ProviderMissin
 
 
 def _status(state: ScenarioRun, command: AskStatus) -> Decision:
-    place = state.last_decision
-    if (0 if command.last is None else command.last.place) != place:
+    answer = status_asked(state, command)
+    if answer is None:
         return Refusal(SCENARIO_RUN_MOVED.error("the run has moved on"))
-    answer = status_of(state, command.scenario, None if command.last is None else command.last.answer)
     return {command.stream: (command.call.recorded(state.calls + 1, answer),)}
 
 
-def status_of(state: ScenarioRun, scenario: Scenario, last: DecisionRecord | None) -> ScenarioStatus:
-    """How a run stands, with its last decision."""
-    if state.config is None:
-        raise ValueError("a run that was not started has no status")
+def status_asked(state: ScenarioRun, command: AskStatus) -> ScenarioStatus | None:
+    """How a run stands, if `command` has its last decision."""
+    place = 0 if command.last is None else command.last.place
+    if state.config is None or place != state.last_decision:
+        return None
+    last: DecisionRecord | None = None if command.last is None else command.last.answer
     summary = last.outcome.summary if last is not None and isinstance(last.outcome, Held) else None
     return ScenarioStatus(
         run_id=state.config.run_id,
-        scenario_id=scenario.spec.scenario_id,
+        scenario_id=state.config.scenario_id,
         current_stage_id=state.stage_id,
         status=state.status,
         last_decision=last,
@@ -301,9 +305,9 @@ def _submitted(state: ScenarioRun, command: Submit) -> Decision:
     return Decided({command.stream: (event, call)}, artifacts)
 
 
-def _result(events: Mapping[str, Sequence[Struct]], _command: Command) -> bool:
-    """Whether anything was recorded; the service has the answer from what was recorded."""
-    return any(events.values())
+def _result(events: Mapping[str, Sequence[Struct]], _command: Command) -> Sequence[Struct]:
+    """What was recorded; the service reads the answer out of it."""
+    return next(iter(events.values()), ())
 
 
 RUNS = Decider(
@@ -316,3 +320,4 @@ RUNS = Decider(
     snapshots=SNAPSHOTS,
     rows=rows_of,
 )
+RUN_FOLD = fold_of(RUNS)

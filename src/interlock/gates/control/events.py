@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from msgspec import Raw, Struct
 
 from interlock.base.events import EventType, IndexRow, Place, Row
-from interlock.gates.control.keys import SUBMISSION_INDEX, TRIGGER_INDEX, call_key
+from interlock.base.ids import ArtifactId
+from interlock.gates.control.keys import SCENARIO_INDEX, SUBMISSION_INDEX, TRIGGER_INDEX, call_key
 from interlock.gates.records import RunStatus
 
 
@@ -22,7 +23,7 @@ class ScenarioDefined(Struct, frozen=True):
     """A scenario has this document; its id is the spec's hash."""
 
     default_tenant_id: str | None
-    document_id: str
+    document_id: ArtifactId
     namespace_id: str
     scenario_id: str
     spec_version: str
@@ -32,7 +33,7 @@ class ScenarioRunStarted(Struct, frozen=True):
     """A run has begun in its first stage."""
 
     config: Raw
-    document_id: str
+    document_id: ArtifactId
     stage_id: str
     started_at: Raw
 
@@ -41,7 +42,7 @@ class Triggered(Struct, frozen=True):
     """A trigger was taken."""
 
     record: Raw
-    record_id: str | None
+    record_id: ArtifactId | None
     trigger_id: str
 
 
@@ -50,14 +51,14 @@ class GateEvaluated(Struct, frozen=True):
 
     gate_id: str
     record: Raw
-    record_id: str | None
+    record_id: ArtifactId | None
 
 
 class ScenarioDecided(Struct, frozen=True):
     """A decision, and where the run stands after it."""
 
     record: Raw
-    record_id: str | None
+    record_id: ArtifactId | None
     stage_entered_at: Raw
     stage_id: str
     status: RunStatus
@@ -68,7 +69,7 @@ class PacketIssued(Struct, frozen=True):
 
     packet_id: str
     record: Raw
-    record_id: str | None
+    record_id: ArtifactId | None
 
 
 class Submitted(Struct, frozen=True):
@@ -76,7 +77,7 @@ class Submitted(Struct, frozen=True):
 
     given_digest: str
     record: Raw
-    record_id: str | None
+    record_id: ArtifactId | None
     submission_id: str
 
 
@@ -85,6 +86,13 @@ class ToolCalled(Struct, frozen=True):
 
     record: Raw
     repeats: int | None
+
+
+def _defined(_place: Place, record: Struct) -> Sequence[Row]:
+    if not isinstance(record, ScenarioDefined):
+        raise TypeError("only a definition is listed")
+    value = f"{record.document_id} {record.default_tenant_id or ''}".encode("ascii")
+    return [IndexRow(SCENARIO_INDEX, f"{record.namespace_id}:{record.scenario_id}", value, fresh=True)]
 
 
 def _triggered(place: Place, record: Struct) -> Sequence[Row]:
@@ -101,7 +109,7 @@ def _submitted(place: Place, record: Struct) -> Sequence[Row]:
 
 
 EVENTS = (
-    EventType("gates.scenario_defined", 1, ScenarioDefined),
+    EventType("gates.scenario_defined", 1, ScenarioDefined, index=_defined),
     EventType("gates.run_started", 1, ScenarioRunStarted),
     EventType("gates.triggered", 1, Triggered, index=_triggered),
     EventType("gates.gate_evaluated", 1, GateEvaluated),

@@ -11,6 +11,7 @@ from interlock.journal.streams import stream_id
 
 SCENARIO = "scenario"
 SCENARIO_RUN = "scenario_run"
+SCENARIO_INDEX = "gates.scenario"
 TRIGGER_INDEX = "gates.trigger"
 SUBMISSION_INDEX = "gates.submission"
 

@@ -3,8 +3,8 @@
 What it does: makes the envelopes of a stage's packets, asks the disclosure policy for each target, and makes receipts.
 What it does not do: it sends nothing; a subscription does, once the decision is durable.
 
-Rules (seed 000): a packet that may not go to one target goes to none, and the error names the first refusal; the hash of
-JSON is that of its canonical bytes, the hash of bytes theirs, and of what lies elsewhere the one that is declared.
+Rules (seed 000): a packet that may not go to one target goes to none, and the error names the first refusal; the hash
+of JSON is that of its canonical bytes, the hash of bytes theirs, and of what lies elsewhere the one that is declared.
 """
 
 from __future__ import annotations

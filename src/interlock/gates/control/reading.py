@@ -3,13 +3,14 @@
 What it does: finds decisions, gates and submissions by their event, and puts a whole run together. What it does not do:
 it decides nothing and keeps no state; only `whole` reads a run from its beginning.
 
-Rules: whatever is read was verified by the chain; a record that is an artifact is verified by its id; a packet's payload
-is that of the scenario's document.
+Rules: whatever is read was verified by the chain; a record that is an artifact is verified by its id; a packet's
+payload is that of the scenario's document.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 import msgspec
@@ -38,6 +39,9 @@ from interlock.journal.journal import Journal
 Kind = TypeVar("Kind", bound=Struct)
 
 
+_OF_A_DECISION = (e.Triggered, e.GateEvaluated, e.ScenarioDecided, e.PacketIssued)
+
+
 class _Packet(Struct, frozen=True):
     """A packet as its event keeps it: without the payload."""
 
@@ -61,35 +65,48 @@ class RunReading:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
-    async def answer(self, stream: str, place: int, scenario: Scenario) -> Answered:
+    async def answer_at(self, stream: str, place: int, scenario: Scenario) -> Answered:
         """The decision that stands at `place`, or was made for the trigger that does. Raises: `event_corrupt`."""
+        records: list[Struct] = []
+        async with aclosing(self._from(stream, place)) as events:
+            async for event in events:
+                if not isinstance(event.record, _OF_A_DECISION) or (records and isinstance(event.record, e.Triggered)):
+                    break
+                records.append(event.record)
+        answer = await self.answer(records, scenario)
+        if answer is None:
+            raise EVENT_CORRUPT.error(f"no decision stands at {place} of {stream}", stream=stream, seq=place)
+        return answer
+
+    async def answer(self, records: Sequence[Struct | None], scenario: Scenario) -> Answered | None:
+        """The decision among the events of one call; None where there is none."""
         gates: list[GateEvalRecord] = []
         packets: list[PacketRecord] = []
         decision: DecisionRecord | None = None
         status: RunStatus = "active"
-        async for event in self._from(stream, place):
-            match event.record:
-                case e.Triggered() if decision is None and not gates:
-                    continue
-                case e.GateEvaluated() as record if decision is None:
+        for record in records:
+            match record:
+                case e.GateEvaluated():
                     gates.append(await self.record(record, GateEvalRecord))
-                case e.ScenarioDecided() as record if decision is None:
+                case e.ScenarioDecided():
                     decision, status = await self.record(record, DecisionRecord), record.status
-                case e.PacketIssued() as record if decision is not None:
+                case e.PacketIssued():
                     packets.append(await self._packet(record, scenario))
                 case _:
-                    break
-        if decision is None:
-            raise EVENT_CORRUPT.error(f"no decision stands at {place} of {stream}", stream=stream, seq=place)
-        return Answered(decision, packets, status, gates)
+                    pass
+        return None if decision is None else Answered(decision, packets, status, gates)
 
-    async def submission(self, stream: str, place: int) -> SubmissionRecord:
+    async def submission_at(self, stream: str, place: int) -> SubmissionRecord:
         """What was handed in at `place`. Raises: `event_corrupt`."""
-        async for event in self._from(stream, place):
-            if isinstance(event.record, e.Submitted):
-                return await self.record(event.record, SubmissionRecord)
-            break
+        page = await self._journal.tail(stream, place - 1)
+        if page and isinstance(page[0].record, e.Submitted):
+            return await self.record(page[0].record, SubmissionRecord)
         raise EVENT_CORRUPT.error(f"no submission stands at {place} of {stream}", stream=stream, seq=place)
+
+    async def submission(self, records: Sequence[Struct]) -> SubmissionRecord:
+        """What was handed in by the events of one call."""
+        [event] = [each for each in records if isinstance(each, e.Submitted)]
+        return await self.record(event, SubmissionRecord)
 
     async def record(self, event: Any, kind: type[Kind]) -> Kind:
         """The record of an event, from its own bytes or its artifact. Raises: `artifact_not_found`, `…_corrupt`."""
@@ -103,9 +120,10 @@ class RunReading:
         if state.config is None or state.entered_at is None:
             raise SCENARIO_RUN_NOT_FOUND.error("there is no such run")
         logs = _Logs()
-        async for page in self._journal.read(stream):
-            for event in page:
-                await self._log(logs, event.record, scenario)
+        async with aclosing(self._journal.read(stream)) as pages:
+            async for page in pages:
+                for event in page:
+                    await self._log(logs, event.record, scenario)
         config = state.config
         return RunState(
             tenant_id=config.tenant_id,
@@ -147,7 +165,7 @@ class RunReading:
         payload = scenario.packets[event.packet_id].payload
         return PacketRecord(kept.envelope, payload, kept.receipts, kept.decision_id)
 
-    async def _from(self, stream: str, place: int) -> AsyncIterator[Recorded]:
+    async def _from(self, stream: str, place: int) -> AsyncGenerator[Recorded, None]:
         """The events from `place` on, page by page."""
         after = place - 1
         while page := await self._journal.tail(stream, after):

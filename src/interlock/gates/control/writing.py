@@ -32,7 +32,6 @@ from interlock.gates.records import (
     PacketRecord,
     RunConfig,
     RunStatus,
-    SafeSummary,
     Started,
     TriggerEvent,
     TriggerRecord,
@@ -90,9 +89,9 @@ class Writing:
         outcome = Advanced(stage.stage_id, following, timeout)
         return self._decide(stage, outcome, "active", following, packets)
 
-    def hold(self, stage: StageSpec, summary: SafeSummary) -> TriggerResult:
+    def hold(self, stage: StageSpec, outcome: Held) -> TriggerResult:
         """The stage stays closed."""
-        return self._decide(stage, Held(summary), "active", stage.stage_id)
+        return self._decide(stage, outcome, "active", stage.stage_id)
 
     def fail(self, stage: StageSpec, reason: str) -> TriggerResult:
         """The run ends where it stands."""

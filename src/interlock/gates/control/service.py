@@ -1,0 +1,270 @@
+"""Scenario runs for the rest of the product: start, trigger, next, status, submit.
+
+What it does: takes a run's turn, asks for the evidence that its stage needs, and executes the decider. What it does not
+do: it decides nothing; it knows no wire and no configuration file.
+
+Rules (seed 000): the turn is held from the look at the run until the append; evidence is asked for only where a stage
+is to be evaluated; what the run left behind meanwhile is made anew, a bounded number of times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from interlock.base.errors import Conflict
+from interlock.base.principal import Principal
+from interlock.gates.control.calls import Call
+from interlock.gates.control.decide import (
+    RUN_FOLD,
+    RUNS,
+    AskStatus,
+    Command,
+    Fire,
+    Given,
+    StartRun,
+    Submit,
+    is_overdue,
+    status_asked,
+)
+from interlock.gates.control.definitions import Definitions
+from interlock.gates.control.errors import PAYLOAD_TOO_LARGE, SCENARIO_MISMATCH, SCENARIO_RUN_MOVED
+from interlock.gates.control.evaluation import EvidenceSource, asked, gates_of
+from interlock.gates.control.fold import ScenarioRun
+from interlock.gates.control.keys import SUBMISSION_INDEX, TRIGGER_INDEX, call_key, run_stream
+from interlock.gates.control.policy import DisclosurePolicy, check_policy
+from interlock.gates.control.reading import Answered, RunReading
+from interlock.gates.control.scenario import Scenario
+from interlock.gates.control.turns import MutationStats, Turns
+from interlock.gates.evidence.records import EvidenceContext
+from interlock.gates.records import (
+    GateEvalRecord,
+    NextRequest,
+    RunConfig,
+    RunState,
+    RunStatus,
+    ScenarioStatus,
+    StatusRequest,
+    SubmissionRecord,
+    SubmitRequest,
+    TriggerEvent,
+)
+from interlock.gates.spec import Payload
+from interlock.gates.values import Timestamp, wire
+from interlock.journal.journal import Journal
+from interlock.journal.runner import Runner
+from interlock.journal.streams import tenant_of
+
+ATTEMPTS_MAX = 20
+PAYLOAD_BYTES_MAX = 2 * 1024 * 1024
+
+
+class _Seen(NamedTuple):
+    """A run as it stood when it was looked at."""
+
+    exists: bool
+    stage_id: str
+    status: RunStatus
+    last_decision: int
+    entered_at: Timestamp | None
+
+
+def _seen(state: ScenarioRun) -> _Seen:
+    return _Seen(state.exists, state.stage_id, state.status, state.last_decision, state.entered_at)
+
+
+def check_payload(payload: Payload) -> None:
+    """Refuse what is too large to be kept. Raises: `payload_too_large`."""
+    if len(wire(payload)) > PAYLOAD_BYTES_MAX:
+        raise PAYLOAD_TOO_LARGE.error(
+            f"a payload of more than {PAYLOAD_BYTES_MAX} bytes", limit_bytes=PAYLOAD_BYTES_MAX
+        )
+
+
+class ScenarioRuns:
+    """The scenario runs of a journal. `principal` says in which tenant, and who acts."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        runner: Runner,
+        definitions: Definitions,
+        evidence: EvidenceSource,
+        turns: Turns,
+        policy: DisclosurePolicy,
+    ) -> None:
+        check_policy(policy)
+        self._journal = journal
+        self._runner = runner
+        self._definitions = definitions
+        self._evidence = evidence
+        self._turns = turns
+        self._policy = policy
+        self.read = RunReading(journal)
+
+    async def start(
+        self,
+        scenario_id: str,
+        config: RunConfig,
+        started_at: Timestamp,
+        *,
+        issue_entry_packets: bool,
+        principal: Principal,
+    ) -> RunState:
+        """Begin a run in the first stage. Raises: `scenario_not_found`, `scenario_run_exists`, `policy_denied`."""
+        if config.scenario_id != scenario_id:
+            raise SCENARIO_MISMATCH.error("the configuration is of another scenario")
+        scenario = await self._scenario(scenario_id, config.namespace_id, config.tenant_id, principal)
+        stream = run_stream(principal.tenant, config.tenant_id, config.namespace_id, config.run_id)
+        command = StartRun(stream, scenario, self._policy, config, started_at, issue_entry_packets)
+        async with self._turns.hold(stream):
+            await self._runner.execute(RUNS, command, principal)
+            return await self._whole(stream, scenario)
+
+    async def trigger(self, scenario_id: str, event: TriggerEvent, *, principal: Principal) -> Answered:
+        """Look at the stage of a run, and decide.
+
+        Raises: `scenario_not_found`, `scenario_run_not_found`, `provider_missing`, `trigger_time_mismatch`,
+        `gate_resolution_failed`, `evidence_too_large`, `payload_too_large`.
+        """
+        call = Call("scenario.trigger", event, event.time, event.correlation_id)
+        return await self._fire(scenario_id, call, event, principal)
+
+    async def next(self, scenario_id: str, request: NextRequest, *, principal: Principal) -> Answered:
+        """An agent asks to go on: as `trigger`."""
+        event = TriggerEvent(
+            trigger_id=request.trigger_id,
+            tenant_id=request.tenant_id,
+            namespace_id=request.namespace_id,
+            run_id=request.run_id,
+            kind="agent_request_next",
+            time=request.time,
+            source_id=request.agent_id,
+            correlation_id=request.correlation_id,
+        )
+        call = Call("scenario.next", request, request.time, request.correlation_id)
+        return await self._fire(scenario_id, call, event, principal)
+
+    async def status(self, scenario_id: str, request: StatusRequest, *, principal: Principal) -> ScenarioStatus:
+        """How a run stands; the question is recorded. Raises: `scenario_not_found`, `scenario_run_not_found`."""
+        scenario = await self._scenario(scenario_id, request.namespace_id, request.tenant_id, principal)
+        stream = run_stream(principal.tenant, request.tenant_id, request.namespace_id, request.run_id)
+        call = Call("scenario.status", request, request.requested_at, request.correlation_id)
+        async with self._turns.hold(stream):
+            for _ in range(ATTEMPTS_MAX):
+                seen = await self._look(stream)
+                last = None
+                if seen.last_decision:
+                    answered = await self.read.answer_at(stream, seen.last_decision, scenario)
+                    last = Given(seen.last_decision, answered.decision, seen.status)
+                command = AskStatus(stream, scenario, call, request, last)
+                answer = await self._runner.look(RUNS, stream, partial(status_asked, command=command))
+                if await self._executed(command, principal) is not None and answer is not None:
+                    return answer
+        raise SCENARIO_RUN_MOVED.error("the run kept moving")
+
+    async def submit(self, scenario_id: str, request: SubmitRequest, *, principal: Principal) -> SubmissionRecord:
+        """Hand something in. Raises: `scenario_not_found`, `scenario_run_not_found`, `submission_conflict`."""
+        check_payload(request.payload)
+        scenario = await self._scenario(scenario_id, request.namespace_id, request.tenant_id, principal)
+        stream = run_stream(principal.tenant, request.tenant_id, request.namespace_id, request.run_id)
+        call = Call("scenario.submit", request, request.submitted_at, request.correlation_id)
+        async with self._turns.hold(stream):
+            for _ in range(ATTEMPTS_MAX):
+                place = await self._place(stream, SUBMISSION_INDEX, request.submission_id)
+                known = None if place is None else await self.read.submission_at(stream, place)
+                given = None if place is None else Given(place, known, "active")
+                records = await self._executed(Submit(stream, scenario, call, request, given), principal)
+                if records is not None:
+                    return known or await self.read.submission(records)
+        raise SCENARIO_RUN_MOVED.error("the run kept moving")
+
+    async def _fire(self, scenario_id: str, call: Call, event: TriggerEvent, principal: Principal) -> Answered:
+        if event.payload is not None:
+            check_payload(event.payload)
+        scenario = await self._scenario(scenario_id, event.namespace_id, event.tenant_id, principal)
+        stream = run_stream(principal.tenant, event.tenant_id, event.namespace_id, event.run_id)
+        async with self._turns.hold(stream):
+            for _ in range(ATTEMPTS_MAX):
+                command = await self._prepared(stream, scenario, call, event)
+                records = await self._executed(command, principal)
+                if records is not None:
+                    given = command.given
+                    answer = await self.read.answer(records, scenario) if given is None else given.answer
+                    if answer is not None:
+                        return answer
+        raise SCENARIO_RUN_MOVED.error("the run kept moving")
+
+    async def _prepared(self, stream: str, scenario: Scenario, call: Call, event: TriggerEvent) -> Fire:
+        """The command for a trigger: with its evidence, or with the answer that there is."""
+        seen = await self._look(stream)
+        fire = partial(Fire, stream, scenario, self._policy, call, event, seen.stage_id)
+        missing = self._evidence.missing(scenario.spec)
+        if missing is not None or not seen.exists:
+            return fire([], missing)
+        place = seen.last_decision
+        if seen.status == "active":
+            place = await self._place(stream, TRIGGER_INDEX, event.trigger_id) or 0
+        if place:
+            known = await self.read.answer_at(stream, place, scenario)
+            return fire([], None, Given(place, msgspec.structs.replace(known, status=seen.status), seen.status))
+        return fire(await self._evaluated(scenario, seen, event))
+
+    async def _evaluated(self, scenario: Scenario, seen: _Seen, event: TriggerEvent) -> list[GateEvalRecord]:
+        """The gates of the stage, over evidence that is asked for now; none for a run that cannot use them."""
+        stage = scenario.places.get(seen.stage_id) is not None and scenario.stage(seen.stage_id)
+        if not stage or is_overdue(seen.entered_at, stage, event):
+            return []
+        context = EvidenceContext(
+            tenant_id=event.tenant_id,
+            namespace_id=event.namespace_id,
+            run_id=event.run_id,
+            scenario_id=scenario.spec.scenario_id,
+            stage_id=stage.stage_id,
+            trigger_id=event.trigger_id,
+            trigger_time=event.time,
+            correlation_id=event.correlation_id,
+        )
+        evidence = await self._evidence.gather(asked(scenario, stage), context)
+        return gates_of(scenario, stage, event.trigger_id, evidence, self._evidence)
+
+    async def _executed(self, command: Command, principal: Principal) -> Sequence[Struct] | None:
+        """What a command recorded; None where the run had moved on."""
+        try:
+            recorded: Sequence[Struct] = await self._runner.execute(RUNS, command, principal)
+        except Conflict as fault:
+            if fault.kind is SCENARIO_RUN_MOVED:
+                return None
+            raise
+        return recorded
+
+    async def _look(self, stream: str) -> _Seen:
+        return await self._runner.look(RUNS, stream, _seen)
+
+    async def _place(self, stream: str, index: str, call_id: str) -> int | None:
+        """The event of the call of that id, if it was made before."""
+        [row] = await self._journal.store.index.get(tenant_of(stream), index, [call_key(stream, call_id)])
+        return None if row is None else int(row.split()[0])
+
+    async def _scenario(self, scenario_id: str, namespace_id: int, tenant_id: int, principal: Principal) -> Scenario:
+        return await self._definitions.find(namespace_id, scenario_id, tenant_id, principal=principal)
+
+    async def _whole(self, stream: str, scenario: Scenario) -> RunState:
+        """A run with all its logs, as it is now."""
+        loaded = await self._journal.load(RUN_FOLD, stream)
+        return await self.read.whole(stream, loaded.state, scenario)
+
+    async def state(
+        self, scenario_id: str, tenant_id: int, namespace_id: int, run_id: str, *, principal: Principal
+    ) -> RunState:
+        """A run with all its logs. Raises: `scenario_not_found`, `scenario_run_not_found`."""
+        scenario = await self._scenario(scenario_id, namespace_id, tenant_id, principal)
+        return await self._whole(run_stream(principal.tenant, tenant_id, namespace_id, run_id), scenario)
+
+    def statistics(self) -> MutationStats:
+        """Figures of the turns."""
+        return self._turns.statistics()
