@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import Any
+
 import pytest
 
 from interlock.base.errors import InterlockError
@@ -186,5 +189,37 @@ def test_fixed_and_linear_lead_where_they_say() -> None:
         await scene.begun(spec(stage("one", to=Fixed("three")), stage("two"), stage("three", to=Linear())))
         assert outcome(await scene.trigger("t1"))["to_stage"] == "three"
         assert outcome(await scene.trigger("t2", 2)) == {"kind": "complete", "stage_id": "three"}
+
+    run(main())
+
+
+def test_a_trigger_costs_as_many_reads_late_as_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No call reads what a run has behind it."""
+
+    async def main() -> None:
+        scene = Scene(memory_app(), Said())
+        await scene.begun(spec(stage("one", "a")))
+        log = scene.app.store.events
+        counted, read, appended = Counter[str](), log.read, log.append
+
+        async def reading(*given: Any) -> Any:
+            page = await read(*given)
+            counted["events read"] += len(page)
+            return page
+
+        async def appending(appends: Any) -> Any:
+            counted["events written"] += sum(len(each.events) for append in appends for each in append.streams)
+            counted["rows"] += sum(len(append.rows) for append in appends)
+            return await appended(appends)
+
+        monkeypatch.setattr(log, "read", reading)
+        monkeypatch.setattr(log, "append", appending)
+        costs = []
+        for number in range(300):
+            counted.clear()
+            await scene.trigger(f"t{number}", number)
+            costs.append(dict(counted))
+        assert costs[299] == costs[0] == {"events written": 4, "rows": 1}
+        assert sum(each.get("events read", 0) for each in costs) == 0
 
     run(main())
