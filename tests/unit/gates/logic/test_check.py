@@ -20,7 +20,7 @@ from interlock.gates.logic.check import (
 )
 from interlock.gates.logic.evaluate import DEPTH_MAX
 from interlock.gates.logic.status import Status
-from interlock.gates.logic.tree import And, Condition, Group, Not, Or, Requirement, RequireGroup
+from interlock.gates.logic.tree import And, Condition, Group, Not, Or, RequireGroup, Requirement
 
 A, B = Condition("a"), Condition("b")
 DEAD = RequireGroup(Group(3, (A, B)))

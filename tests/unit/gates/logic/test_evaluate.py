@@ -8,7 +8,7 @@ import pytest
 
 from interlock.gates.logic.evaluate import DEPTH_MAX, Evaluated, combined, evaluate, needed
 from interlock.gates.logic.status import Status
-from interlock.gates.logic.tree import And, Condition, Group, Not, Or, Requirement, RequireGroup
+from interlock.gates.logic.tree import And, Condition, Group, Not, Or, RequireGroup, Requirement
 from interlock.gates.records import Traced
 
 OF = {"T": Status.TRUE, "F": Status.FALSE, "?": Status.UNKNOWN}

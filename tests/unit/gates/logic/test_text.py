@@ -7,7 +7,7 @@ import pytest
 from interlock.base.errors import Invalid
 from interlock.gates.logic.check import REQUIREMENT_BYTES_MAX
 from interlock.gates.logic.text import requirement_from, text_of
-from interlock.gates.logic.tree import And, Condition, Group, Not, Or, Requirement, RequireGroup
+from interlock.gates.logic.tree import And, Condition, Group, Not, Or, RequireGroup, Requirement
 
 A, B, C, D = map(Condition, "abcd")
 
