@@ -8,8 +8,10 @@ import msgspec
 import pytest
 
 from interlock.gates.evidence.records import EvidenceResult, failed
+from interlock.gates.logic.explain import Explanation, explain
 from interlock.gates.logic.leaves import Disclosure, EvidenceDetail, leaf_of, told
 from interlock.gates.logic.status import Status
+from interlock.gates.logic.text import requirement_from
 from interlock.gates.records import EvidenceRecord
 from interlock.gates.spec import Comparator, ConditionSpec, EvidenceQuery
 from interlock.gates.values import BytesValue, JsonValue, hash_of
@@ -99,3 +101,10 @@ def test_a_long_value_is_cut_in_the_text() -> None:
 
     assert isinstance(detail, EvidenceDetail)
     assert len(told(detail)) < 200
+
+
+def test_an_explanation_with_such_leaves_is_the_same_after_a_journey_through_json() -> None:
+    leaves = {"c": leaf_of(condition(), FOUND, OPEN, age_ms=1)}
+    found = explain(requirement_from("c and not d"), leaves)
+
+    assert msgspec.json.decode(msgspec.json.encode(found), type=Explanation[EvidenceDetail]) == found
