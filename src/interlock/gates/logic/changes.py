@@ -58,7 +58,7 @@ def changes_to_pass(requirement: Requirement, statuses: Mapping[str, Status]) ->
     search = _Search(requirement, statuses)
     found = search.smallest(search.changed(option) for option in search.options(requirement, holds=True))
     sets = dict.fromkeys(search.needed_of(requirement, option) for option in found[:CHANGES_MAX])
-    return Changes(tuple(sets), search.complete and len(found) <= CHANGES_MAX)
+    return Changes(tuple(sorted(sets, key=len)), search.complete and len(found) <= CHANGES_MAX)
 
 
 class _Search:

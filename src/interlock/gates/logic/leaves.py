@@ -90,7 +90,7 @@ def told(detail: EvidenceDetail) -> str:
     if detail.age_ms is not UNSET:
         parts.append(f"{detail.age_ms} ms old")
     if detail.value is not UNSET:
-        parts.append(f"is {_brief(detail.value)}")
+        parts.append(f"is {_brief(detail.value.value)}")
     if detail.expected is not UNSET:
         parts.append(f"expects {detail.comparator} {_brief(detail.expected)}")
     if detail.withheld:
