@@ -15,6 +15,9 @@ SCENARIO_MISMATCH = ErrorCode(
     "scenario_mismatch", Category.INVALID, "Name the scenario and the namespace that the run belongs to."
 )
 STAGE_NOT_FOUND = ErrorCode("stage_not_found", Category.NOT_FOUND, "Name a stage of the scenario.")
+SCENARIO_CALL_INVALID = ErrorCode(
+    "scenario_call_invalid", Category.INVALID, "Correct the member that is named; --help shows how it is spelled."
+)
 SCENARIO_RUN_NOT_FOUND = ErrorCode(
     "scenario_run_not_found", Category.NOT_FOUND, "Start the run, or check its ids: tenant, namespace and run."
 )
@@ -51,6 +54,7 @@ ERRORS = (
     SCENARIO_CONFLICT,
     SCENARIO_MISMATCH,
     STAGE_NOT_FOUND,
+    SCENARIO_CALL_INVALID,
     SCENARIO_RUN_NOT_FOUND,
     SCENARIO_RUN_EXISTS,
     SCENARIO_RUN_INACTIVE,

@@ -10,6 +10,7 @@ is to be evaluated; what the run left behind meanwhile is made anew, a bounded n
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import aclosing
 from functools import partial
 from typing import NamedTuple
 
@@ -264,6 +265,33 @@ class ScenarioRuns:
         """A run with all its logs. Raises: `scenario_not_found`, `scenario_run_not_found`."""
         scenario = await self._scenario(scenario_id, namespace_id, tenant_id, principal)
         return await self._whole(run_stream(principal.tenant, tenant_id, namespace_id, run_id), scenario)
+
+    async def seen(
+        self,
+        scenario_id: str,
+        tenant_id: int,
+        namespace_id: int,
+        run_id: str,
+        at_seq: int | None,
+        *,
+        principal: Principal,
+    ) -> tuple[Scenario, int, ScenarioRun]:
+        """A run as of one of its events (None: the last), and the number of that event; nothing is recorded.
+
+        Raises: `scenario_not_found`.
+        """
+        scenario = await self._scenario(scenario_id, namespace_id, tenant_id, principal)
+        stream = run_stream(principal.tenant, tenant_id, namespace_id, run_id)
+        if at_seq is None:
+            loaded = await self._journal.load(RUN_FOLD, stream)
+            return scenario, loaded.head.seq, loaded.state
+        state, seq = RUN_FOLD.initial(stream), 0
+        async with aclosing(self._journal.read(stream, until_seq=at_seq)) as pages:
+            async for page in pages:
+                for event in page:
+                    if event.record is not None:
+                        state, seq = RUN_FOLD.evolve(state, event.record, event.place), event.envelope.seq
+        return scenario, seq, state
 
     def statistics(self) -> MutationStats:
         """Figures of the turns."""
