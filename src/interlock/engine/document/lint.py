@@ -26,7 +26,8 @@ from interlock.engine.document.expression_check import refuse_expressions
 from interlock.engine.document.findings import START, Finding, Findings, NearMisses, one_of
 from interlock.engine.document.form import check_form
 from interlock.engine.document.grammar import DocumentGrammar, StepGrammar
-from interlock.engine.document.reading import DOCUMENT_BYTES_MAX, read_tree
+from interlock.engine.document.kinds import PLAN
+from interlock.engine.document.reading import read_tree
 from interlock.engine.document.result_types import kind_of
 from interlock.engine.document.step_check import check_steps
 from interlock.engine.document.tree import Node, place_at, plain
@@ -77,7 +78,7 @@ class Linter:
         name = shown_as or str(path)
         try:
             with path.open("rb") as file:
-                content = file.read(DOCUMENT_BYTES_MAX + 1)
+                content = file.read(PLAN.yaml_bytes_max + 1)
         except (OSError, ValueError) as fault:
             return Linted(_unread(path, name, fault, visit.near).sorted, 0, None)
         return self._content(content, name, path, visit)
