@@ -163,7 +163,7 @@ class _Reader:
             self._findings.add(rules.NUMBER_NOT_FINITE, place, "a number is too large")
             return None
 
-    def _number(self, written: int | float, place: Place) -> int | float | None:
+    def _number(self, written: float, place: Place) -> int | float | None:
         """What a number of the text is. Raises: `OverflowError` where it is not finite."""
         if isinstance(written, float) and not math.isfinite(written):
             raise OverflowError
