@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from interlock.gates.errors import REQUIREMENT_INVALID
-from interlock.gates.logic.tree import And, Condition, Group, Not, Or, Requirement, RequireGroup
+from interlock.gates.logic.tree import And, Condition, Group, Not, Or, RequireGroup, Requirement
 
 _CALL = re.compile(r"(all|any|at_least)\((.*)\)")
 

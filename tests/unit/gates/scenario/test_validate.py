@@ -89,10 +89,10 @@ def test_the_first_rule_of_the_contract_that_is_broken_is_the_one_that_is_named(
     repairs: list[Any] = [
         lambda: wrong["stages"][1].update(stage_id="z"),
         lambda: wrong["stages"][0]["gates"][1].update(gate_id="h"),
-        lambda: wrong["stages"][0]["entry_packets"].pop(),
-        lambda: wrong["conditions"].pop(),
+        wrong["stages"][0]["entry_packets"].pop,
+        wrong["conditions"].pop,
         lambda: wrong["conditions"][0]["query"].update(provider_id="time"),
-        lambda: wrong["stages"][0]["gates"].pop(),
+        wrong["stages"][0]["gates"].pop,
         lambda: wrong["stages"][1]["advance_to"].update(stage_id="a"),
     ]
     for repair in repairs:
