@@ -12,13 +12,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol, get_args
 
+from interlock.base.errors import InterlockError
 from interlock.base.ids import shown
 from interlock.engine.answer_schema import validator
 from interlock.engine.document.findings import one_of
 from interlock.gates.scenario import rules
 from interlock.gates.scenario.flaw import Flaw, Path
 from interlock.gates.scenario.outline import Condition, Outline
-from interlock.gates.spec import Comparator
+from interlock.gates.spec import Comparator, ConditionSpec
+from interlock.gates.values import converted
 
 
 class CheckContract(Protocol):
@@ -48,15 +50,15 @@ class CheckContract(Protocol):
 Contracts = Mapping[str, Mapping[str, CheckContract]]
 """The checks of each provider, by their ids."""
 
-RefusalOf = Callable[[str, Any, Any], str | None]
-"""What strict validation says against a comparator, what is expected, and the schema of the result; None: nothing."""
+StrictCheck = Callable[[ConditionSpec, Any], None]
+"""Strict validation of a condition against the schema of its value. Raises: an error that says what is wrong."""
 
 COMPARATORS: Final[frozenset[str]] = frozenset(get_args(Comparator))
 EXISTENCE: Final = frozenset({"exists", "not_exists"})
 """Comparators that compare with nothing."""
 
 
-def condition_flaws(outline: Outline, contracts: Contracts | None, refusal_of: RefusalOf | None) -> Iterator[Flaw]:
+def condition_flaws(outline: Outline, contracts: Contracts | None, strict: StrictCheck | None) -> Iterator[Flaw]:
     """All that is wrong with conditions, one after the other."""
     used = {leaf.condition_id for gate in outline.gates for leaf in gate.requirement.leaves}
     for condition in outline.conditions:
@@ -64,7 +66,7 @@ def condition_flaws(outline: Outline, contracts: Contracts | None, refusal_of: R
             yield Flaw(rules.CONDITION_UNUSED, condition.id.path, f"no gate names {shown(condition.id.text)}")
         found = [*_expectation(condition)]
         if contracts is not None:
-            found += _against(condition, contracts, refusal_of if not found else None)
+            found += _against(condition, contracts, strict if not found else None)
         yield from found
 
 
@@ -80,7 +82,7 @@ def _expectation(condition: Condition) -> Iterator[Flaw]:
         yield Flaw(rules.EXPECTED_INVALID, path, "in_set compares with a list", "Write a list.")
 
 
-def _against(condition: Condition, contracts: Contracts, refusal_of: RefusalOf | None) -> Iterator[Flaw]:
+def _against(condition: Condition, contracts: Contracts, strict: StrictCheck | None) -> Iterator[Flaw]:
     """What the contract of the check that is asked says against a condition."""
     provider, check = condition.provider, condition.check
     if provider is None or not provider.text.strip():
@@ -97,7 +99,7 @@ def _against(condition: Condition, contracts: Contracts, refusal_of: RefusalOf |
         yield Flaw(rules.CHECK_UNKNOWN, check.path, message, one_of(check.text, list(checks)))
         return
     yield from _params(condition, checks[check.text])
-    yield from _comparison(condition, checks[check.text], refusal_of)
+    yield from _comparison(condition, checks[check.text], strict)
 
 
 def _params(condition: Condition, contract: CheckContract) -> Iterator[Flaw]:
@@ -110,7 +112,7 @@ def _params(condition: Condition, contract: CheckContract) -> Iterator[Flaw]:
         yield Flaw(rules.PARAMS_INVALID, (*path, *error.instance_path), _misfit(error))
 
 
-def _comparison(condition: Condition, contract: CheckContract, refusal_of: RefusalOf | None) -> Iterator[Flaw]:
+def _comparison(condition: Condition, contract: CheckContract, strict: StrictCheck | None) -> Iterator[Flaw]:
     comparator, expected = condition.comparator, condition.expected
     if comparator is None or comparator not in COMPARATORS:
         return
@@ -130,10 +132,20 @@ def _comparison(condition: Condition, contract: CheckContract, refusal_of: Refus
     if comparator not in allowed:
         message = f"the check does not allow {comparator}"
         yield Flaw(rules.COMPARATOR_NOT_ALLOWED, where, message, one_of(comparator, allowed))
-    elif refusal_of is not None and not misfits:
-        refusal = refusal_of(comparator, expected, contract.result_schema)
-        if refusal is not None:
-            yield Flaw(rules.COMPARATOR_REFUSED, where, refusal)
+    elif strict is not None and not misfits:
+        yield from _strictly(condition, contract, strict)
+
+
+def _strictly(condition: Condition, contract: CheckContract, strict: StrictCheck) -> Iterator[Flaw]:
+    """What strict validation says against a condition that has its form; of others it cannot be asked."""
+    try:
+        spec = converted(condition.value, ConditionSpec)
+    except InterlockError:
+        return
+    try:
+        strict(spec, contract.result_schema)
+    except InterlockError as fault:
+        yield Flaw(rules.COMPARATOR_REFUSED, (*condition.path, "comparator"), fault.message, fault.advice)
 
 
 def _misfit(error: Any) -> str:

@@ -24,7 +24,7 @@ from interlock.engine.document.form import Form, form_of, hold
 from interlock.engine.document.reading import read_tree
 from interlock.engine.document.tree import Node, place_at, plain, pointed
 from interlock.gates.scenario import rules
-from interlock.gates.scenario.condition_check import Contracts, RefusalOf, condition_flaws
+from interlock.gates.scenario.condition_check import Contracts, StrictCheck, condition_flaws
 from interlock.gates.scenario.flaw import Flaw
 from interlock.gates.scenario.flow import flow_flaws
 from interlock.gates.scenario.names import name_flaws
@@ -50,18 +50,18 @@ class ScenarioLinter:
     """Checks scenario documents.
 
     `read_text` reads requirements that are texts; None: none may be one. `contracts` says what providers can be asked;
-    None: that is not examined. `refusal_of` is the strict validation of comparators.
+    None: that is not examined. `strict` is the strict validation of conditions.
     """
 
     def __init__(
         self,
         read_text: ReadText | None = None,
         contracts: Contracts | None = None,
-        refusal_of: RefusalOf | None = None,
+        strict: StrictCheck | None = None,
     ) -> None:
         self._read_text = read_text
         self._contracts = contracts
-        self._refusal_of = refusal_of
+        self._strict = strict
 
     def file(self, path: FilePath, shown_as: str | None = None) -> LintedScenario:
         """Check the document in a file."""
@@ -102,7 +102,7 @@ class ScenarioLinter:
             yield from gate.requirement.flaws
         yield from stage_flaws(outline)
         yield from flow_flaws(outline)
-        yield from condition_flaws(outline, self._contracts, self._refusal_of)
+        yield from condition_flaws(outline, self._contracts, self._strict)
         yield from name_flaws(document)
 
     def _normalised(self, document: Any, findings: Findings) -> Normalised | None:

@@ -68,6 +68,7 @@ class Condition(NamedTuple):
     params: Any
     comparator: str | None
     expected: Any
+    value: dict[str, Any]
 
 
 class Outline(NamedTuple):
@@ -146,6 +147,7 @@ def _condition(value: dict[str, Any], path: Path) -> Condition:
         params=query.get("params") if isinstance(query, dict) else None,
         comparator=None if comparator is None else comparator.text,
         expected=value.get("expected"),
+        value=value,
     )
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from interlock.gates.errors import REQUIREMENT_INVALID
+from interlock.gates.errors import REQUIREMENT_INVALID, SCENARIO_INVALID
 from interlock.gates.logic.tree import And, Condition, Group, Not, Or, RequireGroup, Requirement
+from interlock.gates.spec import ConditionSpec
 
 _CALL = re.compile(r"(all|any|at_least)\((.*)\)")
 
@@ -55,9 +56,10 @@ CONTRACTS = {
 }
 
 
-def refusal_of(comparator: str, expected: Any, result_schema: Any) -> str | None:
+def strict(condition: ConditionSpec, schema: Any) -> None:
     """Strict validation that knows one rule."""
-    return "the order of texts is switched off" if comparator.startswith("lex_") and expected else None
+    if condition.comparator.startswith("lex_") and schema:
+        raise SCENARIO_INVALID.error("the order of texts is switched off")
 
 
 def document(**members: Any) -> dict[str, Any]:

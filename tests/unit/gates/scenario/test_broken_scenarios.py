@@ -22,11 +22,11 @@ from interlock.gates.logic.tree import requirement_of
 from interlock.gates.scenario.lint import LintedScenario, ScenarioLinter
 from interlock.gates.scenario.normalise import SCENARIO, normalise
 from interlock.gates.scenario.rules import RULES
-from tests.unit.gates.scenario.documents import CONTRACTS, condition, document, gate, read_text, refusal_of, stage
+from tests.unit.gates.scenario.documents import CONTRACTS, condition, document, gate, read_text, stage, strict
 
 BROKEN = Path(__file__).parent / "broken"
 DOCUMENTS = sorted(path.name for path in BROKEN.glob("*.yaml"))
-LINTER = ScenarioLinter(read_text, CONTRACTS, refusal_of)
+LINTER = ScenarioLinter(read_text, CONTRACTS, strict)
 _MARK = re.compile(r"!([a-z_]+)")
 _HEAD = b"scenario_id: x\n"
 
