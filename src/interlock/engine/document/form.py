@@ -17,6 +17,7 @@ from interlock.base.ids import shown
 from interlock.engine.answer_schema import refuse
 from interlock.engine.document import rules
 from interlock.engine.document.findings import Findings, Hint, Rule, meant, one_of
+from interlock.engine.document.misfits import misfits
 from interlock.engine.document.schema import record_schema
 from interlock.engine.document.templates import CLOSE, OPEN
 from interlock.engine.document.tree import Node, Path, dotted, place_at, plain
@@ -70,7 +71,10 @@ def check_form(node: Node, record: Any, findings: Findings, *, at: Path = (), to
 
 def hold(node: Node, form: Form, findings: Findings, *, at: Path = (), top: Node | None = None) -> None:
     """Hold `node`, which stands at the path `at` of the document `top`, against a form."""
-    for error in form.validator.iter_errors(plain(node)):
+    errors = misfits(form.validator, plain(node))
+    if errors is None:
+        findings.add(rules.WRONG_VALUE, node.place, "a value further down is not possible; correct what is found first")
+    for error in errors or ():
         for leaf in _leaves(error):
             _Breach(form, node, leaf, at, top or node).add_to(findings)
     _Names(form.schema, at, findings).check(form.schema, node, ())

@@ -15,7 +15,8 @@ from typing import Any, Final, Protocol, get_args
 from interlock.base.errors import InterlockError
 from interlock.base.ids import shown
 from interlock.engine.answer_schema import validator
-from interlock.engine.document.findings import one_of
+from interlock.engine.document.findings import Rule, one_of
+from interlock.engine.document.misfits import misfits
 from interlock.gates.scenario import rules
 from interlock.gates.scenario.flaw import Flaw, Path
 from interlock.gates.scenario.outline import Condition, Outline
@@ -108,8 +109,7 @@ def _params(condition: Condition, contract: CheckContract) -> Iterator[Flaw]:
         if contract.params_required:
             yield Flaw(rules.PARAMS_MISSING, path, "the check needs parameters")
         return
-    for error in validator(contract.params_schema).iter_errors(params):
-        yield Flaw(rules.PARAMS_INVALID, (*path, *error.instance_path), _misfit(error))
+    yield from _misfits(rules.PARAMS_INVALID, contract.params_schema, params, path)
 
 
 def _comparison(condition: Condition, contract: CheckContract, strict: StrictCheck | None) -> Iterator[Flaw]:
@@ -120,19 +120,15 @@ def _comparison(condition: Condition, contract: CheckContract, strict: StrictChe
     values: list[tuple[Path, Any]] = [] if expected is None else [(path, expected)]
     if comparator == "in_set" and isinstance(expected, list):
         values = [((*path, index), value) for index, value in enumerate(expected)]
-    holds = validator(contract.result_schema)
-    misfits = [
-        Flaw(rules.EXPECTED_INVALID, (*place, *error.instance_path), _misfit(error))
-        for place, value in values
-        for error in holds.iter_errors(value)
-    ]
-    yield from misfits
+    schema = contract.result_schema
+    found = [flaw for place, value in values for flaw in _misfits(rules.EXPECTED_INVALID, schema, value, place)]
+    yield from found
     where = (*condition.path, "comparator")
     allowed = contract.allowed_comparators
     if comparator not in allowed:
         message = f"the check does not allow {comparator}"
         yield Flaw(rules.COMPARATOR_NOT_ALLOWED, where, message, one_of(comparator, allowed))
-    elif strict is not None and not misfits:
+    elif strict is not None and not found:
         yield from _strictly(condition, contract, strict)
 
 
@@ -148,7 +144,12 @@ def _strictly(condition: Condition, contract: CheckContract, strict: StrictCheck
         yield Flaw(rules.COMPARATOR_REFUSED, (*condition.path, "comparator"), fault.message, fault.advice)
 
 
-def _misfit(error: Any) -> str:
-    """Which rule of a schema a value breaks, without the value."""
-    keyword = str(error.schema_path[-1]) if error.schema_path else "false"
-    return f"the schema of the check refuses this by its `{shown(keyword)}`"
+def _misfits(rule: Rule, schema: Any, value: Any, path: Path) -> Iterator[Flaw]:
+    """What the schema of a check has against a value at a path: the keywords that refuse it, and never the value."""
+    errors = misfits(validator(schema), value)
+    if errors is None:
+        yield Flaw(rule, path, "the schema of the check refuses a part of this")
+    for error in errors or ():
+        keyword = str(error.schema_path[-1]) if error.schema_path else "false"
+        message = f"the schema of the check refuses this by its `{shown(keyword)}`"
+        yield Flaw(rule, (*path, *error.instance_path), message)

@@ -170,6 +170,7 @@ OF_TEXTS: tuple[Rule, ...] = (
     documents.KEY_TWICE,
     documents.KEY_NOT_TEXT,
     documents.KEY_TOO_LONG,
+    documents.NUMBER_RANGE,
     documents.NUMBER_NOT_FINITE,
     documents.SURROGATE,
     documents.MEMBER_MISSING,

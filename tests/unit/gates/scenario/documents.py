@@ -52,7 +52,10 @@ _KEY = {
 CONTRACTS = {
     "time": {"now": Check({"type": "object"}, {"type": "integer"}, _ORDERED)},
     "env": {"get": Check(_KEY, {"type": ["string", "null"]}, ("exists", "equals", "lex_less_than"), True)},
-    "json": {"path": Check({"type": "object"}, {}, ("equals", "in_set"), True)},
+    "json": {
+        "path": Check({"type": "object"}, {}, ("equals", "in_set"), True),
+        "words": Check({"type": "object"}, {"type": "array", "items": {"type": "string"}}, ("contains",)),
+    },
 }
 
 

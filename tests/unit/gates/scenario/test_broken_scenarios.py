@@ -50,6 +50,8 @@ BYTES = {
     "too_deep": ("x.json", b"[" * 65, 1),
     "key_too_long": ("x.json", b'{"' + b"k" * 5_000 + b'": 1}', 1),
     "surrogate": ("x.json", b'{"scenario_id":\n "\\ud800"}', 2),
+    "number_range": ("x.json", b'{"scenario_id":\n ' + b"9" * 401 + b"}", 2),
+    "number_not_finite": ("x.json", b'{"scenario_id":\n ' + b"9" * 350 + b"}", 2),
     "requirement_too_deep": ("x.json", DEEP, 1),
 }
 
@@ -129,6 +131,18 @@ def test_more_findings_than_are_listed_are_counted() -> None:
     done = linted(document(stages=[stage("a", gates=gates)]))
 
     assert (len(done.findings), done.omitted, done.normalised) == (FINDINGS_MAX, 8, None)
+
+
+def test_lists_of_wrong_values_that_are_long_cost_little_and_what_is_behind_them_is_not_called_sound() -> None:
+    wrong = linted(document(conditions=[condition("c", policy_tags=[1] * 50_000)]))
+    behind = linted(document(conditions=[condition("c", policy_tags=["x"] * 50_000 + [1])]))
+    words = {"query": {"provider_id": "json", "check_id": "words"}, "comparator": "contains"}
+    expectation = linted(document(conditions=[condition("c", **words, expected=["x"] * 50_000 + [1])]))
+
+    assert {each.rule for each in wrong.findings} == {"wrong_type"}
+    assert wrong.omitted < 20_000
+    assert [each.rule for each in behind.findings] == ["wrong_value"]
+    assert [each.rule for each in expectation.findings] == ["expected_invalid"]
 
 
 def test_findings_are_shown_as_sarif_with_their_own_rules() -> None:
