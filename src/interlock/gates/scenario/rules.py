@@ -132,8 +132,8 @@ EXPECTED_SUPERFLUOUS = Rule(
 EXPECTED_INVALID = Rule(
     "expected_invalid", "What is expected is something that the check can give.", "Write a value of the check's type."
 )
-PROVIDER_UNKNOWN = Rule("provider_unknown", "A provider is known.", "Name a provider that is configured.")
-CHECK_UNKNOWN = Rule("check_unknown", "A provider has the check.", "Name a check of this provider.")
+PROVIDER_MISSING = Rule("provider_missing", "A provider is known.", "Name a provider that is configured.")
+CHECK_MISSING = Rule("check_missing", "A provider has the check.", "Name a check of this provider.")
 PARAMS_MISSING = Rule("params_missing", "A check that needs parameters has them.", "Add `params`.")
 PARAMS_INVALID = Rule("params_invalid", "Parameters are those of the check.", "Correct them by the check's contract.")
 COMPARATOR_NOT_ALLOWED = Rule(
