@@ -250,6 +250,12 @@ def test_a_stage_that_an_unknown_target_may_have_meant_is_not_called_unreachable
     assert found_in(document(stages=[first, stage("last")])) == {"scenario_target_unknown"}
 
 
+def test_of_a_branch_without_its_members_only_these_are_missed() -> None:
+    way = {"kind": "branch", "branches": [{"next_stage_id": "only"}]}
+
+    assert found_in(document(stages=[stage("only", advance_to=way)])) == {"member_missing"}
+
+
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["", "c", "only", "branch", "x ", "true"]),
     lambda inner: (
@@ -302,3 +308,13 @@ def test_whatever_stands_in_a_document_it_is_normalised_or_an_error_says_why_not
         normalise(json.dumps(whole).encode(), read_text)
     except InterlockError:
         assert has_errors
+
+
+@given(
+    content=st.binary(max_size=40) | st.text(max_size=40).map(str.encode), name=st.sampled_from(["x.json", "x.yaml"])
+)
+def test_any_bytes_give_findings_and_never_another_fault(content: bytes, name: str) -> None:
+    done = LINTER.content(content, name)
+
+    assert done.normalised is None
+    assert any(each.level is Level.ERROR for each in done.findings)
