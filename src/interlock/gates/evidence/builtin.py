@@ -1,7 +1,7 @@
 """The contracts of the built-in providers, as data.
 
-What it does: holds the contracts of `time`, `env`, `json` and `http` as the reference has them, and of `run` and `exec`,
-which are ours. What it does not do: it answers nothing (`providers`).
+What it does: holds the contracts of `time`, `env`, `json` and `http` as the reference has them, and of `run` and
+`exec`, which are ours. What it does not do: it answers nothing (`providers`).
 
 Rule: what stands here is what a scenario is checked against; each provider's test asks it for every check.
 """

@@ -4,8 +4,8 @@ What it does: declares the records of contracts, names one by its canonical hash
 condition against it. What it does not do: it reads no file (`contract_files`) and asks no provider.
 
 Rules (seed 000): a condition is checked in the order provider, check, params, expected value, comparator, and the first
-fault counts; an expected value that is absent is not checked, and of `in_set` each member is; the comparators of a check
-stand in the contract's order, and are not none.
+fault counts; an expected value that is absent is not checked, and of `in_set` each member is; the comparators of a
+check stand in the contract's order, and are not none.
 """
 
 from __future__ import annotations

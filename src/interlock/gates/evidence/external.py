@@ -1,12 +1,12 @@
 """External providers: programs and servers that answer queries.
 
-What it does: asks by the reference's protocol, JSON-RPC 2.0 in frames over a program's input and output or by HTTP POST,
-or by MCP through the official SDK; reads the answer as evidence. What it does not do: it opens no connection and starts
-no process itself (`engine.io.transports`), lists no tools and repeats nothing.
+What it does: asks by the reference's protocol, JSON-RPC 2.0 in frames over a program's input and output or by HTTP
+POST, or by MCP through the official SDK; reads the answer as evidence. What it does not do: it opens no connection and
+starts no process itself (`engine.io.transports`), lists no tools and repeats nothing.
 
 Rules (seed 000): the tool is `evidence_query`, its arguments are query and context; the id of a request is the
-correlation id, or counts; a correlation id that is none is refused before anything is sent; an answer that is not whole,
-not of this request, an error or a text is a failure of the provider. Time and sizes are bounded.
+correlation id, or counts; a correlation id that is none is refused before anything is sent; an answer that is not
+whole, not of this request, an error or a text is a failure of the provider. Time and sizes are bounded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 
 from msgspec import Struct
 
-from interlock.base.canonical import Json, digest
+from interlock.base.canonical import Json, digest, parse
 from interlock.base.errors import InterlockError
 from interlock.engine.io.surface import digest_of_request
 from interlock.engine.io.transports.framed import BODY_BYTES_MAX, FramedProgram
@@ -220,14 +220,14 @@ class McpChannel:
         del context  # its correlation id stands among the arguments
         answer = await self._caller.call(TOOL, arguments)
         if answer.structured is not None:
-            return answer.structured
+            found: Json = answer.structured
+            return found
         if answer.text is None:
             raise PROVIDER_ANSWER_INVALID.error("the provider's answer has neither structure nor text")
         try:
-            found: Json = read(answer.text, dict, bytes_max=BODY_BYTES_MAX)  # type: ignore[type-var]  # any object
+            return parse(answer.text, bytes_max=BODY_BYTES_MAX, wide=True)
         except InterlockError:
-            raise PROVIDER_ANSWER_INVALID.error("the provider's answer is no JSON object") from None
-        return found
+            raise PROVIDER_ANSWER_INVALID.error("the provider's answer is no JSON") from None
 
     async def close(self) -> None:
         """Close the session."""

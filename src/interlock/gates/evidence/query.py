@@ -4,9 +4,9 @@ What it does: asks providers within a deadline, holds their answers against the 
 providers a scenario lacks, and answers queries of single checks. What it does not do: it decides no gate (`logic`) and
 writes nothing; the caller records what it gets.
 
-Rules (seed 000): a provider that raises, or does not answer in time, is the error `provider_error`; conditions are asked
-at one time, a bounded number of them, and their records stand in the order in which they were named; a value that is
-too large ends the whole call.
+Rules (seed 000): a provider that raises, or does not answer in time, is the error `provider_error`; conditions are
+asked at one time, a bounded number of them, and their records stand in the order in which they were named; a value that
+is too large ends the whole call.
 """
 
 from __future__ import annotations

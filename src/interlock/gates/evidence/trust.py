@@ -3,9 +3,9 @@
 What it does: holds what a provider answered against what the configuration, the condition and the gate ask for. What it
 does not do: it asks nobody, reads no key file (`sources`), and compares no value.
 
-Rules (seed 000): requirements only tighten; what fails a requirement is an error, and evidence with an error is Unknown;
-an error leaves no value behind, but for `trust_lane` and `evidence_stale`, which say of a value that it does not count;
-the hash of a value is computed here, whatever the provider said.
+Rules (seed 000): requirements only tighten; what fails a requirement is an error, and evidence with an error is
+Unknown; an error leaves no value behind, but for `trust_lane` and `evidence_stale`, which say of a value that it does
+not count; the hash of a value is computed here, whatever the provider said.
 """
 
 from __future__ import annotations

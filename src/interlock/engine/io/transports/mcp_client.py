@@ -1,7 +1,7 @@
 """Calls tools of one MCP server, a program or an HTTP server, through the official SDK.
 
-What it does: opens a session at the first call and anew after it has failed, and calls tools in it. What it does not do:
-it lists no tools, answers no request of the server, and knows no tool.
+What it does: opens a session at the first call and anew after it has failed, and calls tools in it. What it does not
+do: it lists no tools, answers no request of the server, and knows no tool.
 
 Rules: the SDK is loaded at the first call, by `mcp_wire` alone; after a failure the next session waits, each time twice
 as long, up to a limit; a call that is cancelled ends its session, since a server that hangs is of no use to the next.

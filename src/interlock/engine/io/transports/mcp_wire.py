@@ -1,11 +1,12 @@
 """One session with an MCP server, through the official SDK over our own connections.
 
-What it does: gives the SDK streams to a program of ours, or an HTTP client whose addresses and bodies are checked, keeps
-the session in a task of its own, and calls tools. What it does not do: it opens no second session (`mcp_client` does).
+What it does: gives the SDK streams to a program of ours, or an HTTP client whose addresses and bodies are checked,
+keeps the session in a task of its own, and calls tools. What it does not do: it opens no second session (`mcp_client`
+does).
 
-Rules: this module alone imports the SDK, and is itself imported at the first call. A message of a program is one line of
-at most `MESSAGE_BYTES_MAX`; a body of HTTP is counted as it arrives. A session is entered and left by the same task, as
-the SDK's scopes ask for. Nothing that the SDK says of a failure is repeated.
+Rules: this module alone imports the SDK, and is itself imported at the first call. A message of a program is one line
+of at most `MESSAGE_BYTES_MAX`; a body of HTTP is counted as it arrives. A session is entered and left by the same task,
+as the SDK's scopes ask for. Nothing that the SDK says of a failure is repeated.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The provider `env`: variables of this process.
 
-What it does: gives the value of one variable, or nothing. What it does not do: it reads no file, and lists no variables.
+What it does: gives the value of one variable, or nothing. What it does not do: it reads no file, and lists no
+variables.
 
 Rules (seed 000): a variable that is not set is no value, and keeps its anchor; one that the lists do not allow, or that
 is too large, is an error; `overrides` stand instead of the environment, and not beside it.

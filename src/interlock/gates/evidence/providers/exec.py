@@ -1,7 +1,7 @@
 """The provider `exec`: what a program prints, and how it ends.
 
-What it does: runs a program through the engine's transport and gives its JSON output, or its exit code. What it does not
-do: it gives no shell, and judges no output.
+What it does: runs a program through the engine's transport and gives its JSON output, or its exit code. What it does
+not do: it gives no shell, and judges no output.
 
 Rules: only programs under the configured paths run, whoever asks; none are configured unless somebody did; a program
 gets no environment of this process; time and output are bounded.

@@ -18,11 +18,12 @@ from interlock.base.canonical import Json, canonical, digest
 from interlock.base.errors import InterlockError
 from interlock.engine.io.transports.addresses import Resolver, system_resolver
 from interlock.engine.io.transports.http import HttpSettings, HttpTransport
+from interlock.engine.io.transports.http_errors import HTTP_REQUEST_INVALID
 from interlock.engine.io.transports.port import TransportContext
 from interlock.engine.io.transports.requests import local_secret
 from interlock.gates.evidence.port import Answered
 from interlock.gates.evidence.providers.answers import call_made, fault_of, json_value, params_of
-from interlock.gates.evidence.records import EvidenceAnchor, EvidenceContext, EvidenceRef, EvidenceResult
+from interlock.gates.evidence.records import EvidenceAnchor, EvidenceContext, EvidenceResult
 from interlock.gates.spec import EvidenceQuery
 
 _EVERY_STATUS: Final = tuple(range(200, 600))
@@ -79,9 +80,9 @@ class HttpProvider:
                 request, TransportContext(context.run_id, "gates.evidence.http", 0)
             )
         except InterlockError as fault:
-            return Answered(
-                EvidenceResult(error=fault_of(fault), evidence_ref=EvidenceRef(url), evidence_anchor=anchor)
-            )
+            if fault.kind is HTTP_REQUEST_INVALID:  # the address may hold a password
+                return Answered(EvidenceResult(error=fault_of(fault)))
+            return Answered(EvidenceResult(error=fault_of(fault), evidence_anchor=anchor))
         value = self._hash_of(answer) if reads_body else answer["status"]
         return Answered(json_value(value, anchor, ref=url), calls=(call_made("http", request, canonical(answer)),))
 

@@ -75,7 +75,7 @@ class JsonProvider:
     def _answer(self, params: JsonParams) -> Answered:
         config = self._config
         path = real_path(config.root, params.file)
-        place = {"path": path, "root_id": config.root_id}
+        place: dict[str, Json] = {"path": path, "root_id": config.root_id}
         known = EvidenceResult(
             evidence_ref=EvidenceRef(f"dg+file://{config.root_id}/{path}"),
             evidence_anchor=EvidenceAnchor("file_path_rooted", canonical(place).decode()),

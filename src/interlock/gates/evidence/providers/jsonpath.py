@@ -1,7 +1,7 @@
 """Selects values of a JSON document by JSONPath (RFC 9535), within a bound of work.
 
-What it does: compiles a path by the library `jsonpath_rfc9535` and evaluates it, counting. What it does not do: it reads
-no file, and writes no value anywhere.
+What it does: compiles a path by the library `jsonpath_rfc9535` and evaluates it, counting. What it does not do: it
+reads no file, and writes no value anywhere.
 
 Rules: every node that is visited, every condition that is asked and every value that is compared costs work, and there
 is so much and no more of it, whatever the machine: a hostile path ends with a fault and not with a timeout. Regular

@@ -1,7 +1,7 @@
 """The provider `run`: how runs of this journal stand, and what they have come to.
 
-What it does: reads a run's phase, a step's output, or a recorded fact. What it does not do: it starts and drives no run,
-and opens nothing that a run sealed.
+What it does: reads a run's phase, a step's output, or a recorded fact. What it does not do: it starts and drives no
+run, and opens nothing that a run sealed.
 
 Rules: only runs of the journal's tenant for which evidence is asked are seen; evidence is as old as the run's last
 event; a step or a fact that is not there is no value.
@@ -86,12 +86,12 @@ class RunProvider:
     async def _value(self, params: _Params, state: RunState, tenant: str) -> Any:
         """The value that is asked for; UNSET where there is none."""
         match params:
-            case OutputParams(_, step):
+            case OutputParams(step=step):
                 raw = await self._reader.context_at(state.checkpoint).value(step)
                 return UNSET if raw is None else msgspec.json.decode(raw)
-            case FactParams(_, key):
+            case FactParams(key=key):
                 return await self._fact(state, key)
-            case StatusParams(run_id):
+            case StatusParams(run_id=run_id):
                 return (await self._reader.result(run_id, tenant=tenant)).phase
 
     async def _fact(self, state: RunState, key: str) -> Any:
