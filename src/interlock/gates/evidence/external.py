@@ -17,9 +17,10 @@ import re
 from itertools import count
 from typing import Any, Final, Protocol
 
+import msgspec
 from msgspec import Struct
 
-from interlock.base.canonical import Json, digest, parse
+from interlock.base.canonical import Json, digest, encode_checked, parse
 from interlock.base.errors import InterlockError
 from interlock.engine.io.surface import digest_of_request
 from interlock.engine.io.transports.framed import BODY_BYTES_MAX, FramedProgram
@@ -36,6 +37,7 @@ from interlock.gates.values import converted, plain, read, wire
 
 TOOL: Final = "evidence_query"
 _CORRELATION: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
+_encode: Final = msgspec.json.Encoder().encode
 _CONTEXT_STATE: Final = "gates.evidence.provider"
 
 
@@ -115,14 +117,10 @@ class _Requests:
     def request(self, arguments: dict[str, Json], correlation_id: str | None) -> tuple[str | int, bytes]:
         """The id of a new request, and its bytes."""
         request_id = next(self._numbers) if correlation_id is None else correlation_id
-        return request_id, wire(
-            {
-                "jsonrpc": "2.0",
-                "id": request_id,
-                "method": "tools/call",
-                "params": {"name": TOOL, "arguments": arguments},
-            }
-        )
+        params = {"name": TOOL, "arguments": arguments}
+        message = {"jsonrpc": "2.0", "id": request_id, "method": "tools/call", "params": params}
+        # Canonical bytes would spell a number beyond 2^53 as its double.
+        return request_id, encode_checked(_encode, message)
 
     def evidence(self, request_id: str | int, response: bytes) -> Json:
         """The evidence in a response. Raises: `provider_answer_invalid`."""
