@@ -10,7 +10,7 @@ not count; the hash of a value is computed here, whatever the provider said.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from msgspec import UNSET, Struct, UnsetType
@@ -24,7 +24,7 @@ from interlock.gates.evidence.config import AnchorRequirement, DevSettings, Trus
 from interlock.gates.evidence.records import EvidenceAnchor, EvidenceError, EvidenceResult, failed
 from interlock.gates.logic.status import Status
 from interlock.gates.records import EvidenceRecord
-from interlock.gates.spec import Lane, TrustRequirement
+from interlock.gates.spec import Comparator, ConditionSpec, Lane, TrustRequirement
 from interlock.gates.values import BytesValue, HashDigest, JsonValue, Timestamp, UnixMillis, Value, hash_of, wire
 
 VALUE_BYTES_MAX: Final = 1024 * 1024
@@ -39,15 +39,16 @@ TRUST_LANE: Final = "trust_lane"
 EVIDENCE_STALE: Final = "evidence_stale"
 
 Trust = TrustRequirement | UnsetType | None
+Compare = Callable[[Comparator, Value | None, Any], Status]
+"""A comparator's verdict: its name, the value of the evidence, what is expected."""
 
 
 class Requirements(Struct, frozen=True):
-    """What is asked of the evidence of one provider: its floor, its anchor, and the keys that may sign, by path.
+    """What is asked of the evidence of one provider: its anchor, and the keys that may sign, by path.
 
     `keys` is None where nothing needs to be signed.
     """
 
-    floor: Lane
     anchor: AnchorRequirement | None = None
     keys: Mapping[str, bytes] | None = None
 
@@ -67,6 +68,18 @@ def floor_of(provider_id: str, trust: TrustSettings, dev: DevSettings) -> Lane:
 def required_lane(floor: Lane, *requirements: Trust) -> Lane:
     """The lane that is required in all."""
     return strictest(floor, *(each.min_lane for each in requirements if isinstance(each, TrustRequirement)))
+
+
+def judged(condition: ConditionSpec, result: EvidenceResult, floor: Lane, compare: Compare) -> EvidenceRecord:
+    """What a condition is, given its evidence and the lane that its provider's must come from.
+
+    The same for evidence of now and evidence of the record; a gate's own requirement comes after (`held_to_gate`).
+    """
+    status = Status.UNKNOWN
+    if result.error is None:
+        status = compare(condition.comparator, result.value, condition.expected)
+    record = EvidenceRecord(condition.condition_id, status, result)
+    return held_to_lane(record, required_lane(floor, condition.trust))
 
 
 def held_to_lane(record: EvidenceRecord, required: Lane) -> EvidenceRecord:

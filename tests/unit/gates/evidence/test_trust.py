@@ -41,8 +41,8 @@ from interlock.gates.values import BytesValue, HashDigest, JsonValue, Logical, U
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 KEYS = {"keys/release.pub": KEY.public_key().public_bytes_raw()}
-AUDIT = Requirements("verified")
-SIGNED = Requirements("verified", keys=KEYS)
+AUDIT = Requirements()
+SIGNED = Requirements(keys=KEYS)
 LANES: list[Lane] = ["asserted", "verified"]
 ANCHOR = AnchorRequirement(provider_id="p", anchor_type="commit", required_fields=("sha", "number"))
 PLACE = {"evidence_ref": EvidenceRef("uri"), "evidence_anchor": EvidenceAnchor("t", "v")}
@@ -148,7 +148,7 @@ def test_a_hash_is_computed_here_whatever_the_provider_said(
 def test_an_error_leaves_no_value_behind_but_where_it_was() -> None:
     answer = evidence(error=EvidenceError("x", "y"), evidence_hash=hash_of(b"1"), **PLACE)
 
-    result = settled(answer, Requirements("verified", anchor=ANCHOR, keys=KEYS))
+    result = settled(answer, Requirements(anchor=ANCHOR, keys=KEYS))
 
     assert result == EvidenceResult(error=EvidenceError("x", "y"), **PLACE)  # type: ignore[arg-type]
 
@@ -194,7 +194,7 @@ def test_a_value_that_is_no_json_is_an_error(value: Any) -> None:
 )
 def test_each_fault_of_an_anchor_has_its_message(anchor: EvidenceAnchor | None, words: str | None) -> None:
     fault = anchor_fault(anchor, ANCHOR)
-    result = settled(evidence(evidence_anchor=anchor), Requirements("verified", anchor=ANCHOR))
+    result = settled(evidence(evidence_anchor=anchor), Requirements(anchor=ANCHOR))
 
     if words is None:
         assert fault is None
