@@ -1,8 +1,8 @@
 """The decider of scenario runs: what each call makes of a run.
 
 What it does: holds a call against the run as it stands, and says which records follow. What it does not do: it asks
-for no evidence and reads no log; the service gives it the evaluated gates, or the answer that is given again, and it
-refuses those that the run has left behind (`scenario_run_moved`), so that they are made anew.
+for no evidence and reads no log; the service gives it the evidence of a stage, or the answer that is given again, and
+it refuses those that the run has left behind (`scenario_run_moved`), so that they are made anew.
 
 Rules (seed 000): a trigger of a run that has ended, and one that was decided, get the decision that there is; every
 call but `start` is recorded; a stage opens only if every gate is True; an error while packets are issued on the way
@@ -22,7 +22,6 @@ from interlock.gates.control import events as e
 from interlock.gates.control.advance import is_expired, next_stage
 from interlock.gates.control.calls import Call, kept
 from interlock.gates.control.errors import (
-    PROVIDER_MISSING,
     SCENARIO_MISMATCH,
     SCENARIO_RUN_EXISTS,
     SCENARIO_RUN_INACTIVE,
@@ -30,6 +29,7 @@ from interlock.gates.control.errors import (
     SCENARIO_RUN_NOT_FOUND,
     SUBMISSION_CONFLICT,
 )
+from interlock.gates.control.evaluation import gates_of
 from interlock.gates.control.fold import SNAPSHOTS, ScenarioRun, evolve
 from interlock.gates.control.keys import SUBMISSION_INDEX, TRIGGER_INDEX, call_key
 from interlock.gates.control.packets import payload_hash
@@ -37,10 +37,11 @@ from interlock.gates.control.policy import DisclosurePolicy
 from interlock.gates.control.precheck import held, unmet_gates
 from interlock.gates.control.scenario import Scenario
 from interlock.gates.control.writing import Writing
+from interlock.gates.errors import PROVIDER_MISSING
+from interlock.gates.evidence.query import Gathered
 from interlock.gates.logic.status import Status
 from interlock.gates.records import (
     DecisionRecord,
-    GateEvalRecord,
     Held,
     Message,
     ProviderMissing,
@@ -82,7 +83,7 @@ class StartRun(Struct, frozen=True):
 
 
 class Fire(Struct, frozen=True):
-    """A trigger, or an agent's wish to go on: with the gates of the stage `seen`, or what is given again."""
+    """A trigger, or an agent's wish to go on: with the evidence for the stage `seen`, or what is given again."""
 
     stream: str
     scenario: Any
@@ -90,7 +91,7 @@ class Fire(Struct, frozen=True):
     call: Call
     event: TriggerEvent
     seen: str
-    gates: list[GateEvalRecord]
+    gathered: list[Gathered]
     missing: ProviderMissing | None = None
     given: Given | None = None
 
@@ -212,9 +213,12 @@ def _decided(state: ScenarioRun, command: Fire, writing: Writing) -> TriggerResu
     stage = scenario.stage(state.stage_id)
     if is_overdue(state.entered_at, stage, command.event):
         return _timed_out(scenario, stage, writing)
-    for gate in command.gates:
+    for evidence in command.gathered:
+        writing.evidence(evidence)
+    evaluated = gates_of(stage, command.event.trigger_id, [each.record for each in command.gathered])
+    for gate in evaluated:
         writing.gate(gate)
-    gates = {each.evaluation.gate_id: each.evaluation.status for each in command.gates}
+    gates = {each.evaluation.gate_id: each.evaluation.status for each in evaluated}
     if all(status is Status.TRUE for status in gates.values()):
         return writing.advance(stage, next_stage(scenario, stage, gates), timeout=False)
     if stage.on_hold == "branch" and isinstance(stage.advance_to, Branch):

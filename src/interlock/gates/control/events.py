@@ -16,6 +16,7 @@ from msgspec import Raw, Struct
 from interlock.base.events import EventType, IndexRow, Place, Row
 from interlock.base.ids import ArtifactId
 from interlock.gates.control.keys import SCENARIO_INDEX, SUBMISSION_INDEX, TRIGGER_INDEX, call_key
+from interlock.gates.evidence.port import CallMade
 from interlock.gates.records import RunStatus
 
 
@@ -44,6 +45,14 @@ class Triggered(Struct, frozen=True):
     record: Raw
     record_id: ArtifactId | None
     trigger_id: str
+
+
+class EvidenceAsked(Struct, frozen=True):
+    """When the evidence of a condition was observed, and what was called for it, by digests."""
+
+    calls: tuple[CallMade, ...]
+    condition_id: str
+    observed_ms: int | None
 
 
 class GateEvaluated(Struct, frozen=True):
@@ -112,6 +121,7 @@ EVENTS = (
     EventType("gates.scenario_defined", 1, ScenarioDefined, index=_defined),
     EventType("gates.run_started", 1, ScenarioRunStarted),
     EventType("gates.triggered", 1, Triggered, index=_triggered),
+    EventType("gates.evidence_asked", 1, EvidenceAsked),
     EventType("gates.gate_evaluated", 1, GateEvaluated),
     EventType("gates.decided", 1, ScenarioDecided),
     EventType("gates.packet_issued", 1, PacketIssued),

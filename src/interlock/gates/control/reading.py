@@ -39,7 +39,7 @@ from interlock.journal.journal import Journal
 Kind = TypeVar("Kind", bound=Struct)
 
 
-_OF_A_DECISION = (e.Triggered, e.GateEvaluated, e.ScenarioDecided, e.PacketIssued)
+_OF_A_DECISION = (e.Triggered, e.EvidenceAsked, e.GateEvaluated, e.ScenarioDecided, e.PacketIssued)
 
 
 class _Packet(Struct, frozen=True):

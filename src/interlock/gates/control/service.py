@@ -34,16 +34,16 @@ from interlock.gates.control.decide import (
 )
 from interlock.gates.control.definitions import Definitions
 from interlock.gates.control.errors import PAYLOAD_TOO_LARGE, SCENARIO_MISMATCH, SCENARIO_RUN_MOVED
-from interlock.gates.control.evaluation import EvidenceSource, asked, gates_of
+from interlock.gates.control.evaluation import EvidenceSource, asked
 from interlock.gates.control.fold import ScenarioRun
 from interlock.gates.control.keys import SUBMISSION_INDEX, TRIGGER_INDEX, call_key, run_stream
 from interlock.gates.control.policy import DisclosurePolicy, check_policy
 from interlock.gates.control.reading import Answered, RunReading
 from interlock.gates.control.scenario import Scenario
 from interlock.gates.control.turns import MutationStats, Turns
+from interlock.gates.evidence.query import Gathered
 from interlock.gates.evidence.records import EvidenceContext
 from interlock.gates.records import (
-    GateEvalRecord,
     NextRequest,
     RunConfig,
     RunState,
@@ -213,10 +213,10 @@ class ScenarioRuns:
         if place:
             known = await self.read.answer_at(stream, place, scenario)
             return fire([], None, Given(place, msgspec.structs.replace(known, status=seen.status), seen.status))
-        return fire(await self._evaluated(scenario, seen, event))
+        return fire(await self._gathered(scenario, seen, event, tenant_of(stream)))
 
-    async def _evaluated(self, scenario: Scenario, seen: _Seen, event: TriggerEvent) -> list[GateEvalRecord]:
-        """The gates of the stage, over evidence that is asked for now; none for a run that cannot use them."""
+    async def _gathered(self, scenario: Scenario, seen: _Seen, event: TriggerEvent, tenant: str) -> list[Gathered]:
+        """The evidence for the stage, asked for now; none for a run that cannot use it."""
         stage = scenario.places.get(seen.stage_id) is not None and scenario.stage(seen.stage_id)
         if not stage or is_overdue(seen.entered_at, stage, event):
             return []
@@ -230,8 +230,7 @@ class ScenarioRuns:
             trigger_time=event.time,
             correlation_id=event.correlation_id,
         )
-        evidence = await self._evidence.gather(asked(scenario, stage), context)
-        return gates_of(scenario, stage, event.trigger_id, evidence, self._evidence)
+        return await self._evidence.gather(asked(scenario, stage), context, tenant=tenant)
 
     async def _executed(self, command: Command, principal: Principal) -> Sequence[Struct] | None:
         """What a command recorded; None where the run had moved on."""

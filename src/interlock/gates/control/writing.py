@@ -21,6 +21,7 @@ from interlock.gates.control.fold import ScenarioRun
 from interlock.gates.control.packets import issue
 from interlock.gates.control.policy import DisclosurePolicy
 from interlock.gates.control.scenario import Scenario
+from interlock.gates.evidence.query import Gathered
 from interlock.gates.records import (
     Advanced,
     Completed,
@@ -67,6 +68,12 @@ class Writing:
         if keeping.artifact is not None:
             self.artifacts.append(keeping.artifact)
         self.events.append(made(keeping))
+
+    def evidence(self, evidence: Gathered) -> None:
+        """When evidence was observed, and what was called for it; nothing where there is neither."""
+        if evidence.calls or evidence.observed_ms is not None:
+            calls = tuple(sorted(evidence.calls, key=lambda each: (each.namespace, each.request_digest)))
+            self.events.append(e.EvidenceAsked(calls, evidence.record.condition_id, evidence.observed_ms))
 
     def gate(self, gate: GateEvalRecord) -> None:
         """A gate as it was evaluated."""

@@ -13,6 +13,7 @@ from interlock.gates.control.definitions import Definitions
 from interlock.gates.control.policy import DisclosurePolicy
 from interlock.gates.control.service import ScenarioRuns
 from interlock.gates.control.turns import Turns
+from interlock.gates.evidence.query import Gathered
 from interlock.gates.evidence.records import EvidenceContext, EvidenceResult
 from interlock.gates.logic.status import Status
 from interlock.gates.logic.tree import Condition
@@ -77,25 +78,26 @@ class Said:
         self.said = said
         self.asked: list[tuple[str, list[str]]] = []
         self.absent: ProviderMissing | None = None
+        self.observed_ms: int | None = None
         self.before: Callable[[], Any] | None = None
 
     def missing(self, _spec: ScenarioSpec) -> ProviderMissing | None:
         return self.absent
 
-    async def gather(self, conditions: Sequence[ConditionSpec], context: EvidenceContext) -> list[EvidenceRecord]:
+    async def gather(
+        self, conditions: Sequence[ConditionSpec], context: EvidenceContext, *, tenant: str
+    ) -> list[Gathered]:
+        assert tenant == "default"
         self.asked.append((context.trigger_id, [each.condition_id for each in conditions]))
         if self.before is not None:
             await self.before()
-        return [self._record(each.condition_id) for each in conditions]
+        return [Gathered(self._record(each.condition_id), self.observed_ms) for each in conditions]
 
     def _record(self, name: str) -> EvidenceRecord:
         value = self.said.get(name)
         if value is None:
             return EvidenceRecord(name, Status.UNKNOWN, EvidenceResult())
         return EvidenceRecord(name, Status.TRUE if value else Status.FALSE, EvidenceResult(JsonValue(value)))
-
-    def held(self, record: EvidenceRecord, _condition: ConditionSpec, _gate: GateSpec) -> EvidenceRecord:
-        return record
 
 
 class Scene:
