@@ -26,6 +26,8 @@ from interlock.engine.io.transports.python import PythonFunction, PythonFunction
 from interlock.engine.runs import Runs
 from interlock.engine.sources import Plans
 from interlock.engine.steps.call import StepHandlers
+from interlock.gates.config import GatesSettings
+from interlock.gates.services import gate_services
 from interlock.journal.catalogue import EventCatalogue
 from interlock.journal.journal import Journal
 from interlock.journal.leases import Leases
@@ -71,7 +73,9 @@ class App:
         plans = Plans(handlers, children_anywhere=settings.get(DocumentSettings).children_anywhere)
         self.runs = Runs(self.journal, self.runner, self.timers, plans, self._router, engine, self.leases, budget)
         journal = (self.journal, self.views, self.runner, self.timers, self.leases)
-        services = (settings, self.catalogue, *journal, self.runs, functions)
+        gates = gate_services(self.journal, self.runner, self.runs.read, settings.get(GatesSettings))
+        self.evidence, self.definitions, self.shapes, self.scenarios = gates
+        services = (settings, self.catalogue, *journal, self.runs, *gates, functions)
         self._services: dict[type, object] = {type(service): service for service in services}
 
     @classmethod
@@ -108,6 +112,7 @@ class App:
     async def close(self) -> None:
         """Stop renewing claims and close transports; the store stays open."""
         await self.runs.close()
+        await self.evidence.close()
         await self._router.close()
 
     def get(self, kind: type[Service]) -> Service:

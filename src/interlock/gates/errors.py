@@ -148,6 +148,9 @@ PROVIDER_ANSWER_INVALID = ErrorCode(
 PROVIDER_TIMEOUT = ErrorCode(
     "provider_timeout", Category.UNAVAILABLE, "Give the provider more time, or see why it is slow.", retryable=True
 )
+VALIDATION_PERMISSIVE = ErrorCode(
+    "validation_permissive", Category.INVALID, "Leave strict validation on, or set allow_permissive as well."
+)
 
 ERRORS = (
     GATE_INPUT_INVALID,
@@ -201,4 +204,5 @@ ERRORS = (
     CORRELATION_ID_INVALID,
     PROVIDER_ANSWER_INVALID,
     PROVIDER_TIMEOUT,
+    VALIDATION_PERMISSIVE,
 )

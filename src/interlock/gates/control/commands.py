@@ -18,9 +18,11 @@ from msgspec import Meta, Raw, Struct
 from interlock.base.part import CallContext, Command, Effect
 from interlock.gates.control.definitions import Definitions
 from interlock.gates.control.errors import SCENARIO_CALL_INVALID
+from interlock.gates.control.explaining import StageExplanation, explained
 from interlock.gates.control.looking import ScenarioRunReport, look
 from interlock.gates.control.reading import Answered
 from interlock.gates.control.service import ScenarioRuns
+from interlock.gates.evidence.query import Evidence
 from interlock.gates.records import (
     AgentTarget,
     ChannelTarget,
@@ -45,6 +47,8 @@ _LOGICAL = re.compile(r"\Alogical:([0-9]{1,16})\Z")
 
 ScenarioName = Annotated[str, Meta(min_length=1, max_length=400, description="The scenario's id.")]
 RunName = Annotated[str, Meta(min_length=1, max_length=400, description="The run's id.")]
+CallName = Annotated[str, Meta(min_length=1, max_length=400)]
+Correlation = Annotated[str, Meta(min_length=1, max_length=128)]
 When = Annotated[str | None, Meta(description="The time of the call: ms since 1970, or logical:N; default now.")]
 
 
@@ -98,16 +102,16 @@ class StartInput(RunInput, frozen=True, kw_only=True, forbid_unknown_fields=True
 class CallInput(RunInput, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A call of a run."""
 
-    id: Annotated[str | None, Meta(min_length=1, max_length=400, description="Its id; the same id is one call.")] = None
+    id: Annotated[CallName | None, Meta(description="Its id; the same id is one call.")] = None
     time: When = None
-    correlation: Annotated[str | None, Meta(max_length=128, description="What it belongs to.")] = None
+    correlation: Annotated[Correlation | None, Meta(description="What it belongs to.")] = None
 
 
 class TriggerInput(CallInput, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What makes the stage be looked at. The payload is kept and exported as it is given: no secrets."""
 
     kind: Annotated[TriggerKind, Meta(description="A tick also ends a stage whose time is over.")] = "external_event"
-    source: Annotated[str | None, Meta(max_length=400, description="Where it comes from; default: who calls.")] = None
+    source: Annotated[CallName | None, Meta(description="Where it comes from; default: who calls.")] = None
     payload: Annotated[Raw | None, Meta(description="JSON that is kept with it.")] = None
 
 
@@ -127,7 +131,15 @@ class SubmitInput(CallInput, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class StatusInput(RunInput, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which run, and as of which of its events."""
 
-    at: Annotated[int | None, Meta(ge=1, description="The event of the run's stream; default: the last one.")] = None
+    at: Annotated[
+        Annotated[int, Meta(ge=1)] | None, Meta(description="The event of the run's stream; default: the last one.")
+    ] = None
+
+
+class ExplainInput(RunInput, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which run, and for which trigger."""
+
+    trigger: Annotated[str | None, Meta(description="The trigger's id; default: the last one.")] = None
 
 
 class Opened(Struct, frozen=True):
@@ -254,6 +266,19 @@ async def _status(ctx: CallContext, given: StatusInput) -> ScenarioRunReport:
     return await _report(ctx, given, given.at)
 
 
+async def _explain(ctx: CallContext, given: ExplainInput) -> StageExplanation:
+    return await explained(
+        ctx.services.get(ScenarioRuns),
+        ctx.services.get(Evidence),
+        given.scenario,
+        given.tenant,
+        given.namespace,
+        given.run,
+        given.trigger,
+        principal=ctx.principal,
+    )
+
+
 async def _report(ctx: CallContext, given: RunInput, at_seq: int | None) -> ScenarioRunReport:
     runs = ctx.services.get(ScenarioRuns)
     return await look(runs, given.scenario, given.tenant, given.namespace, given.run, at_seq, principal=ctx.principal)
@@ -333,6 +358,18 @@ COMMANDS = (
         _status,
         "Show how a run stands, now or as of an earlier event.",
         "interlock scenario status release r1",
+        "scenario.read",
+        Effect.READS,
+        positional=_RUN,
+    ),
+    Command(
+        "scenario",
+        "explain",
+        ExplainInput,
+        StageExplanation,
+        _explain,
+        "Show why the gates of a run's stage are what they are.",
+        "interlock scenario explain release r1",
         "scenario.read",
         Effect.READS,
         positional=_RUN,

@@ -21,6 +21,9 @@ SCENARIO_CALL_INVALID = ErrorCode(
 SCENARIO_RUN_NOT_FOUND = ErrorCode(
     "scenario_run_not_found", Category.NOT_FOUND, "Start the run, or check its ids: tenant, namespace and run."
 )
+NOT_EVALUATED = ErrorCode(
+    "scenario_not_evaluated", Category.NOT_FOUND, "Trigger the run first: only what was decided can be explained."
+)
 SCENARIO_RUN_EXISTS = ErrorCode("scenario_run_exists", Category.CONFLICT, "Start the run under another id.")
 SCENARIO_RUN_INACTIVE = ErrorCode("scenario_run_inactive", Category.CONFLICT, "Start another run: this one has ended.")
 SCENARIO_RUN_MOVED = ErrorCode(
@@ -50,6 +53,7 @@ ERRORS = (
     STAGE_NOT_FOUND,
     SCENARIO_CALL_INVALID,
     SCENARIO_RUN_NOT_FOUND,
+    NOT_EVALUATED,
     SCENARIO_RUN_EXISTS,
     SCENARIO_RUN_INACTIVE,
     SCENARIO_RUN_MOVED,

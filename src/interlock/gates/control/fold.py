@@ -24,7 +24,7 @@ _config = msgspec.json.Decoder(RunConfig)
 
 
 class ScenarioRun(Struct):
-    """A run that goes on. `last_decision` is the event of the last decision, 0 before there is one."""
+    """A run that goes on. The last trigger and decision are events by number, 0 before there is one."""
 
     stream: str
     document_id: str = ""
@@ -35,6 +35,7 @@ class ScenarioRun(Struct):
     triggers: int = 0
     decisions: int = 0
     calls: int = 0
+    last_trigger: int = 0
     last_decision: int = 0
     packet_ids: list[str] = []
 
@@ -54,6 +55,7 @@ def evolve(state: Any, record: Struct, place: Place) -> Any:
             state.entered_at = _timestamp.decode(record.started_at)
         case e.Triggered():
             state.triggers += 1
+            state.last_trigger = place.seq
         case e.ScenarioDecided():
             state.decisions += 1
             state.last_decision = place.seq

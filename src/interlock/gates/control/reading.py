@@ -51,12 +51,13 @@ class _Packet(Struct, frozen=True):
 
 
 class Answered(Struct, frozen=True):
-    """A decision with what belongs to it."""
+    """A decision with what belongs to it; `observed` says when evidence was, by condition, where that is known."""
 
     decision: DecisionRecord
     packets: list[PacketRecord]
     status: RunStatus
     gates: list[GateEvalRecord]
+    observed: dict[str, int | None] = {}
 
 
 class RunReading:
@@ -82,10 +83,13 @@ class RunReading:
         """The decision among the events of one call; None where there is none."""
         gates: list[GateEvalRecord] = []
         packets: list[PacketRecord] = []
+        observed: dict[str, int | None] = {}
         decision: DecisionRecord | None = None
         status: RunStatus = "active"
         for record in records:
             match record:
+                case e.EvidenceAsked():
+                    observed[record.condition_id] = record.observed_ms
                 case e.GateEvaluated():
                     gates.append(await self.record(record, GateEvalRecord))
                 case e.ScenarioDecided():
@@ -94,7 +98,7 @@ class RunReading:
                     packets.append(await self._packet(record, scenario))
                 case _:
                     pass
-        return None if decision is None else Answered(decision, packets, status, gates)
+        return None if decision is None else Answered(decision, packets, status, gates, observed)
 
     async def submission_at(self, stream: str, place: int) -> SubmissionRecord:
         """What was handed in at `place`. Raises: `event_corrupt`."""

@@ -176,7 +176,7 @@ class ScenarioRuns:
         call = Call("scenario.submit", request, request.submitted_at, request.correlation_id)
         async with self._turns.hold(stream):
             for _ in range(ATTEMPTS_MAX):
-                place = await self._place(stream, SUBMISSION_INDEX, request.submission_id)
+                place = await self.place_of(stream, SUBMISSION_INDEX, request.submission_id)
                 known = None if place is None else await self.read.submission_at(stream, place)
                 given = None if place is None else Given(place, known, "active")
                 records = await self._executed(Submit(stream, scenario, call, request, given), principal)
@@ -209,7 +209,7 @@ class ScenarioRuns:
             return fire([], missing)
         place = seen.last_decision
         if seen.status == "active":
-            place = await self._place(stream, TRIGGER_INDEX, event.trigger_id) or 0
+            place = await self.place_of(stream, TRIGGER_INDEX, event.trigger_id) or 0
         if place:
             known = await self.read.answer_at(stream, place, scenario)
             return fire([], None, Given(place, msgspec.structs.replace(known, status=seen.status), seen.status))
@@ -245,7 +245,7 @@ class ScenarioRuns:
     async def _look(self, stream: str) -> _Seen:
         return await self._runner.look(RUNS, stream, _seen)
 
-    async def _place(self, stream: str, index: str, call_id: str) -> int | None:
+    async def place_of(self, stream: str, index: str, call_id: str) -> int | None:
         """The event of the call of that id, if it was made before."""
         [row] = await self._journal.store.index.get(tenant_of(stream), index, [call_key(stream, call_id)])
         return None if row is None else int(row.split()[0])

@@ -119,9 +119,12 @@ class Evidence:
         """
         self.contracts.check_query(query)
         result = (await self._answered(query, context, tenant)).result
-        source = self._sources.get(query.provider_id)
-        allows = source is not None and source.allow_raw
-        return disclosed(result, raw=shows_raw(self._settings.evidence, provider_allows=allows))
+        return disclosed(result, raw=self.shows_raw(query.provider_id))
+
+    def shows_raw(self, provider_id: str) -> bool:
+        """Whether raw values of a provider may be shown."""
+        source = self._sources.get(provider_id)
+        return shows_raw(self._settings.evidence, provider_allows=source is not None and source.allow_raw)
 
     async def close(self) -> None:
         """Let go of every provider."""

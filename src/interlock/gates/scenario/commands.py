@@ -1,0 +1,128 @@
+"""The verbs `scenario lint` and `scenario define`: documents in, findings or a definition out.
+
+What it does: reads the document that a person names, checks it with everything that is known here, and defines it if
+no finding is an error. What it does not do: it starts no run.
+
+Rule: reading files is for the user of this machine (docs/threats.md, T3).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from interlock.base.part import CallContext, Command, Effect
+from interlock.base.principal import PrincipalKind
+from interlock.engine.document.commands import LINT_REFUSED, LintReport
+from interlock.engine.document.findings import Finding, Level
+from interlock.gates.comparators.strict import check_condition
+from interlock.gates.config import GatesSettings, ValidationSettings
+from interlock.gates.control.definitions import Definitions
+from interlock.gates.errors import SCENARIO_INVALID
+from interlock.gates.evidence.query import Evidence
+from interlock.gates.logic.text import requirement_from
+from interlock.gates.scenario.lint import LintedScenario, ScenarioLinter
+from interlock.gates.spec import ConditionSpec
+
+FINDINGS_TOLD_MAX = 5
+
+
+class ScenarioLintInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to check."""
+
+    documents: Annotated[tuple[str, ...], Meta(min_length=1, max_length=1_000, description="Scenario documents.")]
+
+
+class DefineInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to define."""
+
+    document: Annotated[str, Meta(min_length=1, description="The file of a scenario document.")]
+
+
+class ScenarioDefinition(Struct, frozen=True):
+    """A scenario that is defined; `fresh` if it was not before."""
+
+    scenario: str
+    namespace: int
+    spec_hash: str
+    fresh: bool
+
+
+def linter(evidence: Evidence, validation: ValidationSettings) -> ScenarioLinter:
+    """A linter that knows the providers and the validation of this installation."""
+
+    def strict(condition: ConditionSpec, schema: Any) -> None:
+        check_condition(condition, schema, validation.enabled)
+
+    contracts = {
+        each.contract.provider_id: {check.check_id: check for check in each.contract.checks}
+        for each in evidence.contracts.all()
+    }
+    return ScenarioLinter(requirement_from, contracts, strict if validation.strict else None)
+
+
+def _read(ctx: CallContext, name: str) -> LintedScenario:
+    if ctx.principal.kind is not PrincipalKind.LOCAL:
+        raise LINT_REFUSED.error("only the user of this machine may have files read")
+    validation = ctx.services.get(GatesSettings).validation
+    return linter(ctx.services.get(Evidence), validation).file(Path(name), name)
+
+
+async def _lint(ctx: CallContext, given: ScenarioLintInput) -> LintReport:
+    findings: list[Finding] = []
+    omitted = 0
+    for name in given.documents:
+        linted = _read(ctx, name)
+        findings += linted.findings
+        omitted += linted.omitted
+    errors = sum(each.level is Level.ERROR for each in findings)
+    return LintReport(len(given.documents), errors, len(findings) - errors, omitted, findings)
+
+
+async def _define(ctx: CallContext, given: DefineInput) -> ScenarioDefinition:
+    linted = _read(ctx, given.document)
+    if linted.normalised is None:
+        raise _refused(linted)
+    spec = linted.normalised.spec
+    defined = await ctx.services.get(Definitions).define(spec, principal=ctx.principal, command_id=ctx.command_id)
+    return ScenarioDefinition(spec.scenario_id, spec.namespace_id, defined.spec_hash.value, defined.fresh)
+
+
+def _refused(linted: LintedScenario) -> Exception:
+    errors = [each for each in linted.findings if each.level is Level.ERROR]
+    told = "; ".join(f"line {each.line}: {each.message}" for each in errors[:FINDINGS_TOLD_MAX])
+    more = len(errors) - FINDINGS_TOLD_MAX + linted.omitted
+    return SCENARIO_INVALID.error(f"{told}{f'; and {more} more' if more > 0 else ''}")
+
+
+COMMANDS = (
+    Command(
+        "scenario",
+        "lint",
+        ScenarioLintInput,
+        LintReport,
+        _lint,
+        "Check scenario documents, and show every finding.",
+        "interlock scenario lint release.json",
+        "scenario.read",
+        Effect.READS,
+        positional=("documents",),
+        exit_code=lambda report: 1 if report.errors or report.omitted else 0,
+        reads_store=lambda _given: False,
+    ),
+    Command(
+        "scenario",
+        "define",
+        DefineInput,
+        ScenarioDefinition,
+        _define,
+        "Define a scenario; the same document again is the one that is there.",
+        "interlock scenario define release.json",
+        "scenario.define",
+        Effect.CHANGES,
+        positional=("document",),
+        creates=True,
+    ),
+)
