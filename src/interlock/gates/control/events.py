@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 from msgspec import Raw, Struct
 
 from interlock.base.events import EventType, IndexRow, Place, Row
 from interlock.base.ids import ArtifactId
-from interlock.gates.control.keys import SCENARIO_INDEX, SUBMISSION_INDEX, TRIGGER_INDEX, call_key
+from interlock.gates.control.keys import RUN_INDEX, SCENARIO_INDEX, SUBMISSION_INDEX, TRIGGER_INDEX, call_key, run_key
 from interlock.gates.evidence.port import CallMade
-from interlock.gates.records import RunStatus
+from interlock.gates.records import RunConfig, RunStatus
 
 
 class ScenarioDefined(Struct, frozen=True):
@@ -104,6 +105,14 @@ def _defined(_place: Place, record: Struct) -> Sequence[Row]:
     return [IndexRow(SCENARIO_INDEX, f"{record.namespace_id}:{record.scenario_id}", value, fresh=True)]
 
 
+def _started(place: Place, record: Struct) -> Sequence[Row]:
+    if not isinstance(record, ScenarioRunStarted):
+        raise TypeError("only a run that begins is listed")
+    given = msgspec.json.decode(record.config, type=RunConfig)
+    key = run_key(given.namespace_id, given.scenario_id, given.tenant_id, given.run_id)
+    return [IndexRow(RUN_INDEX, key, place.stream.encode())]
+
+
 def _triggered(place: Place, record: Struct) -> Sequence[Row]:
     if not isinstance(record, Triggered):
         raise TypeError("only a trigger is found by its id")
@@ -119,7 +128,7 @@ def _submitted(place: Place, record: Struct) -> Sequence[Row]:
 
 EVENTS = (
     EventType("gates.scenario_defined", 1, ScenarioDefined, index=_defined),
-    EventType("gates.run_started", 1, ScenarioRunStarted),
+    EventType("gates.run_started", 1, ScenarioRunStarted, index=_started),
     EventType("gates.triggered", 1, Triggered, index=_triggered),
     EventType("gates.evidence_asked", 1, EvidenceAsked),
     EventType("gates.gate_evaluated", 1, GateEvaluated),

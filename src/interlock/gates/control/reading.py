@@ -19,6 +19,7 @@ from msgspec import Struct
 from interlock.gates.control import events as e
 from interlock.gates.control.errors import SCENARIO_RUN_NOT_FOUND
 from interlock.gates.control.fold import ScenarioRun
+from interlock.gates.control.keys import RUN_INDEX, run_key
 from interlock.gates.control.scenario import Scenario
 from interlock.gates.records import (
     DecisionRecord,
@@ -39,6 +40,7 @@ from interlock.journal.journal import Journal
 Kind = TypeVar("Kind", bound=Struct)
 
 
+RUNS_PAGE = 200
 _OF_A_DECISION = (e.Triggered, e.EvidenceAsked, e.GateEvaluated, e.ScenarioDecided, e.PacketIssued)
 
 
@@ -99,6 +101,30 @@ class RunReading:
                 case _:
                     pass
         return None if decision is None else Answered(decision, packets, status, gates, observed)
+
+    async def answers(self, stream: str, scenario: Scenario) -> AsyncGenerator[Answered, None]:
+        """Every decision of a run with what belongs to it, in order."""
+        records: list[Struct | None] = []
+        async with aclosing(self._from(stream, 1)) as events:
+            async for event in events:
+                if isinstance(event.record, _OF_A_DECISION) and not isinstance(event.record, e.Triggered):
+                    records.append(event.record)
+                elif records:
+                    answer = await self.answer(records, scenario)
+                    records = []
+                    if answer is not None:
+                        yield answer
+        answer = await self.answer(records, scenario)
+        if answer is not None:
+            yield answer
+
+    async def runs_of(self, scenario: Scenario, tenant: str) -> AsyncGenerator[tuple[str, str], None]:
+        """Every run of a scenario, by its id and stream, in the order of tenants and runs."""
+        prefix = after = run_key(scenario.spec.namespace_id, scenario.spec.scenario_id)
+        while rows := await self._journal.store.index.scan(tenant, RUN_INDEX, prefix, after, RUNS_PAGE):
+            for key, stream in rows:
+                yield key.removeprefix(prefix).partition(":")[2], stream.decode()
+            after = rows[-1][0]
 
     async def submission_at(self, stream: str, place: int) -> SubmissionRecord:
         """What was handed in at `place`. Raises: `event_corrupt`."""

@@ -19,12 +19,16 @@ from interlock.engine.document.commands import LINT_REFUSED, LintReport
 from interlock.engine.document.findings import Finding, Level
 from interlock.gates.comparators.strict import check_condition
 from interlock.gates.config import GatesSettings, ValidationSettings
+from interlock.gates.control.backtest import Backtest, backtest
 from interlock.gates.control.definitions import Definitions
+from interlock.gates.control.scenario import Scenario
+from interlock.gates.control.service import ScenarioRuns
 from interlock.gates.errors import SCENARIO_INVALID
 from interlock.gates.evidence.query import Evidence
 from interlock.gates.logic.text import requirement_from
 from interlock.gates.scenario.lint import LintedScenario, ScenarioLinter
 from interlock.gates.spec import ConditionSpec
+from interlock.gates.values import TenantId
 
 FINDINGS_TOLD_MAX = 5
 
@@ -48,6 +52,17 @@ class ScenarioDefinition(Struct, frozen=True):
     namespace: int
     spec_hash: str
     fresh: bool
+
+
+class BacktestInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which document, over the runs of which scenario."""
+
+    document: Annotated[str, Meta(min_length=1, description="The file of today's document.")]
+    scenario: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=400)] | None,
+        Meta(description="The scenario whose runs are decided anew; default: the document's own id."),
+    ] = None
+    tenant: Annotated[TenantId, Meta(description="The tenant's number.")] = 1
 
 
 def linter(evidence: Evidence, validation: ValidationSettings) -> ScenarioLinter:
@@ -90,6 +105,19 @@ async def _define(ctx: CallContext, given: DefineInput) -> ScenarioDefinition:
     return ScenarioDefinition(spec.scenario_id, spec.namespace_id, defined.spec_hash.value, defined.fresh)
 
 
+async def _backtest(ctx: CallContext, given: BacktestInput) -> Backtest:
+    linted = _read(ctx, given.document)
+    if linted.normalised is None:
+        raise _refused(linted)
+    spec, evidence = linted.normalised.spec, ctx.services.get(Evidence)
+    recorded = await ctx.services.get(Definitions).find(
+        spec.namespace_id, given.scenario or spec.scenario_id, given.tenant, principal=ctx.principal
+    )
+    today = Scenario(spec, linted.normalised.spec_hash)
+    runs = ctx.services.get(ScenarioRuns)
+    return await backtest(runs, recorded, today, evidence.judged, ctx.principal.tenant)
+
+
 def _refused(linted: LintedScenario) -> Exception:
     errors = [each for each in linted.findings if each.level is Level.ERROR]
     told = "; ".join(f"line {each.line}: {each.message}" for each in errors[:FINDINGS_TOLD_MAX])
@@ -124,5 +152,18 @@ COMMANDS = (
         Effect.CHANGES,
         positional=("document",),
         creates=True,
+    ),
+    Command(
+        "scenario",
+        "backtest",
+        BacktestInput,
+        Backtest,
+        _backtest,
+        "Decide recorded runs by a document of today, and list the decisions that would change.",
+        "interlock scenario backtest release.json",
+        "scenario.read",
+        Effect.READS,
+        positional=("document",),
+        exit_code=lambda report: 1 if report.changed else 0,
     ),
 )
