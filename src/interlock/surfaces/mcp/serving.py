@@ -4,7 +4,8 @@ What it does: takes the pipes, opens the application and what the front needs, a
 What it does not do: it speaks neither protocol itself (`front`, `wire`).
 
 Rules: standard output carries messages and nothing else from the first moment on; a store is made only for a session
-that may write; the SDK is loaded for its own protocol alone.
+that may write; who may start nothing has no file read or written and no code loaded, whoever runs the server; the SDK
+is loaded for its own protocol alone.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from interlock.base.extras import install_advice
 from interlock.base.part import Services
-from interlock.base.principal import Principal
+from interlock.base.principal import Principal, PrincipalKind
 from interlock.gates.config import GatesSettings
 from interlock.journal.store_name import store_name
 from interlock.surfaces.application import Application, Opened
@@ -60,7 +63,13 @@ async def _official(
     front = _front()
     library = library_of(opened.get(GatesSettings).docs, _warn)
     toolbox = Toolbox(application.catalogue(), allowed)
-    await front.serve_lines(front.Front(opened.client(principal), toolbox, library), source, drain)
+    client = opened.client(acting(principal, allowed))
+    await front.serve_lines(front.Front(client, toolbox, library), source, drain)
+
+
+def acting(principal: Principal, allowed: Allowed) -> Principal:
+    """For whom commands act: for the user of this machine only where they may start what they want."""
+    return principal if allowed == "starts" else replace(principal, kind=PrincipalKind.LOCAL_DECLARED)
 
 
 async def _wire(opened: Opened, principal: Principal, source: Source, drain: Drain) -> None:
