@@ -57,7 +57,7 @@ async def last(folder: str) -> str:
 Talk = Callable[[Client], Awaitable[Any]]
 
 
-def session(folder: Path, talk: Talk, *line: str, mode: str | None = None) -> Any:
+def session(folder: Path, talk: Talk, *line: str, mode: str = "auto") -> Any:
     """What is said in one session with the program in `folder`."""
     command = StdioServerParameters(
         command=PRODUCT[0], args=[*PRODUCT[1:], "mcp", "--store", "store.db", *line], cwd=folder, env=dict(os.environ)
@@ -65,7 +65,7 @@ def session(folder: Path, talk: Talk, *line: str, mode: str | None = None) -> An
 
     async def whole() -> Any:
         fault: BaseException | None = None
-        async with Client(command, **({} if mode is None else {"mode": mode})) as client:
+        async with Client(command, mode=mode) as client:
             try:
                 return await asyncio.wait_for(talk(client), SECONDS_MAX)
             except (AssertionError, LookupError, TimeoutError) as failure:
@@ -102,7 +102,7 @@ def test_a_session_reads_by_default_and_nothing_more(tmp_path: Path) -> None:
             jsonschema_rs.validator_for(tool.input_schema)
         listed = value(await client.call_tool("run_list", {}))
         [row] = listed["items"]
-        assert jsonschema_rs.is_valid(tools["run_list"].output_schema, listed)
+        assert jsonschema_rs.is_valid(tools["run_list"].output_schema or False, listed)
         assert value(await client.call_tool("run_why", {"run": row["run_id"]}))["reasons"] == []
 
         refused = await client.call_tool("run_start", {"plan": "greeting.py:plan"})
@@ -136,12 +136,12 @@ def test_who_may_start_nothing_has_no_file_read_or_written(tmp_path: Path) -> No
 def test_a_run_is_started_with_progress_and_its_prints_stay_out_of_the_protocol(tmp_path: Path) -> None:
     reports: list[tuple[float, float | None, str | None]] = []
 
-    async def progress(done: float, total: float | None, message: str | None) -> None:
-        reports.append((done, total, message))
+    async def reported(progress: float, total: float | None, message: str | None) -> None:
+        reports.append((progress, total, message))
 
     async def talk(client: Client) -> Any:
         given = {"plan": "greeting.py:plan", "input": {"name": "grace"}}
-        answer = await client.call_tool("run_start", given, progress_callback=progress)
+        answer = await client.call_tool("run_start", given, progress_callback=reported)
         assert not answer.is_error
         found = value(answer)
         output = value(await client.call_tool("run_output", {"run": found["run_id"], "step": "greet"}))

@@ -225,6 +225,16 @@ def test_a_session_ends_where_nobody_reads_any_more(tmp_path: Path) -> None:
         assert client.process.wait(60) == 141
 
 
+def test_a_page_that_is_left_out_is_said_to_people_alone(tmp_path: Path) -> None:
+    (tmp_path / "page.md").write_text("# Page")
+    (tmp_path / "link.md").symlink_to(tmp_path / "page.md")
+    (tmp_path / "gates.toml").write_text("[gates.docs]\nextra_paths = ['link.md', 'page.md']\n")
+    with WireClient(tmp_path, "--config", "gates.toml") as client:
+        uris = [each["uri"] for each in client.ask("resources/list")["result"]["resources"]]
+        assert uris[-1] == "decision-gate://docs/custom/page"
+        assert client.end() == (0, "link.md: left out, because it is a link\n")
+
+
 def test_settings_that_cannot_be_are_said_before_anything_is_answered(tmp_path: Path) -> None:
     (tmp_path / "gates.toml").write_text("[gates.docs]\nextra_paths = ['none.md']\n")
     with WireClient(tmp_path, "--config", "gates.toml") as client:

@@ -50,6 +50,22 @@ def test_writing_can_be_cancelled_although_nobody_reads() -> None:
     os.close(asyncio.run(waiting()))
 
 
+def test_what_was_being_written_when_the_writer_gave_up_stands_before_what_comes_next() -> None:
+    async def through() -> bytes:
+        reading, writing = os.pipe()
+        source, drain = InputPipe(reading), OutputPipe(writing)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(drain.write(b"x" * 1_000_000), 0.05)
+        found = bytearray()
+        next_one = asyncio.ensure_future(drain.write(b"y"))
+        while not found.endswith(b"y"):
+            found += await source.read()
+        await next_one
+        return bytes(found)
+
+    assert asyncio.run(through()) == b"x" * 1_000_000 + b"y"
+
+
 def test_whoever_writes_to_nobody_is_told() -> None:
     async def written() -> None:
         reading, writing = os.pipe()

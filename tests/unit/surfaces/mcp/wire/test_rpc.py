@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -53,7 +54,7 @@ async def answer(_services: WireServices, asked: Asked) -> Any:
 
 
 def rpc(documents: WireDocuments = DOCUMENTS) -> Rpc:
-    services = WireServices(*[None] * 6, documents=documents, principal=None)  # type: ignore[arg-type]
+    services: Any = SimpleNamespace(documents=documents)
     tools = (Tool("say", "Say something.", Asked, "runpack", answer), TOOLS[-1])
     return Rpc(WireTools(services, tools), documents)
 
