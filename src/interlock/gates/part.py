@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from interlock.base.part import Part, SettingsSection
-from interlock.gates import errors
+from interlock.gates import calling, errors, steps
 from interlock.gates.config import GatesSettings
 from interlock.gates.control import commands as control
 from interlock.gates.control import errors as control_errors
@@ -21,5 +21,7 @@ PART = Part(
     deciders=(DEFINITIONS, RUNS, kept.SHAPES_KEPT),
     commands=(*scenario.COMMANDS, *control.COMMANDS, *evidence.COMMANDS, *shapes.COMMANDS),
     settings=(SettingsSection("gates", GatesSettings),),
-    errors=(*errors.ERRORS, *control_errors.ERRORS),
+    transports=calling.TRANSPORTS,
+    steps=(steps.HANDLER,),
+    errors=(*errors.ERRORS, *control_errors.ERRORS, steps.GATE_NOT_PASSED),
 )
