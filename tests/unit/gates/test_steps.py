@@ -115,7 +115,7 @@ def test_a_scenario_that_fails_fails_the_step(tmp_path: Path) -> None:
 
 def test_a_document_is_read_for_the_user_of_this_machine_alone(tmp_path: Path) -> None:
     path = document(tmp_path / "release.json", 0)
-    request = {"kind": "begin_v1", "run": "r1", "tenant": 1, "namespace": 1, "document": path}
+    request: Any = {"kind": "begin_v1", "run": "r1", "tenant": 1, "namespace": 1, "document": path}
     context = TransportContext("11111111-1111-4111-8111-111111111111", "rel.checks.main", 0)
 
     async def main() -> None:
