@@ -123,8 +123,9 @@ class ScenarioRuns:
         stream = run_stream(principal.tenant, config.tenant_id, config.namespace_id, config.run_id)
         command = StartRun(stream, scenario, self._policy, config, started_at, issue_entry_packets)
         async with self._turns.hold(stream):
-            await self._runner.execute(RUNS, command, principal)
-            return await self._whole(stream, scenario)
+            records: Sequence[Struct] = await self._runner.execute(RUNS, command, principal)
+            state = await self._runner.look(RUNS, stream, msgspec.structs.replace)
+        return await self.read.assembled(state, records, scenario)
 
     async def trigger(self, scenario_id: str, event: TriggerEvent, *, principal: Principal) -> Answered:
         """Look at the stage of a run, and decide.
