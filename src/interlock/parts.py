@@ -15,6 +15,7 @@ from importlib.metadata import entry_points
 
 from interlock.base.part import Part, SettingsSection
 from interlock.engine.part import PART as ENGINE
+from interlock.gates.part import PART as GATES
 from interlock.journal.part import PART as JOURNAL
 from interlock.machine import PART as MACHINE
 from interlock.packs.part import PART as PACKS
@@ -22,7 +23,7 @@ from interlock.settings import PART as SETTINGS
 from interlock.stores.part import PART as STORES
 from interlock.surfaces.part import PART as SURFACES
 
-PARTS: tuple[Part, ...] = (SETTINGS, JOURNAL, STORES, ENGINE, PACKS, SURFACES, MACHINE)
+PARTS: tuple[Part, ...] = (SETTINGS, JOURNAL, STORES, ENGINE, GATES, PACKS, SURFACES, MACHINE)
 """The product's own parts."""
 
 PLUGINS = "interlock.parts"
