@@ -24,6 +24,7 @@ MEMORY = ":memory:"
 
 _SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*):/")
 _ADDRESS = re.compile(r"://|\bpostgres(?:ql)?:|\bpassword\s*=|(?:\A|//)[^/:]+:[^/@]+@", re.IGNORECASE)
+_PASSWORD = re.compile(r"\bpassword\s*=", re.IGNORECASE)
 _PARAMETER = re.compile(r"[a-z_]+=")
 _NO_PORT = re.compile(r":(?![0-9]*\Z)[^:\[\]]+\Z")
 _PAIRS = re.compile(r"[&;=]")
@@ -47,9 +48,14 @@ def store_name(text: str) -> StoreName:
     scheme = _SCHEME.match(text)
     if scheme is not None:
         raise STORE_NAME_INVALID.error(f"a store has no name that begins with {_named(scheme[1])}")
-    if _ADDRESS.search(text):
+    if _ADDRESS.search(text) and not _is_whole_path(text):
         raise STORE_NAME_INVALID.error("the name of a store looks like the address of a database and is none")
     return Path(text)
+
+
+def _is_whole_path(text: str) -> bool:
+    """Whether it can be nothing but a path from the root: with `//` or a password it could be a URL cut short."""
+    return text.startswith("/") and "//" not in text and _PASSWORD.search(text) is None
 
 
 def _named(scheme: str) -> str:
