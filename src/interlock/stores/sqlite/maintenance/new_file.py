@@ -23,8 +23,13 @@ from interlock.stores.sqlite.open import SqliteStore, open_sqlite
 
 
 def _check_free(target: Path) -> None:
-    if target.exists() or files_folder(target).exists():
-        raise COPY_TARGET_EXISTS.error(f"{target.name} exists already")
+    """Raises: `copy_target_exists`, `store_unwritable`."""
+    try:
+        taken = not target.name or target.exists() or files_folder(target).exists()
+    except OSError as fault:
+        raise STORE_UNWRITABLE.error(f"{target.name} cannot be written: {fault.strerror}") from fault
+    if taken:  # what has no name of its own is a folder
+        raise COPY_TARGET_EXISTS.error(f"{target.name or target} exists already")
 
 
 @asynccontextmanager
@@ -33,6 +38,7 @@ async def new_file(target: Path) -> AsyncIterator[SqliteStore]:
 
     Raises: `copy_target_exists`, `copy_running`, `store_unwritable`, as opening does.
     """
+    _check_free(target)
     with _sole_copy(target):
         async with _filled(target) as store:
             yield store
