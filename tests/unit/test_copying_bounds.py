@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -167,3 +170,39 @@ def test_the_lock_of_a_copy_that_was_killed_is_in_nobodys_way(tmp_path: Path) ->
 
     assert copied(source, target).events == 1
     assert not (tmp_path / ".b.db.copying").exists()
+
+
+_COPYING = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from interlock.copying import copy
+
+def progress(what, done, total):
+    if what.startswith("comparing"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(copy(Path(sys.argv[1]), Path(sys.argv[2]), progress))
+"""
+
+
+def test_what_a_killed_copy_left_goes_away_with_the_next_and_nothing_else_does(tmp_path: Path) -> None:
+    source, target = tmp_path / "a.db", tmp_path / "b.db"
+    left = f".b.db.{'0' * 16}.copy"
+
+    async def fill() -> None:
+        async with opened(source) as store:
+            await store.artifacts.put([blob(b"x" * 2_000_000)])
+            await grow(store, A)
+
+    asyncio.run(fill())
+    before = {each.name for each in tmp_path.iterdir()}
+    killed = subprocess.run([sys.executable, "-c", _COPYING, source, target], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert any(each.name.endswith(".copy.artifacts") for each in tmp_path.iterdir())
+    others = {f".b.db.{'0' * 16}", f".b.db.{'0' * 15}.copy", f"{left}x", f".c.db.{'0' * 16}.copy"}
+    for name in others:
+        (tmp_path / name).write_bytes(b"mine")
+    (tmp_path / left).symlink_to(source)
+
+    assert copied(source, target).events == 1
+    assert {each.name for each in tmp_path.iterdir()} == before | others | {left, "b.db", "b.db.artifacts"}
