@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,14 +16,16 @@ from interlock import copying
 from interlock.base.errors import InterlockError
 from interlock.base.events import ClearTimer, IndexRow, SetTimer, Timer, Wake
 from interlock.copying import copy
-from interlock.journal.ports import Blob
+from interlock.journal.ports import Append, Blob
 from interlock.journal.store_name import StoreName
 from interlock.stores.activation import Activation
+from interlock.stores.appending import Outcome, bytes_of
 from interlock.stores.postgres import copy_target
 from interlock.stores.postgres.artifacts import PostgresArtifacts
 from interlock.stores.postgres.restoring import PostgresRestoring
 from interlock.stores.sqlite.activations import SqliteActivations
 from interlock.stores.sqlite.maintenance.new_file import new_file
+from interlock.stores.sqlite.restoring import SqliteRestoring
 from interlock.testing.contracts.harness import blob, stream
 from tests.postgres import fresh_schema
 from tests.unit.moving import Interrupted, copied, grow, interrupt, opened, quiet, refused
@@ -72,6 +75,36 @@ def test_rows_are_written_in_groups_and_activations_are_read_once(
     assert [size for what, size in sizes if what == "timers"] == [1_000, 1_000, 500]
     # Two looks for who is busy, one copy and one comparison; each is two pages and the empty one behind them.
     assert len(scans) == 4 * 3
+
+
+@pytest.mark.parametrize("kind", ["file", "database"])
+def test_events_are_written_in_groups_by_their_bytes(
+    tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """The writers never split what one call gives them, so that no call gives them a whole page of large events."""
+    source, written = tmp_path / "a.db", list[int]()
+    target: StoreName = tmp_path / "b.db" if kind == "file" else fresh_schema(postgres_url)
+    writer: type[SqliteRestoring | PostgresRestoring] = SqliteRestoring if kind == "file" else PostgresRestoring
+    monkeypatch.setattr(copying, "BYTES_AT_ONCE", 20_000)
+
+    async def fill() -> None:
+        async with opened(source) as store:
+            await grow(store, A, *["x" * 1_000] * 60)
+            await grow(store, stream("b"), "x" * 30_000, *["x"] * 10)
+
+    async def events(self: SqliteRestoring, appends: Sequence[Append]) -> list[Outcome]:
+        written.append(sum(map(bytes_of, appends)))
+        outcomes: list[Outcome] = await events_of(self, appends)
+        return outcomes
+
+    asyncio.run(fill())
+    events_of: Any = writer.events
+    monkeypatch.setattr(writer, "events", events)
+
+    assert copied(source, target).events == 71
+    assert [size > 30_000 for size in written if size > 20_000] == [True]  # the one event that is larger
+    assert max(written) < 32_000
+    assert len(written) < 10
 
 
 def test_artifacts_are_read_and_written_in_groups(
