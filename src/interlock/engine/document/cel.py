@@ -45,6 +45,10 @@ class CelMissingError(Exception):
     """The library is not installed."""
 
 
+class CelTroubleError(Exception):
+    """What the machine did to an evaluation, in words for people; the expression may be sound."""
+
+
 class Compiled(NamedTuple):
     """An expression that can be evaluated, the name of its type, and what it is made of."""
 

@@ -32,7 +32,13 @@ EXPRESSION_REQUEST_INVALID = ErrorCode(
     "expression_request_invalid", Category.INVALID, "Correct the request where the message says."
 )
 CEL_NOT_INSTALLED = ErrorCode("cel_not_installed", Category.FAILED, install_advice("cel"), retryable=True)
-ERRORS = (EXPRESSION_FAILED, EXPRESSION_REQUEST_INVALID, CEL_NOT_INSTALLED)
+EXPRESSION_UNAVAILABLE = ErrorCode(
+    "expression_unavailable",
+    Category.UNAVAILABLE,
+    "Try again; if it stays, see whether the machine has memory, processes and time left.",
+    retryable=True,
+)
+ERRORS = (EXPRESSION_FAILED, EXPRESSION_REQUEST_INVALID, CEL_NOT_INSTALLED, EXPRESSION_UNAVAILABLE)
 
 NAMESPACE = "expression"
 
@@ -57,7 +63,7 @@ class ExpressionTransport:
         return False
 
     async def call(self, request: Json, context: TransportContext) -> Json:
-        """Render. Raises: `expression_failed`, `cel_not_installed`."""
+        """Render. Raises: `expression_failed`, `expression_unavailable`, `cel_not_installed`."""
         del context
         order = read_request(request, RenderRequest, EXPRESSION_REQUEST_INVALID)
         try:
@@ -66,7 +72,8 @@ class ExpressionTransport:
             else:
                 found = _rendered(order)
         except EvaluationFault as fault:
-            kind = CEL_NOT_INSTALLED if fault.missing else EXPRESSION_FAILED
+            trouble = EXPRESSION_UNAVAILABLE if fault.trouble else EXPRESSION_FAILED
+            kind = CEL_NOT_INSTALLED if fault.missing else trouble
             raise kind.error(
                 f"step {order.step}, {fault.field}: {shown(fault.source, 120)} has no value: {fault.reason}",
                 step=order.step,
