@@ -21,6 +21,7 @@ from interlock.base.principal import Principal
 from interlock.engine.budget import BudgetSettings
 from interlock.engine.decide import EngineSettings
 from interlock.engine.document.commands import DocumentSettings
+from interlock.engine.document.expressions import Evaluation
 from interlock.engine.io.router import Router
 from interlock.engine.io.transports.python import PythonFunction, PythonFunctions
 from interlock.engine.runs import Runs
@@ -54,6 +55,7 @@ class App:
         clock: Clock,
         entropy: Entropy,
         functions: PythonFunctions = PythonFunctions(MappingProxyType({})),  # noqa: B008 - immutable
+        evaluation: Evaluation = Evaluation(),  # noqa: B008 - immutable
     ) -> None:
         check_unique(parts)
         self.store = store
@@ -71,7 +73,7 @@ class App:
         plans = Plans(handlers, children_anywhere=settings.get(DocumentSettings).children_anywhere)
         self.runs = Runs(self.journal, self.runner, self.timers, plans, self._router, engine, self.leases, budget)
         journal = (self.journal, self.views, self.runner, self.timers, self.leases)
-        services = (settings, self.catalogue, *journal, self.runs, functions)
+        services = (settings, self.catalogue, *journal, self.runs, functions, evaluation)
         self._services: dict[type, object] = {type(service): service for service in services}
 
     @classmethod
