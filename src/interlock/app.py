@@ -21,6 +21,7 @@ from interlock.base.principal import Principal
 from interlock.engine.budget import BudgetSettings
 from interlock.engine.decide import EngineSettings
 from interlock.engine.document.commands import DocumentSettings
+from interlock.engine.document.expressions import Evaluation
 from interlock.engine.io.router import Router
 from interlock.engine.io.transports.python import PythonFunction, PythonFunctions
 from interlock.engine.runs import Runs
@@ -56,6 +57,7 @@ class App:
         clock: Clock,
         entropy: Entropy,
         functions: PythonFunctions = PythonFunctions(MappingProxyType({})),  # noqa: B008 - immutable
+        evaluation: Evaluation = Evaluation(),  # noqa: B008 - immutable
     ) -> None:
         check_unique(parts)
         self.store = store
@@ -75,7 +77,7 @@ class App:
         journal = (self.journal, self.views, self.runner, self.timers, self.leases)
         gates = gate_services(self.journal, self.runner, self.runs.read, settings.get(GatesSettings))
         self.evidence, self.definitions, self.shapes, self.scenarios = gates
-        services = (settings, self.catalogue, *journal, self.runs, *gates, functions)
+        services = (settings, self.catalogue, *journal, self.runs, *gates, functions, evaluation)
         self._services: dict[type, object] = {type(service): service for service in services}
 
     @classmethod

@@ -38,7 +38,7 @@ PAGE = 1_000
 """Events or rows that are read and written at once."""
 
 BYTES_AT_ONCE = 8 * 1024 * 1024
-"""Bytes of artifacts or rows that are read and written at once; one that is larger goes alone."""
+"""Bytes of artifacts, events or rows that are written at once; one that is larger goes alone."""
 
 _COPIED = "copied"
 
@@ -228,14 +228,19 @@ async def _copy_partition(
         before = position < there
         page = await origin.events.feed(partition, position, min(PAGE, (there if before else total) - position))
         if not before:
-            await _append(catalogue, copied, partition, page)
+            for group in groups(page, _bytes_of, BYTES_AT_ONCE):
+                await _append(catalogue, copied, partition, group)
         await _compare_page(copied, partition, position, page)
         position += len(page)
         progress(f"events of {partition}", position, total)
 
 
+def _bytes_of(event: StoredEvent) -> int:
+    return len(event.envelope) + len(event.data or b"")
+
+
 async def _append(catalogue: EventCatalogue, copied: CopiedStore, partition: str, page: Sequence[StoredEvent]) -> None:
-    """Append a page as it stands in the feed: one append for each run of events of one stream, all in one batch.
+    """Append events as they stand in the feed: one append for each run of events of one stream, all in one batch.
 
     Raises: `event_corrupt` for an event that does not follow the ones that are copied, or is not what was written.
     """
