@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -144,6 +145,19 @@ def test_a_call_that_is_given_up_ends_the_program_so_that_no_answer_is_anothers(
         await using.close()
 
     asyncio.run(run())
+
+
+def test_a_program_that_ended_while_nobody_asked_costs_no_call(tmp_path: Path) -> None:
+    async def run() -> None:
+        using = program(tmp_path, ECHOES)
+        await exchange(using)
+        os.kill(pids(tmp_path)[0], signal.SIGKILL)
+        os.waitid(os.P_PID, pids(tmp_path)[0], os.WEXITED | os.WNOWAIT)
+        assert await exchange(using, b"next") == b"txen"
+        await using.close()
+
+    asyncio.run(run())
+    assert len(pids(tmp_path)) == 2
 
 
 def test_a_program_that_closes_its_input_is_gone(tmp_path: Path) -> None:
