@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +72,10 @@ def test_a_program_answers_with_evidence_and_is_started_again_after_its_end() ->
 
 
 def test_a_text_that_is_json_is_evidence_and_words_are_not() -> None:
-    found = asyncio.run(answers(McpProgram((sys.executable, SERVER, "text")), {"value": [1]}, {"say": "words"}))
+    textual = McpProgram((sys.executable, SERVER, "text"))
+    found = asyncio.run(answers(textual, {"value": [1]}, {"say": "words"}, {"say": "nothing"}))
 
-    assert values(found) == [[1], "provider_answer_invalid"]
+    assert values(found) == [[1], "provider_answer_invalid", "provider_answer_invalid"]
     assert isinstance(found[0], Answered)
     assert found[0].result.lane == "asserted"
 
@@ -103,8 +105,9 @@ def test_a_program_that_says_nothing_is_not_waited_for() -> None:
     assert asyncio.run(run()) == "provider_timeout"
 
 
-@pytest.fixture(scope="module")
-def port() -> Iterator[int]:
+@contextmanager
+def running() -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """A server, once it takes connections, and its port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         number = free.getsockname()[1]
@@ -118,10 +121,16 @@ def port() -> Iterator[int]:
             except OSError:
                 assert time.monotonic() < ends
                 time.sleep(0.05)
-        yield number
+        yield number, process
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    with running() as (number, _):
+        yield number
 
 
 def server_at(port: int, **more: Any) -> McpServer:
@@ -133,6 +142,24 @@ def test_a_server_answers_with_evidence(port: int) -> None:
     found = asyncio.run(answers(server_at(port), {"value": {"count": 3}}, {"say": "error"}, {"value": 4}))
 
     assert values(found) == [{"count": 3}, "mcp_tool_failed", 4]
+
+
+def test_a_server_that_goes_away_is_a_failure() -> None:
+    async def run() -> list[str]:
+        with running() as (number, process):
+            caller = McpCaller(server_at(number))
+            await caller.call("evidence_query", {"query": {}, "context": {"run_id": ""}})
+            process.kill()
+            process.wait()
+            found = []
+            for _ in range(2):
+                with pytest.raises(InterlockError) as caught:
+                    await caller.call("evidence_query", {"query": {}, "context": {"run_id": ""}})
+                found.append(caught.value.code)
+            await caller.close()
+            return found
+
+    assert asyncio.run(run()) == ["mcp_failed", "mcp_failed"]
 
 
 def test_a_server_without_tls_is_not_asked_unless_it_may_be(port: int) -> None:

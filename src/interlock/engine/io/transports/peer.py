@@ -76,8 +76,10 @@ class Peer:
         peer = cls(process, stdin, warden, ahead_bytes_max)
         try:
             await peer._connect()
-        except BaseException:
+        except BaseException as fault:
             await peer.end()
+            if isinstance(fault, OSError):
+                raise PEER_START_FAILED.error("the program's streams cannot be opened") from None
             raise
         return peer
 

@@ -12,6 +12,7 @@ import pytest
 
 from interlock.base.errors import InterlockError
 from interlock.engine.io.transports.framed import BODY_BYTES_MAX, HEAD_BYTES_MAX, BackOff, FramedProgram
+from interlock.engine.io.transports.peer import Peer
 
 ECHO = """
 import os, sys
@@ -83,6 +84,25 @@ def test_a_program_that_is_not_there_cannot_be_started(tmp_path: Path) -> None:
         assert asyncio.run(run(command)) == "peer_start_failed"
 
 
+def test_a_program_whose_streams_cannot_be_opened_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+
+    async def fails(peer: Peer) -> None:
+        started.append(peer._process.pid)
+        raise OSError(24, "Too many open files")
+
+    async def run() -> None:
+        using = program(tmp_path, ECHOES)
+        monkeypatch.setattr(Peer, "_connect", fails)
+        with pytest.raises(InterlockError) as caught:
+            await exchange(using)
+        assert caught.value.code == "peer_start_failed"
+        await using.close()
+
+    asyncio.run(run())
+    assert not is_there(started[0])
+
+
 @pytest.mark.parametrize(
     ("answer", "code"),
     [
@@ -152,7 +172,7 @@ def test_a_program_that_ended_while_nobody_asked_costs_no_call(tmp_path: Path) -
         using = program(tmp_path, ECHOES)
         await exchange(using)
         os.kill(pids(tmp_path)[0], signal.SIGKILL)
-        os.waitid(os.P_PID, pids(tmp_path)[0], os.WEXITED | os.WNOWAIT)
+        await asyncio.to_thread(os.waitid, os.P_PID, pids(tmp_path)[0], os.WEXITED | os.WNOWAIT)
         assert await exchange(using, b"next") == b"txen"
         await using.close()
 
