@@ -93,6 +93,28 @@ def test_a_program_that_speaks_no_mcp_is_a_failure(command: tuple[str, ...], cod
     assert asyncio.run(answers(McpProgram(command), {})) == [code]
 
 
+MALFORMED = """
+import json, sys
+for line in sys.stdin:
+    asked = json.loads(line)
+    said = {"jsonrpc": "2.0", "id": asked.get("id")}
+    if asked["method"] == "initialize":
+        version = asked["params"]["protocolVersion"]
+        server = {"name": "x", "version": "1"}
+        said["result"] = {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": server}
+    elif asked["method"] == "tools/call":
+        said["result"] = {"content": 7}
+    else:
+        said["error"] = {"code": -32601, "message": "no"}
+    if "id" in asked:
+        print(json.dumps(said), flush=True)
+"""
+
+
+def test_a_result_that_is_none_of_mcp_is_a_failure() -> None:
+    assert asyncio.run(answers(McpProgram((sys.executable, "-c", MALFORMED)), {})) == ["mcp_failed"]
+
+
 def test_a_program_that_says_nothing_is_not_waited_for() -> None:
     async def run() -> str:
         silent = McpProgram((sys.executable, "-c", "import time; time.sleep(60)"))
