@@ -30,6 +30,9 @@ from interlock.gates.values import BytesValue, HashDigest, JsonValue, Timestamp,
 VALUE_BYTES_MAX: Final = 1024 * 1024
 """Bytes of a value of evidence, canonical or raw."""
 
+LEVELS_AROUND: Final = 16
+"""Levels of nesting that are kept for what evidence is recorded in."""
+
 _RANK: Final[dict[Lane, int]] = {"asserted": 0, "verified": 1}
 _SIGNATURE_SCHEME: Final = "ed25519"
 
@@ -131,6 +134,8 @@ def _content(answer: EvidenceResult) -> bytes | str | None:
         content = bytes_of(answer.value)
     except InterlockError as fault:
         return f"the provider's value is no JSON of the contract ({fault.code})"
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return "the provider's value is no JSON"
     if len(content) > VALUE_BYTES_MAX:
         raise EVIDENCE_TOO_LARGE.error(
             f"evidence of {len(content)} bytes, of {VALUE_BYTES_MAX} at most", limit_bytes=VALUE_BYTES_MAX
@@ -139,12 +144,18 @@ def _content(answer: EvidenceResult) -> bytes | str | None:
 
 
 def bytes_of(value: Value) -> bytes:
-    """What is hashed of a value: its canonical JSON, or its bytes. Raises: as `base.canonical.canonical`."""
+    """What is hashed of a value: its canonical JSON, or its bytes.
+
+    Raises: as `base.canonical.canonical`, also for a value that leaves no room for the records around it; what a value
+    that is no JSON raises.
+    """
     match value:
         case BytesValue(content):
             return bytes(content)
         case JsonValue(content):
-            return wire(content)
+            for _ in range(LEVELS_AROUND):
+                content = [content]
+            return wire(content)[LEVELS_AROUND:-LEVELS_AROUND]
 
 
 def _without_value(result: EvidenceResult) -> EvidenceResult:

@@ -58,6 +58,13 @@ def signed(value: Any = 1, *, key: Ed25519PrivateKey = KEY, over: Any = None, **
     return replace(evidence(value, signature=signature), **more)
 
 
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 def record(lane: Lane, **more: Any) -> EvidenceRecord:
     return EvidenceRecord("c", Status.TRUE, evidence(lane=lane, **more))
 
@@ -145,6 +152,13 @@ def test_a_hash_is_computed_here_whatever_the_provider_said(
     assert result.value == value
 
 
+def test_a_value_may_be_nested_as_deep_as_its_record_leaves_room() -> None:
+    result = settled(evidence(nested(48)), AUDIT)
+
+    assert result.evidence_hash == hash_of(wire(nested(48)))
+    wire({"runs": [{"gate_evals": [{"evidence": [{"result": result}]}]}]})
+
+
 def test_an_error_leaves_no_value_behind_but_where_it_was() -> None:
     answer = evidence(error=EvidenceError("x", "y"), evidence_hash=hash_of(b"1"), **PLACE)
 
@@ -166,7 +180,7 @@ def test_a_value_is_limited_to_the_byte(value: Any) -> None:
     assert caught.value.code == "evidence_too_large"
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800", {1: 2}])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800", {1: 2}, object(), 10**400, nested(49)])
 def test_a_value_that_is_no_json_is_an_error(value: Any) -> None:
     result = settled(evidence(value), AUDIT)
 
