@@ -1,4 +1,4 @@
-"""W6: what a call of a scenario costs, in process: starts and triggers by eight callers, a thousand triggers on one run.
+"""W6: what a call of a scenario costs, in process: starts and triggers of eight callers, a thousand on one run.
 
 Prints JSON. The scenario is one stage with one gate over `time.after`, as small as one can be. It judges nothing.
 """

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import msgspec
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
@@ -123,7 +124,17 @@ def settled(answer: EvidenceResult, requirements: Requirements) -> EvidenceResul
             return failed(ANCHOR_INVALID, fault)
     if answer.error is not None:
         return _without_value(answer)
-    return answer if computed is None else replace(answer, evidence_hash=computed)
+    if content is None or computed is None:
+        return answer
+    return replace(answer, value=_as_recorded(answer.value, content), evidence_hash=computed)
+
+
+def _as_recorded(value: Value | None, content: bytes) -> Value | None:
+    """The value that its canonical bytes spell: what is compared now is what is compared of the record later.
+
+    They have one spelling for 1 and 1.0, which are two numbers within a list or an object.
+    """
+    return JsonValue(msgspec.json.decode(content)) if isinstance(value, JsonValue) else value
 
 
 def _content(answer: EvidenceResult) -> bytes | str | None:

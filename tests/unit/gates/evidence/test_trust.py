@@ -270,3 +270,11 @@ def test_evidence_is_too_old_after_its_limit(observed_ms: int | None, time: Any,
 
     assert (fault is not None) is is_stale
     assert fault is None or fault.code == "evidence_stale"
+
+
+def test_what_is_compared_is_what_the_record_will_say() -> None:
+    """The canonical bytes spell 1.0 and 1 alike, and within a list the two are not equal."""
+    found = settled(EvidenceResult(JsonValue({"n": [1.0, 2.5]})), Requirements())
+    assert found.value == JsonValue({"n": [1, 2.5]})
+    assert isinstance(found.value, JsonValue)
+    assert [type(each) for each in found.value.value["n"]] == [int, float]
