@@ -1,4 +1,8 @@
-"""How the verbs about scenarios answer people: outcomes in words, reasons as a tree."""
+"""How the verbs about scenarios answer people: outcomes in words, reasons as a tree.
+
+What it does: gives each output the lines and tables that a person reads. What it does not do: it leaves nothing out for
+programs; `--json` has the records as they are.
+"""
 
 from __future__ import annotations
 
