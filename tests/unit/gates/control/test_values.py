@@ -12,7 +12,7 @@ from interlock.gates.records import RunConfig, ScenarioStatus, TriggerEvent
 from interlock.gates.spec import ConditionSpec, GateSpec
 from interlock.gates.values import converted, plain, read, wire
 
-STATUS = {
+STATUS: dict[str, Any] = {
     "run_id": "r1",
     "scenario_id": "release",
     "current_stage_id": "one",
@@ -37,15 +37,28 @@ def test_a_run_is_active_completed_or_failed_and_nothing_else(status: str) -> No
 
 
 @pytest.mark.parametrize("identity", [0, -1, "1", 1.0, True, None])
-def test_ids_of_tenants_and_namespaces_are_numbers_from_one(identity: object) -> None:
-    given = {"run_id": "r", "scenario_id": "s", "dispatch_targets": [], "policy_tags": [], "namespace_id": 1}
+def test_ids_of_tenants_and_namespaces_are_numbers_from_one(identity: Any) -> None:
+    given: dict[str, Any] = {
+        "run_id": "r",
+        "scenario_id": "s",
+        "dispatch_targets": [],
+        "policy_tags": [],
+        "namespace_id": 1,
+    }
     assert "tenant_id" in refused({**given, "tenant_id": identity}, RunConfig)
     assert converted({**given, "tenant_id": 2**63}, RunConfig).tenant_id == 2**63
 
 
 def test_absent_members_are_left_out_or_null_as_the_contract_has_it() -> None:
     query = {"provider_id": "p", "check_id": "c", "params": None}
-    given = {"condition_id": "a", "query": query, "comparator": "exists", "policy_tags": [], "trust": None, "new": 1}
+    given: Any = {
+        "condition_id": "a",
+        "query": query,
+        "comparator": "exists",
+        "policy_tags": [],
+        "trust": None,
+        "new": 1,
+    }
     condition = converted(given, ConditionSpec)
     assert wire(condition) == (
         b'{"comparator":"exists","condition_id":"a","expected":null,"policy_tags":[],'
@@ -69,7 +82,14 @@ def test_what_is_no_json_of_the_contract_has_no_bytes() -> None:
 
 
 def test_a_place_is_named_and_no_content() -> None:
-    given = {"trigger_id": "t", "tenant_id": 1, "namespace_id": 1, "run_id": "r", "kind": "tick", "source_id": "s"}
+    given: dict[str, Any] = {
+        "trigger_id": "t",
+        "tenant_id": 1,
+        "namespace_id": 1,
+        "run_id": "r",
+        "kind": "tick",
+        "source_id": "s",
+    }
     time = {"kind": "logical", "value": -1}
     assert "$.time" in refused({**given, "time": time}, TriggerEvent)
     assert msgspec.to_builtins(converted({**given, "time": {"kind": "logical", "value": 0}}, TriggerEvent))
