@@ -67,7 +67,8 @@ class App:
         self.journal = Journal(store, events, clock, entropy)
         self.views = Views(self.journal, [view for part in parts for view in part.views])
         self.runner = Runner(self.journal, settings.get(RunnerSettings), settings.digest)
-        self.timers = TimerService(self.journal, self.runner, [target for part in parts for target in part.timers])
+        targets = [target for part in parts for target in part.timers]
+        self.timers = TimerService(self.journal, self.runner, targets, self)
         self.leases = Leases(self.runner)
         self._router = Router([factory for part in parts for factory in part.transports], self)
         engine, budget = settings.get(EngineSettings), settings.get(BudgetSettings)

@@ -78,6 +78,7 @@ class Desk:
         """Fire every timer that is due, as the service of timers does."""
         while due := sorted((t.due_ms, t.timer_id) for t in self.timers.values() if t.due_ms <= self.now_ms):
             timer = self.timers[due[0][1]]
+            assert EXPIRY.command is not None
             command = EXPIRY.command(timer)
             assert isinstance(command, Expire)
             self.give(command)

@@ -162,13 +162,15 @@ class Decider:
 class TimerTarget:
     """Which decider takes the due timers of the streams of one kind.
 
-    `command(timer)` is what it is given. Every firing must leave an event whose `index` clears the timer or sets it
+    `command(timer)` is what it is given, or what `prepare(services, timer)` makes where a decision needs more than the
+    timer says. Every firing must leave an event whose `index` clears the timer or sets it
     anew, also one that comes to nothing: what refuses or records nothing is tried again and again.
     """
 
     kind: str
     decider: Decider
-    command: Callable[[Timer], Struct]
+    command: Callable[[Timer], Struct] | None = None
+    prepare: Callable[[Services, Timer], Awaitable[Struct]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from interlock.base.errors import Conflict
+from interlock.base.events import Timer
 from interlock.base.principal import Principal
 from interlock.base.secret_scan import refuse_secrets, scan_bytes
 from interlock.gates.control.calls import Call
@@ -29,6 +30,7 @@ from interlock.gates.control.decide import (
     Command,
     Fire,
     Given,
+    StageTimeOver,
     StartRun,
     Submit,
     is_overdue,
@@ -308,6 +310,12 @@ class ScenarioRuns:
                     if event.record is not None:
                         state, seq = RUN_FOLD.evolve(state, event.record, event.place), event.envelope.seq
         return scenario, seq, state
+
+    async def stage_time_over(self, timer: Timer) -> StageTimeOver:
+        """What the timer of a stage tells the run that it belongs to. Raises: `scenario_not_found`."""
+        loaded = await self._journal.load(RUN_FOLD, timer.stream)
+        scenario = await self._definitions.of_document(loaded.state.document_id)
+        return StageTimeOver(timer.stream, scenario, self._policy, timer.due_ms)
 
     def statistics(self) -> MutationStats:
         """Figures of the turns."""
