@@ -209,8 +209,7 @@ class Follower:
         """End the deliveries that are under way; nobody knows of them, so they are made again."""
         for task in self._tasks.values():
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks.values())
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         self._tasks.clear()
 
     async def _keep_claim(self) -> None:

@@ -11,15 +11,16 @@ it lies among the views, and unlike them cannot be rebuilt: it is copied with a 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from interlock.journal.errors import CLAIM_LOST, STORE_CORRUPT
+from interlock.journal.errors import CLAIM_LOST, COPY_DIFFERS, STORE_CORRUPT
 from interlock.journal.ports import Store, ViewRow
 from interlock.journal.streams import parse_stream
-from interlock.journal.subscriptions.events import key_of
+from interlock.journal.subscriptions.events import SUBSCRIPTION, Standing, key_of, subscription_stream
 
 CURSOR = "cursor"
 """The key of the row that holds the position; streams have a `/` in theirs."""
@@ -86,6 +87,32 @@ async def read_progress(store: Store, partition: str, table: str) -> Progress:
                 lanes[key] = _decoded(document, Lane, table)
         before = page[-1][:2]
     return Progress(revision, cursor, lanes)
+
+
+async def tables_of(store: Store, partition: str) -> list[str]:
+    """The table of each subscription of a partition; one whose row in the index is damaged is passed over."""
+    tables, after = list[str](), ""
+    while page := await store.index.scan(partition, SUBSCRIPTION, "", after, _PAGE):
+        for name, row in page:
+            with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+                standing = msgspec.json.decode(row, type=Standing)
+                tables.append(table_of(subscription_stream(partition, name), standing.generation))
+        after = page[-1][0]
+    return tables
+
+
+async def copy_progress(origin: Store, copied: Store, partition: str) -> None:
+    """Write into a store how far the subscriptions of another one are. Raises: `copy_differs`, `store_corrupt`."""
+    for table in await tables_of(origin, partition):
+        found = await read_progress(origin, partition, table)
+        rows = [ViewRow(key, document=msgspec.json.encode(lane)) for key, lane in found.lanes.items()]
+        if found.cursor is not None:
+            rows.append(ViewRow(CURSOR, document=msgspec.json.encode(Cursor(found.cursor))))
+        await copied.views.drop(partition, table)
+        if found.revision:
+            await copied.views.apply(partition, table, rows, 0, found.revision)
+        if await read_progress(copied, partition, table) != found:
+            raise COPY_DIFFERS.error(f"the progress {table} of {partition} differs in the copy")
 
 
 def _decoded(document: bytes, kind: type[Row], table: str) -> Row:

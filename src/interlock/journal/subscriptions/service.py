@@ -44,6 +44,9 @@ from interlock.journal.subscriptions.progress import Lane, read_progress, table_
 from interlock.journal.subscriptions.settings import SubscriptionSettings
 
 BEGINNING, NOW = "beginning", "now"
+FAILED_PAUSE_MS = 10_000
+"""How long a subscription is left alone that could not be delivered for another reason than its sink's."""
+
 _PAGE = 1_000
 _LOG = logging.getLogger("interlock.subscriptions")
 Answer = TypeVar("Answer")
@@ -177,23 +180,27 @@ class Subscriptions:
         return done
 
     async def serve(self, partition: str = "default") -> None:
-        """Deliver every subscription of a partition until it is cancelled or the store has closed."""
+        """Deliver every subscription of a partition until it is cancelled or the store has closed.
+
+        One that cannot be delivered is tried again after a pause. Raises: what is of no use to try again.
+        """
         tasks: dict[str, asyncio.Task[Delivered | None]] = {}
-        loop = asyncio.get_running_loop()
+        resting: dict[str, int] = {}
+        loop, clock = asyncio.get_running_loop(), self._journal.clock
         try:
             while True:
                 for name in [name for name, task in tasks.items() if task.done()]:
-                    _told(tasks.pop(name))
+                    if _has_failed(tasks.pop(name)):
+                        resting[name] = clock.now_ms() + FAILED_PAUSE_MS
                 for name in await self._names(partition):
-                    if name not in tasks:
+                    if name not in tasks and resting.get(name, 0) <= clock.now_ms():
                         work = self._deliver(subscription_stream(partition, name), until_idle=False)
                         tasks[name] = loop.create_task(work, name=f"subscription {name}")
                 await asyncio.sleep(self._settings.look_interval_ms / 1000)
         finally:
             for task in tasks.values():
                 task.cancel()
-            if tasks:
-                await asyncio.wait(tasks.values())
+            await asyncio.gather(*tasks.values(), return_exceptions=True)
 
     async def _deliver(self, stream: str, *, until_idle: bool) -> Delivered | None:
         """One turn at a subscription; None where there is nothing to do for this process."""
@@ -249,10 +256,12 @@ class Subscriptions:
         return recorded
 
 
-def _told(task: asyncio.Task[Delivered | None]) -> None:
-    """Tell why a turn ended, if that is worth a word. Raises: what is of no use to try again."""
+def _has_failed(task: asyncio.Task[Delivered | None]) -> bool:
+    """Whether a turn ended with an error, which is told. Raises: what is of no use to try again."""
     fault = task.exception()
-    if isinstance(fault, InterlockError) and not (isinstance(fault, StorageFailure) and not fault.retryable):
-        _LOG.warning("%s is left alone for now (%s)", task.get_name(), fault.code)
-    elif fault is not None:
+    if fault is None:
+        return False
+    if not isinstance(fault, InterlockError) or (isinstance(fault, StorageFailure) and not fault.retryable):
         raise fault
+    _LOG.warning("%s is left alone for now (%s)", task.get_name(), fault.code)
+    return True

@@ -8,27 +8,17 @@ Rule: the table of a subscription that was overtaken while it was read is left o
 
 from __future__ import annotations
 
-import msgspec
-
 from interlock.base.errors import Corruption
 from interlock.journal.ports import EMPTY
-from interlock.journal.subscriptions.events import SUBSCRIPTION, Standing, subscription_stream
-from interlock.journal.subscriptions.progress import CURSOR, Lane, Progress, read_progress, table_of
-from interlock.journal.verify.report import PAGE, Examination, Finding
+from interlock.journal.subscriptions.progress import CURSOR, Lane, Progress, read_progress, tables_of
+from interlock.journal.verify.report import Examination, Finding
 from interlock.journal.verify.tables import Compared, settled
 
 
 async def check_subscriptions(examination: Examination, partition: str) -> None:
     """Examine the progress of every subscription of a partition."""
-    index, after = examination.store.index, ""
-    while page := await index.scan(partition, SUBSCRIPTION, "", after, PAGE):
-        for name, row in page:
-            try:
-                standing = msgspec.json.decode(row, type=Standing)
-            except (msgspec.MsgspecError, UnicodeDecodeError):
-                continue  # the check of the index names it
-            await _check(examination, partition, table_of(subscription_stream(partition, name), standing.generation))
-        after = page[-1][0]
+    for table in await tables_of(examination.store, partition):
+        await _check(examination, partition, table)
 
 
 async def _check(examination: Examination, partition: str, table: str) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct, to_builtins
@@ -102,6 +101,8 @@ def _retry_after_ms(text: str, now_ms: int) -> int | None:
     """How long to wait, by a number of seconds or a date (RFC 9110, section 10.2.3); None where it says nothing."""
     if _SECONDS.fullmatch(text.strip()):
         return int(text) * 1000
+    from email.utils import parsedate_to_datetime  # it loads modules of the network
+
     try:
         until = parsedate_to_datetime(text)
     except ValueError:
