@@ -20,6 +20,7 @@ from msgspec import Raw, Struct
 
 from interlock.base.canonical import canonical
 from interlock.base.errors import InterlockError, StorageFailure
+from interlock.base.events import Claim
 from interlock.base.part import Services, SinkFactory
 from interlock.base.principal import Principal
 from interlock.journal.cursor import read_cursor, write_cursor
@@ -204,24 +205,34 @@ class Subscriptions:
 
     async def _deliver(self, stream: str, *, until_idle: bool) -> Delivered | None:
         """One turn at a subscription; None where there is nothing to do for this process."""
-        store, settings = self._journal.store, self._settings
         orders = await self._runner.look(DECIDER, stream, orders_of)
-        if orders is None or orders.paused:
-            return None
-        now_ms = self._journal.clock.now_ms()
-        claim = await store.activations.take(stream, SUBSCRIPTION, store.owner, now_ms, settings.claim_lease_ms)
-        if isinstance(claim, Held):
+        claim = None if orders is None or orders.paused else await self._claim(stream)
+        if orders is None or claim is None:
             return None
         try:
             sink = self._made(orders)
             try:
-                follower = Follower(self._journal, self._runner, settings, claim, orders, sink)
+                follower = Follower(self._journal, self._runner, self._settings, claim, orders, sink)
                 await follower.run(until_idle=until_idle)
             finally:
                 await sink.close()
         finally:
-            await store.activations.release([claim], None)
+            await self._journal.store.activations.release([claim], None)
         return follower.done
+
+    async def _claim(self, stream: str) -> Claim | None:
+        """A claim on a subscription, or None where another process has one. A claim that nobody waits for is let go."""
+        store, now_ms = self._journal.store, self._journal.clock.now_ms()
+        lease_ms = self._settings.claim_lease_ms
+        taking = asyncio.ensure_future(store.activations.take(stream, SUBSCRIPTION, store.owner, now_ms, lease_ms))
+        try:
+            claim = await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            claim = await taking
+            if isinstance(claim, Claim):
+                await store.activations.release([claim], None)
+            raise
+        return None if isinstance(claim, Held) else claim
 
     def _made(self, orders: Orders) -> Sink:
         """The sink of a subscription. Raises: `sink_unknown`, `sink_target_invalid`, what making it raises."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -145,6 +146,41 @@ def test_a_claim_is_kept_alive_for_as_long_as_the_deliverer_lives() -> None:
         assert (standing.deliverer, standing.behind) == (one.store.owner, 1) or standing.behind == 0
         await ended(serving)
         assert await two.subscriptions.deliver_once() != {}
+
+    run(main())
+
+
+class LateReplies:
+    """Claims whose reply comes a while after they were made, as those of a server do."""
+
+    def __init__(self, activations: Any) -> None:
+        self._activations = activations
+
+    def __getattr__(self, name: str) -> Any:
+        async def late(*arguments: Any) -> Any:
+            answer = await getattr(self._activations, name)(*arguments)
+            await asyncio.sleep(1)
+            return answer
+
+        return late
+
+
+@pytest.mark.parametrize("after_ms", [0, 500, 1_500, 2_500])
+def test_a_turn_that_is_cancelled_leaves_no_claim(after_ms: int) -> None:
+    async def main() -> None:
+        store, outside = MemoryStore(), AtOnce()
+        one = Process(store, outside)
+        await one.add()
+        await one.notes("abc")
+        activations = store.activations
+        store.activations = LateReplies(activations)  # type: ignore[assignment]
+        serving = asyncio.create_task(one.subscriptions.serve())
+        await asyncio.sleep(after_ms / 1_000)
+        await ended(serving)
+        store.activations = activations
+        assert await activations.holder(STREAM, one.clock.now_ms()) is None
+        await one.subscriptions.deliver_once()
+        assert sorted(set(outside.keys)) == ["a#1", "b#1", "c#1"]
 
     run(main())
 
