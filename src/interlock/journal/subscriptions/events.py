@@ -95,7 +95,7 @@ class DeliveryRedone(Struct, frozen=True):
     stream: str
 
 
-class Standing(Struct, frozen=True):
+class Present(Struct, frozen=True):
     """What the index keeps of a subscription that was added and not removed."""
 
     after_position: int | None
@@ -117,7 +117,7 @@ def _row(place: Place, value: bytes | None) -> IndexRow:
 
 
 def _on_added(place: Place, record: Any) -> Sequence[Row]:
-    return (_row(place, msgspec.json.encode(Standing(record.after_position, place.seq))),)
+    return (_row(place, msgspec.json.encode(Present(record.after_position, place.seq))),)
 
 
 def _on_removed(place: Place, _record: Any) -> Sequence[Row]:

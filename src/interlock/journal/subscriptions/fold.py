@@ -35,9 +35,10 @@ class Letter(Struct, frozen=True):
 
 
 class SubscriptionState(Struct):
-    """One subscription; `generation` is 0 where there is none."""
+    """One subscription; `generation` is 0 where there is none, and `removed` that of the last one there was."""
 
     generation: int = 0
+    removed: int = 0
     after_position: int | None = None
     filter: e.Filter = e.Filter()
     local: bool = False
@@ -64,10 +65,16 @@ def evolve(state: SubscriptionState, record: Struct, place: Place) -> Subscripti
     """The state after one event."""
     match record:
         case e.SubscriptionAdded():
-            after, chosen = record.after_position, record.filter
-            return SubscriptionState(place.seq, after, chosen, record.local, record.sink, record.target)
+            return SubscriptionState(
+                generation=place.seq,
+                after_position=record.after_position,
+                filter=record.filter,
+                local=record.local,
+                sink=record.sink,
+                target=record.target,
+            )
         case e.SubscriptionRemoved():
-            return SubscriptionState()
+            return SubscriptionState(removed=state.generation)
         case e.SubscriptionPaused():
             state.paused = record
         case e.SubscriptionResumed():

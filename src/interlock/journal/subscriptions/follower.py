@@ -118,7 +118,7 @@ class Follower:
 
     async def _turns(self, keeper: asyncio.Future[None], *, until_idle: bool) -> None:
         doorbell = self._journal.store.doorbell
-        while await self._ordered() and not keeper.done():
+        while not self._over and not keeper.done() and await self._ordered():
             seen = doorbell.seen()
             moved = await self._read_page()
             started = self._start_due()

@@ -20,7 +20,7 @@ from msgspec import Struct
 from interlock.journal.errors import CLAIM_LOST, COPY_DIFFERS, STORE_CORRUPT
 from interlock.journal.ports import Store, ViewRow
 from interlock.journal.streams import parse_stream
-from interlock.journal.subscriptions.events import SUBSCRIPTION, Standing, key_of, subscription_stream
+from interlock.journal.subscriptions.events import SUBSCRIPTION, Present, key_of, subscription_stream
 
 CURSOR = "cursor"
 """The key of the row that holds the position; streams have a `/` in theirs."""
@@ -95,8 +95,8 @@ async def tables_of(store: Store, partition: str) -> list[str]:
     while page := await store.index.scan(partition, SUBSCRIPTION, "", after, _PAGE):
         for name, row in page:
             with suppress(msgspec.MsgspecError, UnicodeDecodeError):
-                standing = msgspec.json.decode(row, type=Standing)
-                tables.append(table_of(subscription_stream(partition, name), standing.generation))
+                present = msgspec.json.decode(row, type=Present)
+                tables.append(table_of(subscription_stream(partition, name), present.generation))
         after = page[-1][0]
     return tables
 

@@ -22,7 +22,7 @@ from interlock.base.canonical import canonical
 from interlock.base.errors import InterlockError, StorageFailure
 from interlock.base.events import Claim
 from interlock.base.part import Services, SinkFactory
-from interlock.base.principal import Principal
+from interlock.base.principal import Principal, PrincipalKind
 from interlock.journal.cursor import read_cursor, write_cursor
 from interlock.journal.errors import SINK_TARGET_INVALID, SINK_UNKNOWN, SUBSCRIPTION_NOT_FOUND
 from interlock.journal.journal import Journal
@@ -38,7 +38,7 @@ from interlock.journal.subscriptions.decide import (
     SubscriptionCommand,
 )
 from interlock.journal.subscriptions.events import SUBSCRIPTION, Filter, subscription_stream
-from interlock.journal.subscriptions.fold import Orders, SubscriptionState, orders_of
+from interlock.journal.subscriptions.fold import SubscriptionState, orders_of
 from interlock.journal.subscriptions.follower import Delivered, Follower, beginning
 from interlock.journal.subscriptions.port import Sink
 from interlock.journal.subscriptions.progress import Lane, read_progress, table_of
@@ -97,10 +97,10 @@ class Subscriptions:
         """Deliver events of the principal's tenant from `start` on: `now`, the `beginning`, or a cursor of its feed.
 
         False where it is there as it is given. Raises: `subscription_invalid`, `subscription_exists`, `sink_unknown`,
-        `sink_target_invalid`, `cursor_invalid`, `cursor_foreign`.
+        `sink_target_invalid`, what making the sink raises, `cursor_invalid`, `cursor_foreign`.
         """
         content = canonical(dict(target))
-        self._target(sink, content)
+        await self._made(sink, content, local=principal.kind is PrincipalKind.LOCAL).close()
         after = {NOW: None, BEGINNING: 0}.get(start, -1)
         if after == -1:
             after = read_cursor(self._journal.store.id, principal.tenant, start)
@@ -129,10 +129,10 @@ class Subscriptions:
         return await self._execute(command, principal, command_id)
 
     async def remove(self, name: str, *, principal: Principal, command_id: str | None = None) -> bool:
-        """Forget a subscription and how far it was; False if there is none."""
+        """Forget a subscription and how far it was; False if there is none, and nothing is left of the last one."""
         stream = subscription_stream(principal.tenant, name)
-        generation = await self._runner.look(DECIDER, stream, lambda state: state.generation)
         removed = await self._execute(Remove(stream), principal, command_id) > 0
+        generation = await self._runner.look(DECIDER, stream, lambda state: state.removed)
         if generation:
             await self._journal.store.views.drop(principal.tenant, table_of(stream, generation))
         return removed
@@ -210,7 +210,7 @@ class Subscriptions:
         if orders is None or claim is None:
             return None
         try:
-            sink = self._made(orders)
+            sink = self._made(orders.sink, bytes(orders.target), local=orders.local)
             try:
                 follower = Follower(self._journal, self._runner, self._settings, claim, orders, sink)
                 await follower.run(until_idle=until_idle)
@@ -223,6 +223,8 @@ class Subscriptions:
     async def _claim(self, stream: str) -> Claim | None:
         """A claim on a subscription, or None where another process has one. A claim that nobody waits for is let go."""
         store, now_ms = self._journal.store, self._journal.clock.now_ms()
+        if await store.activations.holder(stream, now_ms) is not None:
+            return None
         lease_ms = self._settings.claim_lease_ms
         taking = asyncio.ensure_future(store.activations.take(stream, SUBSCRIPTION, store.owner, now_ms, lease_ms))
         try:
@@ -234,24 +236,21 @@ class Subscriptions:
             raise
         return None if isinstance(claim, Held) else claim
 
-    def _made(self, orders: Orders) -> Sink:
+    def _made(self, name: str, target: bytes, *, local: bool) -> Sink:
         """The sink of a subscription. Raises: `sink_unknown`, `sink_target_invalid`, what making it raises."""
-        target = self._target(orders.sink, bytes(orders.target))
-        sink: Sink = self._sinks[orders.sink].make(self._services, target, orders.local)
-        return sink
-
-    def _target(self, sink: str, content: bytes) -> Struct:
-        factory = self._sinks.get(sink)
+        factory = self._sinks.get(name)
         if factory is None:
             known = ", ".join(sorted(self._sinks))
             raise SINK_UNKNOWN.error(f"no sink has this name; there are {known}", place="sink")
         try:
-            return msgspec.json.decode(content, type=factory.target)
+            given = msgspec.json.decode(target, type=factory.target)
         except msgspec.ValidationError:
             members = ", ".join(factory.target.__struct_encode_fields__)
             raise SINK_TARGET_INVALID.error(
-                f"the target is not one of the sink {sink}, which knows {members}", place="target"
+                f"the target is not one of the sink {name}, which knows {members}", place="target"
             ) from None
+        sink: Sink = factory.make(self._services, given, local)
+        return sink
 
     async def _names(self, partition: str) -> list[str]:
         """The subscriptions of a partition, in order."""

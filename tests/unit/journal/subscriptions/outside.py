@@ -132,9 +132,7 @@ class Process:
         stream = stream_id(tenant, kind, thing)
         [head] = await self.store.events.heads([stream])
         author = Authorship(actor="local:ada", correlation=f"c-{thing}", salt_key=b"s" * 32)
-        sealed = seal(
-            self.journal.catalogue, stream, head, records or (Noted(thing),), self.journal.now_ms(), author
-        )
+        sealed = seal(self.journal.catalogue, stream, head, records or (Noted(thing),), self.journal.now_ms(), author)
         await self.journal.commit(Append([sealed.append], sealed.rows))
         return sealed.append.head
 

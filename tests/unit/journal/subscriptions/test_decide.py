@@ -122,7 +122,9 @@ KEY = f"{THING}#3"
         ([], ARRIVE, []),
     ],
 )
-def test_what_a_command_makes_of_a_subscription(history: list[Struct], command: Any, expected: list[Struct] | str) -> None:
+def test_what_a_command_makes_of_a_subscription(
+    history: list[Struct], command: Any, expected: list[Struct] | str
+) -> None:
     assert decided(history, command) == expected
 
 
@@ -140,7 +142,8 @@ def test_a_name_of_another_form_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "local"), [(PrincipalKind.LOCAL, True), (PrincipalKind.TOKEN, False), (PrincipalKind.LOCAL_DECLARED, False)]
+    ("kind", "local"),
+    [(PrincipalKind.LOCAL, True), (PrincipalKind.TOKEN, False), (PrincipalKind.LOCAL_DECLARED, False)],
 )
 def test_only_what_the_user_of_this_machine_adds_is_local(kind: PrincipalKind, local: bool) -> None:
     [added] = decided([], add(), Principal(id="someone", kind=kind))
@@ -191,7 +194,7 @@ def test_what_only_the_deliverer_records_is_fenced_by_its_claim_and_what_is_ther
         if isinstance(record, kind.record)
     }
 
-    standing = msgspec.json.encode(e.Standing(None, 3))
+    standing = msgspec.json.encode(e.Present(None, 3))
     assert rows == {
         "journal.subscription_added": [IndexRow("subscription", "audit", standing)],
         "journal.subscription_paused": [],

@@ -173,5 +173,3 @@ class Copied:
     def __init__(self, store: Any, other: Any) -> None:
         self.index = store.index
         self.views = other.views
-
-

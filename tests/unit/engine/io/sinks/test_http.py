@@ -140,9 +140,10 @@ def test_what_a_status_means(status: str, retry_after: str | None, code: str, wa
 
 def test_a_redirect_is_not_followed() -> None:
     async def run() -> list[Server]:
-        async with serving(ok()) as other, serving(
-            ok(b"", f"Location: {other.url}", status="307 Temporary Redirect")
-        ) as server:
+        async with (
+            serving(ok()) as other,
+            serving(ok(b"", f"Location: {other.url}", status="307 Temporary Redirect")) as server,
+        ):
             with pytest.raises(InterlockError, match=r"\[delivery_refused\]"):
                 await post(server)
             return [server, other]
@@ -161,9 +162,7 @@ def test_a_redirect_is_not_followed() -> None:
         (ok(), {"headers": {"idempotency-key": "mine"}}, "http_request_invalid"),
     ],
 )
-def test_what_the_transport_refuses_is_refused_here_too(
-    answer: bytes | None, given: dict[str, Any], code: str
-) -> None:
+def test_what_the_transport_refuses_is_refused_here_too(answer: bytes | None, given: dict[str, Any], code: str) -> None:
     def silent(_request: bytes) -> list[bytes]:
         raise OSError
 
