@@ -14,7 +14,7 @@ from interlock.journal.ports import Store
 from interlock.journal.subscriptions import Delivery
 from interlock.journal.subscriptions import events as e
 from interlock.journal.subscriptions.decide import DECIDER, GiveUp
-from interlock.journal.subscriptions.progress import ProgressTable, table_of
+from interlock.journal.subscriptions.progress import Cursor, ProgressTable, table_of
 from interlock.stores.memory import MemoryStore
 from interlock.stores.postgres import PostgresStore, open_postgres
 from interlock.stores.sqlite import SqliteStore, open_sqlite
@@ -109,7 +109,7 @@ class SubscriptionsContract(Contract):
         assert await one.deliver() == (1, 0, 0)
 
         for work in (
-            table.save(1, {}),
+            table.save(Cursor(1), {}),
             late.runner.execute(DECIDER, GiveUp(claim, 1, "default/thing/a", 1, 9, "no", "no"), ADA),  # type: ignore[arg-type]
         ):
             with pytest.raises(InterlockError, match=r"\[claim_lost\]"):

@@ -51,7 +51,7 @@ from interlock.journal.subscriptions.events import key_of
 from interlock.journal.subscriptions.filters import takes
 from interlock.journal.subscriptions.fold import Orders, orders_of
 from interlock.journal.subscriptions.port import Delivery, Sink
-from interlock.journal.subscriptions.progress import Lane, ProgressTable, table_of
+from interlock.journal.subscriptions.progress import Cursor, Lane, ProgressTable, table_of
 from interlock.journal.subscriptions.settings import SubscriptionSettings
 
 PAGE_EVENTS = 100
@@ -105,7 +105,8 @@ class Follower:
         cursor, lanes = await self._table.open()
         ordered = {letter.key for letter in self._orders.redriven}
         self._lanes = {key: lane for key, lane in lanes.items() if not lane.redriven or key in ordered}
-        self._cursor = await beginning(self._journal, self._claim.stream, self._orders) if cursor is None else cursor
+        cursor = cursor or Cursor(await beginning(self._journal, self._claim.stream, self._orders))
+        self._cursor, self._hold_until_ms = cursor.position, cursor.hold_until_ms
         keeper = asyncio.ensure_future(self._keep_claim())
         try:
             await self._turns(keeper, until_idle=until_idle)
@@ -114,7 +115,10 @@ class Follower:
             await asyncio.wait([keeper])
             await self._stop()
             with suppress(InterlockError):  # what was not written is delivered again
-                await self._table.save(self._cursor, self._lanes)
+                await self._save()
+
+    async def _save(self) -> None:
+        await self._table.save(Cursor(self._cursor, self._hold_until_ms), self._lanes)
 
     async def _turns(self, keeper: asyncio.Future[None], *, until_idle: bool) -> None:
         doorbell = self._journal.store.doorbell
@@ -125,7 +129,7 @@ class Follower:
             if started:
                 await asyncio.wait(started, timeout=SETTLE_MS / 1000)
             ended = self._reap()
-            await self._table.save(self._cursor, self._lanes)
+            await self._save()
             if moved or ended:
                 continue
             if until_idle and not self._tasks and not self._due():

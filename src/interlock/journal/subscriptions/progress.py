@@ -52,16 +52,17 @@ class Lane(Struct):
 
 
 class Cursor(Struct, frozen=True):
-    """The row at `cursor`."""
+    """The row at `cursor`: the feed was read up to `position`; the sink is to be left alone until `hold_until_ms`."""
 
     position: int
+    hold_until_ms: int = 0
 
 
 class Progress(NamedTuple):
     """What the table holds: the number of its last write, the cursor (None before the first), the lanes by key."""
 
     revision: int
-    cursor: int | None
+    cursor: Cursor | None
     lanes: dict[str, Lane]
 
 
@@ -76,13 +77,13 @@ async def read_progress(store: Store, partition: str, table: str) -> Progress:
     Raises: `store_corrupt`.
     """
     revision = await store.views.position(partition, table)
-    cursor: int | None = None
+    cursor: Cursor | None = None
     lanes: dict[str, Lane] = {}
     before: tuple[int, str] | None = None
     while page := await store.views.query(partition, table, {}, before, _PAGE):
         for _, key, document in page:
             if key == CURSOR:
-                cursor = _decoded(document, Cursor, table).position
+                cursor = _decoded(document, Cursor, table)
             else:
                 lanes[key] = _decoded(document, Lane, table)
         before = page[-1][:2]
@@ -107,7 +108,7 @@ async def copy_progress(origin: Store, copied: Store, partition: str) -> None:
         found = await read_progress(origin, partition, table)
         rows = [ViewRow(key, document=msgspec.json.encode(lane)) for key, lane in found.lanes.items()]
         if found.cursor is not None:
-            rows.append(ViewRow(CURSOR, document=msgspec.json.encode(Cursor(found.cursor))))
+            rows.append(ViewRow(CURSOR, document=msgspec.json.encode(found.cursor)))
         await copied.views.drop(partition, table)
         if found.revision:
             await copied.views.apply(partition, table, rows, 0, found.revision)
@@ -132,20 +133,20 @@ class ProgressTable:
         self._revision = 0
         self._written: dict[str, bytes] = {}
 
-    async def open(self) -> tuple[int | None, dict[str, Lane]]:
+    async def open(self) -> tuple[Cursor | None, dict[str, Lane]]:
         """The cursor and the lanes; whoever wrote here before is shut out. Raises: `claim_lost`, `store_corrupt`."""
         found = await read_progress(self._store, self._partition, self._table)
         self._revision = found.revision
         self._written = {key: msgspec.json.encode(lane) for key, lane in found.lanes.items()}
         if found.cursor is not None:
-            self._written[CURSOR] = msgspec.json.encode(Cursor(found.cursor))
+            self._written[CURSOR] = msgspec.json.encode(found.cursor)
         await self._write([])
         return found.cursor, found.lanes
 
-    async def save(self, cursor: int, lanes: Mapping[str, Lane]) -> None:
+    async def save(self, cursor: Cursor, lanes: Mapping[str, Lane]) -> None:
         """Write what has changed, if anything has. Raises: `claim_lost` if another has taken over."""
         now = {key: msgspec.json.encode(lane) for key, lane in lanes.items()}
-        now[CURSOR] = msgspec.json.encode(Cursor(cursor))
+        now[CURSOR] = msgspec.json.encode(cursor)
         rows = [ViewRow(key, document=document) for key, document in now.items() if self._written.get(key) != document]
         rows += [ViewRow(key) for key in self._written if key not in now]
         if rows:

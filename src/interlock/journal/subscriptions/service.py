@@ -154,12 +154,11 @@ class Subscriptions:
         stream = subscription_stream(tenant, name)
         assert orders is not None  # noqa: S101 - `look` has refused what is not there
         _, cursor, lanes = await read_progress(store, tenant, table_of(stream, orders.generation))
-        if cursor is None:
-            cursor = await beginning(self._journal, stream, orders)
-        behind = await store.events.position(tenant) - cursor
+        position = await beginning(self._journal, stream, orders) if cursor is None else cursor.position
+        behind = await store.events.position(tenant) - position
         holder = await store.activations.holder(stream, self._journal.now_ms())
         deliverer = None if holder is None else holder.owner
-        return Standing(write_cursor(store.id, tenant, cursor), max(behind, 0), list(lanes.values()), deliverer)
+        return Standing(write_cursor(store.id, tenant, position), max(behind, 0), list(lanes.values()), deliverer)
 
     async def deliver_once(self, partition: str = "default") -> dict[str, Delivered]:
         """Deliver what is due of every subscription, one after the other, and return what came of each.

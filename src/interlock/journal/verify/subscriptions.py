@@ -45,10 +45,11 @@ async def _wrong(examination: Examination, partition: str, progress: Progress) -
         return dict.fromkeys(progress.lanes, "it is held back, and there is no cursor")
     wrong: dict[str, str] = {}
     end = await examination.store.events.position(partition)
-    if not 0 <= progress.cursor <= end:
-        wrong[CURSOR] = f"it stands at {progress.cursor}, and the feed ends at {end}"
+    position = progress.cursor.position
+    if not 0 <= position <= end:
+        wrong[CURSOR] = f"it stands at {position}, and the feed ends at {end}"
     for key, lane in progress.lanes.items():
-        why = await _why_wrong(examination, key, lane, progress.cursor)
+        why = await _why_wrong(examination, key, lane, position)
         if why is not None:
             wrong[key] = why
     return wrong

@@ -358,6 +358,44 @@ def test_a_sink_that_asks_for_time_is_asked_nothing_until_then() -> None:
     run(main())
 
 
+def test_the_time_for_which_a_sink_asked_holds_for_the_next_process_too() -> None:
+    async def main() -> None:
+        store = MemoryStore()
+        one, outside = Process(store, asked := Outside()), Outside()
+
+        async def busy(_delivery: Delivery) -> None:
+            raise REFUSED.error("later", retry_after_ms=60_000)
+
+        asked.behaviour = busy
+        await one.add()
+        await one.notes("a")
+        await one.deliver()
+        two = Process(store.reopen(), outside)
+        await two.notes("b")
+        assert await two.deliver() == (0, 0, 0)
+        await asyncio.sleep(61)
+        assert await two.deliver() == (2, 0, 0)
+
+    run(main())
+
+
+def test_a_sink_that_asks_for_years_is_asked_again_after_a_day() -> None:
+    async def main() -> None:
+        one = Process(MemoryStore(), outside := Outside())
+
+        async def busy(_delivery: Delivery) -> None:
+            raise REFUSED.error("later", retry_after_ms=10**12)
+
+        outside.behaviour = busy
+        await one.add()
+        await one.notes("a")
+        await one.deliver()
+        await asyncio.sleep(following.HOLD_MS_MAX / 1_000 + 1)
+        assert await one.deliver() == (0, 1, 0)
+
+    run(main())
+
+
 def test_a_sink_that_is_gone_pauses_its_subscription_which_goes_on_where_it_stood() -> None:
     async def main() -> None:
         one = Process(MemoryStore(), outside := Outside(), concurrency=1)

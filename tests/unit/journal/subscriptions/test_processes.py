@@ -14,7 +14,7 @@ from interlock.base.events import Claim
 from interlock.journal.subscriptions import Delivery
 from interlock.journal.subscriptions import events as e
 from interlock.journal.subscriptions.decide import DECIDER, GiveUp
-from interlock.journal.subscriptions.progress import Lane, ProgressTable, table_of
+from interlock.journal.subscriptions.progress import Cursor, Lane, ProgressTable, table_of
 from interlock.stores.memory import MemoryStore
 from interlock.testing.loop import over_seeds, run
 from tests.unit.journal.subscriptions.outside import ADA, REFUSED, STREAM, Outside, Process, Target, in_order, until
@@ -105,7 +105,7 @@ def test_a_deliverer_that_stood_still_past_its_claim_writes_nothing_any_more() -
 
         await asyncio.sleep(2)
         assert await quick.deliver() == (2, 0, 0)
-        assert await refused(table.save(99, {"default/thing/a": Lane("default/thing/a", 0, 1)})) == "claim_lost"
+        assert await refused(table.save(Cursor(99), {"default/thing/a": Lane("default/thing/a", 0, 1)})) == "claim_lost"
         give_up = GiveUp(stale, 1, "default/thing/a", 1, 30, "toy_refused", "no")
         assert await refused(slow.runner.execute(DECIDER, give_up, ADA)) == "claim_lost"
         assert await quick.letters() == []

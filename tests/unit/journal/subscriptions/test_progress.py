@@ -50,12 +50,12 @@ def test_a_table_gives_back_what_was_written_and_writes_only_what_has_changed() 
         table = ProgressTable(store, "default", TABLE)
         assert await table.open() == (None, {})
         lanes = {THING: Lane(THING, 1, 4, attempts=2, due_ms=9, code="toy_refused", message="no")}
-        await table.save(7, lanes)
-        await table.save(7, lanes)
-        assert await read_progress(store, "default", TABLE) == (2, 7, lanes)
-        await table.save(8, {})
-        assert await read_progress(store, "default", TABLE) == (3, 8, {})
-        assert await ProgressTable(store, "default", TABLE).open() == (8, {})
+        await table.save(Cursor(7, 99), lanes)
+        await table.save(Cursor(7, 99), lanes)
+        assert await read_progress(store, "default", TABLE) == (2, Cursor(7, 99), lanes)
+        await table.save(Cursor(8), {})
+        assert await read_progress(store, "default", TABLE) == (3, Cursor(8), {})
+        assert await ProgressTable(store, "default", TABLE).open() == (Cursor(8), {})
 
     run(main())
 
@@ -65,11 +65,11 @@ def test_who_opens_a_table_shuts_out_who_had_it() -> None:
         store = MemoryStore()
         first, second = (ProgressTable(store, "default", TABLE) for _ in range(2))
         await first.open()
-        await first.save(3, {})
-        assert await second.open() == (3, {})
+        await first.save(Cursor(3), {})
+        assert await second.open() == (Cursor(3), {})
         with pytest.raises(InterlockError, match=r"\[claim_lost\]"):
-            await first.save(4, {})
-        await second.save(5, {})
+            await first.save(Cursor(4), {})
+        await second.save(Cursor(5), {})
 
     run(main())
 
