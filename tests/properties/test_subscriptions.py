@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import suppress
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,7 +54,7 @@ def test_every_event_arrives_in_order_or_is_a_dead_letter(
 ) -> None:
     async def main() -> None:
         store, outside = MemoryStore(), Checked(failures)
-        settings = {
+        settings: dict[str, Any] = {
             "attempts_max": ATTEMPTS_MAX,
             "concurrency": 1 if one_at_a_time else 16,
             "parked_max": 2 if one_at_a_time else 1_000,

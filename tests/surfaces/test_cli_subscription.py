@@ -30,15 +30,15 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a store that holds nothing."""
+    place = tmp_path_factory.mktemp("store")
 
     async def make() -> None:
-        async with App.open(folder / ".interlock" / "store.db"):
+        async with App.open(place / ".interlock" / "store.db"):
             pass
 
-    folder = tmp_path_factory.mktemp("store")
-    (folder / ".interlock").mkdir()
+    (place / ".interlock").mkdir()
     asyncio.run(make())
-    return folder
+    return place
 
 
 def arrived(folder: Path) -> list[dict[str, Any]]:

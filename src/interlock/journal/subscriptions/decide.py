@@ -45,11 +45,11 @@ _NAME = re.compile(r"\A[a-z][a-z0-9_-]{0,62}\Z")
 
 
 class Add(Struct, frozen=True, tag=True):
-    """Deliver the events after a position, or those behind this command (None), to a sink."""
+    """Deliver the events after a position, or those behind this command (None), to a sink; `target` is JSON."""
 
     stream: str
     sink: str
-    target: Raw
+    target: str
     filter: e.Filter = e.Filter()
     after_position: int | None = None
 
@@ -138,7 +138,7 @@ def _add(state: SubscriptionState, command: Add, *, local: bool) -> Decision:
     fault = fault_of(command.filter)
     if fault is not None:
         return Refusal(fault)
-    target = Raw(canonical(parse(bytes(command.target))))
+    target = Raw(canonical(parse(command.target)))
     if not state.generation:
         added = e.SubscriptionAdded(command.after_position, command.filter, local, command.sink, target)
         return {command.stream: [added]}

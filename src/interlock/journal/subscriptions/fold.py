@@ -87,8 +87,6 @@ def evolve(state: SubscriptionState, record: Struct, place: Place) -> Subscripti
             state.letters[key] = msgspec.structs.replace(state.letters[key], redriven=True)
         case e.DeliveryRedone():
             state.letters.pop(e.key_of(record.stream, record.seq), None)
-        case _:
-            pass
     return state
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
+from typing import Any
 
 from msgspec import Raw, Struct
 
@@ -112,7 +113,7 @@ class Follower:
             await self._turns(keeper, until_idle=until_idle)
         finally:
             keeper.cancel()
-            await asyncio.wait([keeper])
+            await asyncio.gather(keeper, return_exceptions=True)
             await self._stop()
             with suppress(InterlockError):  # what was not written is delivered again
                 await self._save()
@@ -203,11 +204,12 @@ class Follower:
         dues = [max(lane.due_ms, self._hold_until_ms) for key, lane in self._lanes.items() if key not in self._tasks]
         wait_ms = min([WAIT_MS_MAX, *(max(due - now_ms, 0) for due in dues)])
         ring = asyncio.ensure_future(self._journal.store.doorbell.wait(seen, wait_ms))
+        awaited: list[asyncio.Future[Any]] = [ring, keeper, *self._tasks.values()]
         try:
-            await asyncio.wait([ring, keeper, *self._tasks.values()], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
         finally:
             ring.cancel()
-            await asyncio.wait([ring])
+            await asyncio.gather(ring, return_exceptions=True)
 
     async def _stop(self) -> None:
         """End the deliveries that are under way; nobody knows of them, so they are made again."""

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from interlock.base.canonical import canonical
 from interlock.base.errors import InterlockError, StorageFailure
@@ -105,7 +105,7 @@ class Subscriptions:
         if after == -1:
             after = read_cursor(self._journal.store.id, principal.tenant, start)
         stream = subscription_stream(principal.tenant, name)
-        command = Add(stream, sink, Raw(content), Filter(tuple(kinds), tuple(types)), after)
+        command = Add(stream, sink, content.decode(), Filter(tuple(kinds), tuple(types)), after)
         return await self._execute(command, principal, command_id) > 0
 
     async def pause(self, name: str, reason: str, *, principal: Principal, command_id: str | None = None) -> bool:
@@ -175,8 +175,8 @@ class Subscriptions:
                 failed.append(fault)
             else:
                 done |= {} if delivered is None else {name: delivered}
-        for fault in failed:
-            raise fault
+        if failed:
+            raise failed[0]
         return done
 
     async def serve(self, partition: str = "default") -> None:

@@ -30,22 +30,22 @@ class SubscriptionRow(Struct, frozen=True):
 
 
 def _evolve(row: SubscriptionRow | None, place: Place, record: Struct) -> SubscriptionRow | None:
+    if isinstance(record, e.SubscriptionAdded):
+        name, chosen = parse_stream(place.stream).id, record.filter
+        return SubscriptionRow(name, "active", record.sink, chosen.kinds, chosen.types, 0, place.at_ms)
+    if row is None or isinstance(record, e.SubscriptionRemoved):
+        return None
+    state, dead = row.state, row.dead
     match record:
-        case e.SubscriptionAdded():
-            name, chosen = parse_stream(place.stream).id, record.filter
-            return SubscriptionRow(name, "active", record.sink, chosen.kinds, chosen.types, 0, place.at_ms)
-        case e.SubscriptionRemoved():
-            return None
-        case e.SubscriptionPaused() if row is not None:
-            return msgspec.structs.replace(row, state="paused")
-        case e.SubscriptionResumed() if row is not None:
-            return msgspec.structs.replace(row, state="active")
-        case e.DeliveryDead() if row is not None:
-            return msgspec.structs.replace(row, dead=row.dead + (not record.again))
-        case e.DeliveryRedone() if row is not None:
-            return msgspec.structs.replace(row, dead=row.dead - 1)
-        case _:
-            return row
+        case e.SubscriptionPaused():
+            state = "paused"
+        case e.SubscriptionResumed():
+            state = "active"
+        case e.DeliveryDead():
+            dead += not record.again
+        case e.DeliveryRedone():
+            dead -= 1
+    return msgspec.structs.replace(row, state=state, dead=dead)
 
 
 def _terms(row: SubscriptionRow) -> Mapping[str, str]:

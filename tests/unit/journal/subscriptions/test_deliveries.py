@@ -608,7 +608,7 @@ def test_a_sink_that_is_gone_ends_the_turn_even_if_it_is_resumed_at_once() -> No
             await one.subscriptions.resume("audit", principal=ADA)
             return await look(*arguments)
 
-        one.runner.look = resumed_first  # type: ignore[method-assign]
+        one.runner.look = resumed_first  # type: ignore[method-assign,assignment]
         assert await one.deliver() == (0, 1, 0)
 
     run(main())

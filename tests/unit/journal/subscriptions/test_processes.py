@@ -173,7 +173,7 @@ def test_a_turn_that_is_cancelled_leaves_no_claim(after_ms: int) -> None:
         await one.add()
         await one.notes("abc")
         activations = store.activations
-        store.activations = LateReplies(activations)  # type: ignore[assignment]
+        store.activations = LateReplies(activations)
         serving = asyncio.create_task(one.subscriptions.serve())
         await asyncio.sleep(after_ms / 1_000)
         await ended(serving)

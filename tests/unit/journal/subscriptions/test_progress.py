@@ -160,7 +160,7 @@ def test_a_copy_that_differs_is_refused() -> None:
         async def forget(*_arguments: Any) -> bool:
             return True
 
-        other.views.apply = forget  # type: ignore[method-assign]
+        other.views.apply = forget  # type: ignore[method-assign,assignment]
         with pytest.raises(InterlockError, match=r"\[copy_differs\]"):
             await copy_progress(one.store, other, "default")
 

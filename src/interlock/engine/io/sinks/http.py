@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct, to_builtins
 
+from interlock.base.canonical import Json
 from interlock.base.clock import Clock
 from interlock.base.cloudevents import MEDIA_TYPE
 from interlock.base.errors import Category, ErrorCode
@@ -36,7 +37,7 @@ DELIVERY_REFUSED = ErrorCode(
 TIMEOUT_MS_DEFAULT = 20_000
 _GONE: Final = 410
 _ASKS_TO_WAIT: Final = frozenset({429, 503})
-_ANSWERS: Final = list(range(200, 600))
+_ANSWERS: Final[list[Json]] = list(range(200, 600))
 _SECONDS: Final = re.compile(r"[0-9]{1,6}")
 
 
@@ -60,7 +61,7 @@ class HttpSink:
 
     async def deliver(self, delivery: Delivery) -> None:
         """Post one event. Raises: `sink_gone`, `delivery_refused`, the `http_…` codes, those of secrets."""
-        request = {
+        request: Json = {
             "kind": "http_request_v1",
             "method": "POST",
             "url": self._target.url,

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from interlock.base.errors import InterlockError
-from interlock.engine.io.sinks import file as sinks
 from interlock.engine.io.sinks.file import FileSink
 from interlock.journal.subscriptions import Delivery
 from tests.unit.engine.io.sinks.deliveries import DELIVERY, delivery
@@ -139,9 +138,9 @@ def test_a_disk_that_fails_is_told_and_nothing_is_left_of_the_line(
     deliver(tmp_path, "a.jsonl", delivery(1))
 
     write = os.write
-    monkeypatch.setattr(sinks.os, "write", _FullAfter(write, 100))
+    monkeypatch.setattr(os, "write", _FullAfter(write, 100))
     assert refused(tmp_path, "a.jsonl") == "sink_file_failed"
-    monkeypatch.setattr(sinks.os, "write", write)
+    monkeypatch.setattr(os, "write", write)
 
     deliver(tmp_path, "a.jsonl", delivery(2))
     assert sequence(tmp_path / "a.jsonl") == [1, 2]
@@ -164,7 +163,7 @@ class _FullAfter:
 
 def test_a_line_that_takes_several_writes_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
-    monkeypatch.setattr(sinks.os, "write", lambda file, content: write(file, content[:7]))
+    monkeypatch.setattr(os, "write", lambda file, content: write(file, content[:7]))
 
     deliver(tmp_path, "a.jsonl", delivery(1), delivery(2))
 
