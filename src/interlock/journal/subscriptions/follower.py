@@ -152,8 +152,6 @@ class Follower:
     async def _read_page(self) -> bool:
         """Take a page of the feed into the lanes; whether the cursor moved."""
         before = self._cursor
-        if len(self._lanes) >= self._settings.parked_max:
-            return False
         page = await self._journal.store.events.feed(self._partition, before, PAGE_EVENTS)
         if page and page[-1].position != before + len(page):
             raise FEED_HOLE.error(f"the feed misses a position after {before}", position=before)

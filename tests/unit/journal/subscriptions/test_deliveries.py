@@ -15,6 +15,7 @@ from interlock.journal.subscriptions import Delivery
 from interlock.journal.subscriptions import events as e
 from interlock.journal.subscriptions import follower as following
 from interlock.journal.subscriptions.decide import DECIDER, Remove
+from interlock.journal.subscriptions.progress import Lane, ProgressTable, table_of
 from interlock.journal.subscriptions.views import SubscriptionRow
 from interlock.stores.memory import MemoryStore
 from interlock.testing.loop import over_seeds, run
@@ -282,6 +283,26 @@ def test_a_redriven_letter_that_fails_waits_as_any_other_and_shows_where_it_stan
         assert await one.findings() == []
         await asyncio.sleep(1)
         assert await one.deliver() == (0, 1, 1)
+        assert (await one.progress()).lanes == {}
+
+    run(main())
+
+
+def test_a_letter_whose_redrive_came_to_nothing_before_a_crash_is_not_sent_again() -> None:
+    async def main() -> None:
+        one = Process(MemoryStore(), outside := Outside(), attempts_max=1)
+        await one.add()
+        outside.refusing("a#1")
+        await one.notes("a")
+        await one.deliver()
+        outside.refusing()
+        table = ProgressTable(one.store, "default", table_of(STREAM, 1))
+        cursor, _ = await table.open()
+        assert cursor is not None
+        left = Lane("default/thing/a", 0, 1, redriven=True)
+        await table.save(cursor, {left.key: left})
+
+        assert await one.deliver() == (0, 0, 0)
         assert (await one.progress()).lanes == {}
 
     run(main())
@@ -609,7 +630,9 @@ def test_a_sink_that_is_gone_ends_the_turn_even_if_it_is_resumed_at_once() -> No
             return await look(*arguments)
 
         one.runner.look = resumed_first  # type: ignore[method-assign,assignment]
-        assert await one.deliver() == (0, 1, 0)
+        turn = await one.subscriptions._deliver(STREAM, until_idle=False)
+        assert turn is not None
+        assert (turn.failed, len(outside.asked)) == (1, 1)
 
     run(main())
 
