@@ -33,7 +33,7 @@ class AddSubscription(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     name: Name
     sink: Annotated[str, Meta(min_length=1, max_length=63, description="Where to: file, http, log.")]
-    target: Annotated[Raw, Meta(description="What the sink needs to know, a JSON object.")] = Raw(b"{}")
+    target: Annotated[Raw | None, Meta(description="What the sink needs to know, a JSON object.")] = None
     type: Annotated[
         tuple[Text, ...], Meta(description="Only events of this type, or of types that begin so: `engine.run_*`.")
     ] = ()
@@ -135,7 +135,7 @@ class SubscriptionReport(Struct, frozen=True):
 
 
 async def _add(ctx: CallContext, given: AddSubscription) -> SubscriptionChanged:
-    target = parse(bytes(given.target))
+    target = {} if given.target is None else parse(bytes(given.target))
     if not isinstance(target, dict):
         raise SINK_TARGET_INVALID.error("the target is a JSON object", place="target")
     added = await ctx.services.get(Subscriptions).add(

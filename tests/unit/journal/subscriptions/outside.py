@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from interlock.base.clock import Clock, SeededEntropy
-from interlock.base.errors import Category, ErrorCode
+from interlock.base.errors import Category, ErrorCode, InterlockError
 from interlock.base.events import EventType
 from interlock.base.part import SinkFactory
 from interlock.base.principal import Principal
@@ -172,6 +172,15 @@ def in_order(keys: Sequence[str]) -> bool:
         if int(seq) not in seen[stream]:
             seen[stream].append(int(seq))
     return all(numbers == sorted(numbers) for numbers in seen.values())
+
+
+async def refused(work: Awaitable[object]) -> str:
+    """The code with which something is refused."""
+    try:
+        await work
+    except InterlockError as fault:
+        return fault.code
+    return "nothing was refused"
 
 
 async def until(met: Callable[[], bool]) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from interlock.base.errors import InterlockError
 from interlock.base.events import Claim
 from interlock.journal.subscriptions import Delivery
 from interlock.journal.subscriptions import events as e
@@ -17,15 +16,19 @@ from interlock.journal.subscriptions.decide import DECIDER, GiveUp
 from interlock.journal.subscriptions.progress import Cursor, Lane, ProgressTable, table_of
 from interlock.stores.memory import MemoryStore
 from interlock.testing.loop import over_seeds, run
-from tests.unit.journal.subscriptions.outside import ADA, REFUSED, STREAM, Outside, Process, Target, in_order, until
+from tests.unit.journal.subscriptions.outside import (
+    ADA,
+    REFUSED,
+    STREAM,
+    Outside,
+    Process,
+    Target,
+    in_order,
+    refused,
+    until,
+)
 
 TABLE = table_of(STREAM, 1)
-
-
-async def refused(work: object) -> str:
-    with pytest.raises(InterlockError) as caught:
-        await work  # type: ignore[misc]
-    return caught.value.code
 
 
 async def ended(*tasks: asyncio.Task[None]) -> None:
