@@ -2,7 +2,8 @@
 
 What it does: copies artifacts, the feed and the rows of index, timers and activations; believes what it reads as every
 reader does, compares each page that was written, now or by an earlier try, and at the end reads the whole target back.
-What it does not do: it stops nobody, and copies no view: those are rebuilt from the feed by who asks for them first.
+It also copies how far subscriptions are. What it does not do: it stops nobody, and copies no view: those are rebuilt
+from the feed by who asks for them first.
 
 Rules: nothing is written over: the target must not be there, or be what an earlier try of the same copy left; until the
 copy is finished no one can open it as a store; a source whose runs somebody drives is refused, and one that moved
@@ -30,6 +31,7 @@ from interlock.journal.chain import ChainReader
 from interlock.journal.errors import COPY_DIFFERS, COPY_SOURCE_BUSY, COPY_SOURCE_NOT_FOUND, STORE_NOT_FOUND
 from interlock.journal.ports import Append, Blob, Head, Store, StoredEvent, StreamAppend
 from interlock.journal.store_name import StoreName, is_url, shown_store
+from interlock.journal.subscriptions.progress import copy_progress
 from interlock.journal.verify import verify_events
 from interlock.stores.activation import Activation
 from interlock.stores.appending import Outcome, groups
@@ -129,6 +131,7 @@ async def copy(
         for partition in await origin.events.partitions():
             await _copy_partition(catalogue, origin, copied, partition, progress)
             await _copy_rows(origin, copied, partition, progress)
+            await copy_progress(origin, copied, partition)
         await _copy_activations(origin, copied)
         found = await _compared(origin, copied, progress)
         await _read_back(catalogue, copied, progress)

@@ -210,6 +210,21 @@ class TransportFactory:
 
 
 @dataclass(frozen=True, slots=True)
+class SinkFactory:
+    """Where subscriptions can deliver to, by the name that they give.
+
+    `target` is the record of what a subscription says about it; `make(services, target, local)` makes the sink of one
+    subscription; `local` says that the user of this machine added it. `example` is a target in JSON.
+    """
+
+    name: str
+    target: type[Struct]
+    make: Callable[[Services, Any, bool], Any]
+    summary: str
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
 class StepHandler:
     """A kind of step, as documents name it.
 
@@ -242,6 +257,7 @@ class Part:
     views: tuple[View, ...] = ()
     commands: tuple[Command, ...] = ()
     transports: tuple[TransportFactory, ...] = ()
+    sinks: tuple[SinkFactory, ...] = ()
     steps: tuple[StepHandler, ...] = ()
     settings: tuple[SettingsSection, ...] = ()
     errors: tuple[ErrorCode, ...] = ()
