@@ -35,6 +35,7 @@ from interlock.journal.leases import Leases
 from interlock.journal.ports import Store
 from interlock.journal.runner import Runner, RunnerSettings
 from interlock.journal.store_name import MEMORY, StoreName, is_url, store_name
+from interlock.journal.subscriptions import Subscriptions, SubscriptionSettings
 from interlock.journal.timers import TimerService
 from interlock.journal.views import Views
 from interlock.parts import check_unique, installed_parts, sections_of
@@ -78,7 +79,10 @@ class App:
         journal = (self.journal, self.views, self.runner, self.timers, self.leases)
         gates = gate_services(self.journal, self.runner, self.runs.read, settings.get(GatesSettings))
         self.evidence, self.definitions, self.shapes, self.scenarios = gates
-        services = (settings, self.catalogue, *journal, self.runs, *gates, functions, evaluation)
+        sinks = [factory for part in parts for factory in part.sinks]
+        self.subscriptions = Subscriptions(self.journal, self.runner, settings.get(SubscriptionSettings), sinks, self)
+        ways_out = (self._router, self.subscriptions, functions, evaluation)
+        services = (settings, self.catalogue, *journal, self.runs, *gates, *ways_out)
         self._services: dict[type, object] = {type(service): service for service in services}
 
     @classmethod
