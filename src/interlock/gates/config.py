@@ -17,6 +17,7 @@ from interlock.base.errors import InterlockError
 from interlock.gates.comparators.strict import Enabled
 from interlock.gates.control.namespaces import NamespaceSettings
 from interlock.gates.control.policy import DisclosurePolicy
+from interlock.gates.control.service import SecretScan
 from interlock.gates.errors import VALIDATION_PERMISSIVE
 from interlock.gates.evidence.config import (
     AnchorSettings,
@@ -64,6 +65,9 @@ class GatesSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     anchors: Annotated[AnchorSettings, Meta(description="What evidence must be tied to.")] = AnchorSettings()
     policy: Annotated[DisclosurePolicy, Meta(description="Who may be shown which packet.")] = DisclosurePolicy()
     validation: Annotated[ValidationSettings, Meta(description="How strict conditions are.")] = ValidationSettings()
+    payload_secret_scan: Annotated[
+        SecretScan, Meta(description="Payloads that look like secrets: kept, kept with a warning, or refused.")
+    ] = "warn"  # noqa: S105 - what is done, not a secret
     dev: Annotated[DevSettings, Meta(description="For trying things out; never for production.")] = DevSettings()
     namespace: Annotated[NamespaceSettings, Meta(description="Who may use the default one.")] = NamespaceSettings()
     feedback: Annotated[FeedbackSections, Meta(description="What is told beside a decision.")] = FeedbackSections()

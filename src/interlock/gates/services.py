@@ -33,5 +33,5 @@ def gate_services(journal: Journal, runner: Runner, reader: RunReader, settings:
     turns = Turns(
         StreamQueues(per_stream_max=queue.per_run_max, total_max=queue.total_max, wait_ms_max=queue.wait_ms_max)
     )
-    runs = ScenarioRuns(journal, runner, definitions, evidence, turns, settings.policy)
+    runs = ScenarioRuns(journal, runner, definitions, evidence, turns, settings.policy, settings.payload_secret_scan)
     return evidence, definitions, Shapes(journal, runner), runs

@@ -19,7 +19,7 @@ from msgspec import Raw, Struct
 from interlock.base.errors import InterlockError
 from interlock.base.part import DecideContext, Decided, Decider, Decision, Refusal
 from interlock.gates.control import events as e
-from interlock.gates.control.advance import is_expired, next_stage
+from interlock.gates.control.advance import is_expired, next_stage, timer_of
 from interlock.gates.control.calls import Call, kept
 from interlock.gates.control.errors import (
     SCENARIO_MISMATCH,
@@ -57,10 +57,10 @@ from interlock.gates.records import (
     TriggerResult,
 )
 from interlock.gates.spec import Branch, StageSpec
-from interlock.gates.values import Timestamp, hash_of, plain, wire
+from interlock.gates.values import Timestamp, UnixMillis, hash_of, plain, wire
 from interlock.journal.runner import fold_of
 
-INIT = "init"
+INIT, TICK = "init", "auto_tick"
 
 
 class Given(Struct, frozen=True):
@@ -116,7 +116,16 @@ class Submit(Struct, frozen=True):
     given: Given | None
 
 
-Command = StartRun | Fire | AskStatus | Submit
+class StageTimeOver(Struct, frozen=True):
+    """The timer of a stage has fired: its time is over, if the run still stands there."""
+
+    stream: str
+    scenario: Any
+    policy: DisclosurePolicy
+    at_ms: int
+
+
+Command = StartRun | Fire | AskStatus | Submit | StageTimeOver
 
 
 def _initial(stream: str) -> ScenarioRun:
@@ -143,6 +152,8 @@ def _decide(states: Mapping[str, Any], command: Command, ctx: DecideContext) -> 
     if state.document_id != command.scenario.spec_hash.value:
         return Refusal(SCENARIO_MISMATCH.error("the run is of another scenario"))
     match command:
+        case StageTimeOver():
+            return _stage_time_over(state, state.config, command)
         case Fire():
             return _fire(state, state.config, command, ctx)
         case AskStatus():
@@ -156,8 +167,13 @@ def _start(state: ScenarioRun, command: StartRun) -> Decision:
         return Refusal(SCENARIO_RUN_EXISTS.error("run already exists"))
     scenario: Scenario = command.scenario
     config, stage = command.config, scenario.first
+    timer_ms = timer_of(stage, command.started_at)
     begun = e.ScenarioRunStarted(
-        Raw(wire(config)), scenario.spec_hash.value, stage.stage_id, Raw(wire(command.started_at))
+        Raw(wire(config)),
+        scenario.spec_hash.value,
+        stage.stage_id,
+        Raw(wire(command.started_at)),
+        None if timer_ms is None else e.StageTimer(timer_ms),
     )
     if not command.issue_entry_packets:
         return {command.stream: (begun,)}
@@ -234,6 +250,27 @@ def _timed_out(scenario: Scenario, stage: StageSpec, writing: Writing) -> Trigge
     value = Status.TRUE if stage.on_timeout == "advance_with_flag" else Status.UNKNOWN
     following = next_stage(scenario, stage, {gate.gate_id: value for gate in stage.gates})
     return writing.advance(stage, following, timeout=True)
+
+
+def _stage_time_over(state: ScenarioRun, config: RunConfig, command: StageTimeOver) -> Decision:
+    """The tick that a stage makes by itself; whatever comes of it takes the timer away."""
+    if state.status != "active" or state.timer_ms != command.at_ms:
+        return {command.stream: (e.StageTimePassed(command.at_ms, None),)}
+    event = TriggerEvent(
+        trigger_id=f"{TICK}:{state.stage_id}:{state.decisions + 1}",
+        tenant_id=config.tenant_id,
+        namespace_id=config.namespace_id,
+        run_id=config.run_id,
+        kind="tick",
+        time=UnixMillis(command.at_ms),
+        source_id="system",
+    )
+    writing = Writing(state, command.scenario, command.policy, config, event)
+    try:
+        _timed_out(command.scenario, command.scenario.stage(state.stage_id), writing)
+    except InterlockError as fault:
+        return {command.stream: (e.StageTimePassed(command.at_ms, fault.code),)}
+    return Decided({command.stream: writing.events}, writing.artifacts)
 
 
 def _provider_missing(state: ScenarioRun, command: Fire, missing: ProviderMissing) -> Refusal:

@@ -37,6 +37,7 @@ class ScenarioRun(Struct):
     calls: int = 0
     last_trigger: int = 0
     last_decision: int = 0
+    timer_ms: int | None = None
     packet_ids: list[str] = []
 
     @property
@@ -53,6 +54,7 @@ def evolve(state: Any, record: Struct, place: Place) -> Any:
             state.document_id = record.document_id
             state.stage_id = record.stage_id
             state.entered_at = _timestamp.decode(record.started_at)
+            state.timer_ms = None if record.timer is None else record.timer.at_ms
         case e.Triggered():
             state.triggers += 1
             state.last_trigger = place.seq
@@ -62,6 +64,10 @@ def evolve(state: Any, record: Struct, place: Place) -> Any:
             state.stage_id = record.stage_id
             state.entered_at = _timestamp.decode(record.stage_entered_at)
             state.status = record.status
+            if record.timer is not None:
+                state.timer_ms = record.timer.at_ms
+        case e.StageTimePassed():
+            state.timer_ms = None
         case e.PacketIssued():
             state.packet_ids.append(record.packet_id)
         case e.ToolCalled():

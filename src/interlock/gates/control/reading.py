@@ -147,14 +147,20 @@ class RunReading:
 
     async def whole(self, stream: str, state: ScenarioRun, scenario: Scenario) -> RunState:
         """A run with all its logs, as of `state`. Costs as much as the run is long."""
-        if state.config is None or state.entered_at is None:
-            raise SCENARIO_RUN_NOT_FOUND.error("there is no such run")
-        logs = _Logs()
+        records: list[Struct | None] = []
         async with aclosing(self._journal.read(stream)) as pages:
             async for page in pages:
-                for event in page:
-                    await self._log(logs, event.record, scenario)
-        config = state.config
+                records += [event.record for event in page]
+        return await self.assembled(state, records, scenario)
+
+    async def assembled(self, state: ScenarioRun, records: Sequence[Struct | None], scenario: Scenario) -> RunState:
+        """A run with the logs that all of its events make."""
+        config, entered_at = state.config, state.entered_at
+        if config is None or entered_at is None:
+            raise SCENARIO_RUN_NOT_FOUND.error("there is no such run")
+        logs = _Logs()
+        for record in records:
+            await self._log(logs, record, scenario)
         return RunState(
             tenant_id=config.tenant_id,
             namespace_id=config.namespace_id,
@@ -162,7 +168,7 @@ class RunReading:
             scenario_id=config.scenario_id,
             spec_hash=scenario.spec_hash,
             current_stage_id=state.stage_id,
-            stage_entered_at=state.entered_at,
+            stage_entered_at=entered_at,
             status=state.status,
             dispatch_targets=config.dispatch_targets,
             triggers=logs.triggers,

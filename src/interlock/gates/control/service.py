@@ -9,16 +9,19 @@ is to be evaluated; what the run left behind meanwhile is made anew, a bounded n
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import aclosing
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
 from interlock.base.errors import Conflict
+from interlock.base.events import Timer
 from interlock.base.principal import Principal
+from interlock.base.secret_scan import refuse_secrets, scan_bytes
 from interlock.gates.control.calls import Call
 from interlock.gates.control.decide import (
     RUN_FOLD,
@@ -27,6 +30,7 @@ from interlock.gates.control.decide import (
     Command,
     Fire,
     Given,
+    StageTimeOver,
     StartRun,
     Submit,
     is_overdue,
@@ -60,6 +64,10 @@ from interlock.journal.journal import Journal
 from interlock.journal.runner import Runner
 from interlock.journal.streams import tenant_of
 
+_LOG = logging.getLogger("interlock.gates")
+SecretScan = Literal["off", "warn", "refuse"]
+"""What becomes of payloads that look like secrets: they are kept and exported as they are given."""
+
 ATTEMPTS_MAX = 20
 PAYLOAD_BYTES_MAX = 2 * 1024 * 1024
 
@@ -78,12 +86,20 @@ def _seen(state: ScenarioRun) -> _Seen:
     return _Seen(state.exists, state.stage_id, state.status, state.last_decision, state.entered_at)
 
 
-def check_payload(payload: Payload) -> None:
-    """Refuse what is too large to be kept. Raises: `payload_too_large`."""
-    if len(wire(payload)) > PAYLOAD_BYTES_MAX:
+def check_payload(payload: Payload, scan: SecretScan) -> None:
+    """Refuse what is too large to be kept, and tell of what looks like a secret, or refuse it.
+
+    Raises: `payload_too_large`; `secrets_detected`.
+    """
+    content = wire(payload)
+    if len(content) > PAYLOAD_BYTES_MAX:
         raise PAYLOAD_TOO_LARGE.error(
             f"a payload of more than {PAYLOAD_BYTES_MAX} bytes", limit_bytes=PAYLOAD_BYTES_MAX
         )
+    if scan == "refuse":
+        refuse_secrets(content, "payload")
+    elif scan == "warn" and (kind := scan_bytes(content)) is not None:
+        _LOG.warning("a payload that is kept and exported as it is looks like a secret (%s)", kind)
 
 
 class ScenarioRuns:
@@ -97,6 +113,7 @@ class ScenarioRuns:
         evidence: EvidenceSource,
         turns: Turns,
         policy: DisclosurePolicy,
+        secret_scan: SecretScan = "warn",  # noqa: S107 - what is done, not a secret
     ) -> None:
         check_policy(policy)
         self._journal = journal
@@ -105,6 +122,7 @@ class ScenarioRuns:
         self._evidence = evidence
         self._turns = turns
         self._policy = policy
+        self._secret_scan = secret_scan
         self.read = RunReading(journal)
 
     async def start(
@@ -123,8 +141,9 @@ class ScenarioRuns:
         stream = run_stream(principal.tenant, config.tenant_id, config.namespace_id, config.run_id)
         command = StartRun(stream, scenario, self._policy, config, started_at, issue_entry_packets)
         async with self._turns.hold(stream):
-            await self._runner.execute(RUNS, command, principal)
-            return await self._whole(stream, scenario)
+            records: Sequence[Struct] = await self._runner.execute(RUNS, command, principal)
+            state = await self._runner.look(RUNS, stream, msgspec.structs.replace)
+        return await self.read.assembled(state, records, scenario)
 
     async def trigger(self, scenario_id: str, event: TriggerEvent, *, principal: Principal) -> Answered:
         """Look at the stage of a run, and decide.
@@ -170,7 +189,7 @@ class ScenarioRuns:
 
     async def submit(self, scenario_id: str, request: SubmitRequest, *, principal: Principal) -> SubmissionRecord:
         """Hand something in. Raises: `scenario_not_found`, `scenario_run_not_found`, `submission_conflict`."""
-        check_payload(request.payload)
+        check_payload(request.payload, self._secret_scan)
         scenario = await self._scenario(scenario_id, request.namespace_id, request.tenant_id, principal)
         stream = run_stream(principal.tenant, request.tenant_id, request.namespace_id, request.run_id)
         call = Call("scenario.submit", request, request.submitted_at, request.correlation_id)
@@ -186,7 +205,7 @@ class ScenarioRuns:
 
     async def _fire(self, scenario_id: str, call: Call, event: TriggerEvent, principal: Principal) -> Answered:
         if event.payload is not None:
-            check_payload(event.payload)
+            check_payload(event.payload, self._secret_scan)
         scenario = await self._scenario(scenario_id, event.namespace_id, event.tenant_id, principal)
         stream = run_stream(principal.tenant, event.tenant_id, event.namespace_id, event.run_id)
         async with self._turns.hold(stream):
@@ -291,6 +310,12 @@ class ScenarioRuns:
                     if event.record is not None:
                         state, seq = RUN_FOLD.evolve(state, event.record, event.place), event.envelope.seq
         return scenario, seq, state
+
+    async def stage_time_over(self, timer: Timer) -> StageTimeOver:
+        """What the timer of a stage tells the run that it belongs to. Raises: `scenario_not_found`."""
+        loaded = await self._journal.load(RUN_FOLD, timer.stream)
+        scenario = await self._definitions.of_document(loaded.state.document_id)
+        return StageTimeOver(timer.stream, scenario, self._policy, timer.due_ms)
 
     def statistics(self) -> MutationStats:
         """Figures of the turns."""

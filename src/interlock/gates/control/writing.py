@@ -16,6 +16,7 @@ from msgspec import Raw, Struct
 from interlock.base.errors import InterlockError
 from interlock.base.part import Artifact
 from interlock.gates.control import events as e
+from interlock.gates.control.advance import timer_of
 from interlock.gates.control.calls import Kept, kept
 from interlock.gates.control.fold import ScenarioRun
 from interlock.gates.control.packets import issue
@@ -137,14 +138,23 @@ class Writing:
             outcome=outcome,
             correlation_id=self._event.correlation_id,
         )
-        entered_at = self._entered_at(stage_id if isinstance(outcome, Advanced | Started) else None)
+        entered = isinstance(outcome, Advanced | Started)
+        entered_at = self._entered_at(stage_id if entered else None)
+        timer = self._timer(stage_id, entered_at, entered=entered, ended=status != "active")
         self._keep(
             record,
-            lambda each: e.ScenarioDecided(each.record, each.record_id, Raw(wire(entered_at)), stage_id, status),
+            lambda each: e.ScenarioDecided(each.record, each.record_id, Raw(wire(entered_at)), stage_id, status, timer),
         )
         for packet in packets or []:
             self._packet(packet)
         return TriggerResult(record, packets or [], status)
+
+    def _timer(self, stage_id: str, entered_at: Timestamp, *, entered: bool, ended: bool) -> e.StageTimer | None:
+        """What becomes of the timer of the stage: nothing, where the run stays and where there is and was none."""
+        if not (entered or ended):
+            return None
+        at_ms = None if ended else timer_of(self._scenario.stage(stage_id), entered_at)
+        return None if at_ms is None and self._state.timer_ms is None else e.StageTimer(at_ms)
 
     def _entered_at(self, entered: str | None) -> Timestamp:
         """When the stage was entered in which the run stands now."""

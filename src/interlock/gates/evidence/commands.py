@@ -136,6 +136,7 @@ COMMANDS = (
         "evidence.query",
         Effect.READS,
         positional=("provider", "check"),
+        reads_store=lambda given: given.provider == "run",
     ),
     Command(
         "provider",
@@ -147,6 +148,7 @@ COMMANDS = (
         "interlock provider list",
         "provider.read",
         Effect.READS,
+        reads_store=lambda _given: False,
     ),
     Command(
         "provider",
@@ -159,5 +161,6 @@ COMMANDS = (
         "provider.read",
         Effect.READS,
         positional=("provider",),
+        reads_store=lambda _given: False,
     ),
 )

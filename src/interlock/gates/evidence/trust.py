@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import msgspec
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
@@ -29,6 +30,9 @@ from interlock.gates.values import BytesValue, HashDigest, JsonValue, Timestamp,
 
 VALUE_BYTES_MAX: Final = 1024 * 1024
 """Bytes of a value of evidence, canonical or raw."""
+
+LEVELS_AROUND: Final = 16
+"""Levels of nesting that are kept for what evidence is recorded in."""
 
 _RANK: Final[dict[Lane, int]] = {"asserted": 0, "verified": 1}
 _SIGNATURE_SCHEME: Final = "ed25519"
@@ -120,7 +124,17 @@ def settled(answer: EvidenceResult, requirements: Requirements) -> EvidenceResul
             return failed(ANCHOR_INVALID, fault)
     if answer.error is not None:
         return _without_value(answer)
-    return answer if computed is None else replace(answer, evidence_hash=computed)
+    if content is None or computed is None:
+        return answer
+    return replace(answer, value=_as_recorded(answer.value, content), evidence_hash=computed)
+
+
+def _as_recorded(value: Value | None, content: bytes) -> Value | None:
+    """The value that its canonical bytes spell: what is compared now is what is compared of the record later.
+
+    They have one spelling for 1 and 1.0, which are two numbers within a list or an object.
+    """
+    return JsonValue(msgspec.json.decode(content)) if isinstance(value, JsonValue) else value
 
 
 def _content(answer: EvidenceResult) -> bytes | str | None:
@@ -131,6 +145,8 @@ def _content(answer: EvidenceResult) -> bytes | str | None:
         content = bytes_of(answer.value)
     except InterlockError as fault:
         return f"the provider's value is no JSON of the contract ({fault.code})"
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return "the provider's value is no JSON"
     if len(content) > VALUE_BYTES_MAX:
         raise EVIDENCE_TOO_LARGE.error(
             f"evidence of {len(content)} bytes, of {VALUE_BYTES_MAX} at most", limit_bytes=VALUE_BYTES_MAX
@@ -139,12 +155,18 @@ def _content(answer: EvidenceResult) -> bytes | str | None:
 
 
 def bytes_of(value: Value) -> bytes:
-    """What is hashed of a value: its canonical JSON, or its bytes. Raises: as `base.canonical.canonical`."""
+    """What is hashed of a value: its canonical JSON, or its bytes.
+
+    Raises: as `base.canonical.canonical`, also for a value that leaves no room for the records around it; what a value
+    that is no JSON raises.
+    """
     match value:
         case BytesValue(content):
             return bytes(content)
         case JsonValue(content):
-            return wire(content)
+            for _ in range(LEVELS_AROUND):
+                content = [content]
+            return wire(content)[LEVELS_AROUND:-LEVELS_AROUND]
 
 
 def _without_value(result: EvidenceResult) -> EvidenceResult:

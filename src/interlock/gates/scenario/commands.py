@@ -9,7 +9,7 @@ Rule: reading files is for the user of this machine (docs/threats.md, T3).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta, Struct
 
@@ -17,17 +17,15 @@ from interlock.base.part import CallContext, Command, Effect
 from interlock.base.principal import PrincipalKind
 from interlock.engine.document.commands import LINT_REFUSED, LintReport
 from interlock.engine.document.findings import Finding, Level
-from interlock.gates.comparators.strict import check_condition
-from interlock.gates.config import GatesSettings, ValidationSettings
+from interlock.gates.config import GatesSettings
 from interlock.gates.control.backtest import Backtest, backtest
 from interlock.gates.control.definitions import Definitions
 from interlock.gates.control.scenario import Scenario
 from interlock.gates.control.service import ScenarioRuns
 from interlock.gates.errors import SCENARIO_INVALID
 from interlock.gates.evidence.query import Evidence
-from interlock.gates.logic.text import requirement_from
-from interlock.gates.scenario.lint import LintedScenario, ScenarioLinter
-from interlock.gates.spec import ConditionSpec
+from interlock.gates.scenario.check import linter
+from interlock.gates.scenario.lint import LintedScenario
 from interlock.gates.values import TenantId
 
 FINDINGS_TOLD_MAX = 5
@@ -63,19 +61,6 @@ class BacktestInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Meta(description="The scenario whose runs are decided anew; default: the document's own id."),
     ] = None
     tenant: Annotated[TenantId, Meta(description="The tenant's number.")] = 1
-
-
-def linter(evidence: Evidence, validation: ValidationSettings) -> ScenarioLinter:
-    """A linter that knows the providers and the validation of this installation."""
-
-    def strict(condition: ConditionSpec, schema: Any) -> None:
-        check_condition(condition, schema, validation.enabled)
-
-    contracts = {
-        each.contract.provider_id: {check.check_id: check for check in each.contract.checks}
-        for each in evidence.contracts.all()
-    }
-    return ScenarioLinter(requirement_from, contracts, strict if validation.strict else None)
 
 
 def _read(ctx: CallContext, name: str) -> LintedScenario:

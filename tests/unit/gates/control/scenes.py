@@ -11,7 +11,7 @@ from interlock.app import App
 from interlock.base.principal import local_principal
 from interlock.gates.control.definitions import Definitions
 from interlock.gates.control.policy import DisclosurePolicy
-from interlock.gates.control.service import ScenarioRuns
+from interlock.gates.control.service import ScenarioRuns, SecretScan
 from interlock.gates.control.turns import Turns
 from interlock.gates.evidence.query import Gathered
 from interlock.gates.evidence.records import EvidenceContext, EvidenceResult
@@ -103,12 +103,20 @@ class Said:
 class Scene:
     """One process on a store, with scenarios."""
 
-    def __init__(self, app: App, evidence: Said, policy: DisclosurePolicy = OPEN) -> None:
+    def __init__(
+        self,
+        app: App,
+        evidence: Said,
+        policy: DisclosurePolicy = OPEN,
+        secret_scan: SecretScan = "warn",  # noqa: S107 - what is done, not a secret
+    ) -> None:
         self.app = app
         self.said = evidence
         queues = StreamQueues(per_stream_max=256, total_max=10_000, wait_ms_max=30_000)
         self.definitions = Definitions(app.journal, app.runner)
-        self.runs = ScenarioRuns(app.journal, app.runner, self.definitions, evidence, Turns(queues), policy)
+        self.runs = ScenarioRuns(
+            app.journal, app.runner, self.definitions, evidence, Turns(queues), policy, secret_scan
+        )
 
     async def begun(self, document: ScenarioSpec, run_id: str = "r1", *, packets: bool = False, **config: Any) -> Any:
         """The run of a scenario that is defined and started at logical time 0."""

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import UNSET
 
 from interlock.base.errors import InterlockError
@@ -106,6 +108,26 @@ def test_each_condition_is_asked_once_and_the_records_stand_in_the_order_of_the_
     assert [each.record.condition_id for each in found] == ["0", "1", "2", "3", "4"]
     assert [value_of(each.record.result) for each in found] == [0, 1, 2, 3, 4]
     assert len(provider.asked) == 5
+
+
+@given(st.permutations(range(4)), st.permutations(range(4)))
+def test_a_record_does_not_depend_on_the_order_of_questions_and_answers(asked: list[int], answered: list[int]) -> None:
+    turns = [asyncio.Event() for _ in answered]
+
+    async def answer(of: EvidenceQuery) -> Answered:
+        params: Any = of.params
+        place = answered.index(params["key"])
+        if place:
+            await turns[place - 1].wait()
+        turns[place].set()
+        return Answered(EvidenceResult(value=JsonValue(params["key"])))
+
+    conditions = [condition(str(each), query("env", "get", {"key": each}), "equals", 2) for each in asked]
+    found = gather(service(Scripted(answer)), *conditions)
+
+    assert [each.record.condition_id for each in found] == [str(each) for each in asked]
+    by_name = {each.record.condition_id: each.record for each in found}
+    assert [by_name[str(each)].status for each in range(4)] == [Status.FALSE, Status.FALSE, Status.TRUE, Status.FALSE]
 
 
 def test_so_many_are_asked_at_one_time_and_no_more() -> None:

@@ -58,6 +58,13 @@ def signed(value: Any = 1, *, key: Ed25519PrivateKey = KEY, over: Any = None, **
     return replace(evidence(value, signature=signature), **more)
 
 
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 def record(lane: Lane, **more: Any) -> EvidenceRecord:
     return EvidenceRecord("c", Status.TRUE, evidence(lane=lane, **more))
 
@@ -145,6 +152,13 @@ def test_a_hash_is_computed_here_whatever_the_provider_said(
     assert result.value == value
 
 
+def test_a_value_may_be_nested_as_deep_as_its_record_leaves_room() -> None:
+    result = settled(evidence(nested(48)), AUDIT)
+
+    assert result.evidence_hash == hash_of(wire(nested(48)))
+    wire({"runs": [{"gate_evals": [{"evidence": [{"result": result}]}]}]})
+
+
 def test_an_error_leaves_no_value_behind_but_where_it_was() -> None:
     answer = evidence(error=EvidenceError("x", "y"), evidence_hash=hash_of(b"1"), **PLACE)
 
@@ -166,7 +180,7 @@ def test_a_value_is_limited_to_the_byte(value: Any) -> None:
     assert caught.value.code == "evidence_too_large"
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800", {1: 2}])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800", {1: 2}, object(), 10**400, nested(49)])
 def test_a_value_that_is_no_json_is_an_error(value: Any) -> None:
     result = settled(evidence(value), AUDIT)
 
@@ -256,3 +270,11 @@ def test_evidence_is_too_old_after_its_limit(observed_ms: int | None, time: Any,
 
     assert (fault is not None) is is_stale
     assert fault is None or fault.code == "evidence_stale"
+
+
+def test_what_is_compared_is_what_the_record_will_say() -> None:
+    """The canonical bytes spell 1.0 and 1 alike, and within a list the two are not equal."""
+    found = settled(EvidenceResult(JsonValue({"n": [1.0, 2.5]})), Requirements())
+    assert found.value == JsonValue({"n": [1, 2.5]})
+    assert isinstance(found.value, JsonValue)
+    assert [type(each) for each in found.value.value["n"]] == [int, float]

@@ -199,7 +199,7 @@ def branch(*rules: tuple[str, str], default: str | None = None, **members: Any) 
     return document(stages=[first, stage("last")])
 
 
-WAITING = {"timeout": {"timeout_ms": 1, "policy_tags": []}, "on_timeout": "alternate_branch"}
+WAITING: dict[str, Any] = {"timeout": {"timeout_ms": 1, "policy_tags": []}, "on_timeout": "alternate_branch"}
 BRANCHES = [
     ("a true branch is taken", branch(("a", "true")), set()),
     ("of two true branches the first", branch(("a", "true"), ("b", "true")), {"branch_rule_dead"}),

@@ -1,4 +1,8 @@
-"""How the verbs about scenarios answer people: outcomes in words, reasons as a tree."""
+"""How the verbs about scenarios answer people: outcomes in words, reasons as a tree.
+
+What it does: gives each output the lines and tables that a person reads. What it does not do: it leaves nothing out for
+programs; `--json` has the records as they are.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from typing import TypeGuard
 
 from msgspec import Struct
 
+from interlock.gates.control.backtest import Backtest
 from interlock.gates.control.commands import Opened
 from interlock.gates.control.explaining import StageExplanation
 from interlock.gates.control.looking import ScenarioRunReport
@@ -52,6 +57,25 @@ class StatusLines(Struct, frozen=True):
     decision: str | None
     outcome: str | None
     packets: list[str]
+
+
+class ChangeLine(Struct, frozen=True):
+    """A decision that would be another, in words."""
+
+    run: str
+    trigger: str
+    stage: str
+    recorded: str
+    today: str
+
+
+class BacktestLines(Struct, frozen=True):
+    """What a document would change of recorded runs, in words."""
+
+    runs: int
+    decisions: int
+    not_recorded: int
+    changed: list[ChangeLine]
 
 
 def outcome_text(outcome: DecisionOutcome) -> str:
@@ -101,6 +125,22 @@ def _status(output: Struct) -> Struct:
     )
 
 
+def _backtest(output: Struct) -> Struct:
+    if not isinstance(output, Backtest):
+        return output
+    changed = [
+        ChangeLine(
+            each.run,
+            each.trigger,
+            each.stage,
+            outcome_text(each.recorded),
+            each.fault or "" if each.today is None else outcome_text(each.today),
+        )
+        for each in output.changed
+    ]
+    return BacktestLines(output.runs, output.decisions, output.not_recorded, changed)
+
+
 def _is_explained(output: Struct) -> TypeGuard[StageExplanation]:
     return isinstance(output, StageExplanation)
 
@@ -124,7 +164,8 @@ def _why(output: Struct, line: Mapping[str, object]) -> str | None:
 PRESENTATION = Presentation(
     columns={"list.items": ("scenario", "namespace", "spec_hash"), "trigger.gates": ("gate", "status", "conditions")},
     text={"lint": lint_text, "explain": _explained},
-    people={"trigger": _opened, "next": _opened, "status": _status, "start": _status},
+    people={"trigger": _opened, "next": _opened, "status": _status, "start": _status, "backtest": _backtest},
+    cut={"backtest.changed": ("recorded", "today")},
     empty={"list": "no scenarios"},
     follow={"trigger": _why, "next": _why, "status": _why},
 )

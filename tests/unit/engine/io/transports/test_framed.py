@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from interlock.base.errors import InterlockError
 from interlock.engine.io.transports.framed import BODY_BYTES_MAX, HEAD_BYTES_MAX, BackOff, FramedProgram
+from interlock.engine.io.transports.peer import Peer
 
 ECHO = """
 import os, sys
@@ -82,6 +84,28 @@ def test_a_program_that_is_not_there_cannot_be_started(tmp_path: Path) -> None:
         assert asyncio.run(run(command)) == "peer_start_failed"
 
 
+@pytest.mark.parametrize("fault", [OSError(24, "Too many open files"), asyncio.CancelledError()])
+def test_a_program_whose_streams_cannot_be_opened_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    started: list[int] = []
+
+    async def fails(peer: Peer) -> None:
+        started.append(peer._process.pid)
+        raise fault
+
+    async def run() -> None:
+        using = program(tmp_path, ECHOES)
+        monkeypatch.setattr(Peer, "_connect", fails)
+        with pytest.raises((InterlockError, asyncio.CancelledError)) as caught:
+            await exchange(using)
+        assert getattr(caught.value, "code", None) == ("peer_start_failed" if isinstance(fault, OSError) else None)
+        await using.close()
+
+    asyncio.run(run())
+    assert not is_there(started[0])
+
+
 @pytest.mark.parametrize(
     ("answer", "code"),
     [
@@ -144,6 +168,19 @@ def test_a_call_that_is_given_up_ends_the_program_so_that_no_answer_is_anothers(
         await using.close()
 
     asyncio.run(run())
+
+
+def test_a_program_that_ended_while_nobody_asked_costs_no_call(tmp_path: Path) -> None:
+    async def run() -> None:
+        using = program(tmp_path, ECHOES)
+        await exchange(using)
+        os.kill(pids(tmp_path)[0], signal.SIGKILL)
+        await asyncio.to_thread(os.waitid, os.P_PID, pids(tmp_path)[0], os.WEXITED | os.WNOWAIT)
+        assert await exchange(using, b"next") == b"txen"
+        await using.close()
+
+    asyncio.run(run())
+    assert len(pids(tmp_path)) == 2
 
 
 def test_a_program_that_closes_its_input_is_gone(tmp_path: Path) -> None:
