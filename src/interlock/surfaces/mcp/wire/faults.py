@@ -123,6 +123,7 @@ _BY_CODE: Final[dict[str, Kind]] = {
     "contract_hidden": "unauthorized",
     "scenario_run_moved": "rate_limited",
 }
+_BY_TOOL: Final[dict[tuple[Kind, str], Kind]] = {("runpack", "scenario_run_not_found"): "not_found"}
 _BY_CATEGORY: Final[dict[Category, Kind]] = {
     Category.OVERLOADED: "rate_limited",
     Category.STORAGE: "internal",
@@ -134,7 +135,7 @@ def fault_of(error: InterlockError, own: Kind, *, contracts: bool = False) -> Fa
     """The error of the wire; `own` is the kind of the tool that was called, which may hold input to `contracts`."""
     if contracts and error.code in _CAPABILITY:
         return fault("invalid_params", f"{error.code}: {error.message}")
-    kind = _BY_CODE.get(error.code) or _BY_CATEGORY.get(error.category) or own
+    kind = _BY_TOOL.get((own, error.code)) or _BY_CODE.get(error.code) or _BY_CATEGORY.get(error.category) or own
     if kind == "unauthorized":
         return fault(kind, "unauthorized")
     if kind == "rate_limited":

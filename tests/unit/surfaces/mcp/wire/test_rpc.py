@@ -221,6 +221,7 @@ KINDS: list[tuple[InterlockError, Kind, Kind]] = [
     (control_errors.SCENARIO_CONFLICT.error("x"), "control_plane", "conflict"),
     (control_errors.SUBMISSION_CONFLICT.error("x"), "control_plane", "conflict"),
     (control_errors.SCENARIO_RUN_NOT_FOUND.error("x"), "control_plane", "control_plane"),
+    (control_errors.SCENARIO_RUN_NOT_FOUND.error("x"), "runpack", "not_found"),
     (control_errors.SCENARIO_RUN_EXISTS.error("x"), "control_plane", "control_plane"),
     (control_errors.SCENARIO_MISMATCH.error("x"), "control_plane", "control_plane"),
     (control_errors.SCENARIO_RUN_INACTIVE.error("x"), "control_plane", "control_plane"),
