@@ -49,6 +49,9 @@ MCP_TOOL_NOT_ALLOWED = ErrorCode(
     Category.REFUSED,
     "Ask whoever runs the server to start it with `--allow changes`, or `--allow starts` for tools that start work.",
 )
+MCP_BUSY = ErrorCode(
+    "mcp_busy", Category.OVERLOADED, "Wait until some of the session's calls are answered.", retryable=True
+)
 DOCUMENTS_UNREADABLE = ErrorCode(
     "documents_unreadable", Category.INVALID, "Let each of `docs.extra_paths` name a Markdown file or a folder of them."
 )
@@ -76,6 +79,7 @@ ERRORS = (
     WIRE_FRAME_INVALID,
     MCP_LIBRARY_ABSENT,
     MCP_TOOL_NOT_ALLOWED,
+    MCP_BUSY,
     DOCUMENTS_UNREADABLE,
     DOCUMENT_UNKNOWN,
     WIRE_INPUT_INVALID,

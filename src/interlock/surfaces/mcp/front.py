@@ -5,8 +5,8 @@ errors of a tool, with their code and advice. What it does not do: it opens noth
 the surfaces imports the SDK, which takes seconds to load.
 
 Rules: a tool answers with structure and with the same as text; a tool that there is not is an error of the protocol,
-everything else that goes wrong is an answer; a line that is too long is passed over; several calls run at once, and a
-call that is cancelled lets go of what it drives.
+everything else that goes wrong is an answer; a line that is too long is passed over; a bounded number of calls run at
+once, and a call that is cancelled lets go of what it drives.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from interlock.base.errors import InterlockError
 from interlock.gates.values import converted
 from interlock.surfaces.cli.report import error_object
 from interlock.surfaces.client import Client
-from interlock.surfaces.errors import COMMAND_UNKNOWN, DOCUMENT_UNKNOWN, PROGRAM_FAULT
+from interlock.surfaces.errors import COMMAND_UNKNOWN, DOCUMENT_UNKNOWN, MCP_BUSY, PROGRAM_FAULT
 from interlock.surfaces.mcp.calling import Report, called
 from interlock.surfaces.mcp.pipes import Drain, Source
 from interlock.surfaces.mcp.schemas import rooted
@@ -36,6 +36,9 @@ from interlock.surfaces.mcp.search import Found, Library, Page, SearchInput
 from interlock.surfaces.mcp.tools import Toolbox, ToolForm, encoded
 
 LINE_BYTES_MAX: Final = 4 * 1024 * 1024
+CALLS_MAX: Final = 64
+"""Calls of tools that run at once in a session; one more is refused."""
+
 URI_PREFIX: Final = "interlock://docs/"
 DOCS_SEARCH: Final = "docs_search"
 _MARKDOWN: Final = "text/markdown"
@@ -54,6 +57,7 @@ class Front:
         self._toolbox = toolbox
         self._library = library
         self._pages = {_uri(page): page for page in library.pages}
+        self._calls = 0
 
     def server(self) -> Server[Any]:
         """The server of the SDK that answers by this."""
@@ -76,6 +80,15 @@ class Front:
 
     async def call_tool(self, ctx: _Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         """`tools/call`."""
+        if self._calls == CALLS_MAX:
+            return _failed(MCP_BUSY.error(f"{CALLS_MAX} calls of this session are running"))
+        self._calls += 1
+        try:
+            return await self._called(ctx, params)
+        finally:
+            self._calls -= 1
+
+    async def _called(self, ctx: _Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         try:
             text, value = await self._answer(params.name, params.arguments or {}, _report_of(ctx))
         except InterlockError as fault:

@@ -13,6 +13,7 @@ from interlock.base.part import CallContext, Command, Effect
 from interlock.base.principal import local_principal
 from interlock.surfaces.catalogue import Catalogue
 from interlock.surfaces.client import Client as OurClient
+from interlock.surfaces.mcp import front as module
 from interlock.surfaces.mcp.front import LINE_BYTES_MAX, Front, lines_of, serve_lines
 from interlock.surfaces.mcp.search import Library, Page
 from interlock.surfaces.mcp.tools import Toolbox
@@ -60,6 +61,30 @@ def test_where_there_is_no_documentation_there_is_no_search_in_it() -> None:
     assert asyncio.run(talk(front())) == (["thing_break"], [])
     uri = "interlock://docs/custom/guide"
     assert asyncio.run(talk(front(PAGE))) == (["thing_break", "docs_search"], [uri])
+
+
+def test_a_call_too_many_is_refused_until_another_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CALLS_MAX", 2)
+    going_on = asyncio.Event()
+
+    async def waiting(_ctx: CallContext, _given: Nothing) -> Nothing:
+        await going_on.wait()
+        return Nothing()
+
+    wait = Command("thing", "wait", Nothing, Nothing, waiting, "Wait.", "interlock thing wait", "p", Effect.READS)
+    client = OurClient(Catalogue([wait]), local_principal("ada"), None)  # type: ignore[arg-type]
+
+    async def talk() -> list[Any]:
+        async with Client(Front(client, Toolbox([wait], "reads"), Library([])).server()) as session:
+            calls = [asyncio.ensure_future(session.call_tool("thing_wait", {})) for _ in range(3)]
+            [refused], _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+            going_on.set()
+            await asyncio.wait(calls)
+            return [refused.result(), await session.call_tool("thing_wait", {})]
+
+    refused, answered = asyncio.run(talk())
+    assert (refused.is_error, refused.structured_content["error"]["code"]) == (True, "mcp_busy")
+    assert not answered.is_error
 
 
 class Given:
