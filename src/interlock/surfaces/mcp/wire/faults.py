@@ -136,6 +136,8 @@ def fault_of(error: InterlockError, own: Kind, *, contracts: bool = False) -> Fa
     if contracts and error.code in _CAPABILITY:
         return fault("invalid_params", f"{error.code}: {error.message}")
     kind = _BY_TOOL.get((own, error.code)) or _BY_CODE.get(error.code) or _BY_CATEGORY.get(error.category) or own
+    if own == "runpack" and error.category is Category.CORRUPT:  # a folder that is damaged, and not the store
+        kind = own
     if kind == "unauthorized":
         return fault(kind, "unauthorized")
     if kind == "rate_limited":

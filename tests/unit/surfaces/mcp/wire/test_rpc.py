@@ -16,7 +16,7 @@ from interlock.base.errors import Category, ErrorCode, InterlockError
 from interlock.gates import errors as gate_errors
 from interlock.gates.control import errors as control_errors
 from interlock.gates.showing import DocsSettings
-from interlock.journal.errors import DISK_FULL, QUEUE_FULL
+from interlock.journal.errors import DISK_FULL, EVENT_CORRUPT, QUEUE_FULL
 from interlock.surfaces import errors as surface_errors
 from interlock.surfaces.mcp.search import Library, Page
 from interlock.surfaces.mcp.wire.documents import WireDocuments
@@ -253,6 +253,8 @@ KINDS: list[tuple[InterlockError, Kind, Kind]] = [
     (surface_errors.WIRE_INPUT_INVALID.error("x"), "control_plane", "invalid_params"),
     (surface_errors.RUNPACKS_ABSENT.error("x"), "runpack", "runpack"),
     (DISK_FULL.error("x"), "control_plane", "internal"),
+    (EVENT_CORRUPT.error("x"), "control_plane", "internal"),
+    (EVENT_CORRUPT.error("x"), "runpack", "runpack"),
 ]
 
 
