@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 
 from interlock.base.errors import InterlockError
 from interlock.gates.comparators.strict import Enabled
+from interlock.gates.control.namespaces import NamespaceSettings
 from interlock.gates.control.policy import DisclosurePolicy
 from interlock.gates.control.service import SecretScan
 from interlock.gates.errors import VALIDATION_PERMISSIVE
@@ -27,6 +28,7 @@ from interlock.gates.evidence.config import (
     QuerySettings,
     TrustSettings,
 )
+from interlock.gates.showing import DiscoverySettings, DocsSettings, FeedbackSections
 
 
 class ValidationSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,6 +69,12 @@ class GatesSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         SecretScan, Meta(description="Payloads that look like secrets: kept, kept with a warning, or refused.")
     ] = "warn"  # noqa: S105 - what is done, not a secret
     dev: Annotated[DevSettings, Meta(description="For trying things out; never for production.")] = DevSettings()
+    namespace: Annotated[NamespaceSettings, Meta(description="Who may use the default one.")] = NamespaceSettings()
+    feedback: Annotated[FeedbackSections, Meta(description="What is told beside a decision.")] = FeedbackSections()
+    provider_discovery: Annotated[DiscoverySettings, Meta(description="Whose contracts are shown.")] = (
+        DiscoverySettings()
+    )
+    docs: Annotated[DocsSettings, Meta(description="Which documentation is shown.")] = DocsSettings()
     query: Annotated[QuerySettings, Meta(description="The limits of asking for evidence.")] = QuerySettings()
     queue: Annotated[QueueSettings, Meta(description="The limits of waiting for a run.")] = QueueSettings()
 

@@ -45,6 +45,16 @@ POLICY_DENIED = ErrorCode(
 POLICY_FAILED = ErrorCode("policy_failed", Category.FAILED, "Mend what the policy's rule complains of.")
 POLICY_INVALID = ErrorCode("disclosure_policy_invalid", Category.INVALID, "Correct the rule of the policy.")
 PAYLOAD_TOO_LARGE = ErrorCode("payload_too_large", Category.INVALID, "Hand in a reference to large content.")
+NAMESPACE_DENIED = ErrorCode(
+    "namespace_denied",
+    Category.REFUSED,
+    "Use another namespace, or list the tenant in `default_tenants` and set `allow_default` of `namespace`.",
+)
+TENANT_DENIED = ErrorCode("tenant_denied", Category.REFUSED, "Ask as the tenant that the scenario is of.")
+PRECHECK_INVALID = ErrorCode(
+    "precheck_invalid", Category.INVALID, "Name one scenario of the namespace, and give data for its conditions."
+)
+PAYLOAD_UNFIT = ErrorCode("payload_unfit", Category.INVALID, "Give data that the data shape takes.")
 
 ERRORS = (
     SCENARIO_NOT_FOUND,
@@ -65,4 +75,8 @@ ERRORS = (
     POLICY_FAILED,
     POLICY_INVALID,
     PAYLOAD_TOO_LARGE,
+    NAMESPACE_DENIED,
+    TENANT_DENIED,
+    PRECHECK_INVALID,
+    PAYLOAD_UNFIT,
 )

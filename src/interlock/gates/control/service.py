@@ -135,9 +135,9 @@ class ScenarioRuns:
         principal: Principal,
     ) -> RunState:
         """Begin a run in the first stage. Raises: `scenario_not_found`, `scenario_run_exists`, `policy_denied`."""
+        scenario = await self._scenario(scenario_id, config.namespace_id, config.tenant_id, principal)
         if config.scenario_id != scenario_id:
             raise SCENARIO_MISMATCH.error("the configuration is of another scenario")
-        scenario = await self._scenario(scenario_id, config.namespace_id, config.tenant_id, principal)
         stream = run_stream(principal.tenant, config.tenant_id, config.namespace_id, config.run_id)
         command = StartRun(stream, scenario, self._policy, config, started_at, issue_entry_packets)
         async with self._turns.hold(stream):
