@@ -78,7 +78,7 @@ class App:
         self.runs = Runs(self.journal, self.runner, self.timers, plans, self._router, engine, self.leases, budget)
         journal = (self.journal, self.views, self.runner, self.timers, self.leases)
         gates = gate_services(self.journal, self.runner, self.runs.read, settings.get(GatesSettings))
-        self.evidence, self.definitions, self.shapes, self.scenarios = gates
+        self.evidence, self.definitions, self.shapes, self.scenarios, _ = gates
         sinks = [factory for part in parts for factory in part.sinks]
         self.subscriptions = Subscriptions(self.journal, self.runner, settings.get(SubscriptionSettings), sinks, self)
         ways_out = (self._router, self.subscriptions, functions, evaluation)

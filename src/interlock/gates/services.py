@@ -9,6 +9,7 @@ from __future__ import annotations
 from interlock.engine.reports.reader import RunReader
 from interlock.gates.comparators.compare import compare
 from interlock.gates.config import GatesSettings, fault_of
+from interlock.gates.control.asserted import Prechecks
 from interlock.gates.control.definitions import Definitions
 from interlock.gates.control.service import ScenarioRuns
 from interlock.gates.control.turns import Turns
@@ -19,7 +20,7 @@ from interlock.journal.journal import Journal
 from interlock.journal.queues import StreamQueues
 from interlock.journal.runner import Runner
 
-GateServices = tuple[Evidence, Definitions, Shapes, ScenarioRuns]
+GateServices = tuple[Evidence, Definitions, Shapes, ScenarioRuns, Prechecks]
 
 
 def gate_services(journal: Journal, runner: Runner, reader: RunReader, settings: GatesSettings) -> GateServices:
@@ -34,4 +35,5 @@ def gate_services(journal: Journal, runner: Runner, reader: RunReader, settings:
         StreamQueues(per_stream_max=queue.per_run_max, total_max=queue.total_max, wait_ms_max=queue.wait_ms_max)
     )
     runs = ScenarioRuns(journal, runner, definitions, evidence, turns, settings.policy, settings.payload_secret_scan)
-    return evidence, definitions, Shapes(journal, runner), runs
+    shapes = Shapes(journal, runner)
+    return evidence, definitions, shapes, runs, Prechecks(definitions, shapes, evidence, settings.validation)

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from interlock.base.part import CallContext, Command, Effect
+from interlock.gates.control.asserted import DataShapeRef, PrecheckRequest, Prechecks
 from interlock.gates.control.definitions import Definitions
 from interlock.gates.control.errors import SCENARIO_CALL_INVALID
 from interlock.gates.control.explaining import StageExplanation, explained
@@ -31,6 +32,7 @@ from interlock.gates.records import (
     ExternalTarget,
     GateEvaluation,
     NextRequest,
+    Prechecked,
     RunConfig,
     SessionTarget,
     SubmissionRecord,
@@ -140,6 +142,15 @@ class ExplainInput(RunInput, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Which run, and for which trigger."""
 
     trigger: Annotated[str | None, Meta(description="The trigger's id; default: the last one.")] = None
+
+
+class PrecheckInput(InNamespace, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a stage would come to, if the payload were true."""
+
+    scenario: ScenarioName
+    shape: Annotated[str, Meta(pattern=r"\A.+@.+\Z", max_length=800, description="The data shape: ID@VERSION.")]
+    payload: Annotated[Raw, Meta(description="The data, a member for each condition, as JSON.")]
+    stage: Annotated[CallName | None, Meta(description="The stage's id; default: the first.")] = None
 
 
 class Opened(Struct, frozen=True):
@@ -266,6 +277,19 @@ async def _status(ctx: CallContext, given: StatusInput) -> ScenarioRunReport:
     return await _report(ctx, given, given.at)
 
 
+async def _precheck(ctx: CallContext, given: PrecheckInput) -> Prechecked:
+    schema_id, _, version = given.shape.rpartition("@")
+    request = PrecheckRequest(
+        given.tenant,
+        given.namespace,
+        DataShapeRef(schema_id, version),
+        _json(given.payload),
+        given.scenario,
+        stage_id=given.stage,
+    )
+    return await ctx.services.get(Prechecks).precheck(request, principal=ctx.principal)
+
+
 async def _explain(ctx: CallContext, given: ExplainInput) -> StageExplanation:
     return await explained(
         ctx.services.get(ScenarioRuns),
@@ -361,6 +385,18 @@ COMMANDS = (
         "scenario.read",
         Effect.READS,
         positional=_RUN,
+    ),
+    Command(
+        "scenario",
+        "precheck",
+        PrecheckInput,
+        Prechecked,
+        _precheck,
+        "Say what a stage would come to if given data were true; nothing is asked and nothing written.",
+        "interlock scenario precheck release --shape facts@v1 --payload '{\"tested\": true}'",
+        "scenario.read",
+        Effect.READS,
+        positional=("scenario",),
     ),
     Command(
         "scenario",

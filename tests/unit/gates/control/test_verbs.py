@@ -187,3 +187,42 @@ def test_a_document_of_today_is_held_against_recorded_runs(tmp_path: Path) -> No
         assert [each["today"] for each in found["changed"]] == [None, None, None]
 
     run(main())
+
+
+def test_a_precheck_says_what_given_data_would_come_to(tmp_path: Path) -> None:
+    shape = {
+        "tenant_id": 1,
+        "namespace_id": 1,
+        "schema_id": "facts",
+        "version": "v1",
+        "schema": {"type": "object", "properties": {"late": {"type": "boolean"}, "early": {"type": "boolean"}}},
+        "created_at": {"kind": "logical", "value": 1},
+    }
+    given = {"scenario": "release", "shape": "facts@v1", "payload": {"late": True}}
+
+    async def main() -> None:
+        app = await begun(tmp_path)
+        await app.client(ADA).call("shape.register", {"record": shape})
+        found = await call(app, "precheck", given)
+        assert found["decision"]["kind"] == "hold"
+        assert found["gate_evaluations"][0]["trace"] == [{"condition_id": "late", "status": "Unknown"}]
+        with pytest.raises(InterlockError) as fault:
+            await call(app, "precheck", {**given, "shape": "facts@v2"})
+        assert fault.value.code == "shape_not_found"
+
+    run(main())
+
+
+def test_asserted_data_opens_what_asks_for_no_more(tmp_path: Path) -> None:
+    shape = {"type": "object", "properties": {"late": {"type": "boolean"}, "early": {"type": "boolean"}}}
+    record = {"tenant_id": 1, "namespace_id": 1, "schema_id": "facts", "version": "v1", "schema": shape}
+
+    async def main() -> None:
+        app = memory_app(settings={"gates": {"trust": {"min_lane": "asserted"}}})
+        await call(app, "define", {"document": document(tmp_path / "release.json")})
+        made = {**record, "created_at": {"kind": "logical", "value": 1}}
+        await app.client(ADA).call("shape.register", {"record": made})
+        given = {"scenario": "release", "shape": "facts@v1", "payload": {"late": True}}
+        assert (await call(app, "precheck", given))["decision"]["kind"] == "advance"
+
+    run(main())

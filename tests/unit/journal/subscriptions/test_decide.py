@@ -10,7 +10,7 @@ import pytest
 from msgspec import Raw, Struct
 
 from interlock.base.events import Claim, Hold, IndexRow, Place
-from interlock.base.part import DecideContext, Refusal
+from interlock.base.part import DecideContext, Decided, Refusal
 from interlock.base.principal import Principal, PrincipalKind
 from interlock.journal.subscriptions import events as e
 from interlock.journal.subscriptions.decide import (
@@ -51,6 +51,7 @@ def decided(history: Sequence[Struct], command: Any, principal: Principal = ADA)
     """The events that a command records, or the code with which it is refused."""
     context = DecideContext(5_000, principal, b"e" * 32, "0" * 64)
     decision = DECIDER.decide({STREAM: given(*history)}, command, context)
+    assert not isinstance(decision, Decided), "a subscription names no artifact"
     return decision.error.code if isinstance(decision, Refusal) else list(decision.get(STREAM, ()))
 
 

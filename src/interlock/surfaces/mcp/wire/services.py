@@ -73,15 +73,13 @@ class WireServices:
 
 def wire_services(services: Services, documents: WireDocuments, principal: Principal) -> WireServices:
     """The services of a session, of those of an application."""
-    settings, definitions = services.get(GatesSettings), services.get(Definitions)
-    evidence, shapes = services.get(Evidence), services.get(Shapes)
     return WireServices(
-        settings=settings,
-        definitions=definitions,
+        settings=services.get(GatesSettings),
+        definitions=services.get(Definitions),
         runs=services.get(ScenarioRuns),
-        evidence=evidence,
-        shapes=shapes,
-        prechecks=Prechecks(definitions, shapes, evidence, settings.validation),
+        evidence=services.get(Evidence),
+        shapes=services.get(Shapes),
+        prechecks=services.get(Prechecks),
         documents=documents,
         principal=principal,
     )
