@@ -162,10 +162,9 @@ def _why(output: Struct, line: Mapping[str, object]) -> str | None:
 
 
 PRESENTATION = Presentation(
-    columns={"list.items": ("scenario", "namespace", "spec_hash"), "trigger.gates": ("gate", "status", "conditions")},
+    columns={"list.items": ("scenario", "namespace", "spec_hash")},
     text={"lint": lint_text, "explain": _explained},
     people={"trigger": _opened, "next": _opened, "status": _status, "start": _status, "backtest": _backtest},
-    cut={"backtest.changed": ("recorded", "today")},
     empty={"list": "no scenarios"},
     follow={"trigger": _why, "next": _why, "status": _why},
 )
