@@ -19,8 +19,9 @@ from msgspec import Raw, Struct
 from interlock.base.errors import InterlockError
 from interlock.base.part import DecideContext, Decided, Decider, Decision, Refusal
 from interlock.gates.control import events as e
-from interlock.gates.control.advance import is_expired, next_stage, timer_of
-from interlock.gates.control.calls import Call, kept
+from interlock.gates.control.advance import timer_of
+from interlock.gates.control.calls import Call, given_digest, kept
+from interlock.gates.control.deciding import INIT, decided, is_overdue, timed_out
 from interlock.gates.control.errors import (
     SCENARIO_MISMATCH,
     SCENARIO_RUN_EXISTS,
@@ -33,13 +34,11 @@ from interlock.gates.control.evaluation import gates_of
 from interlock.gates.control.fold import SNAPSHOTS, ScenarioRun, evolve
 from interlock.gates.control.keys import SUBMISSION_INDEX, TRIGGER_INDEX, call_key
 from interlock.gates.control.packets import payload_hash
-from interlock.gates.control.policy import DisclosurePolicy
-from interlock.gates.control.precheck import held, unmet_gates
+from interlock.gates.control.rules import InForce
 from interlock.gates.control.scenario import Scenario
 from interlock.gates.control.writing import Writing
 from interlock.gates.errors import PROVIDER_MISSING
 from interlock.gates.evidence.query import Gathered
-from interlock.gates.logic.status import Status
 from interlock.gates.records import (
     DecisionRecord,
     Held,
@@ -56,11 +55,10 @@ from interlock.gates.records import (
     TriggerEvent,
     TriggerResult,
 )
-from interlock.gates.spec import Branch, StageSpec
-from interlock.gates.values import Timestamp, UnixMillis, hash_of, plain, wire
+from interlock.gates.values import Timestamp, UnixMillis, wire
 from interlock.journal.runner import fold_of
 
-INIT, TICK = "init", "auto_tick"
+TICK = "auto_tick"
 
 
 class Given(Struct, frozen=True):
@@ -76,7 +74,7 @@ class StartRun(Struct, frozen=True):
 
     stream: str
     scenario: Any
-    policy: DisclosurePolicy
+    rules: InForce
     config: RunConfig
     started_at: Timestamp
     issue_entry_packets: bool
@@ -87,7 +85,7 @@ class Fire(Struct, frozen=True):
 
     stream: str
     scenario: Any
-    policy: DisclosurePolicy
+    rules: InForce
     call: Call
     event: TriggerEvent
     seen: str
@@ -121,7 +119,7 @@ class StageTimeOver(Struct, frozen=True):
 
     stream: str
     scenario: Any
-    policy: DisclosurePolicy
+    rules: InForce
     at_ms: int
 
 
@@ -175,8 +173,9 @@ def _start(state: ScenarioRun, command: StartRun) -> Decision:
         Raw(wire(command.started_at)),
         None if timer_ms is None else e.StageTimer(timer_ms),
     )
+    applied, artifacts = command.rules.unless(state.rules_id)
     if not command.issue_entry_packets:
-        return {command.stream: (begun,)}
+        return Decided({command.stream: (begun, *applied)}, artifacts)
     event = TriggerEvent(
         trigger_id=INIT,
         tenant_id=config.tenant_id,
@@ -186,12 +185,12 @@ def _start(state: ScenarioRun, command: StartRun) -> Decision:
         time=command.started_at,
         source_id="system",
     )
-    writing = Writing(state, scenario, command.policy, config, event)
+    writing = Writing(state, scenario, command.rules.rules.policy, config, event)
     try:
         writing.start(stage)
     except InterlockError as fault:
         return Refusal(fault)
-    return Decided({command.stream: (begun, *writing.events)}, writing.artifacts)
+    return Decided({command.stream: (begun, *applied, *writing.events)}, [*artifacts, *writing.artifacts])
 
 
 def _fire(state: ScenarioRun, config: RunConfig, command: Fire, ctx: DecideContext) -> Decision:
@@ -209,47 +208,20 @@ def _fire(state: ScenarioRun, config: RunConfig, command: Fire, ctx: DecideConte
         return {command.stream: (command.call.recorded(state.calls + 1, answer, repeats=place),)}
     if command.seen != state.stage_id or command.given is not None:
         return Refusal(SCENARIO_RUN_MOVED.error("the run has moved on"))
-    writing = Writing(state, command.scenario, command.policy, config, command.event)
+    scenario: Scenario = command.scenario
+    writing = Writing(state, scenario, command.rules.rules.policy, config, command.event)
     try:
-        answer = _decided(state, command, writing)
+        stage = scenario.stage(state.stage_id)
+        overdue = is_overdue(state.entered_at, stage, command.event)
+        for evidence in () if overdue else command.gathered:
+            writing.evidence(evidence)
+        gates = gates_of(stage, command.event.trigger_id, [each.record for each in command.gathered])
+        answer = decided(scenario, stage, gates, writing, overdue=overdue)
     except InterlockError as fault:
         return Refusal(fault)
     call = command.call.recorded(state.calls + 1, answer)
-    return Decided({command.stream: (*writing.events, call)}, writing.artifacts)
-
-
-def is_overdue(entered_at: Timestamp | None, stage: StageSpec, event: TriggerEvent) -> bool:
-    """Whether a tick finds the time of the stage over: then no gate is evaluated. Raises: as `advance.is_expired`."""
-    return event.kind == "tick" and entered_at is not None and is_expired(stage, entered_at, event.time)
-
-
-def _decided(state: ScenarioRun, command: Fire, writing: Writing) -> TriggerResult:
-    """Write the decision of a trigger."""
-    scenario: Scenario = command.scenario
-    stage = scenario.stage(state.stage_id)
-    if is_overdue(state.entered_at, stage, command.event):
-        return _timed_out(scenario, stage, writing)
-    for evidence in command.gathered:
-        writing.evidence(evidence)
-    evaluated = gates_of(stage, command.event.trigger_id, [each.record for each in command.gathered])
-    for gate in evaluated:
-        writing.gate(gate)
-    gates = {each.evaluation.gate_id: each.evaluation.status for each in evaluated}
-    if all(status is Status.TRUE for status in gates.values()):
-        return writing.advance(stage, next_stage(scenario, stage, gates), timeout=False)
-    if stage.on_hold == "branch" and isinstance(stage.advance_to, Branch):
-        for rule in stage.advance_to.branches:
-            if gates.get(rule.gate_id, Status.UNKNOWN).value.lower() == rule.outcome:
-                return writing.advance(stage, rule.next_stage_id, timeout=False)
-    return writing.hold(stage, held(unmet_gates(stage, gates)))
-
-
-def _timed_out(scenario: Scenario, stage: StageSpec, writing: Writing) -> TriggerResult:
-    if stage.on_timeout == "fail":
-        return writing.fail(stage, "timeout")
-    value = Status.TRUE if stage.on_timeout == "advance_with_flag" else Status.UNKNOWN
-    following = next_stage(scenario, stage, {gate.gate_id: value for gate in stage.gates})
-    return writing.advance(stage, following, timeout=True)
+    applied, artifacts = command.rules.unless(state.rules_id)
+    return Decided({command.stream: (*applied, *writing.events, call)}, [*artifacts, *writing.artifacts])
 
 
 def _stage_time_over(state: ScenarioRun, config: RunConfig, command: StageTimeOver) -> Decision:
@@ -265,12 +237,13 @@ def _stage_time_over(state: ScenarioRun, config: RunConfig, command: StageTimeOv
         time=UnixMillis(command.at_ms),
         source_id="system",
     )
-    writing = Writing(state, command.scenario, command.policy, config, event)
+    writing = Writing(state, command.scenario, command.rules.rules.policy, config, event)
     try:
-        _timed_out(command.scenario, command.scenario.stage(state.stage_id), writing)
+        timed_out(command.scenario, command.scenario.stage(state.stage_id), writing)
     except InterlockError as fault:
         return {command.stream: (e.StageTimePassed(command.at_ms, fault.code),)}
-    return Decided({command.stream: writing.events}, writing.artifacts)
+    applied, artifacts = command.rules.unless(state.rules_id)
+    return Decided({command.stream: (*applied, *writing.events)}, [*artifacts, *writing.artifacts])
 
 
 def _provider_missing(state: ScenarioRun, command: Fire, missing: ProviderMissing) -> Refusal:
@@ -303,11 +276,6 @@ def status_asked(state: ScenarioRun, command: AskStatus) -> ScenarioStatus | Non
         issued_packet_ids=list(state.packet_ids),
         safe_summary=summary,
     )
-
-
-def given_digest(request: SubmitRequest) -> str:
-    """What makes a submission the same: its payload and content type."""
-    return hash_of(wire({"content_type": request.content_type, "payload": plain(request.payload)})).value
 
 
 def _submit(state: ScenarioRun, command: Submit, ctx: DecideContext) -> Decision:

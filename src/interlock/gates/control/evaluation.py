@@ -16,7 +16,7 @@ from typing import Protocol
 from interlock.gates.control.scenario import Scenario
 from interlock.gates.evidence.query import Gathered
 from interlock.gates.evidence.records import EvidenceContext
-from interlock.gates.evidence.trust import held_to_gate
+from interlock.gates.evidence.trust import ProviderRules, held_to_gate
 from interlock.gates.logic.evaluate import evaluate
 from interlock.gates.logic.tree import conditions_of
 from interlock.gates.records import EvidenceRecord, GateEvalRecord, GateEvaluation, ProviderMissing
@@ -28,6 +28,10 @@ class EvidenceSource(Protocol):
 
     def missing(self, spec: ScenarioSpec) -> ProviderMissing | None:
         """The providers that a scenario asks and that are not there or may not be used."""
+        ...
+
+    def rules(self, spec: ScenarioSpec) -> Mapping[str, ProviderRules]:
+        """What is asked of the evidence of each provider that a scenario asks."""
         ...
 
     async def gather(

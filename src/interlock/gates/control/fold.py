@@ -38,6 +38,7 @@ class ScenarioRun(Struct):
     last_trigger: int = 0
     last_decision: int = 0
     timer_ms: int | None = None
+    rules_id: str = ""
     packet_ids: list[str] = []
 
     @property
@@ -55,6 +56,8 @@ def evolve(state: Any, record: Struct, place: Place) -> Any:
             state.stage_id = record.stage_id
             state.entered_at = _timestamp.decode(record.started_at)
             state.timer_ms = None if record.timer is None else record.timer.at_ms
+        case e.RulesApplied():
+            state.rules_id = record.rules_id
         case e.Triggered():
             state.triggers += 1
             state.last_trigger = place.seq

@@ -33,9 +33,9 @@ from interlock.gates.control.decide import (
     StageTimeOver,
     StartRun,
     Submit,
-    is_overdue,
     status_asked,
 )
+from interlock.gates.control.deciding import is_overdue
 from interlock.gates.control.definitions import Definitions
 from interlock.gates.control.errors import PAYLOAD_TOO_LARGE, SCENARIO_MISMATCH, SCENARIO_RUN_MOVED
 from interlock.gates.control.evaluation import EvidenceSource, asked
@@ -43,6 +43,7 @@ from interlock.gates.control.fold import ScenarioRun
 from interlock.gates.control.keys import SUBMISSION_INDEX, TRIGGER_INDEX, call_key, run_stream
 from interlock.gates.control.policy import DisclosurePolicy, check_policy
 from interlock.gates.control.reading import Answered, RunReading
+from interlock.gates.control.rules import InForce, Rules
 from interlock.gates.control.scenario import Scenario
 from interlock.gates.control.turns import MutationStats, Turns
 from interlock.gates.evidence.query import Gathered
@@ -69,6 +70,7 @@ SecretScan = Literal["off", "warn", "refuse"]
 """What becomes of payloads that look like secrets: they are kept and exported as they are given."""
 
 ATTEMPTS_MAX = 20
+RULES_KNOWN_MAX = 256
 PAYLOAD_BYTES_MAX = 2 * 1024 * 1024
 
 
@@ -122,6 +124,7 @@ class ScenarioRuns:
         self._evidence = evidence
         self._turns = turns
         self._policy = policy
+        self._known_rules: dict[str, InForce] = {}
         self._secret_scan = secret_scan
         self.read = RunReading(journal)
 
@@ -139,7 +142,7 @@ class ScenarioRuns:
         if config.scenario_id != scenario_id:
             raise SCENARIO_MISMATCH.error("the configuration is of another scenario")
         stream = run_stream(principal.tenant, config.tenant_id, config.namespace_id, config.run_id)
-        command = StartRun(stream, scenario, self._policy, config, started_at, issue_entry_packets)
+        command = StartRun(stream, scenario, self._rules(scenario), config, started_at, issue_entry_packets)
         async with self._turns.hold(stream):
             records: Sequence[Struct] = await self._runner.execute(RUNS, command, principal)
             state = await self._runner.look(RUNS, stream, msgspec.structs.replace)
@@ -222,7 +225,7 @@ class ScenarioRuns:
     async def _prepared(self, stream: str, scenario: Scenario, call: Call, event: TriggerEvent) -> Fire:
         """The command for a trigger: with its evidence, or with the answer that there is."""
         seen = await self._look(stream)
-        fire = partial(Fire, stream, scenario, self._policy, call, event, seen.stage_id)
+        fire = partial(Fire, stream, scenario, self._rules(scenario), call, event, seen.stage_id)
         missing = self._evidence.missing(scenario.spec)
         if missing is not None or not seen.exists:
             return fire([], missing)
@@ -315,7 +318,18 @@ class ScenarioRuns:
         """What the timer of a stage tells the run that it belongs to. Raises: `scenario_not_found`."""
         loaded = await self._journal.load(RUN_FOLD, timer.stream)
         scenario = await self._definitions.of_document(loaded.state.document_id)
-        return StageTimeOver(timer.stream, scenario, self._policy, timer.due_ms)
+        return StageTimeOver(timer.stream, scenario, self._rules(scenario), timer.due_ms)
+
+    def _rules(self, scenario: Scenario) -> InForce:
+        """The rules of this installation for a scenario; they are the same for as long as it is open."""
+        name = scenario.spec_hash.value
+        rules = self._known_rules.get(name)
+        if rules is None:
+            if len(self._known_rules) >= RULES_KNOWN_MAX:
+                self._known_rules.clear()
+            rules = InForce.of(Rules(self._policy, self._evidence.rules(scenario.spec)))
+            self._known_rules[name] = rules
+        return rules
 
     def statistics(self) -> MutationStats:
         """Figures of the turns."""

@@ -25,7 +25,7 @@ from interlock.gates.evidence.disclosure import disclosed, shows_raw
 from interlock.gates.evidence.port import Answered, CallMade, EvidenceProvider
 from interlock.gates.evidence.providers.answers import fault_of, refused
 from interlock.gates.evidence.records import EvidenceContext, EvidenceResult
-from interlock.gates.evidence.trust import Compare, Requirements, age_fault, floor_of, judged, settled
+from interlock.gates.evidence.trust import Compare, ProviderRules, Requirements, age_fault, floor_of, judged, settled
 from interlock.gates.records import EvidenceRecord, ProviderMissing
 from interlock.gates.spec import ConditionSpec, EvidenceQuery, ScenarioSpec
 
@@ -71,6 +71,15 @@ class Evidence:
             required_capabilities=sorted({f"{query.provider_id}.{query.check_id}" for query in queries}),
             blocked_by_policy=False,
         )
+
+    def rules(self, spec: ScenarioSpec) -> dict[str, ProviderRules]:
+        """What is asked of the evidence of each provider that a scenario asks, in the order of their ids."""
+        wanted = {each.query.provider_id for each in spec.conditions}
+        return {each: self._rules(each) for each in sorted(wanted & self._sources.keys())}
+
+    def _rules(self, provider_id: str) -> ProviderRules:
+        asked = self._sources[provider_id].requirements
+        return ProviderRules(floor_of(provider_id, self._settings.trust, self._settings.dev), asked.anchor, asked.keys)
 
     def contract(self, provider_id: str) -> Registered:
         """The contract of a provider, its hash, and where it is from. Raises: `provider_missing`."""

@@ -57,6 +57,17 @@ class Requirements(Struct, frozen=True):
     keys: Mapping[str, bytes] | None = None
 
 
+class ProviderRules(Struct, frozen=True):
+    """What is asked of a provider's evidence: its lane at least, its anchor, and the keys that may sign, by path.
+
+    `keys` is None where nothing needs to be signed.
+    """
+
+    floor: Lane
+    anchor: AnchorRequirement | None = None
+    keys: Mapping[str, bytes] | None = None
+
+
 def strictest(*lanes: Lane) -> Lane:
     """The strictest of several requirements."""
     return max(lanes, key=_RANK.__getitem__)

@@ -15,6 +15,7 @@ from interlock.gates.control.service import ScenarioRuns, SecretScan
 from interlock.gates.control.turns import Turns
 from interlock.gates.evidence.query import Gathered
 from interlock.gates.evidence.records import EvidenceContext, EvidenceResult
+from interlock.gates.evidence.trust import ProviderRules
 from interlock.gates.logic.status import Status
 from interlock.gates.logic.tree import Condition
 from interlock.gates.records import (
@@ -83,6 +84,9 @@ class Said:
 
     def missing(self, _spec: ScenarioSpec) -> ProviderMissing | None:
         return self.absent
+
+    def rules(self, _spec: ScenarioSpec) -> dict[str, ProviderRules]:
+        return {"said": ProviderRules("verified")}
 
     async def gather(
         self, conditions: Sequence[ConditionSpec], context: EvidenceContext, *, tenant: str
