@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from interlock.base.errors import Conflict
-from interlock.base.events import Timer
+from interlock.base.events import Place, Timer
 from interlock.base.principal import Principal
 from interlock.base.secret_scan import refuse_secrets, scan_bytes
 from interlock.gates.control.calls import Call
@@ -145,7 +145,9 @@ class ScenarioRuns:
         command = StartRun(stream, scenario, self._rules(scenario), config, started_at, issue_entry_packets)
         async with self._turns.hold(stream):
             records: Sequence[Struct] = await self._runner.execute(RUNS, command, principal)
-            state = await self._runner.look(RUNS, stream, msgspec.structs.replace)
+        state = RUN_FOLD.initial(stream)
+        for seq, record in enumerate(records, 1):  # all that there is of the run
+            state = RUN_FOLD.evolve(state, record, Place(stream, seq, 0, principal.id, None))
         return await self.read.assembled(state, records, scenario)
 
     async def trigger(self, scenario_id: str, event: TriggerEvent, *, principal: Principal) -> Answered:
