@@ -33,6 +33,12 @@ def test_the_schema_of_plan_documents_is_the_one_that_editors_get() -> None:
     assert written == documents.schema_text(PARTS), "run: make docs"
 
 
+def test_the_schema_of_scenarios_is_the_one_of_their_records() -> None:
+    written = (PAGE_FOLDER / "reference" / reference.SCENARIO_SCHEMA).read_text(encoding="utf-8")
+
+    assert written == reference.scenario_schema_text(), "run: make docs"
+
+
 def test_every_path_that_a_page_names_exists() -> None:
     named = [(page, path) for page in pages() for path in NAMED_PATH.findall(page.read_text(encoding="utf-8"))]
 

@@ -8,6 +8,7 @@ Rules: the same parts give the same bytes; nothing depends on the machine, the t
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -15,11 +16,13 @@ from pathlib import Path
 from msgspec import Struct
 
 from interlock.base.part import Command, Part
+from interlock.gates.scenario.schema import scenario_schema
 from interlock.surfaces import reference_documents as documents
 from interlock.surfaces.application import load
 from interlock.surfaces.catalogue import GLOBAL_OPTIONS, Catalogue
 from interlock.surfaces.members import Kind, Member, default_text, members_of
 
+SCENARIO_SCHEMA = "scenario.schema.json"
 _EFFECTS = {"reads": "reads only", "changes": "changes something", "starts": "starts work"}
 
 _CLI_HEAD = """\
@@ -101,6 +104,12 @@ def write(folder: Path, parts: Sequence[Part]) -> None:
     for name, text in pages(parts).items():
         (folder / name).write_text(text, encoding="utf-8")
     (folder / documents.SCHEMA).write_text(documents.schema_text(parts), encoding="utf-8")
+    (folder / SCENARIO_SCHEMA).write_text(scenario_schema_text(), encoding="utf-8")
+
+
+def scenario_schema_text() -> str:
+    """The schema of scenario documents, as the text of its file."""
+    return json.dumps(scenario_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _nouns(catalogue: Catalogue) -> Iterator[str]:

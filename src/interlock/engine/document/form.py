@@ -9,6 +9,7 @@ Rule: a message says what is expected and what kind of value stands there, never
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from interlock.base.ids import shown
 from interlock.engine.answer_schema import refuse
 from interlock.engine.document import rules
 from interlock.engine.document.findings import Findings, Hint, Rule, meant, one_of
+from interlock.engine.document.misfits import misfits
 from interlock.engine.document.schema import record_schema
 from interlock.engine.document.templates import CLOSE, OPEN
 from interlock.engine.document.tree import Node, Path, dotted, place_at, plain
@@ -46,16 +48,36 @@ _FORM: Final = "It has the form {}."
 _BOOLEAN_WORDS: Final = frozenset({"yes", "no", "on", "off", "y", "n"})
 
 
-def check_form(node: Node, record: Any, findings: Findings, *, at: Path = (), top: Node | None = None) -> None:
-    """Hold `node`, which stands at the path `at` of the document `top`, against the schema of a record."""
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A schema that values are held against; where it is `computed`, a text may be an expression that becomes any."""
+
+    schema: dict[str, Any]
+    validator: Any
+    computed: bool = False
+
+
+def form_of(schema: dict[str, Any], *, computed: bool = False) -> Form:
+    """A schema, ready for use; keep it: making it takes its time."""
     import jsonschema_rs
 
-    schema = record_schema(record)
-    validator = jsonschema_rs.Draft202012Validator(_checked_schema(record), retriever=refuse)
-    for error in validator.iter_errors(plain(node)):
+    return Form(schema, jsonschema_rs.Draft202012Validator(_without_names(schema), retriever=refuse), computed)
+
+
+def check_form(node: Node, record: Any, findings: Findings, *, at: Path = (), top: Node | None = None) -> None:
+    """Hold `node`, which stands at the path `at` of the document `top`, against the schema of a record."""
+    hold(node, _record_form(record), findings, at=at, top=top)
+
+
+def hold(node: Node, form: Form, findings: Findings, *, at: Path = (), top: Node | None = None) -> None:
+    """Hold `node`, which stands at the path `at` of the document `top`, against a form."""
+    errors = misfits(form.validator, plain(node))
+    if errors is None:
+        findings.add(rules.WRONG_VALUE, node.place, "a value further down is not possible; correct what is found first")
+    for error in errors or ():
         for leaf in _leaves(error):
-            _Breach(schema, node, leaf, at, top or node).add_to(findings)
-    _Names(schema, at, findings).check(schema, node, ())
+            _Breach(form, node, leaf, at, top or node).add_to(findings)
+    _Names(form.schema, at, findings).check(form.schema, node, ())
 
 
 class _Names:
@@ -93,10 +115,8 @@ class _Names:
 
 
 @lru_cache(maxsize=256)
-def _checked_schema(record: Any) -> dict[str, Any]:
-    """The schema of a record without what is said about names."""
-    found: dict[str, Any] = _without_names(record_schema(record))
-    return found
+def _record_form(record: Any) -> Form:
+    return form_of(record_schema(record), computed=True)
 
 
 def _without_names(value: Any) -> Any:
@@ -120,14 +140,38 @@ def _leaves(error: Any) -> Iterator[Any]:
 
 
 def _is_other_kind(errors: Sequence[Any], place: list[str | int]) -> bool:
-    return any(list(each.instance_path) == place and list(each.schema_path)[-1:] == ["type"] for each in errors)
+    return any(_is_other_type(each, place) or _is_other_tag(each, place) for each in errors)
+
+
+def _is_other_type(error: Any, place: list[str | int]) -> bool:
+    return list(error.instance_path) == place and list(error.schema_path)[-1:] == ["type"]
+
+
+def _is_other_tag(error: Any, place: list[str | int]) -> bool:
+    """Whether a member that has one possible value, as a record's tag has, says another."""
+    path = list(error.instance_path)
+    is_member = path[:-1] == place and list(error.schema_path)[-1:] == ["enum"]
+    return is_member and len(error.kind.options) == 1
+
+
+def _tags(schema: dict[str, Any], options: Any) -> tuple[str, list[str]] | None:
+    """The member that tells records apart, and its values; None where there is no such member."""
+    found: dict[str, list[str]] = {}
+    for option in options if isinstance(options, list) else ():
+        members = _resolved(schema, option).get("properties", {})
+        for name, member in members.items():
+            if len(member.get("enum", ())) == 1:
+                found.setdefault(name, []).append(str(member["enum"][0]))
+    return next(((name, values) for name, values in found.items() if len(values) > 1), None)
 
 
 class _Breach:
     """One breach of a schema."""
 
-    def __init__(self, schema: dict[str, Any], node: Node, error: Any, at: Path, top: Node) -> None:
+    def __init__(self, form: Form, node: Node, error: Any, at: Path, top: Node) -> None:
+        schema = form.schema
         self._schema = schema
+        self._computed = form.computed
         self._error = error
         self._path: Path = tuple(error.instance_path)
         self._whole = (*at, *self._path)
@@ -138,7 +182,7 @@ class _Breach:
 
     def add_to(self, findings: Findings) -> None:
         text = None if self._node is None else self._node.text()
-        if text is not None and _may_become(text, self._keyword):
+        if self._computed and text is not None and _may_become(text, self._keyword):
             return
         match self._keyword:
             case "additionalProperties" if isinstance(self._said, bool):
@@ -179,6 +223,10 @@ class _Breach:
 
     def _type(self, findings: Findings) -> None:
         found = None if self._node is None else self._node.value
+        tags = _tags(self._schema, self._said) if isinstance(found, dict) else None
+        if tags is not None:
+            self._tag(findings, *tags)
+            return
         wanted = " or ".join(_expected(self._schema, self._said, self._keyword))
         hint = None
         if "a text" in wanted and isinstance(found, bool | int | float):
@@ -187,6 +235,14 @@ class _Breach:
             hint = "In YAML 1.2 that is a text: write `true` or `false`."
         kind = _KINDS.get(type(found), "a number")
         self._add(findings, rules.WRONG_TYPE, f"`{self._name()}` is {kind}; {wanted} is expected", hint)
+
+    def _tag(self, findings: Findings, name: str, values: list[str]) -> None:
+        given = None if self._node is None else self._node.member(name)
+        if given is None:
+            self._add(findings, rules.MEMBER_MISSING, f"`{self._name()}` has no `{name}`", one_of("", values))
+            return
+        message = f"`{self._name()}.{name}` is none of the possible values"
+        findings.add(rules.WRONG_VALUE, given.place, message, one_of(given.text() or "", values))
 
     def _value(self, findings: Findings, text: str | None) -> None:
         options = self._said if isinstance(self._said, list) else [self._said]

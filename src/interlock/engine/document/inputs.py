@@ -17,7 +17,8 @@ from interlock.base.canonical import Json, parse
 from interlock.base.errors import InterlockError
 from interlock.base.ids import shown
 from interlock.engine.document.findings import Findings
-from interlock.engine.document.reading import DOCUMENT_BYTES_MAX, read_tree
+from interlock.engine.document.kinds import PLAN
+from interlock.engine.document.reading import read_tree
 from interlock.engine.document.tree import plain
 from interlock.engine.errors import INPUT_INVALID
 from interlock.engine.plan import PlanDocument
@@ -71,7 +72,7 @@ def read_input_file(name: str) -> dict[str, Any]:
     """The input in a YAML or JSON file. Raises: `run_input_invalid`, with the first finding."""
     try:
         with Path(name).open("rb") as file:
-            content = file.read(DOCUMENT_BYTES_MAX + 1)
+            content = file.read(PLAN.yaml_bytes_max + 1)
     except (OSError, ValueError):
         raise INPUT_INVALID.error(f"the file {shown(name, 100)} cannot be read") from None
     findings = Findings(name)

@@ -10,7 +10,6 @@ are read only in or below the folder of their parent, unless a setting allows mo
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
@@ -23,13 +22,15 @@ from interlock.base.secret_scan import find_secrets
 from interlock.engine.document import rules
 from interlock.engine.document.compiled import CompiledDocument, CompiledStep
 from interlock.engine.document.expression_check import refuse_expressions
+from interlock.engine.document.files import content_of
 from interlock.engine.document.findings import START, Finding, Findings, NearMisses, one_of
 from interlock.engine.document.form import check_form
 from interlock.engine.document.grammar import DocumentGrammar, StepGrammar
-from interlock.engine.document.reading import DOCUMENT_BYTES_MAX, read_tree
+from interlock.engine.document.kinds import PLAN
+from interlock.engine.document.reading import read_tree
 from interlock.engine.document.result_types import kind_of
 from interlock.engine.document.step_check import check_steps
-from interlock.engine.document.tree import Node, place_at, plain
+from interlock.engine.document.tree import Node, place_at, plain, pointed
 from interlock.engine.durations import milliseconds
 from interlock.engine.steps.call import StepHandlers
 
@@ -75,11 +76,10 @@ class Linter:
 
     def _file(self, path: FilePath, shown_as: str | None, visit: _Visit) -> Linted:
         name = shown_as or str(path)
-        try:
-            with path.open("rb") as file:
-                content = file.read(DOCUMENT_BYTES_MAX + 1)
-        except (OSError, ValueError) as fault:
-            return Linted(_unread(path, name, fault, visit.near).sorted, 0, None)
+        findings = Findings(name, visit.near)
+        content = content_of(path, PLAN, "run lint", findings)
+        if content is None:
+            return Linted(findings.sorted, 0, None)
         return self._content(content, name, path, visit)
 
     def _content(self, content: bytes, name: str, path: FilePath | None, visit: _Visit) -> Linted:
@@ -113,7 +113,7 @@ class Linter:
                     where = place_at(inputs, (name,), key=True)
                     findings.add(rules.INPUT_UNUSED, where, f"no expression reads the input {shown(name)}")
         for found in find_secrets(plain(tree)):
-            place = place_at(tree, _pointer(tree, found.pointer))
+            place = place_at(tree, pointed(tree, found.pointer))
             findings.add(rules.SECRET, place, f"what stands here looks like a secret ({found.kind})")
 
     def _children(
@@ -165,21 +165,6 @@ class Linter:
         return self._file(target, str(FilePath(name).parent / written), visit._replace(above=(*visit.above, here)))
 
 
-def _unread(path: FilePath, name: str, fault: OSError | ValueError, near: NearMisses) -> Findings:
-    """What is said of a file that cannot be read."""
-    findings = Findings(name, near)
-    if isinstance(fault, IsADirectoryError):
-        hint = f"Name the documents in it: `interlock run lint {shlex.quote(shown(str(path), 200))}/*.yaml`."
-        findings.add(rules.FILE_UNREADABLE, START, "it is a folder, and no document", hint)
-        return findings
-    is_missing = not isinstance(fault, OSError) or isinstance(fault, FileNotFoundError | NotADirectoryError)
-    reason = getattr(fault, "strerror", None) or "no path"
-    findings.add(
-        rules.FILE_MISSING if is_missing else rules.FILE_UNREADABLE, START, f"the file cannot be read: {reason}"
-    )
-    return findings
-
-
 def _child_steps(tree: Node) -> Iterator[Node]:
     steps = tree.member("steps")
     for step in [] if steps is None else steps.items():
@@ -201,19 +186,6 @@ def _check_child_use(node: Node, child: CompiledDocument, findings: Findings) ->
         if each.text() is not None and each.text() not in steps:
             message = f"{child.pipeline} has no step {shown(each.text() or '')}"
             findings.add(rules.CHILD_STEP, each.place, message, one_of(each.text() or "", steps))
-
-
-def _pointer(tree: Node, pointer: str) -> Iterator[str | int]:
-    """The path of an RFC 6901 pointer in a tree."""
-    node: Node | None = tree
-    for part in pointer.split("/")[1:]:
-        key = part.replace("~1", "/").replace("~0", "~")
-        if node is not None and isinstance(node.value, list) and key.isdigit():
-            node = node.value[int(key)] if int(key) < len(node.value) else None
-            yield int(key)
-        else:
-            node = None if node is None else node.member(key)
-            yield key
 
 
 def _compiled(tree: Node, children: dict[str, CompiledDocument]) -> CompiledDocument:

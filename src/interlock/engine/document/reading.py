@@ -13,30 +13,30 @@ import re
 
 from interlock.engine.document import rules
 from interlock.engine.document.findings import START, Findings, Place
+from interlock.engine.document.kinds import PLAN, DocumentKind
 from interlock.engine.document.reading_json import read_json
 from interlock.engine.document.reading_yaml import read_yaml
 from interlock.engine.document.tree import Node
-
-DOCUMENT_BYTES_MAX = 256 * 1024
-"""Bytes of one document."""
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f\ufffe\uffff]")
 SUFFIXES = (".yaml", ".yml", ".json")
 """How the names of documents end."""
 
 
-def read_tree(content: bytes, name: str, findings: Findings) -> Node | None:
+def read_tree(content: bytes, name: str, findings: Findings, kind: DocumentKind = PLAN) -> Node | None:
     """The tree of a document named `name`; None where its findings say that there is none."""
-    if len(content) > DOCUMENT_BYTES_MAX:
-        findings.add(rules.FILE_TOO_LARGE, START, f"the file has more than {DOCUMENT_BYTES_MAX} bytes")
+    is_json = name.lower().endswith(".json")
+    most = kind.bytes_max(is_json=is_json)
+    if len(content) > most:
+        findings.add(kind.too_large, START, f"the file has more than {most} bytes")
         return None
     text = _decoded(content, findings)
     if text is None or not _is_clean(text, findings):
         return None
     if not text.strip():
-        findings.add(rules.FILE_EMPTY, START, "the file is empty")
+        findings.add(kind.empty, START, "the file is empty")
         return None
-    return read_json(text, findings) if name.lower().endswith(".json") else read_yaml(text, findings)
+    return read_json(text, findings, kind) if is_json else read_yaml(text, findings, kind)
 
 
 def _decoded(content: bytes, findings: Findings) -> str | None:

@@ -17,10 +17,9 @@ from bisect import bisect_right
 from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]  # it stands in the module
 from typing import Final
 
-from interlock.base.bounds import INTEGER_MAX
 from interlock.engine.document import rules
 from interlock.engine.document.findings import Findings, Place
-from interlock.engine.document.reading_yaml import DEPTH_MAX, KEY_CHARACTERS_MAX, NODES_MAX
+from interlock.engine.document.kinds import PLAN, DocumentKind
 from interlock.engine.document.tree import Member, Node
 
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -33,9 +32,9 @@ class _Stop(Exception):
     """Nothing more can be read."""
 
 
-def read_json(text: str, findings: Findings) -> Node | None:
+def read_json(text: str, findings: Findings, kind: DocumentKind = PLAN) -> Node | None:
     """The tree of a JSON document."""
-    reader = _Reader(text, findings)
+    reader = _Reader(text, findings, kind)
     try:
         return reader.whole()
     except _Stop:
@@ -43,9 +42,10 @@ def read_json(text: str, findings: Findings) -> Node | None:
 
 
 class _Reader:
-    def __init__(self, text: str, findings: Findings) -> None:
+    def __init__(self, text: str, findings: Findings, kind: DocumentKind) -> None:
         self._text = text
         self._findings = findings
+        self._kind = kind
         self._lines = [0, *(match.end() for match in re.finditer("\n", text))]
         self._at = 0
         self._nodes = 0
@@ -75,11 +75,12 @@ class _Reader:
         first = self._space()
         place = self._place()
         self._nodes += 1
-        if self._nodes > NODES_MAX:
-            self._findings.add(rules.TOO_MANY_NODES, place, f"the document has more than {NODES_MAX} values")
+        kind = self._kind
+        if self._nodes > kind.values_max:
+            self._findings.add(rules.TOO_MANY_NODES, place, f"the document has more than {kind.values_max} values")
             raise _Stop
-        if first and first in "[{" and depth >= DEPTH_MAX:
-            self._findings.add(rules.TOO_DEEP, place, f"values are nested more than {DEPTH_MAX} levels deep")
+        if first and first in "[{" and depth >= kind.depth_max:
+            self._findings.add(rules.TOO_DEEP, place, f"values are nested more than {kind.depth_max} levels deep")
             raise _Stop
         if first == "{":
             return Node(place, self._object(depth))
@@ -89,6 +90,7 @@ class _Reader:
 
     def _object(self, depth: int) -> dict[str, Member]:
         members: dict[str, Member] = {}
+        most = self._kind.key_characters_max
         self._at += 1
         if self._space() == "}":
             self._at += 1
@@ -104,8 +106,8 @@ class _Reader:
             value = self._value(depth + 1)
             if key in members:
                 self._findings.add(rules.KEY_TWICE, place, f"the key stands already in line {members[key].place.line}")
-            elif len(key) > KEY_CHARACTERS_MAX:
-                self._findings.add(rules.KEY_TOO_LONG, place, f"a key has more than {KEY_CHARACTERS_MAX} characters")
+            elif len(key) > most:
+                self._findings.add(rules.KEY_TOO_LONG, place, f"a key has more than {most} characters")
             else:
                 members[key] = Member(place, value)
             if self._next("}", "a comma or a closing brace is expected"):
@@ -155,11 +157,17 @@ class _Reader:
         if len(found[0]) > _DIGITS_MAX:
             self._findings.add(rules.NUMBER_RANGE, place, "a number has too many digits")
             return None
-        value = json.loads(found[0])
-        if isinstance(value, int) and abs(value) > INTEGER_MAX:
-            self._findings.add(rules.NUMBER_RANGE, place, "a whole number is beyond ±(2^53-1)")
-            return None
-        if isinstance(value, float) and not math.isfinite(value):
+        try:
+            return self._number(json.loads(found[0]), place)
+        except OverflowError:
             self._findings.add(rules.NUMBER_NOT_FINITE, place, "a number is too large")
             return None
-        return value  # type: ignore[no-any-return]  # a number
+
+    def _number(self, written: float, place: Place) -> int | float | None:
+        """What a number of the text is. Raises: `OverflowError` where it is not finite."""
+        if isinstance(written, float) and not math.isfinite(written):
+            raise OverflowError
+        value = self._kind.integer(written) if isinstance(written, int) else written
+        if value is None:
+            self._findings.add(rules.NUMBER_RANGE, place, "a whole number is beyond ±(2^53-1)")
+        return value

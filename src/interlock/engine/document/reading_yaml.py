@@ -15,18 +15,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from interlock.base.bounds import INTEGER_MAX
 from interlock.engine.document import rules
 from interlock.engine.document.findings import Findings, Place
+from interlock.engine.document.kinds import PLAN, DocumentKind
 from interlock.engine.document.tree import Member, Node
 
-DEPTH_MAX: Final = 32
-"""Levels of nesting in a document."""
-
-NODES_MAX: Final = 20_000
-"""Values in a document."""
-
-KEY_CHARACTERS_MAX: Final = 256
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INTEGER = re.compile(r"[-+]?[0-9]+", re.ASCII)
@@ -53,12 +46,12 @@ class _Open:
     expects_key: bool = field(default=True)
 
 
-def read_yaml(text: str, findings: Findings) -> Node | None:
+def read_yaml(text: str, findings: Findings, kind: DocumentKind = PLAN) -> Node | None:
     """The tree of a YAML document."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-    reader = _Reader(findings)
+    reader = _Reader(findings, kind)
     before = findings.has_errors
     try:
         for event in YAML(typ="safe", pure=True).parse(text):
@@ -75,15 +68,16 @@ def read_yaml(text: str, findings: Findings) -> Node | None:
         findings.add(rules.YAML_SYNTAX, reader.place, "not YAML: it cannot be read from here on")
         return None
     if reader.top is None and not (findings.has_errors and not before):
-        findings.add(rules.FILE_EMPTY, Place(), "the file holds no document")
+        findings.add(kind.empty, Place(), "the file holds no document")
     return reader.top
 
 
 class _Reader:
     """Builds one tree from events."""
 
-    def __init__(self, findings: Findings) -> None:
+    def __init__(self, findings: Findings, kind: DocumentKind) -> None:
         self._findings = findings
+        self._kind = kind
         self._open: list[_Open] = []
         self._nodes = 0
         self._documents = 0
@@ -123,8 +117,9 @@ class _Reader:
 
     def _check(self, event: Any) -> None:
         self._nodes += 1
-        if self._nodes > NODES_MAX:
-            self._findings.add(rules.TOO_MANY_NODES, self.place, f"the document has more than {NODES_MAX} values")
+        most = self._kind.values_max
+        if self._nodes > most:
+            self._findings.add(rules.TOO_MANY_NODES, self.place, f"the document has more than {most} values")
             raise _Stop
         if event.anchor is not None:
             self._findings.add(rules.YAML_ANCHOR, self.place, "an anchor stands here")
@@ -133,8 +128,9 @@ class _Reader:
 
     def _begin(self, event: Any, opened: _Open) -> None:
         self._check(event)
-        if len(self._open) >= DEPTH_MAX:
-            self._findings.add(rules.TOO_DEEP, self.place, f"values are nested more than {DEPTH_MAX} levels deep")
+        most = self._kind.depth_max
+        if len(self._open) >= most:
+            self._findings.add(rules.TOO_DEEP, self.place, f"values are nested more than {most} levels deep")
             raise _Stop
         self._open.append(opened)
 
@@ -160,11 +156,11 @@ class _Reader:
 
     def _key(self, parent: _Open, node: Node) -> str | None:
         """The text of a key, None where it is refused."""
-        key = node.value
+        key, most = node.value, self._kind.key_characters_max
         if not isinstance(key, str):
             self._findings.add(rules.KEY_NOT_TEXT, node.place, "a key is not a text")
-        elif len(key) > KEY_CHARACTERS_MAX:
-            self._findings.add(rules.KEY_TOO_LONG, node.place, f"a key has more than {KEY_CHARACTERS_MAX} characters")
+        elif len(key) > most:
+            self._findings.add(rules.KEY_TOO_LONG, node.place, f"a key has more than {most} characters")
         elif key == "<<":
             self._findings.add(rules.YAML_MERGE, node.place, "a merge key stands here")
         elif parent.members is not None and key in parent.members:
@@ -199,11 +195,15 @@ class _Reader:
                 return self._integer(int(text.removeprefix("0o").removeprefix("0x"), base))
         return self._float(float(text)) if _FLOAT.fullmatch(text) else text
 
-    def _integer(self, value: int) -> int | None:
-        if abs(value) <= INTEGER_MAX:
-            return value
-        self._findings.add(rules.NUMBER_RANGE, self.place, "a whole number is beyond ±(2^53-1)")
-        return None
+    def _integer(self, written: int) -> int | float | None:
+        try:
+            value = self._kind.integer(written)
+        except OverflowError:
+            self._findings.add(rules.NUMBER_NOT_FINITE, self.place, "a number is too large")
+            return None
+        if value is None:
+            self._findings.add(rules.NUMBER_RANGE, self.place, "a whole number is beyond ±(2^53-1)")
+        return value
 
     def _float(self, value: float) -> float | None:
         if math.isfinite(value):

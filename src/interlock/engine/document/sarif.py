@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from interlock.engine.document.findings import Finding
+from interlock.engine.document.findings import Finding, Rule
 from interlock.engine.document.rules import RULES
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
-def sarif(findings: Sequence[Finding]) -> dict[str, Any]:
-    """One run of the linter."""
+def sarif(findings: Sequence[Finding], catalogue: Sequence[Rule] = RULES) -> dict[str, Any]:
+    """One run of a linter that has the rules of `catalogue`."""
     used = {each.rule for each in findings}
     rules = [
         {
@@ -24,7 +24,7 @@ def sarif(findings: Sequence[Finding]) -> dict[str, Any]:
             "help": {"text": rule.hint},
             "defaultConfiguration": {"level": rule.level.value},
         }
-        for rule in RULES
+        for rule in catalogue
         if rule.id in used
     ]
     driver = {"name": "interlock", "rules": rules}

@@ -29,7 +29,7 @@ _ANNOTATIONS: Final = ("description", "title", "default")
 @lru_cache(maxsize=256)
 def record_schema(record: type[Struct]) -> dict[str, Any]:
     """The schema of a record, its patterns in the form of JSON Schema."""
-    found: dict[str, Any] = _plain_patterns(msgspec.json.schema(record))
+    found: dict[str, Any] = plain_patterns(msgspec.json.schema(record))
     return found
 
 
@@ -85,12 +85,13 @@ def _or_expression(schema: dict[str, Any]) -> dict[str, Any]:
     return schema if not bare or is_any_text else {**words, "anyOf": [bare, _EXPRESSION]}
 
 
-def _plain_patterns(value: Any) -> Any:
+def plain_patterns(value: Any) -> Any:
+    """A schema of msgspec with its patterns in the form of JSON Schema."""
     if isinstance(value, dict):
         return {
             key: each.replace(r"\A", "^").replace(r"\Z", "$")
             if key == "pattern" and isinstance(each, str)
-            else _plain_patterns(each)
+            else plain_patterns(each)
             for key, each in value.items()
         }
-    return [_plain_patterns(each) for each in value] if isinstance(value, list) else value
+    return [plain_patterns(each) for each in value] if isinstance(value, list) else value

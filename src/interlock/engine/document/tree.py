@@ -86,6 +86,19 @@ def place_at(node: Node, path: Iterable[str | int], *, key: bool = False) -> Pla
     return place
 
 
+def pointed(tree: Node, pointer: str) -> Iterator[str | int]:
+    """The path of an RFC 6901 pointer in a tree."""
+    node: Node | None = tree
+    for part in pointer.split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        if node is not None and isinstance(node.value, list) and key.isdigit():
+            node = node.value[int(key)] if int(key) < len(node.value) else None
+            yield int(key)
+        else:
+            node = None if node is None else node.member(key)
+            yield key
+
+
 def dotted(path: Iterable[str | int]) -> str:
     """A path for people: `steps[0].with.argv`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
