@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
+from interlock.base.ed25519 import verifies
 from interlock.packs.errors import PACK_SIGNATURE_INVALID
 
 if TYPE_CHECKING:
@@ -47,27 +48,6 @@ class SignedEnvelope(Struct, frozen=True, forbid_unknown_fields=True, rename={"p
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(SignedEnvelope).decode
-
-
-# Points of small order, in every spelling: under such a key one signature fits any message.
-_WEAK: Final = frozenset(
-    bytes.fromhex(low + top)
-    for low, tops in {
-        "00" * 31: ("00", "80"),
-        "01" + "00" * 30: ("00", "80"),
-        "ec" + "ff" * 30: ("7f", "ff"),
-        "ed" + "ff" * 30: ("7f", "ff"),
-        "ee" + "ff" * 30: ("7f", "ff"),
-        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03": ("7a", "fa"),
-        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc": ("05", "85"),
-    }.items()
-    for top in tops
-)
-
-
-def is_weak(public: bytes) -> bool:
-    """Whether anybody could sign under this key."""
-    return public in _WEAK
 
 
 def pae(payload_type: str, payload: bytes) -> bytes:
@@ -102,7 +82,7 @@ def opened(content: bytes, payload_type: str) -> tuple[str, bytes]:
     if not sound or len(signature) != _SIGNATURE_BYTES:
         raise PACK_SIGNATURE_INVALID.error("the signature is not in its one canonical form")
     name = envelope.signatures[0].keyid
-    if not _verifies(bytes.fromhex(name.removeprefix("ed25519:")), signature, pae(payload_type, payload)):
+    if not verifies(bytes.fromhex(name.removeprefix("ed25519:")), signature, pae(payload_type, payload)):
         raise PACK_SIGNATURE_INVALID.error("the signature does not fit what it signs")
     return name, payload
 
@@ -116,16 +96,3 @@ def _bytes(text: str) -> bytes:
     if base64.b64encode(content).decode() != text:
         raise ValueError("another spelling")
     return content
-
-
-def _verifies(public: bytes, signature: bytes, message: bytes) -> bool:
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-    if is_weak(public):
-        return False
-    try:
-        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
-    except (InvalidSignature, ValueError):
-        return False
-    return True

@@ -17,9 +17,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from interlock.base.ed25519 import is_weak
 from interlock.base.errors import ErrorCode
 from interlock.base.ids import shown
-from interlock.packs.dsse import KEY_ID, is_weak, key_id
+from interlock.packs.dsse import KEY_ID, key_id
 from interlock.packs.errors import KEY_EXISTS, KEY_EXPOSED, KEY_INVALID, KEY_NOT_FOUND, TRUSTED_KEY_NOT_FOUND
 from interlock.packs.spool import new_file
 

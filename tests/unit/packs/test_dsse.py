@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from interlock.base.errors import InterlockError
-from interlock.packs.dsse import is_weak, key_id, opened, pae, signed
+from interlock.packs.dsse import key_id, opened, pae, signed
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = KEY.public_key().public_bytes_raw()
@@ -83,9 +83,3 @@ def test_an_envelope_has_our_members_and_no_other(change: object) -> None:
 
     with pytest.raises(InterlockError, match="pack_signature_invalid"):
         opened(json.dumps(envelope, separators=(",", ":")).encode(), TYPE)
-
-
-def test_a_key_of_small_order_is_weak_and_others_are_not() -> None:
-    assert is_weak(bytes(32))
-    assert is_weak(bytes([1]) + bytes(31))
-    assert not is_weak(PUBLIC)

@@ -69,6 +69,11 @@ class HttpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     allow_private_networks: Annotated[
         bool, Meta(description="Whether plans may reach this machine and private networks.")
     ] = False
+    allow_plain: Annotated[bool, Meta(description="Whether addresses may be http ones, without TLS.")] = True
+    allowed_hosts: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=255)], ...] | None,
+        Meta(description="Hosts that plans may reach; unless set, all."),
+    ] = None
     methods: Annotated[
         tuple[Annotated[str, Meta(pattern=r"\A[A-Z]{1,20}\Z")], ...],
         Meta(description="Methods that plans may use."),
@@ -89,8 +94,9 @@ class HttpRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """A request of the namespace `http`.
 
     One of `json` and `body` (text, sent as UTF-8) is the content. `response` says how the body becomes an
-    answer: `json` demands JSON, `text` demands text, `auto` takes what the content type says, `none` drops
-    it. `ok_statuses` are those that are an answer; none listed means 200 to 299.
+    answer: `json` demands JSON, `text` demands text, `bytes` takes it as base64, `auto` takes what the
+    content type says, `none` drops it, and `unread` does not wait for it. `ok_statuses` are those that are
+    an answer; none listed means 200 to 299.
     """
 
     kind: Literal["http_request_v1"]
@@ -100,7 +106,7 @@ class HttpRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     json: object | UnsetType = UNSET
     body: str | UnsetType = UNSET
     timeout_ms: Annotated[int, Meta(ge=1, le=3_600_000)] = 30_000
-    response: Literal["auto", "json", "text", "none"] = "auto"
+    response: Literal["auto", "json", "text", "bytes", "none", "unread"] = "auto"
     ok_statuses: tuple[Annotated[int, Meta(ge=200, le=599)], ...] = ()
 
 
@@ -169,18 +175,23 @@ class HttpTransport:
                 timeout_ms=order.timeout_ms,
                 connect_timeout_ms=self._settings.connect_timeout_ms,
                 response_bytes_max=self._settings.response_bytes_max,
-                wanted=lambda status: _is_expected(order, status),
+                wanted=lambda status: order.response != "unread" and _is_expected(order, status),
             )
         )
 
     def _open(self) -> Wire:
         try:
-            from interlock.engine.io.transports.http_wire import Wire
+            from interlock.engine.io.transports.http_wire import Reach, Wire, bare_host
         except ImportError:
             raise HTTP_LIBRARY_MISSING.error(f"the HTTP library is not installed. {install_advice('http')}") from None
+        hosts = self._settings.allowed_hosts
         return Wire(
             self._resolve,
-            allow_private=self._settings.allow_private_networks,
+            reach=Reach(
+                allow_private=self._settings.allow_private_networks,
+                allowed_hosts=None if hosts is None else frozenset(map(bare_host, hosts)),
+                allow_plain=self._settings.allow_plain,
+            ),
             connections_max=self._settings.connections_max,
             tls=self._tls,
         )
@@ -261,8 +272,10 @@ def _answer(order: HttpRequest, received: Received, headers: dict[str, str]) -> 
 
 def _read_body(order: HttpRequest, body: bytes, content_type: str) -> tuple[Json, str | None, str | None]:
     """The body as JSON value, as text, or as base64."""
-    if order.response == "none" or (not body and order.response != "json"):
+    if order.response in {"none", "unread"} or (not body and order.response != "json"):
         return None, None, None
+    if order.response == "bytes":
+        return None, None, base64.b64encode(body).decode("ascii")
     if order.response == "json" or (order.response == "auto" and _JSON_TYPE.match(content_type)):
         try:
             return parse(body), None, None

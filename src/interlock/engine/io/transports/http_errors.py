@@ -18,6 +18,12 @@ HTTP_ADDRESS_REFUSED = ErrorCode(
     Category.REFUSED,
     "Ask a host of the public internet, or set http.allow_private_networks where plans may do this.",
 )
+HTTP_HOST_NOT_ALLOWED = ErrorCode(
+    "http_host_not_allowed", Category.REFUSED, "Ask a host that the setting http.allowed_hosts lists."
+)
+HTTP_PLAIN_NOT_ALLOWED = ErrorCode(
+    "http_plain_not_allowed", Category.REFUSED, "Use an https address, or set http.allow_plain where http may be used."
+)
 HTTP_REQUEST_TOO_LARGE = ErrorCode(
     "http_request_too_large", Category.INVALID, "Send less, or raise http.request_bytes_max."
 )
@@ -66,6 +72,8 @@ ERRORS = (
     HTTP_REQUEST_INVALID,
     HTTP_METHOD_NOT_ALLOWED,
     HTTP_ADDRESS_REFUSED,
+    HTTP_HOST_NOT_ALLOWED,
+    HTTP_PLAIN_NOT_ALLOWED,
     HTTP_REQUEST_TOO_LARGE,
     HTTP_LIBRARY_MISSING,
     HTTP_CONNECT_FAILED,

@@ -28,6 +28,8 @@ from interlock.engine.io.transports.http_errors import (
     HTTP_BODY_TOO_LARGE,
     HTTP_CONNECT_FAILED,
     HTTP_CONNECTION_LOST,
+    HTTP_HOST_NOT_ALLOWED,
+    HTTP_PLAIN_NOT_ALLOWED,
     HTTP_REQUEST_INVALID,
     HTTP_RESPONSE_INVALID,
     HTTP_TIMEOUT,
@@ -66,6 +68,27 @@ class Sending:
     wanted: Callable[[int], bool]
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Where requests may go: whether off the public internet, to which hosts (None: any), whether without TLS."""
+
+    allow_private: bool
+    allowed_hosts: frozenset[str] | None
+    allow_plain: bool
+
+    def check(self, url: httpx2.URL) -> None:
+        """Raise what forbids an address: `http_host_not_allowed`, `http_plain_not_allowed`."""
+        if url.scheme != "https" and not self.allow_plain:
+            raise HTTP_PLAIN_NOT_ALLOWED.error("http addresses are not allowed")
+        if self.allowed_hosts is not None and bare_host(url.raw_host.decode()) not in self.allowed_hosts:
+            raise HTTP_HOST_NOT_ALLOWED.error(f"the host {url.host} is not allowed", host=url.host)
+
+
+def bare_host(host: str) -> str:
+    """A host as it is compared: in small letters, without brackets and final dot."""
+    return host.lower().removeprefix("[").removesuffix("]").removesuffix(".")
+
+
 class _Progress:
     """How far a request has come: `sent` once its first byte may have left."""
 
@@ -78,7 +101,7 @@ class _Progress:
         self.sent = self.sent or event.endswith("send_request_headers.started")
 
 
-class _CheckedBackend(httpcore2.AsyncNetworkBackend):
+class CheckedBackend(httpcore2.AsyncNetworkBackend):
     """Connects to checked addresses; TLS above it still speaks to the name."""
 
     def __init__(self, resolve: Resolver, *, allow_private: bool) -> None:
@@ -102,7 +125,7 @@ class _CheckedBackend(httpcore2.AsyncNetworkBackend):
         return await self._inner.connect_tcp(addresses[-1], port, timeout, local_address, socket_options)
 
 
-class _Counted(httpx2.AsyncByteStream):
+class Counted(httpx2.AsyncByteStream):
     """A body as it arrives, with a limit on what is taken from the connection."""
 
     def __init__(self, stream: Any, bytes_max: int) -> None:
@@ -125,25 +148,28 @@ class Wire:
         self,
         resolve: Resolver,
         *,
-        allow_private: bool,
+        reach: Reach,
         connections_max: int,
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        self._reach = reach
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=tls or httpx2.create_ssl_context(trust_env=False),
             max_connections=connections_max,
             max_keepalive_connections=connections_max,
             keepalive_expiry=_KEEPALIVE_SECONDS_MAX,
-            network_backend=_CheckedBackend(resolve, allow_private=allow_private),
+            network_backend=CheckedBackend(resolve, allow_private=reach.allow_private),
         )
 
     async def send(self, sending: Sending) -> Received:
         """Send a request and read its answer.
 
-        Raises: `http_request_invalid`, `http_address_refused`, `http_connect_failed`, `http_tls_failed`,
+        Raises: `http_request_invalid`, `http_host_not_allowed`, `http_plain_not_allowed`,
+        `http_address_refused`, `http_connect_failed`, `http_tls_failed`,
         `http_timeout`, `http_connection_lost`, `http_body_too_large`, `http_response_invalid`.
         """
         request = _request(sending)
+        self._reach.check(request.url)
         host = request.url.host
         progress = _Progress()
         try:
@@ -198,7 +224,7 @@ async def _received(request: httpx2.Request, response: httpcore2.Response, sendi
     decoded = httpx2.Response(
         response.status,
         headers=response.headers,
-        stream=_Counted(response.stream, bytes_max),
+        stream=Counted(response.stream, bytes_max),
         request=request,
     )
     headers = tuple((name.lower(), value) for name, value in decoded.headers.multi_items())

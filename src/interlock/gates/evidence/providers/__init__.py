@@ -1,0 +1,1 @@
+"""The built-in providers: `time`, `env`, `json`, `http` as the reference has them, `run` and `exec` of ours."""
