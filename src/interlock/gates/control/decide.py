@@ -19,10 +19,9 @@ from msgspec import Raw, Struct
 from interlock.base.errors import InterlockError
 from interlock.base.part import DecideContext, Decided, Decider, Decision, Refusal
 from interlock.gates.control import events as e
-from interlock.gates.control.advance import is_expired, next_stage
 from interlock.gates.control.calls import Call, kept
+from interlock.gates.control.deciding import decided, is_overdue
 from interlock.gates.control.errors import (
-    PROVIDER_MISSING,
     SCENARIO_MISMATCH,
     SCENARIO_RUN_EXISTS,
     SCENARIO_RUN_INACTIVE,
@@ -33,11 +32,10 @@ from interlock.gates.control.errors import (
 from interlock.gates.control.fold import SNAPSHOTS, ScenarioRun, evolve
 from interlock.gates.control.keys import SUBMISSION_INDEX, TRIGGER_INDEX, call_key
 from interlock.gates.control.packets import payload_hash
-from interlock.gates.control.policy import DisclosurePolicy
-from interlock.gates.control.precheck import held, unmet_gates
+from interlock.gates.control.rules import InForce
 from interlock.gates.control.scenario import Scenario
 from interlock.gates.control.writing import Writing
-from interlock.gates.logic.status import Status
+from interlock.gates.errors import PROVIDER_MISSING
 from interlock.gates.records import (
     DecisionRecord,
     GateEvalRecord,
@@ -55,7 +53,6 @@ from interlock.gates.records import (
     TriggerEvent,
     TriggerResult,
 )
-from interlock.gates.spec import Branch, StageSpec
 from interlock.gates.values import Timestamp, hash_of, plain, wire
 from interlock.journal.runner import fold_of
 
@@ -75,7 +72,7 @@ class StartRun(Struct, frozen=True):
 
     stream: str
     scenario: Any
-    policy: DisclosurePolicy
+    rules: InForce
     config: RunConfig
     started_at: Timestamp
     issue_entry_packets: bool
@@ -86,7 +83,7 @@ class Fire(Struct, frozen=True):
 
     stream: str
     scenario: Any
-    policy: DisclosurePolicy
+    rules: InForce
     call: Call
     event: TriggerEvent
     seen: str
@@ -158,8 +155,9 @@ def _start(state: ScenarioRun, command: StartRun) -> Decision:
     begun = e.ScenarioRunStarted(
         Raw(wire(config)), scenario.spec_hash.value, stage.stage_id, Raw(wire(command.started_at))
     )
+    applied, artifacts = command.rules.unless(state.rules_id)
     if not command.issue_entry_packets:
-        return {command.stream: (begun,)}
+        return Decided({command.stream: (begun, *applied)}, artifacts)
     event = TriggerEvent(
         trigger_id=INIT,
         tenant_id=config.tenant_id,
@@ -169,12 +167,12 @@ def _start(state: ScenarioRun, command: StartRun) -> Decision:
         time=command.started_at,
         source_id="system",
     )
-    writing = Writing(state, scenario, command.policy, config, event)
+    writing = Writing(state, scenario, command.rules.rules.policy, config, event)
     try:
         writing.start(stage)
     except InterlockError as fault:
         return Refusal(fault)
-    return Decided({command.stream: (begun, *writing.events)}, writing.artifacts)
+    return Decided({command.stream: (begun, *applied, *writing.events)}, [*artifacts, *writing.artifacts])
 
 
 def _fire(state: ScenarioRun, config: RunConfig, command: Fire, ctx: DecideContext) -> Decision:
@@ -192,44 +190,17 @@ def _fire(state: ScenarioRun, config: RunConfig, command: Fire, ctx: DecideConte
         return {command.stream: (command.call.recorded(state.calls + 1, answer, repeats=place),)}
     if command.seen != state.stage_id or command.given is not None:
         return Refusal(SCENARIO_RUN_MOVED.error("the run has moved on"))
-    writing = Writing(state, command.scenario, command.policy, config, command.event)
+    scenario: Scenario = command.scenario
+    writing = Writing(state, scenario, command.rules.rules.policy, config, command.event)
     try:
-        answer = _decided(state, command, writing)
+        stage = scenario.stage(state.stage_id)
+        overdue = is_overdue(state.entered_at, stage, command.event)
+        answer = decided(scenario, stage, command.gates, writing, overdue=overdue)
     except InterlockError as fault:
         return Refusal(fault)
     call = command.call.recorded(state.calls + 1, answer)
-    return Decided({command.stream: (*writing.events, call)}, writing.artifacts)
-
-
-def is_overdue(entered_at: Timestamp | None, stage: StageSpec, event: TriggerEvent) -> bool:
-    """Whether a tick finds the time of the stage over: then no gate is evaluated. Raises: as `advance.is_expired`."""
-    return event.kind == "tick" and entered_at is not None and is_expired(stage, entered_at, event.time)
-
-
-def _decided(state: ScenarioRun, command: Fire, writing: Writing) -> TriggerResult:
-    """Write the decision of a trigger."""
-    scenario: Scenario = command.scenario
-    stage = scenario.stage(state.stage_id)
-    if is_overdue(state.entered_at, stage, command.event):
-        return _timed_out(scenario, stage, writing)
-    for gate in command.gates:
-        writing.gate(gate)
-    gates = {each.evaluation.gate_id: each.evaluation.status for each in command.gates}
-    if all(status is Status.TRUE for status in gates.values()):
-        return writing.advance(stage, next_stage(scenario, stage, gates), timeout=False)
-    if stage.on_hold == "branch" and isinstance(stage.advance_to, Branch):
-        for rule in stage.advance_to.branches:
-            if gates.get(rule.gate_id, Status.UNKNOWN).value.lower() == rule.outcome:
-                return writing.advance(stage, rule.next_stage_id, timeout=False)
-    return writing.hold(stage, held(unmet_gates(stage, gates)))
-
-
-def _timed_out(scenario: Scenario, stage: StageSpec, writing: Writing) -> TriggerResult:
-    if stage.on_timeout == "fail":
-        return writing.fail(stage, "timeout")
-    value = Status.TRUE if stage.on_timeout == "advance_with_flag" else Status.UNKNOWN
-    following = next_stage(scenario, stage, {gate.gate_id: value for gate in stage.gates})
-    return writing.advance(stage, following, timeout=True)
+    applied, artifacts = command.rules.unless(state.rules_id)
+    return Decided({command.stream: (*applied, *writing.events, call)}, [*artifacts, *writing.artifacts])
 
 
 def _provider_missing(state: ScenarioRun, command: Fire, missing: ProviderMissing) -> Refusal:

@@ -23,9 +23,6 @@ SCENARIO_RUN_INACTIVE = ErrorCode("scenario_run_inactive", Category.CONFLICT, "S
 SCENARIO_RUN_MOVED = ErrorCode(
     "scenario_run_moved", Category.CONFLICT, "Ask again: the run moved on while it was looked at.", retryable=True
 )
-PROVIDER_MISSING = ErrorCode(
-    "provider_missing", Category.UNAVAILABLE, "Configure the providers that the scenario asks, or let them be used."
-)
 SUBMISSION_CONFLICT = ErrorCode(
     "submission_conflict", Category.CONFLICT, "Hand changed content in under another submission id."
 )
@@ -41,9 +38,6 @@ POLICY_DENIED = ErrorCode(
 )
 POLICY_FAILED = ErrorCode("policy_failed", Category.FAILED, "Mend what the policy's rule complains of.")
 POLICY_INVALID = ErrorCode("disclosure_policy_invalid", Category.INVALID, "Correct the rule of the policy.")
-EVIDENCE_TOO_LARGE = ErrorCode(
-    "evidence_too_large", Category.INVALID, "Let the provider answer less, or the digest of what it has."
-)
 PAYLOAD_TOO_LARGE = ErrorCode("payload_too_large", Category.INVALID, "Hand in a reference to large content.")
 
 ERRORS = (
@@ -55,7 +49,6 @@ ERRORS = (
     SCENARIO_RUN_EXISTS,
     SCENARIO_RUN_INACTIVE,
     SCENARIO_RUN_MOVED,
-    PROVIDER_MISSING,
     SUBMISSION_CONFLICT,
     GATE_RESOLUTION_FAILED,
     TRIGGER_TIME_MISMATCH,
@@ -63,6 +56,5 @@ ERRORS = (
     POLICY_DENIED,
     POLICY_FAILED,
     POLICY_INVALID,
-    EVIDENCE_TOO_LARGE,
     PAYLOAD_TOO_LARGE,
 )

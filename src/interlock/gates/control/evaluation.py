@@ -15,6 +15,7 @@ from typing import Protocol
 
 from interlock.gates.control.scenario import Scenario
 from interlock.gates.evidence.records import EvidenceContext
+from interlock.gates.evidence.trust import Requirements
 from interlock.gates.logic.evaluate import evaluate
 from interlock.gates.logic.tree import conditions_of
 from interlock.gates.records import EvidenceRecord, GateEvalRecord, GateEvaluation, ProviderMissing
@@ -26,6 +27,10 @@ class EvidenceSource(Protocol):
 
     def missing(self, spec: ScenarioSpec) -> ProviderMissing | None:
         """The providers that a scenario asks and that are not there or may not be used."""
+        ...
+
+    def requirements(self, spec: ScenarioSpec) -> Mapping[str, Requirements]:
+        """What is asked of the evidence of each provider that a scenario asks."""
         ...
 
     async def gather(self, conditions: Sequence[ConditionSpec], context: EvidenceContext) -> list[EvidenceRecord]:

@@ -38,6 +38,12 @@ class ScenarioRunStarted(Struct, frozen=True):
     started_at: Raw
 
 
+class RulesApplied(Struct, frozen=True):
+    """The decisions that follow rest on these rules of the installation."""
+
+    rules_id: ArtifactId
+
+
 class Triggered(Struct, frozen=True):
     """A trigger was taken."""
 
@@ -111,6 +117,7 @@ def _submitted(place: Place, record: Struct) -> Sequence[Row]:
 EVENTS = (
     EventType("gates.scenario_defined", 1, ScenarioDefined, index=_defined),
     EventType("gates.run_started", 1, ScenarioRunStarted),
+    EventType("gates.rules_applied", 1, RulesApplied),
     EventType("gates.triggered", 1, Triggered, index=_triggered),
     EventType("gates.gate_evaluated", 1, GateEvaluated),
     EventType("gates.decided", 1, ScenarioDecided),

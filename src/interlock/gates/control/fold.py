@@ -37,6 +37,7 @@ class ScenarioRun(Struct):
     calls: int = 0
     last_decision: int = 0
     packet_ids: list[str] = []
+    rules_id: str = ""
 
     @property
     def exists(self) -> bool:
@@ -52,6 +53,8 @@ def evolve(state: Any, record: Struct, place: Place) -> Any:
             state.document_id = record.document_id
             state.stage_id = record.stage_id
             state.entered_at = _timestamp.decode(record.started_at)
+        case e.RulesApplied():
+            state.rules_id = record.rules_id
         case e.Triggered():
             state.triggers += 1
         case e.ScenarioDecided():

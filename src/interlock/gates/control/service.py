@@ -28,9 +28,9 @@ from interlock.gates.control.decide import (
     Given,
     StartRun,
     Submit,
-    is_overdue,
     status_asked,
 )
+from interlock.gates.control.deciding import is_overdue
 from interlock.gates.control.definitions import Definitions
 from interlock.gates.control.errors import PAYLOAD_TOO_LARGE, SCENARIO_MISMATCH, SCENARIO_RUN_MOVED
 from interlock.gates.control.evaluation import EvidenceSource, asked, gates_of
@@ -38,6 +38,7 @@ from interlock.gates.control.fold import ScenarioRun
 from interlock.gates.control.keys import SUBMISSION_INDEX, TRIGGER_INDEX, call_key, run_stream
 from interlock.gates.control.policy import DisclosurePolicy, check_policy
 from interlock.gates.control.reading import Answered, RunReading
+from interlock.gates.control.rules import InForce, Rules
 from interlock.gates.control.scenario import Scenario
 from interlock.gates.control.turns import MutationStats, Turns
 from interlock.gates.evidence.records import EvidenceContext
@@ -120,7 +121,7 @@ class ScenarioRuns:
             raise SCENARIO_MISMATCH.error("the configuration is of another scenario")
         scenario = await self._scenario(scenario_id, config.namespace_id, config.tenant_id, principal)
         stream = run_stream(principal.tenant, config.tenant_id, config.namespace_id, config.run_id)
-        command = StartRun(stream, scenario, self._policy, config, started_at, issue_entry_packets)
+        command = StartRun(stream, scenario, self._rules(scenario), config, started_at, issue_entry_packets)
         async with self._turns.hold(stream):
             await self._runner.execute(RUNS, command, principal)
             return await self._whole(stream, scenario)
@@ -202,7 +203,7 @@ class ScenarioRuns:
     async def _prepared(self, stream: str, scenario: Scenario, call: Call, event: TriggerEvent) -> Fire:
         """The command for a trigger: with its evidence, or with the answer that there is."""
         seen = await self._look(stream)
-        fire = partial(Fire, stream, scenario, self._policy, call, event, seen.stage_id)
+        fire = partial(Fire, stream, scenario, self._rules(scenario), call, event, seen.stage_id)
         missing = self._evidence.missing(scenario.spec)
         if missing is not None or not seen.exists:
             return fire([], missing)
@@ -241,6 +242,9 @@ class ScenarioRuns:
                 return None
             raise
         return recorded
+
+    def _rules(self, scenario: Scenario) -> InForce:
+        return InForce.of(Rules(self._policy, self._evidence.requirements(scenario.spec)))
 
     async def _look(self, stream: str) -> _Seen:
         return await self._runner.look(RUNS, stream, _seen)

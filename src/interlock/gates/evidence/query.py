@@ -81,6 +81,11 @@ class Evidence:
             blocked_by_policy=False,
         )
 
+    def requirements(self, spec: ScenarioSpec) -> dict[str, Requirements]:
+        """What is asked of the evidence of each provider that a scenario asks, as far as it is there."""
+        wanted = {each.query.provider_id for each in spec.conditions}
+        return {each: self._sources[each].requirements for each in sorted(wanted & self._sources.keys())}
+
     def contract(self, provider_id: str) -> Registered:
         """The contract of a provider, its hash, and where it is from. Raises: `provider_missing`."""
         return self.contracts.contract(provider_id)

@@ -14,6 +14,7 @@ from interlock.gates.control.policy import DisclosurePolicy
 from interlock.gates.control.service import ScenarioRuns
 from interlock.gates.control.turns import Turns
 from interlock.gates.evidence.records import EvidenceContext, EvidenceResult
+from interlock.gates.evidence.trust import Requirements
 from interlock.gates.logic.status import Status
 from interlock.gates.logic.tree import Condition
 from interlock.gates.records import (
@@ -81,6 +82,9 @@ class Said:
 
     def missing(self, _spec: ScenarioSpec) -> ProviderMissing | None:
         return self.absent
+
+    def requirements(self, spec: ScenarioSpec) -> dict[str, Requirements]:
+        return {each.query.provider_id: Requirements("asserted") for each in spec.conditions}
 
     async def gather(self, conditions: Sequence[ConditionSpec], context: EvidenceContext) -> list[EvidenceRecord]:
         self.asked.append((context.trigger_id, [each.condition_id for each in conditions]))
