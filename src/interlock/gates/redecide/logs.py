@@ -100,7 +100,7 @@ REASONS = {
     Open.TRUST_POLICY: "no record says which lane and which signature the installation asked of the evidence",
     Open.SIGNING_KEYS: "the public key that the evidence is said to be signed with was not given",
     Open.EVIDENCE_AGE: "no record says when the evidence was observed, so its age cannot be held against the limit",
-    Open.CALL_REQUESTS: "a call that was repeated or refused is recorded by the digests of its request and its answer alone",
+    Open.CALL_REQUESTS: "of a call that was repeated or refused, digests alone are recorded",
     Open.IDENTITY: "nothing was recorded in the run that names it",
 }
 
