@@ -21,6 +21,7 @@ from interlock.gates.records import (
     StatusRequest,
     SubmitRequest,
     Submitted,
+    ToolCallError,
     ToolCallRecord,
     TriggerEvent,
     TriggerResult,
@@ -67,7 +68,7 @@ class CallsAgain:
 
     def _call(self, place: int, call: ToolCallRecord) -> tuple[str, int] | None:
         if call.error is not None:
-            self._failed(place, call)
+            self._failed(place, call.method, call.error)
         elif call.method in FIRES:
             return self._fired(place, call)
         elif call.method == "scenario.submit":
@@ -78,9 +79,8 @@ class CallsAgain:
             self._found(place, "no call of a run has this method")
         return None
 
-    def _failed(self, place: int, call: ToolCallRecord) -> None:
-        assert call.error is not None  # noqa: S101 - the caller looked
-        if call.method not in _ERRORS.get(call.error.code, ()):
+    def _failed(self, place: int, method: str, error: ToolCallError) -> None:
+        if method not in _ERRORS.get(error.code, ()):
             self._found(place, "a call of this method is not recorded with this error")
         self._notes.left_open(Open.CALL_REQUESTS)
 
@@ -97,15 +97,17 @@ class CallsAgain:
 
     def _repeated(self, place: int, call: ToolCallRecord) -> tuple[str, int] | None:
         """A trigger that was decided before, or came after the end."""
-        self._notes.left_open(Open.CALL_REQUESTS)
-        if self._status_now != "active":
-            last = self._standings[self._decisions - 1].answer
-            if call.response_hash.value == self._digest(last):
-                return "repeat", self._decisions - 1
-        elif call.response_hash.value in self._answers:
-            return "repeat", self._answers[call.response_hash.value]
-        self._found(place, "its answer is no decision of the run as it stood")
-        return None
+        given: int | None = self._decisions - 1
+        if self._status_now == "active":
+            given = self._answers.get(call.response_hash.value)
+        elif call.response_hash.value != self._digest(self._standings[self._decisions - 1].answer):
+            given = None
+        if given is None:
+            self._found(place, "its answer is no decision of the run as it stood")
+            return None
+        if call.request_hash != hash_of(wire(self._request(call.method, given))):
+            self._notes.left_open(Open.CALL_REQUESTS)
+        return "repeat", given
 
     def _same(self, place: int, call: ToolCallRecord, answer: str, event: TriggerEvent) -> None:
         if call.response_hash.value != answer:
@@ -129,34 +131,38 @@ class CallsAgain:
         )
 
     def _submitted(self, place: int, call: ToolCallRecord) -> tuple[str, int] | None:
-        logs, now = self._logs, self._submissions
-        if now < len(logs.submissions):
-            record = logs.submissions[now]
-            request = SubmitRequest(
-                run_id=record.run_id,
-                tenant_id=logs.tenant_id,
-                namespace_id=logs.namespace_id,
-                submission_id=record.submission_id,
-                payload=record.payload,
-                content_type=record.content_type,
-                submitted_at=record.submitted_at,
-                correlation_id=record.correlation_id,
-            )
-            if call.request_hash == hash_of(wire(request)):
-                self._submissions += 1
-                answer = self._digest(Submitted(record))
-                self._kept[answer] = now
-                if call.response_hash.value != answer:
-                    self._found(place, "its answer is not the digest of what was handed in")
-                if (call.called_at, call.correlation_id) != (record.submitted_at, record.correlation_id):
-                    self._found(place, "its time or correlation is not that of what was handed in")
-                return "submission", now
-        self._notes.left_open(Open.CALL_REQUESTS)
+        now = self._submissions
+        if now < len(self._logs.submissions) and call.request_hash == hash_of(wire(self._handed_in(now))):
+            record = self._logs.submissions[now]
+            self._submissions += 1
+            answer = self._digest(Submitted(record))
+            self._kept[answer] = now
+            if call.response_hash.value != answer:
+                self._found(place, "its answer is not the digest of what was handed in")
+            if (call.called_at, call.correlation_id) != (record.submitted_at, record.correlation_id):
+                self._found(place, "its time or correlation is not that of what was handed in")
+            return "submission", now
         found = self._kept.get(call.response_hash.value)
         if found is None:
             self._found(place, "its answer is nothing that was handed in before")
             return None
+        if call.request_hash != hash_of(wire(self._handed_in(found))):
+            self._notes.left_open(Open.CALL_REQUESTS)
         return "repeat", found
+
+    def _handed_in(self, number: int) -> SubmitRequest:
+        """What was asked for a submission."""
+        record = self._logs.submissions[number]
+        return SubmitRequest(
+            run_id=record.run_id,
+            tenant_id=self._logs.tenant_id,
+            namespace_id=self._logs.namespace_id,
+            submission_id=record.submission_id,
+            payload=record.payload,
+            content_type=record.content_type,
+            submitted_at=record.submitted_at,
+            correlation_id=record.correlation_id,
+        )
 
     def _status(self, place: int, call: ToolCallRecord) -> None:
         logs = self._logs

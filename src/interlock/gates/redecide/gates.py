@@ -92,8 +92,8 @@ class GatesAgain:
         computed = self._digest(result, place)
         if computed is not None and computed != result.evidence_hash:
             self._notes.found(Kind.EVIDENCE, place, "its digest is not that of its value")
-        if result.signature is not None:
-            self._signature(result, computed, place)
+        if result.signature is not None and self._known.rules is None:
+            self._signature(result, result.signature.key_id, computed, place)
 
     def _digest(self, result: EvidenceResult, place: str) -> HashDigest | None:
         if result.value is None:
@@ -107,14 +107,12 @@ class GatesAgain:
             self._notes.found(Kind.EVIDENCE, place, f"its value has more than {VALUE_BYTES_MAX} bytes")
         return hash_of(content)
 
-    def _signature(self, result: EvidenceResult, computed: HashDigest | None, place: str) -> None:
-        if self._known.rules is not None:
-            return  # the recorded rules say whether a signature counts, and by which keys
-        assert result.signature is not None  # noqa: S101 - the caller looked
-        if result.signature.key_id not in self._known.keys:
+    def _signature(self, result: EvidenceResult, key_id: str, computed: HashDigest | None, place: str) -> None:
+        """Check a signature where no recorded rules say whether it counts, and by which keys."""
+        if key_id in self._known.keys:
+            self.judge(place, signature_fault(result, computed, self._known.keys))
+        else:
             self._notes.left_open(Open.SIGNING_KEYS)
-            return
-        self.judge(place, signature_fault(result, computed, self._known.keys))
 
     def judge(self, place: str, fault: str | None) -> None:
         """Keep a fault of evidence, if there is one."""

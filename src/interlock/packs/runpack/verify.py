@@ -168,11 +168,12 @@ class _Verification:
         content = self._folder.read(name)
         self._digest = hash_of(content).value
         try:
-            return _record(content, Manifest, name)
+            manifest: Manifest = _record(content, Manifest, name)
         except InterlockError as fault:
             if _is_of_another_version(content):
                 raise PACK_FROM_FUTURE.error("the manifest is of a version that this one does not read") from None
             raise PACK_MANIFEST_INVALID.error(fault.message, member=name) from None
+        return manifest
 
     def _read_files(self, manifest: Manifest) -> None:
         """Read every file that is named, and name those that are not."""
