@@ -20,6 +20,8 @@ from interlock.gates.values import HashDigest, Timestamp, hash_of, wire
 from interlock.packs.errors import RUNPACK_SCENARIO_WRONG, RUNPACK_TOO_LARGE
 from interlock.packs.runpack.model import (
     FILE_BYTES_MAX,
+    FULL,
+    HEAD,
     KINDS,
     MANIFEST_NAMES,
     REPORT,
@@ -29,6 +31,7 @@ from interlock.packs.runpack.model import (
     Report,
     Security,
     artifact_of,
+    head_of,
     integrity_of,
     policy_of,
 )
@@ -36,14 +39,14 @@ from interlock.packs.runpack.reference import checked
 
 
 class Wish(Struct, frozen=True, kw_only=True):
-    """How a runpack is to be made. `extra` are further files; `report` adds one of a verification."""
+    """How a runpack is to be made. `report` adds that of a verification; `full` the container of the run's events."""
 
     generated_at: Timestamp
     report: bool = False
     manifest_name: str = MANIFEST_NAMES[0]
     anchors: Sequence[AnchorRequirement] = ()
     security: Security | UnsetType = UNSET
-    extra: Mapping[str, bytes] = {}
+    full: bytes | None = None
 
 
 class Built(Struct, frozen=True):
@@ -58,8 +61,11 @@ def built(spec: ScenarioSpec, state: RunState, wish: Wish) -> Built:
     """The runpack of a run. Raises: `runpack_scenario_wrong`, `runpack_too_large`."""
     if spec_hash(spec) != state.spec_hash:
         raise RUNPACK_SCENARIO_WRONG.error("the run is of another scenario than this one")
-    files = dict(zip(KINDS, map(wire, _contents(spec, state)), strict=True)) | dict(wish.extra)
+    files = dict(zip(KINDS, map(wire, _contents(spec, state)), strict=True))
     manifest = _manifest(files, state, wish)
+    if wish.full is not None:
+        files |= {FULL: wish.full, HEAD: wire(head_of(manifest))}
+        manifest = _manifest(files, state, wish)
     report = None
     if wish.report:
         report = checked(manifest, lambda path: files[path])

@@ -32,6 +32,8 @@ GATES: Final = "artifacts/gate_evals.json"
 REPORT: Final = "artifacts/verifier_report.json"
 FULL: Final = "artifacts/interlock.pack"
 """Where the container of the run's events stands in a full export."""
+HEAD: Final = "artifacts/manifest_head.json"
+"""Where the manifest stands a second time in a full export, without what the files give: so that a digest holds it."""
 
 ArtifactKind = Literal[
     "scenario_spec",
@@ -129,6 +131,20 @@ class Manifest(Struct, frozen=True):
     security: Security | UnsetType = UNSET
 
 
+class Head(Struct, frozen=True):
+    """What of a manifest does not follow from the files."""
+
+    manifest_version: str
+    generated_at: Timestamp
+    scenario_id: str
+    tenant_id: int
+    namespace_id: int
+    run_id: str
+    verifier_mode: str
+    anchor_policy: AnchorPolicy | UnsetType = UNSET
+    security: Security | UnsetType = UNSET
+
+
 class Report(Struct, frozen=True):
     """What a verification by the rules of seed 000 says; `errors` are for people."""
 
@@ -147,10 +163,16 @@ def root_of(files: Sequence[FileHash]) -> HashDigest:
     return hash_of(wire(list(files)))
 
 
+def head_of(manifest: Manifest) -> Head:
+    """What of a manifest does not follow from the files."""
+    return Head(**{name: getattr(manifest, name) for name in Head.__struct_fields__})
+
+
 def artifact_of(path: str, digest: HashDigest) -> ArtifactRecord:
     """The record of a file that this version knows."""
-    if path == FULL:
-        return ArtifactRecord(path, "custom", path, "application/x-tar", digest, required=False)
+    if path in (FULL, HEAD):
+        content_type = CONTENT_TYPE if path == HEAD else "application/x-tar"
+        return ArtifactRecord(path, "custom", path, content_type, digest, required=False)
     kind: ArtifactKind = "verifier_report" if path == REPORT else KINDS[path]
     return ArtifactRecord(path, kind, path, CONTENT_TYPE, digest, required=True)
 

@@ -54,6 +54,8 @@ from interlock.packs.report import Errors, PackError
 from interlock.packs.runpack.folder import RunpackFolder
 from interlock.packs.runpack.model import (
     FILE_BYTES_MAX,
+    FULL,
+    HEAD,
     KINDS,
     LOGS,
     REPORT,
@@ -65,6 +67,7 @@ from interlock.packs.runpack.model import (
     Report,
     anchors_of,
     artifact_of,
+    head_of,
     root_of,
 )
 from interlock.packs.runpack.reference import checked
@@ -208,6 +211,8 @@ class _Verification:
         for entry in manifest.artifacts:
             if not _is_as_known(entry):
                 self._errors.add(PACK_MANIFEST_WRONG, "it is described as something else", member=shown(entry.path))
+        if self._files.get(HEAD, wire(head_of(manifest))) != wire(head_of(manifest)):
+            self._wrong("it says something else than the head of it that lies beside it")
         spec = self._files.get(SPEC)
         if spec is not None and hash_of(spec) != manifest.spec_hash:
             self._errors.add(RUNPACK_SCENARIO_WRONG, "its digest is not the one of the run's scenario", member=SPEC)
@@ -245,7 +250,9 @@ class _Verification:
             log, _, place = each.place.partition("/")
             self._errors.add(_CODES[each.kind], each.message, member=f"artifacts/{log}.json", seq=int(place))
         self._errors.complete = self._errors.complete and again.complete
-        self._open = [*again.not_rederivable, SAID]
+        self._open = list(again.not_rederivable)
+        if HEAD not in self._files:
+            self._open.append(SAID)
 
 
 def _record(content: bytes, kind: Any, member: str) -> Any:
@@ -274,7 +281,7 @@ def _is_of_another_version(content: bytes) -> bool:
 
 
 def _is_as_known(entry: ArtifactRecord) -> bool:
-    if entry.path in KINDS or entry.path == REPORT:
+    if entry.path in (*KINDS, REPORT, FULL, HEAD):
         return entry == artifact_of(entry.path, entry.hash)
     return entry.kind in _UNJUDGED and entry.artifact_id == entry.path
 

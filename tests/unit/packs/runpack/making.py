@@ -39,7 +39,7 @@ def made(life: Callable[[], Any] = long_life, **wish: Any) -> Built:
 
     async def main() -> Built:
         found: Life = await life()
-        return built(found.document, await found.state(), Wish(**{"generated_at": Logical(10), **wish}))
+        return built(found.document, await found.state(), Wish(**{"generated_at": Logical(77), **wish}))
 
     return run(main())
 

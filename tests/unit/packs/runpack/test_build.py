@@ -257,6 +257,7 @@ def manifest_of(names: list[str], contents: dict[str, bytes], **members: Any) ->
     }
 
 
+LEFT_OUT = ("artifacts", "hash_algorithm", "integrity", "spec_hash")
 WISH = Wish(generated_at=UnixMillis(1_700_000_000_000))
 
 
@@ -305,12 +306,17 @@ def test_anchors_and_settings_stand_in_the_manifest_only_where_there_are_some() 
     assert manifest["security"] == {"dev_permissive": False, "namespace_authority": "dg_registry"}
 
 
-def test_a_further_file_stands_behind_the_seven_and_before_the_report() -> None:
-    found = built(*state_of(), replace(WISH, report=True, extra={FULL: b"pack"}))
+def test_the_files_of_a_full_export_stand_behind_the_seven_and_before_the_report() -> None:
+    found = built(*state_of(), replace(WISH, report=True, full=b"pack"))
     manifest = json.loads(found.files["manifest.json"])
+    head = {name: manifest[name] for name in manifest if name not in LEFT_OUT}
 
-    assert [each["kind"] for each in manifest["artifacts"]][6:] == ["tool_transcript", "custom", "verifier_report"]
-    assert json.loads(found.files["artifacts/verifier_report.json"])["checked_files"] == 8
+    assert found.files[FULL] == b"pack"
+    assert found.files["artifacts/manifest_head.json"] == rfc8785.dumps(head)
+    kinds = [each["kind"] for each in manifest["artifacts"]]
+    assert kinds[6:] == ["tool_transcript", "custom", "custom", "verifier_report"]
+    assert [each["required"] for each in manifest["artifacts"]][6:] == [True, False, False, True]
+    assert json.loads(found.files["artifacts/verifier_report.json"])["checked_files"] == 9
 
 
 def test_another_scenario_than_the_run_is_of_is_refused() -> None:
@@ -322,7 +328,7 @@ def test_another_scenario_than_the_run_is_of_is_refused() -> None:
 
 def test_a_file_that_would_be_too_large_is_refused() -> None:
     with pytest.raises(InterlockError) as caught:
-        built(*state_of(), replace(WISH, extra={FULL: bytes(16 * 1024 * 1024 + 1)}))
+        built(*state_of(), replace(WISH, full=bytes(16 * 1024 * 1024 + 1)))
     assert caught.value.code == "runpack_too_large"
 
 
