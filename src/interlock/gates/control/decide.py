@@ -235,7 +235,7 @@ def status_asked(state: ScenarioRun, command: AskStatus) -> ScenarioStatus | Non
     )
 
 
-def given_digest(request: SubmitRequest) -> str:
+def given_digest(request: SubmitRequest | SubmissionRecord) -> str:
     """What makes a submission the same: its payload and content type."""
     return hash_of(wire({"content_type": request.content_type, "payload": plain(request.payload)})).value
 

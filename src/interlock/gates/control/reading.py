@@ -117,31 +117,19 @@ class RunReading:
 
     async def whole(self, stream: str, state: ScenarioRun, scenario: Scenario) -> RunState:
         """A run with all its logs, as of `state`. Costs as much as the run is long."""
-        if state.config is None or state.entered_at is None:
-            raise SCENARIO_RUN_NOT_FOUND.error("there is no such run")
         logs = _Logs()
         async with aclosing(self._journal.read(stream)) as pages:
             async for page in pages:
                 for event in page:
                     await self._log(logs, event.record, scenario)
-        config = state.config
-        return RunState(
-            tenant_id=config.tenant_id,
-            namespace_id=config.namespace_id,
-            run_id=config.run_id,
-            scenario_id=config.scenario_id,
-            spec_hash=scenario.spec_hash,
-            current_stage_id=state.stage_id,
-            stage_entered_at=state.entered_at,
-            status=state.status,
-            dispatch_targets=config.dispatch_targets,
-            triggers=logs.triggers,
-            gate_evals=logs.gates,
-            decisions=logs.decisions,
-            packets=logs.packets,
-            submissions=logs.submissions,
-            tool_calls=logs.calls,
-        )
+        return _state(logs, state, scenario)
+
+    async def assembled(self, records: Sequence[Struct | None], state: ScenarioRun, scenario: Scenario) -> RunState:
+        """As `whole`, of events that were read before."""
+        logs = _Logs()
+        for record in records:
+            await self._log(logs, record, scenario)
+        return _state(logs, state, scenario)
 
     async def _log(self, logs: _Logs, record: Struct | None, scenario: Scenario) -> None:
         match record:
@@ -184,3 +172,27 @@ class _Logs:
         self.packets: list[PacketRecord] = []
         self.submissions: list[SubmissionRecord] = []
         self.calls: list[ToolCallRecord] = []
+
+
+def _state(logs: _Logs, state: ScenarioRun, scenario: Scenario) -> RunState:
+    """A run of these logs. Raises: `scenario_run_not_found`."""
+    config = state.config
+    if config is None or state.entered_at is None:
+        raise SCENARIO_RUN_NOT_FOUND.error("there is no such run")
+    return RunState(
+        tenant_id=config.tenant_id,
+        namespace_id=config.namespace_id,
+        run_id=config.run_id,
+        scenario_id=config.scenario_id,
+        spec_hash=scenario.spec_hash,
+        current_stage_id=state.stage_id,
+        stage_entered_at=state.entered_at,
+        status=state.status,
+        dispatch_targets=config.dispatch_targets,
+        triggers=logs.triggers,
+        gate_evals=logs.gates,
+        decisions=logs.decisions,
+        packets=logs.packets,
+        submissions=logs.submissions,
+        tool_calls=logs.calls,
+    )

@@ -112,17 +112,8 @@ class RunpackFolder:
             os.close(file)
 
     def read(self, path: str, bytes_max: int = FILE_BYTES_MAX) -> bytes:
-        """The bytes of a file. Raises: `pack_member_missing`, `pack_too_large`, `pack_container_invalid`."""
-        if not is_path(path):
-            raise PACK_CONTAINER_INVALID.error("no file of a runpack has this path", member=shown(path))
-        folder = self._entered(path)
-        try:
-            file = open_regular(path.rpartition("/")[2], folder)
-        except InterlockError as fault:
-            kind = PACK_MEMBER_MISSING if fault.kind is PACK_NOT_FOUND else fault.kind
-            raise kind.error(fault.message, member=shown(path)) from None
-        finally:
-            os.close(folder)
+        """The bytes of a file. Raises: as `opened`; `pack_too_large`."""
+        file = self.opened(path)
         try:
             content = _content(file, bytes_max)
         finally:
@@ -130,6 +121,19 @@ class RunpackFolder:
         if content is None:
             raise PACK_TOO_LARGE.error(f"it has more than {bytes_max} bytes", member=shown(path))
         return content
+
+    def opened(self, path: str) -> int:
+        """A descriptor of a file. Raises: `pack_member_missing`, `pack_unreadable`, `pack_container_invalid`."""
+        if not is_path(path):
+            raise PACK_CONTAINER_INVALID.error("no file of a runpack has this path", member=shown(path))
+        folder = self._entered(path)
+        try:
+            return open_regular(path.rpartition("/")[2], folder)
+        except InterlockError as fault:
+            kind = PACK_MEMBER_MISSING if fault.kind is PACK_NOT_FOUND else fault.kind
+            raise kind.error(fault.message, member=shown(path)) from None
+        finally:
+            os.close(folder)
 
     def _entered(self, path: str) -> int:
         """A descriptor of the folder in which a file stands; no link is followed on the way."""

@@ -17,7 +17,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from interlock.base.errors import ErrorCode, InterlockError
+from interlock.base.errors import InterlockError
 from interlock.base.ids import shown
 from interlock.gates.control.scenario import Scenario
 from interlock.gates.records import (
@@ -29,7 +29,7 @@ from interlock.gates.records import (
     TriggerRecord,
 )
 from interlock.gates.redecide.again import redecide
-from interlock.gates.redecide.logs import Kind, Known, Logs, NotRederivable
+from interlock.gates.redecide.logs import Known, Logs, NotRederivable
 from interlock.gates.scenario.validate import validate
 from interlock.gates.spec import ScenarioSpec
 from interlock.gates.values import HashDigest, hash_of, read, wire
@@ -41,16 +41,10 @@ from interlock.packs.errors import (
     PACK_MEMBER_EXTRA,
     PACK_MEMBER_MISSING,
     PACK_MEMBER_WRONG,
-    RUNPACK_CALL_WRONG,
-    RUNPACK_DECISION_WRONG,
-    RUNPACK_EVIDENCE_WRONG,
-    RUNPACK_GATE_WRONG,
-    RUNPACK_PACKET_WRONG,
     RUNPACK_SCENARIO_WRONG,
-    RUNPACK_SEQUENCE_WRONG,
-    RUNPACK_SUBMISSION_WRONG,
 )
 from interlock.packs.report import Errors, PackError
+from interlock.packs.runpack.codes import CODES
 from interlock.packs.runpack.folder import RunpackFolder
 from interlock.packs.runpack.model import (
     FILE_BYTES_MAX,
@@ -80,15 +74,6 @@ _LOG_RECORDS: tuple[Any, ...] = (
     list[SubmissionRecord],
     list[ToolCallRecord],
 )
-_CODES: Mapping[Kind, ErrorCode] = {
-    Kind.SEQUENCE: RUNPACK_SEQUENCE_WRONG,
-    Kind.EVIDENCE: RUNPACK_EVIDENCE_WRONG,
-    Kind.GATE: RUNPACK_GATE_WRONG,
-    Kind.DECISION: RUNPACK_DECISION_WRONG,
-    Kind.PACKET: RUNPACK_PACKET_WRONG,
-    Kind.SUBMISSION: RUNPACK_SUBMISSION_WRONG,
-    Kind.CALL: RUNPACK_CALL_WRONG,
-}
 _UNJUDGED = ("custom", "dispatch_log", "evidence_log")
 """Kinds of files that others may add; their digests alone are checked."""
 SAID = NotRederivable("generated_at", "when and under which settings it was exported is what it says of itself", 1)
@@ -248,7 +233,7 @@ class _Verification:
         again = redecide(scenario, found, known)
         for each in again.findings:
             log, _, place = each.place.partition("/")
-            self._errors.add(_CODES[each.kind], each.message, member=f"artifacts/{log}.json", seq=int(place))
+            self._errors.add(CODES[each.kind], each.message, member=f"artifacts/{log}.json", seq=int(place))
         self._errors.complete = self._errors.complete and again.complete
         self._open = list(again.not_rederivable)
         if HEAD not in self._files:

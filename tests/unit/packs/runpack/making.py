@@ -64,7 +64,7 @@ def codes(folder: Path, **options: Any) -> set[str]:
 
 def sealed(files: dict[str, bytes], manifest: dict[str, Any]) -> dict[str, bytes]:
     """These files with a manifest whose digests fit: what a careful forger writes."""
-    hashes = [{"hash": sha256(content), "path": path} for path, content in files.items()]
+    hashes: Any = [{"hash": sha256(content), "path": path} for path, content in files.items()]
     known = {each["path"]: each for each in manifest["artifacts"]}
     artifacts = [{**known[each["path"]], "hash": each["hash"]} for each in hashes]
     integrity = {"file_hashes": hashes, "root_hash": sha256(rfc8785.dumps(hashes))}

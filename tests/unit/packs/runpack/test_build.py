@@ -30,8 +30,12 @@ def digest(content: bytes) -> dict[str, str]:
     return {"algorithm": "sha256", "value": hashlib.sha256(content).hexdigest()}
 
 
+def jcs(value: Any) -> bytes:
+    return rfc8785.dumps(value)
+
+
 def jcs_digest(value: Any) -> dict[str, str]:
-    return digest(rfc8785.dumps(value))
+    return digest(jcs(value))
 
 
 SPEC: dict[str, Any] = {
@@ -213,7 +217,7 @@ KINDS = {
 
 def state_of() -> tuple[ScenarioSpec, RunState]:
     """The run as the product holds it."""
-    state = {
+    state: Any = {
         "tenant_id": 3,
         "namespace_id": 4,
         "run_id": "r/1",
@@ -263,7 +267,7 @@ WISH = Wish(generated_at=UnixMillis(1_700_000_000_000))
 
 def golden() -> dict[str, bytes]:
     values = {"scenario_spec": SPEC, **LOGS}
-    return {f"artifacts/{name}.json": rfc8785.dumps(value) for name, value in values.items()}
+    return {f"artifacts/{name}.json": jcs(value) for name, value in values.items()}
 
 
 def test_the_seven_files_and_the_manifest_are_these_bytes() -> None:
@@ -273,19 +277,19 @@ def test_the_seven_files_and_the_manifest_are_these_bytes() -> None:
     assert list(found.files) == [*contents, "manifest.json"]
     for path, content in contents.items():
         assert found.files[path] == content, path
-    assert found.files["manifest.json"] == rfc8785.dumps(manifest_of(list(KINDS)[:7], contents))
+    assert found.files["manifest.json"] == jcs(manifest_of(list(KINDS)[:7], contents))
     assert found.report is None
 
 
 def test_a_report_is_the_eighth_file_and_speaks_of_the_seven() -> None:
     contents = golden()
     report = {"status": "pass", "checked_files": 7, "errors": []}
-    contents["artifacts/verifier_report.json"] = rfc8785.dumps(report)
+    contents["artifacts/verifier_report.json"] = jcs(report)
     found = built(*state_of(), replace(WISH, report=True))
 
     assert list(found.files) == [*contents, "manifest.json"]
     assert found.files["artifacts/verifier_report.json"] == contents["artifacts/verifier_report.json"]
-    assert found.files["manifest.json"] == rfc8785.dumps(manifest_of(list(KINDS), contents))
+    assert found.files["manifest.json"] == jcs(manifest_of(list(KINDS), contents))
 
 
 def test_anchors_and_settings_stand_in_the_manifest_only_where_there_are_some() -> None:
@@ -312,7 +316,7 @@ def test_the_files_of_a_full_export_stand_behind_the_seven_and_before_the_report
     head = {name: manifest[name] for name in manifest if name not in LEFT_OUT}
 
     assert found.files[FULL] == b"pack"
-    assert found.files["artifacts/manifest_head.json"] == rfc8785.dumps(head)
+    assert found.files["artifacts/manifest_head.json"] == jcs(head)
     kinds = [each["kind"] for each in manifest["artifacts"]]
     assert kinds[6:] == ["tool_transcript", "custom", "custom", "verifier_report"]
     assert [each["required"] for each in manifest["artifacts"]][6:] == [True, False, False, True]

@@ -117,7 +117,7 @@ def test_of_a_full_runpack_no_byte_of_the_manifest_can_be_changed(tmp_path: Path
     assert "pack_member_missing" in codes(folder)
 
 
-Damage = Callable[[Path], None]
+Damage = Callable[[Path], object]
 
 
 def _manifest(change: Callable[[dict[str, Any]], None]) -> Damage:
