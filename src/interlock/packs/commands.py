@@ -11,8 +11,7 @@ none; a verification that fails is an answer with an exit code, not an error.
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -26,17 +25,18 @@ from interlock.gates.redecide.logs import NotRederivable
 from interlock.journal.journal import Journal
 from interlock.packs.errors import PACK_CONTAINER_INVALID, PACK_EXISTS, PACK_PLACE_REFUSED, PACK_SIGNED
 from interlock.packs.manifest import VIEWS, Manifest, RunEntry, StreamEntry
+from interlock.packs.progress import ProgressLine
 from interlock.packs.report import Errors, PackError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+    from interlock.journal.catalogue import EventCatalogue
     from interlock.packs.verify import Verdict
 
 EXIT_FAILED = 7
 PASS, FAIL = "pass", "fail"
 
-Progress = Callable[[str, int, int | None], None]
 PathArgument = Annotated[str, Meta(min_length=1, description="The pack: a file, or the folder it was unpacked to.")]
 KeyFile = Annotated[str, Meta(min_length=1, description="The file of a private key, as `key new` makes it.")]
 
@@ -282,15 +282,20 @@ def _inherited(manifest: Manifest) -> Iterator[InheritedFrom]:
             yield InheritedFrom(run.run_id, source.run_id, source.seq, source.states)
 
 
-async def _verified(path: Path, trusted: list[str] | None, signature: str | None) -> Verdict:
+def every_event() -> EventCatalogue:
+    """The events of every part, installed ones among them."""
     from interlock.journal.catalogue import EventCatalogue
-    from interlock.packs.verify import verify
     from interlock.parts import installed_parts
 
-    catalogue = EventCatalogue(kind for part in installed_parts() for kind in part.events)
+    return EventCatalogue(kind for part in installed_parts() for kind in part.events)
+
+
+async def _verified(path: Path, trusted: list[str] | None, signature: str | None) -> Verdict:
+    from interlock.packs.verify import verify
+
     beside = None if signature is None else Path(signature)
     with ProgressLine() as progress:
-        return await verify(path, catalogue, trusted=trusted, signature=beside, progress=progress)
+        return await verify(path, every_event(), trusted=trusted, signature=beside, progress=progress)
 
 
 async def _show(_ctx: CallContext, given: ShowInput) -> Shown:
@@ -367,24 +372,6 @@ async def _new(_ctx: CallContext, given: KeyInput) -> NewKey:
 
     out = Path(given.out)
     return NewKey(str(out), f"{out}.pub", key=new_key(out))
-
-
-class ProgressLine:
-    """How far a long work is, on one line of a terminal, which is empty again in the end; nothing elsewhere."""
-
-    def __init__(self) -> None:
-        self._shown = sys.stderr.isatty()
-
-    def __enter__(self) -> Progress | None:
-        return self._tell if self._shown else None
-
-    def __exit__(self, *_fault: object) -> None:
-        if self._shown:
-            print("\r\x1b[2K", end="", file=sys.stderr, flush=True)  # noqa: T201
-
-    def _tell(self, what: str, done: int, total: int | None) -> None:
-        amount = f"{done}" if total is None else f"{done} of {total}"
-        print(f"\r\x1b[2K{what}: {amount}", end="\r", file=sys.stderr, flush=True)  # noqa: T201
 
 
 _RUN = "01890a5d-ac96-774b-bcce-b302099a8057"

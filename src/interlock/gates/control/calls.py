@@ -16,8 +16,8 @@ from msgspec import Raw, Struct
 from interlock.base.canonical import digest
 from interlock.base.part import Artifact
 from interlock.gates.control import events as e
-from interlock.gates.records import ToolCallError, ToolCallRecord
-from interlock.gates.values import Timestamp, hash_of, wire
+from interlock.gates.records import SubmissionRecord, SubmitRequest, ToolCallError, ToolCallRecord
+from interlock.gates.values import Timestamp, hash_of, plain, wire
 
 INLINE_BYTES_MAX = 16 * 1024
 RECORD_KIND = "ScenarioRecord"
@@ -38,6 +38,11 @@ def kept(record: Any) -> Kept:
     if len(content) <= INLINE_BYTES_MAX:
         return Kept(Raw(content), None, None)
     return Kept(NOTHING, digest(content), Artifact(RECORD_KIND, content))
+
+
+def given_digest(request: SubmitRequest | SubmissionRecord) -> str:
+    """What makes a submission the same: its payload and content type."""
+    return hash_of(wire({"content_type": request.content_type, "payload": plain(request.payload)})).value
 
 
 class Call(Struct, frozen=True):

@@ -19,8 +19,8 @@ from msgspec import Raw, Struct
 from interlock.base.errors import InterlockError
 from interlock.base.part import DecideContext, Decided, Decider, Decision, Refusal
 from interlock.gates.control import events as e
-from interlock.gates.control.calls import Call, kept
-from interlock.gates.control.deciding import decided, is_overdue
+from interlock.gates.control.calls import Call, given_digest, kept
+from interlock.gates.control.deciding import INIT, decided, is_overdue
 from interlock.gates.control.errors import (
     SCENARIO_MISMATCH,
     SCENARIO_RUN_EXISTS,
@@ -53,10 +53,8 @@ from interlock.gates.records import (
     TriggerEvent,
     TriggerResult,
 )
-from interlock.gates.values import Timestamp, hash_of, plain, wire
+from interlock.gates.values import Timestamp, wire
 from interlock.journal.runner import fold_of
-
-INIT = "init"
 
 
 class Given(Struct, frozen=True):
@@ -233,11 +231,6 @@ def status_asked(state: ScenarioRun, command: AskStatus) -> ScenarioStatus | Non
         issued_packet_ids=list(state.packet_ids),
         safe_summary=summary,
     )
-
-
-def given_digest(request: SubmitRequest | SubmissionRecord) -> str:
-    """What makes a submission the same: its payload and content type."""
-    return hash_of(wire({"content_type": request.content_type, "payload": plain(request.payload)})).value
 
 
 def _submit(state: ScenarioRun, command: Submit, ctx: DecideContext) -> Decision:

@@ -21,6 +21,9 @@ from interlock.gates.records import GateEvalRecord, TriggerEvent, TriggerResult
 from interlock.gates.spec import Branch, StageSpec
 from interlock.gates.values import Timestamp
 
+INIT = "init"
+"""The trigger of a start that issues packets."""
+
 
 def is_overdue(entered_at: Timestamp | None, stage: StageSpec, event: TriggerEvent) -> bool:
     """Whether a tick finds the time of the stage over: then no gate is evaluated. Raises: as `advance.is_expired`."""

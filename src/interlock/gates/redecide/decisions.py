@@ -17,8 +17,7 @@ from msgspec import Struct
 
 from interlock.base.errors import InterlockError
 from interlock.base.events import Place
-from interlock.gates.control.decide import INIT
-from interlock.gates.control.deciding import decided, is_overdue
+from interlock.gates.control.deciding import INIT, decided, is_overdue
 from interlock.gates.control.fold import ScenarioRun, evolve
 from interlock.gates.control.packets import DISPATCHER, payload_hash
 from interlock.gates.control.policy import DisclosurePolicy

@@ -15,8 +15,7 @@ from itertools import accumulate
 from msgspec import Struct
 
 from interlock.gates.control import events as e
-from interlock.gates.control.calls import kept
-from interlock.gates.control.decide import given_digest
+from interlock.gates.control.calls import given_digest, kept
 from interlock.gates.control.scenario import Scenario
 from interlock.gates.records import RunConfig, Started
 from interlock.gates.redecide.again import Redecided

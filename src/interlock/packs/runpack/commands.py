@@ -23,8 +23,9 @@ from interlock.base.part import CallContext, Command, Effect
 from interlock.base.principal import PrincipalKind
 from interlock.gates.values import Logical, NamespaceId, TenantId, Timestamp, UnixMillis
 from interlock.journal.journal import Journal
-from interlock.packs.commands import FAIL, PASS, ProgressLine, Verification, VerifyInput
+from interlock.packs.commands import FAIL, PASS, Verification, VerifyInput, every_event
 from interlock.packs.errors import PACK_PLACE_REFUSED, RUNPACK_TIME_INVALID
+from interlock.packs.progress import ProgressLine
 from interlock.packs.report import Errors, PackError
 
 if TYPE_CHECKING:
@@ -172,14 +173,11 @@ async def vouched_runpack(path: Path) -> tuple[list[PackError], bytes | None, st
 
 async def _verdict(path: Path, manifest: str | None, keys: Sequence[str]) -> RunpackVerdict:
     from interlock.gates.evidence.sources import public_key
-    from interlock.journal.catalogue import EventCatalogue
     from interlock.packs.runpack.full import verify_folder
-    from interlock.parts import installed_parts
 
-    catalogue = EventCatalogue(kind for part in installed_parts() for kind in part.events)
     known = {each: public_key(each) for each in keys}
     with ProgressLine() as progress:
-        return await verify_folder(path, catalogue, manifest_name=manifest, keys=known, progress=progress)
+        return await verify_folder(path, every_event(), manifest_name=manifest, keys=known, progress=progress)
 
 
 def _said(verdict: RunpackVerdict) -> bytes | None:

@@ -118,8 +118,8 @@ class ScenarioSurvey(Survey):
 
     async def _decided_again(self, stream: str, taken: _Taken) -> list[NotRederivable]:
         state = self._folded(stream, taken)
-        scenario = await self._scenario(state.document_id)
         begun = _begun(state, taken)
+        scenario = await self._scenario(state.document_id)
         await self._check_definition(stream, begun, scenario)
         run = await RunReading(self._journal).assembled(taken.records, state, scenario)
         rules = await self._rules(taken)
