@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from interlock.app import App
 from interlock.base.errors import InterlockError
 from interlock.gates.comparators.compare import status_of
 from interlock.gates.control.policy import DisclosurePolicy
@@ -130,10 +131,16 @@ def release() -> ScenarioSpec:
 class Life:
     """One run, call by call."""
 
-    def __init__(self, told: Told, document: ScenarioSpec | None = None, policy: DisclosurePolicy = OPEN) -> None:
+    def __init__(
+        self,
+        told: Told,
+        document: ScenarioSpec | None = None,
+        policy: DisclosurePolicy = OPEN,
+        app: App | None = None,
+    ) -> None:
         self.told = told
         self.document = document or release()
-        self.scene = Scene(memory_app(), told, policy)
+        self.scene = Scene(app or memory_app(), told, policy)
         self.at = 0
 
     async def begin(self, *, packets: bool = True, **config: Any) -> None:
