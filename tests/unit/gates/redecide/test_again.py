@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from interlock.gates.control.policy import DisclosurePolicy, PolicyRule, StaticPolicy
 from interlock.gates.control.rules import Rules
@@ -15,10 +16,10 @@ from interlock.gates.evidence.trust import Requirements
 from interlock.gates.records import RunState
 from interlock.gates.redecide.again import Redecided, redecide
 from interlock.gates.redecide.logs import Kind, Known, Logs
-from interlock.gates.spec import ScenarioSpec
+from interlock.gates.spec import Branch, BranchRule, ScenarioSpec
 from interlock.gates.values import Logical, converted, hash_of, plain, wire
 from interlock.testing.loop import run
-from tests.unit.gates.control.scenes import OPEN
+from tests.unit.gates.control.scenes import OPEN, packet
 from tests.unit.gates.redecide.lives import (
     ANSWERS,
     LENIENT,
@@ -356,3 +357,62 @@ def test_what_does_not_follow_is_named(what: str, long: tuple[ScenarioSpec, RunS
     for known in (Known(), knowing(state)):
         found = redecide(scenario_of(document), forged, known)
         assert any(each.kind is kind and words in each.message for each in found.findings), found.findings
+
+
+async def denied() -> Life:
+    """A run that fails because a packet may not be disclosed."""
+    life = Life(Told(a="yes", b="yes"), release(), DENIES)
+    await life.begin()
+    await life.call("external_event", "t1")
+    return life
+
+
+def test_a_disclosure_that_was_refused_is_left_open_without_the_policy_and_follows_with_it() -> None:
+    document, state = lived(denied)
+    alone, known = (redecide(scenario_of(document), logs_of(state), each) for each in (Known(), knowing(state, DENIES)))
+
+    assert [plain(each.outcome)["kind"] for each in state.decisions] == ["start", "fail"]
+    assert (alone.findings, "disclosure_policy" in opened(alone)) == ([], True)
+    assert (known.findings, opened(known)) == ([], set())
+    permitted = redecide(scenario_of(document), logs_of(state), knowing(state))
+    assert {each.kind for each in permitted.findings} == {Kind.DECISION, Kind.PACKET, Kind.CALL}
+
+
+@pytest.mark.parametrize("packets", [["go"], []])
+def test_only_a_stage_with_packets_can_have_failed_by_its_disclosure(packets: list[str]) -> None:
+    document, state = lived(denied)
+    stages = [replace(each, entry_packets=[packet(name) for name in packets]) for each in document.stages[1:2]]
+    other = replace(document, stages=[document.stages[0], *stages, *document.stages[2:]])
+    found = redecide(scenario_of(other), logs_of(state))
+    assert (found.findings == []) is bool(packets)
+
+
+def test_a_branch_that_is_taken_while_gates_do_not_hold_follows() -> None:
+    async def life() -> Life:
+        document = release()
+        branch = Branch([BranchRule("some", "unknown", "four")], None)
+        held = replace(document.stages[0], advance_to=branch, on_hold="branch")
+        found = Life(Told(a="yes"), replace(document, stages=[held, *document.stages[1:]]))
+        await found.begin()
+        await found.call("external_event", "t1", a="no", b="no", d="yes")
+        await found.call("external_event", "t2", a="yes", b="nothing", d="nothing")
+        return found
+
+    document, state = lived(life)
+    assert [plain(each.outcome)["kind"] for each in state.decisions] == ["start", "hold", "advance"]
+    assert redecide(scenario_of(document), logs_of(state)).findings == []
+
+
+def test_a_call_that_is_repeated_word_for_word_leaves_nothing_open() -> None:
+    async def life() -> Life:
+        found = Life(Told(a="yes"))
+        await found.begin()
+        for _ in range(2):
+            await found.scene.trigger("t1", 5)
+            await found.scene.submit("s1", 1)
+        return found
+
+    document, state = lived(life)
+    again = redecide(scenario_of(document), logs_of(state), knowing(state))
+    assert (again.findings, again.not_rederivable) == ([], [])
+    assert again.sources[2:] == [("repeat", 1), ("repeat", 0)]

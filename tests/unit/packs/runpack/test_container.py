@@ -138,6 +138,17 @@ Events = list[list[bytes]]
 Change = Callable[[Events], None]
 
 
+DEFINED = canonical(
+    {
+        "default_tenant_id": None,
+        "document_id": "0" * 64,
+        "namespace_id": "2",
+        "scenario_id": "release",
+        "spec_version": "1",
+    }
+)
+
+
 def kind_of(event: list[bytes]) -> str:
     return str(json.loads(event[0])["type"]).removeprefix("gates.")
 
@@ -275,6 +286,16 @@ CHANGES: list[tuple[str, Change, str]] = [
         "a start that cannot be read",
         _edit("run_started", 0, lambda data: data["config"].pop("run_id")),
         "pack_content_invalid",
+    ),
+    (
+        "a member more in the record of a call",
+        _edit("tool_called", 0, lambda data: data["record"].update(more=1)),
+        "runpack_sequence_wrong",
+    ),
+    (
+        "an event that no run has",
+        lambda events: events.append([events[-1][0].replace(b"tool_called", b"scenario_defined"), DEFINED, b""]),
+        "runpack_sequence_wrong",
     ),
     ("rules that nobody named", _drop("rules_applied", 0), "pack_content_invalid"),
     ("rules that are named twice", _again("rules_applied", 0), "runpack_sequence_wrong"),

@@ -223,3 +223,19 @@ def test_files_are_bounded_in_size_and_number(tmp_path: Path) -> None:
     with RunpackFolder(place) as opened, pytest.raises(InterlockError) as caught:
         opened.names()
     assert code(caught) == "pack_too_large"
+
+
+def test_a_folder_that_may_not_be_listed_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_folder(tmp_path / "pack", FILES, force=False)
+    opened_before = os.open
+
+    def denies(path: object, *given: object, **named: object) -> int:
+        if path == "artifacts":
+            raise PermissionError(13, "Permission denied")
+        return opened_before(path, *given, **named)  # type: ignore[arg-type]
+
+    with RunpackFolder(tmp_path / "pack") as opened:
+        monkeypatch.setattr(os, "open", denies)
+        with pytest.raises(InterlockError) as caught:
+            opened.names()
+    assert code(caught) == "pack_unreadable"

@@ -408,3 +408,14 @@ def test_the_report_of_the_reference_says_what_it_cannot_read(tmp_path: Path) ->
         "artifacts/scenario_spec.json": pack.files[SPEC_PATH].replace(b'"condition_id":"a"', b'"condition_id":"b"'),
     }
     assert "evidence for a condition that is not defined: a" in checked(pack.manifest, undefined.__getitem__).errors
+
+
+def test_what_a_reader_does_not_survive_is_no_pass_and_no_crash(
+    pack: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_given: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr("interlock.packs.runpack.verify.redecide", fails)
+    found = verdict(on_disk(tmp_path, pack.files))
+    assert ([each.code for each in found.errors], found.complete) == (["pack_content_invalid"], False)
