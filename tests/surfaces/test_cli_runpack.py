@@ -14,7 +14,7 @@ from interlock.app import App
 from interlock.base.errors import InterlockError, Refused
 from interlock.base.principal import Principal, PrincipalKind
 from interlock.gates.values import Logical, UnixMillis
-from interlock.packs.runpack.commands import timestamp_of
+from interlock.packs.runpack.commands import is_runpack, timestamp_of
 from tests.surfaces.process import PRODUCT, Ended, run
 from tests.surfaces.product import answer
 from tests.unit.gates.redecide.lives import Life, Told
@@ -140,6 +140,14 @@ def test_the_container_of_a_scenarios_run_is_exported_shown_and_verified(lived: 
 def test_a_manifest_of_another_name_is_taken_where_it_is_named(lived: Path) -> None:
     export(lived, "named", "--manifest", "other.json")
     assert answer(lived, "pack", "verify", "named", "--manifest", "other.json")["status"] == "pass"
+
+
+def test_a_folder_without_a_manifest_is_no_pack(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    found = answer(tmp_path, "pack", "verify", "empty", code=7)
+    assert [each["code"] for each in found["errors"]] == ["pack_manifest_invalid"]
+    assert not is_runpack(tmp_path / "empty", None)
+    assert not is_runpack(tmp_path / "none", None)
 
 
 @pytest.mark.parametrize(

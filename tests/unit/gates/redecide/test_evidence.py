@@ -23,7 +23,7 @@ from interlock.gates.logic.tree import Condition
 from interlock.gates.records import EvidenceRecord, RunState
 from interlock.gates.redecide.again import Redecided, redecide
 from interlock.gates.redecide.logs import FINDINGS_MAX, Kind, Known, Logs, Notes, Open
-from interlock.gates.spec import GateSpec, ScenarioSpec, StageSpec, Terminal, TimeoutSpec, TrustRequirement
+from interlock.gates.spec import GateSpec, Linear, ScenarioSpec, StageSpec, Terminal, TimeoutSpec, TrustRequirement
 from interlock.gates.values import JsonValue, UnixMillis, hash_of, wire
 from interlock.testing.loop import run
 from tests.unit.gates.control.scenes import packet
@@ -203,10 +203,13 @@ def test_a_time_limit_that_was_over_before_it_was_not_is_named() -> None:
     assert "the time of the stage was over, and at a later time it had not been" in words(again(spec, forged))
 
 
-@pytest.mark.parametrize(("on_timeout", "call"), [("fail", "late"), ("fail", "tick"), ("advance_with_flag", "late")])
-def test_a_stage_without_gates_is_left_in_time_or_late(on_timeout: Any, call: str) -> None:
+@pytest.mark.parametrize("on_timeout", ["fail", "advance_with_flag", "alternate_branch"])
+@pytest.mark.parametrize("call", ["late", "tick"])
+@pytest.mark.parametrize("last", [True, False])
+def test_a_stage_without_gates_is_left_in_time_or_late(on_timeout: Any, call: str, last: bool) -> None:
     stages = [
-        StageSpec("one", [], [], Terminal(), on_timeout, TimeoutSpec(50, [])),
+        StageSpec("one", [], [], Terminal() if last else Linear(), on_timeout, TimeoutSpec(50, [])),
+        StageSpec("two", [], [], Terminal(), "fail"),
     ]
     spec = ScenarioSpec("release", 2, "1", stages, [], [], [])
     logs = logs_of(lived(spec, call))

@@ -23,7 +23,7 @@ from interlock.packs.runpack.verify import RunpackVerdict
 from interlock.packs.survey import Wanted
 from interlock.testing.loop import run
 from tests.unit.gates.redecide.lives import Life, Told, long_life
-from tests.unit.packs.making import CATALOGUE
+from tests.unit.packs.making import CATALOGUE, forged
 from tests.unit.packs.runpack.making import sealed
 
 WANTED = Wanted("default", "1:2:r1", kind="scenario_run")
@@ -195,4 +195,31 @@ def test_a_damaged_run_is_not_exported(damage: Callable[[Any], None], full: bool
         assert caught.value.code == "pack_store_damaged"
 
     run(main())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_in_the_container_that_cannot_be_read_asks_for_no_anchors(tmp_path: Path) -> None:
+    made = exported(tmp_path / "pack", short_life)
+    (tmp_path / "run.pack").write_bytes(made.files[FULL])
+
+    def forge(content: dict[str, bytes], _manifest: dict[str, Any]) -> None:
+        content["runpack/manifest.json"] = b"{"
+
+    forged(tmp_path / "run.pack", tmp_path / "forged.pack", forge)
+    rewritten(tmp_path / "pack", made, **{FULL: (tmp_path / "forged.pack").read_bytes()})
+    found = verdict(tmp_path / "pack")
+    assert [(each.code, each.member) for each in found.errors] == [
+        ("pack_view_wrong", f"{FULL}/runpack/manifest.json"),
+        ("pack_manifest_wrong", FULL),
+    ]
+
+
+def test_a_full_disk_leaves_nothing_and_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_given: object, **_named: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    with pytest.raises(InterlockError) as caught:
+        exported(tmp_path / "pack", short_life)
+    assert caught.value.code == "pack_unwritable"
     assert list(tmp_path.iterdir()) == []
