@@ -5,7 +5,8 @@ names what differs. What it does not do: it reads no file, asks nobody, and judg
 
 Rules: one decision follows from one trigger, in their order; what the run comes to is what follows, not what is
 recorded, so that a forged record does not lead the rest astray; where the logs leave a choice open, what is recorded
-must be one that could have been made, and that it could not be told is said.
+must be one that could have been made, and that it could not be told is said. Where the logs do not even have as many
+records as follow, the walk ends: its work is bounded by the size of what is there.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from interlock.base.errors import InterlockError
 from interlock.base.events import Place
@@ -26,6 +28,7 @@ from interlock.gates.control.scenario import Scenario
 from interlock.gates.control.writing import Writing
 from interlock.gates.records import (
     Advanced,
+    DecisionOutcome,
     DecisionRecord,
     Failed,
     GateEvalRecord,
@@ -37,7 +40,7 @@ from interlock.gates.records import (
     TriggerResult,
 )
 from interlock.gates.redecide.gates import GatesAgain
-from interlock.gates.redecide.logs import Kind, Known, Logs, Notes, Open
+from interlock.gates.redecide.logs import Broken, Kind, Known, Logs, Notes, Open
 from interlock.gates.spec import StageSpec
 from interlock.gates.values import Timestamp
 
@@ -69,10 +72,18 @@ class DecisionsAgain:
         """The latest tick that found the time of the first stage not over, where nobody says when it was entered."""
         self._next_gate = 0
         self._next_packet = 0
+        self._packets: list[PacketRecord] = []
+        """Those that the log has of the decision that is looked at."""
+        bare = [replace(stage, entry_packets=[]) for stage in scenario.spec.stages]
+        self._bare = Scenario(replace(scenario.spec, stages=bare), scenario.spec_hash)
         self.standings: list[Standing] = []
 
     def run(self) -> None:
         """Go through the logs. Side effect: fills `standings`, one for each decision that follows."""
+        try:
+            self._check_receipts()
+        except Broken:
+            return
         logs, seen = self._logs, set[str]()
         if self._known.rules is None and not logs.triggers and not logs.submissions and not logs.tool_calls:
             self._notes.left_open(Open.IDENTITY)
@@ -89,6 +100,8 @@ class DecisionsAgain:
             self._check_identity(place, record.seq, event)
             try:
                 self._step(place, event)
+            except Broken:
+                return
             except InterlockError as fault:
                 self._found(Kind.DECISION, f"triggers/{place}", f"no decision can follow from it ({fault.code})")
                 break
@@ -105,6 +118,13 @@ class DecisionsAgain:
         scenario_id = self._scenario.spec.scenario_id
         return RunConfig(logs.tenant_id, logs.namespace_id, logs.run_id, scenario_id, list(targets), [])
 
+    def _check_receipts(self) -> None:
+        """Every packet went to as many targets as the run has. Raises: `Broken`."""
+        for place, packet in enumerate(self._logs.packets):
+            if len(packet.receipts) != len(self._config.dispatch_targets):
+                what = "its receipts are not as many as the targets of the run"
+                raise self._notes.broken(Kind.PACKET, f"packets/{place}", what)
+
     def _check_identity(self, place: int, seq: int, event: TriggerEvent) -> None:
         if seq != place + 1:
             self._found(Kind.SEQUENCE, f"triggers/{place}", f"its number is {seq}, and its place {place + 1}")
@@ -119,7 +139,9 @@ class DecisionsAgain:
         rules = None if self._known.rules is None else self._known.rules[place]
         first = self._next_gate
         gates = self._gates_of(event.trigger_id)
+        self._count_packets(recorded)
         if place == 0 and recorded is not None and isinstance(recorded.outcome, Started):
+            self._check_entry(place, stage)
             writing, answer = self._started(event, stage, rules)
             made: list[GateEvalRecord] = []
         else:
@@ -187,9 +209,10 @@ class DecisionsAgain:
         *,
         overdue: bool,
     ) -> tuple[Writing, TriggerResult]:
+        outcome = None if recorded is None else recorded.outcome
+        self._check_way(event, stage, gates, outcome, overdue=overdue)
         writing = self._writing(event, rules)
         answer = decided(self._scenario, stage, gates, writing, overdue=overdue)
-        outcome = None if recorded is None else recorded.outcome
         if rules is None and isinstance(outcome, Failed) and isinstance(answer.decision.outcome, Advanced):
             entered = self._scenario.stage(answer.decision.outcome.to_stage)
             if entered.entry_packets:
@@ -200,18 +223,45 @@ class DecisionsAgain:
                 return writing, writing.fail(stage, outcome.reason)
         return writing, answer
 
+    def _check_way(
+        self,
+        event: TriggerEvent,
+        stage: StageSpec,
+        gates: list[GateEvalRecord],
+        outcome: DecisionOutcome | None,
+        *,
+        overdue: bool,
+    ) -> None:
+        """See where the decision leads before its packets are made: there may be many of them. Raises: `Broken`."""
+        if not self._scenario.packets:
+            return
+        writing = Writing(self._state, self._bare, _PERMITS, self._config, event)
+        leads = decided(self._bare, stage, gates, writing, overdue=overdue).decision.outcome
+        if isinstance(leads, Advanced) and not isinstance(outcome, Failed):
+            self._check_entry(len(self.standings), self._scenario.stage(leads.to_stage))
+
+    def _check_entry(self, place: int, entered: StageSpec) -> None:
+        """The packets of a stage are recorded with the decision that enters it. Raises: `Broken`."""
+        if len(self._packets) != len(entered.entry_packets):
+            what = f"{len(self._packets)} packets are recorded with it, and {len(entered.entry_packets)} follow"
+            raise self._notes.broken(Kind.PACKET, f"decisions/{place}", what)
+
+    def _count_packets(self, recorded: DecisionRecord | None) -> None:
+        """Take the packets that the log has of a decision."""
+        log, first = self._logs.packets, self._next_packet
+        while recorded and self._next_packet < len(log) and log[self._next_packet].decision_id == recorded.decision_id:
+            self._next_packet += 1
+        self._packets = log[first : self._next_packet]
+
     def _compare(self, place: int, recorded: DecisionRecord, answer: TriggerResult) -> None:
         made = answer.decision
         if recorded != made:
             self._found(Kind.DECISION, f"decisions/{place}", _difference(recorded, made))
-        log, first = self._logs.packets, self._next_packet
-        while self._next_packet < len(log) and log[self._next_packet].decision_id == recorded.decision_id:
-            self._next_packet += 1
-        packets = log[first : self._next_packet]
-        if len(packets) != len(answer.packets):
-            what = f"{len(packets)} packets are recorded with it, and {len(answer.packets)} follow"
+        if len(self._packets) != len(answer.packets):
+            what = f"{len(self._packets)} packets are recorded with it, and {len(answer.packets)} follow"
             self._found(Kind.PACKET, f"decisions/{place}", what)
-        for number, (packet, follows) in enumerate(zip(packets, answer.packets, strict=False), first):
+        first = self._next_packet - len(self._packets)
+        for number, (packet, follows) in enumerate(zip(self._packets, answer.packets, strict=False), first):
             self._packet(f"packets/{number}", packet, follows)
 
     def _packet(self, place: str, packet: PacketRecord, made: PacketRecord) -> None:

@@ -5,12 +5,14 @@ other: digests, lanes, anchors, signatures, comparators, logic. What it does not
 of a status.
 
 Rules (seed 000): evidence with an error is unknown and has no value, unless the error says of a value that it does not
-count; all gates of a trigger rest on the same evidence; a gate's evidence stands in the order of the ids' bytes.
+count; all gates of a trigger rest on the same evidence; a gate's evidence stands in the order of the ids' bytes. The
+work is bounded by the size of the logs: where a record is not as long as its requirement makes it, the walk ends.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -34,12 +36,19 @@ from interlock.gates.evidence.trust import (
 from interlock.gates.logic.evaluate import evaluate
 from interlock.gates.logic.tree import conditions_of
 from interlock.gates.records import EvidenceRecord, GateEvalRecord, GateEvaluation
-from interlock.gates.redecide.logs import Kind, Known, Notes, Open
+from interlock.gates.redecide.logs import Broken, Kind, Known, Notes, Open
 from interlock.gates.spec import ConditionSpec, GateSpec, StageSpec
 from interlock.gates.values import HashDigest, hash_of
 
 _COUNTS_NOT = (TRUST_LANE, EVIDENCE_STALE)
 """Errors that say of a value that it does not count."""
+
+
+class Shape(NamedTuple):
+    """The conditions of a gate in the order of its evidence, and how many leaves its trace has."""
+
+    ids: list[str]
+    leaves: int
 
 
 class GatesAgain:
@@ -49,23 +58,31 @@ class GatesAgain:
         self._scenario = scenario
         self._known = known
         self._notes = notes
+        self._shapes: dict[str, Shape] = {}
 
     def made(
         self, stage: StageSpec, trigger_id: str, recorded: Sequence[GateEvalRecord], first: int, rules: Rules | None
     ) -> list[GateEvalRecord]:
-        """The records that follow for a stage; `recorded` stand in the log from the place `first` on."""
+        """The records that follow for a stage; `recorded` stand in the log from the place `first` on.
+
+        Raises: `Broken` where they are not those of the stage's gates.
+        """
         named = [each.evaluation.gate_id for each in recorded]
-        wanted = [gate.gate_id for gate in stage.gates]
-        if named != wanted:
-            place = f"gate_evals/{first}"
-            self._notes.found(Kind.GATE, place, f"{len(named)} gates stand where the stage has {len(wanted)}, in order")
+        if len(named) != len(stage.gates) or named != [gate.gate_id for gate in stage.gates]:
+            what = f"{len(named)} gates stand where the stage has {len(stage.gates)}, in order"
+            raise self._notes.broken(Kind.GATE, f"gate_evals/{first}", what)
         seen: dict[str, EvidenceResult] = {}
-        found = {each.evaluation.gate_id: (first + at, each) for at, each in enumerate(recorded)}
-        made = []
-        for gate in stage.gates:
-            at, record = found.get(gate.gate_id, (first, None))
-            made.append(_Gate(self, stage, gate, trigger_id, f"gate_evals/{at}", rules).made(record, seen))
-        return made
+        return [
+            _Gate(self, stage, gate, trigger_id, f"gate_evals/{first + at}", rules).made(record, seen)
+            for at, (gate, record) in enumerate(zip(stage.gates, recorded, strict=True))
+        ]
+
+    def shape(self, gate: GateSpec) -> Shape:
+        """What of a gate's record follows from its requirement alone."""
+        if gate.gate_id not in self._shapes:
+            ids = sorted(set(conditions_of(gate.requirement)), key=lambda each: each.encode())
+            self._shapes[gate.gate_id] = Shape(ids, len(evaluate(gate.requirement, {}).trace))
+        return self._shapes[gate.gate_id]
 
     def settled(self, condition: ConditionSpec, gate: GateSpec, result: EvidenceResult, place: str) -> EvidenceRecord:
         """What a gate makes of an answer, where nobody says what the installation asks."""
@@ -119,6 +136,10 @@ class GatesAgain:
         if fault is not None:
             self._notes.found(Kind.EVIDENCE, place, fault)
 
+    def broken(self, kind: Kind, place: str, message: str) -> Broken:
+        """Keep a finding behind which nothing is judged any more."""
+        return self._notes.broken(kind, place, message)
+
     def condition(self, condition_id: str) -> ConditionSpec:
         """A condition of the scenario."""
         return self._scenario.conditions[condition_id]
@@ -141,20 +162,20 @@ class _Gate:
         self._place = place
         self._rules = rules
 
-    def made(self, recorded: GateEvalRecord | None, seen: dict[str, EvidenceResult]) -> GateEvalRecord:
+    def made(self, recorded: GateEvalRecord, seen: dict[str, EvidenceResult]) -> GateEvalRecord:
         """The record that follows from the evidence that is recorded with the gate."""
-        ids = sorted(set(conditions_of(self._gate.requirement)), key=lambda each: each.encode())
-        given = [] if recorded is None else recorded.evidence
-        if [each.condition_id for each in given] != ids:
-            self._again.found(
-                Kind.EVIDENCE, self._place, "its evidence is not that of its conditions, each once, in order"
-            )
-        answers = {each.condition_id: each for each in given}
-        records = [self._evidence(answers[each], seen) for each in ids if each in answers]
+        shape = self._again.shape(self._gate)
+        if [each.condition_id for each in recorded.evidence] != shape.ids:
+            what = "its evidence is not that of its conditions, each once, in order"
+            raise self._again.broken(Kind.EVIDENCE, self._place, what)
+        if len(recorded.evaluation.trace) != shape.leaves:
+            what = "its trace is not as long as its requirement makes it"
+            raise self._again.broken(Kind.GATE, self._place, what)
+        records = [self._evidence(each, seen) for each in recorded.evidence]
         found = evaluate(self._gate.requirement, {each.condition_id: each.status for each in records})
         evaluation = GateEvaluation(self._gate.gate_id, found.status, found.trace)
         made = GateEvalRecord(self._trigger_id, self._stage.stage_id, evaluation, records)
-        if recorded is not None and recorded != made:
+        if recorded != made:
             self._again.found(Kind.GATE, self._place, _difference(recorded, made))
         return made
 

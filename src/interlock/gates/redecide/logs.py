@@ -113,6 +113,10 @@ class NotRederivable(Struct, frozen=True):
     count: int
 
 
+class Broken(Exception):
+    """The logs do not fit each other at a place behind which nothing can be judged; the finding was kept."""
+
+
 class Notes:
     """What was found so far."""
 
@@ -127,6 +131,12 @@ class Notes:
             self.findings.append(Finding(kind, place, message))
         else:
             self.complete = False
+
+    def broken(self, kind: Kind, place: str, message: str) -> Broken:
+        """Keep a finding behind which nothing is judged any more."""
+        self.found(kind, place, message)
+        self.complete = False
+        return Broken(message)
 
     def left_open(self, what: Open, count: int = 1) -> None:
         """Say that something cannot be told."""

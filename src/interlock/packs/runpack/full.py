@@ -11,6 +11,7 @@ moment of the store; with a container nothing of the run is left to belief but w
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 from msgspec import Struct
@@ -81,9 +82,9 @@ async def verify_folder(
     """Verify a runpack, and the container in it where there is one. Raises: `pack_not_found`, `pack_unreadable`."""
     with RunpackFolder(path) as folder:
         verdict = verify_runpack(folder, manifest_name=manifest_name, keys=keys)
-        if verdict.manifest is None or FULL not in verdict.files:
-            return verdict
-        source = FileSource(folder.opened(FULL))
+    if verdict.manifest is None or FULL not in verdict.files:
+        return verdict
+    source = FileSource(_in_memory(verdict.files[FULL]))
     errors = Errors()
     try:
         left_open = await _held_against(source, verdict, verdict.manifest, catalogue, errors, progress)
@@ -96,6 +97,14 @@ async def verify_folder(
         complete=verdict.complete and errors.complete,
         not_rederivable=verdict.not_rederivable if errors else list(left_open),
     )
+
+
+def _in_memory(content: bytes) -> int:
+    """A file of the bytes that were hashed, whatever has become of the folder since."""
+    file = os.memfd_create("runpack", os.MFD_CLOEXEC)
+    with os.fdopen(os.dup(file), "wb") as out:
+        out.write(content)
+    return file
 
 
 async def _held_against(

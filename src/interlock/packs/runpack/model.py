@@ -23,7 +23,7 @@ VERSION: Final = "v1"
 CONTENT_TYPE: Final = "application/json"
 FILE_BYTES_MAX: Final = 16 * 1024 * 1024
 """Bytes of one file."""
-FILES_MAX: Final = 1_000
+FILES_MAX: Final = 100
 """Files that a manifest may name."""
 
 SPEC: Final = "artifacts/scenario_spec.json"

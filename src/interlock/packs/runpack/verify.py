@@ -74,6 +74,7 @@ _LOG_RECORDS: tuple[Any, ...] = (
     list[SubmissionRecord],
     list[ToolCallRecord],
 )
+_JUDGED = (*KINDS, REPORT, FULL, HEAD)
 _UNJUDGED = ("custom", "dispatch_log", "evidence_log")
 """Kinds of files that others may add; their digests alone are checked."""
 SAID = NotRederivable("generated_at", "when and under which settings it was exported is what it says of itself", 1)
@@ -128,7 +129,7 @@ class _Verification:
             self._manifest = manifest = self._read_manifest()
             self._read_files(manifest)
             self._check_manifest(manifest)
-            self._report = checked(manifest, self._files.__getitem__)
+            self._report = checked(manifest, self._content)
             self._check_report(manifest)
             self._decide_again(manifest)
         except InterlockError as fault:
@@ -175,9 +176,14 @@ class _Verification:
             except InterlockError as fault:
                 self._errors.fault(fault)
                 continue
-            self._files[entry.path] = content
+            if entry.path in _JUDGED:
+                self._files[entry.path] = content
             if hash_of(content) != entry.hash:
                 self._errors.add(PACK_MEMBER_WRONG, "its bytes are not those of the manifest", member=shown(entry.path))
+
+    def _content(self, path: str) -> bytes:
+        """The bytes of a file; those that nothing judges are not kept."""
+        return self._files[path] if path in self._files else self._folder.read(path)
 
     def _check_manifest(self, manifest: Manifest) -> None:
         """What of a manifest follows from the files, follows."""
@@ -211,7 +217,7 @@ class _Verification:
         if content is None:
             return
         before = [entry for entry in manifest.integrity.file_hashes if entry.path != REPORT]
-        earlier = checked(_with_files(manifest, before), self._files.__getitem__)
+        earlier = checked(_with_files(manifest, before), self._content)
         if content != wire(earlier):
             self._errors.add(PACK_MEMBER_WRONG, "it is not the report that the other files have", member=REPORT)
 
@@ -266,7 +272,7 @@ def _is_of_another_version(content: bytes) -> bool:
 
 
 def _is_as_known(entry: ArtifactRecord) -> bool:
-    if entry.path in (*KINDS, REPORT, FULL, HEAD):
+    if entry.path in _JUDGED:
         return entry == artifact_of(entry.path, entry.hash)
     return entry.kind in _UNJUDGED and entry.artifact_id == entry.path
 

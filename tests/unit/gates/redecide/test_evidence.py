@@ -19,11 +19,20 @@ from interlock.gates.evidence.records import (
 )
 from interlock.gates.evidence.trust import Requirements
 from interlock.gates.logic.status import Status
-from interlock.gates.logic.tree import Condition
-from interlock.gates.records import EvidenceRecord, RunState
+from interlock.gates.logic.tree import And, Condition
+from interlock.gates.records import EvidenceRecord, RunState, TriggerEvent
 from interlock.gates.redecide.again import Redecided, redecide
 from interlock.gates.redecide.logs import FINDINGS_MAX, Kind, Known, Logs, Notes, Open
-from interlock.gates.spec import GateSpec, Linear, ScenarioSpec, StageSpec, Terminal, TimeoutSpec, TrustRequirement
+from interlock.gates.spec import (
+    Fixed,
+    GateSpec,
+    Linear,
+    ScenarioSpec,
+    StageSpec,
+    Terminal,
+    TimeoutSpec,
+    TrustRequirement,
+)
 from interlock.gates.values import JsonValue, UnixMillis, hash_of, wire
 from interlock.testing.loop import run
 from tests.unit.gates.control.scenes import packet
@@ -262,3 +271,50 @@ def test_findings_are_bounded_and_their_end_is_told() -> None:
     notes.left_open(Open.CALL_REQUESTS, 3)
     assert (len(notes.findings), notes.complete) == (FINDINGS_MAX, False)
     assert [(each.what, each.count) for each in notes.not_rederivable] == [("call_requests", 3)]
+
+
+def test_logs_that_are_shorter_than_their_scenario_cost_no_more_than_they_are_long() -> None:
+    many = 20_000
+    wide = And(tuple(Condition("a") for _ in range(many)))
+    stages = [StageSpec("one", [], [GateSpec("g", wide)], Terminal(), "fail")]
+    spec = ScenarioSpec("release", 2, "1", stages, [condition("a")], [], [])
+    logs = logs_of(lived(document(), *["external_event"] * 3, told="no"))
+    logs = replace(
+        logs,
+        triggers=[replace(logs.triggers[0], seq=at + 1, event=_named(logs, at)) for at in range(many)],
+        gate_evals=[replace(logs.gate_evals[0], trigger_id=f"t{at}") for at in range(many)],
+        decisions=[replace(logs.decisions[0], trigger_id=f"t{at}") for at in range(many)],
+    )
+    found = again(spec, logs)
+    assert "its trace is not as long as its requirement makes it" in words(found)
+    assert not found.complete
+
+
+def _named(logs: Logs, at: int) -> TriggerEvent:
+    return replace(logs.triggers[0].event, trigger_id=f"t{at}")
+
+
+def test_packets_and_receipts_that_are_not_there_are_not_made_either() -> None:
+    stages = [
+        StageSpec("one", [packet("p")], [], Fixed("two"), "fail"),
+        StageSpec("two", [packet(f"q{at}") for at in range(1000)], [], Fixed("two"), "fail"),
+    ]
+    spec = ScenarioSpec("release", 2, "1", stages, [], [], [])
+
+    async def main() -> RunState:
+        life = Life(Told(), spec)
+        await life.begin()
+        await life.call("external_event", "t1")
+        return await life.state()
+
+    logs = logs_of(run(main()))
+    assert again(spec, logs).findings == []
+    fewer = again(spec, replace(logs, packets=logs.packets[:1]))
+    assert words(fewer) == ["0 packets are recorded with it, and 1000 follow"]
+    uneven = [logs.packets[0], *(replace(each, receipts=[]) for each in logs.packets[1:])]
+    assert words(again(spec, replace(logs, packets=uneven))) == [
+        "its receipts are not as many as the targets of the run"
+    ]
+    none = again(spec, replace(logs, packets=[]))
+    assert words(none) == ["0 packets are recorded with it, and 1 follow"]
+    assert (none.complete, none.standings) == (False, [])
