@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from interlock.base.errors import InterlockError
 from interlock.gates.control.policy import DisclosurePolicy, PolicyRule, StaticPolicy
 from interlock.gates.control.rules import Rules
 from interlock.gates.evidence.trust import Requirements
@@ -416,3 +417,73 @@ def test_a_call_that_is_repeated_word_for_word_leaves_nothing_open() -> None:
     again = redecide(scenario_of(document), logs_of(state), knowing(state))
     assert (again.findings, again.not_rederivable) == ([], [])
     assert again.sources[2:] == [("repeat", 1), ("repeat", 0)]
+
+
+ANSWERED = {
+    "gate_evals/result/lane",
+    "gate_evals/result/content_type",
+    "gate_evals/result/error/code",
+    "gate_evals/result/error/message",
+    "gate_evals/result/error/details",
+}
+"""What a provider says of its answer, and no digest of the contract holds."""
+REFUSED = {
+    "tool_calls/request_hash/value",
+    "tool_calls/response_hash/value",
+    "tool_calls/called_at/value",
+    "tool_calls/correlation_id",
+    "tool_calls/error/message",
+    "tool_calls/error/details/info",
+    "tool_calls/error/details/missing_providers",
+    "tool_calls/error/details/required_capabilities",
+    "tool_calls/error/details/blocked_by_policy",
+}
+"""What is said of calls that were repeated or refused (`call_requests`)."""
+HELD = {"gate_evals/result/error/details/lane", "gate_evals/result/error/details/required"}
+"""What is said of evidence whose lane is too low, as far as nobody knows the rules."""
+DISPATCHED = {"packets/receipts/dispatcher"}
+"""Who dispatched, where nobody knows the targets (`dispatchers`)."""
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_every_value_of_every_log_is_held_against_the_others_but_for_these(
+    known: bool, long: tuple[ScenarioSpec, RunState]
+) -> None:
+    document, state = long
+    scenario, knowledge = scenario_of(document), knowing(state) if known else Known()
+    logs = plain(logs_of(state))
+    unnoticed = set()
+    for path, value in list(_leaves({name: logs[name] for name in logs if isinstance(logs[name], list)})):
+        holder = logs
+        for step in path[:-1]:
+            holder = holder[step]
+        holder[path[-1]] = _other(value)
+        try:
+            noticed = bool(redecide(scenario, converted(logs, Logs), knowledge).findings)
+        except InterlockError:
+            noticed = True
+        if not noticed:
+            unnoticed.add("/".join(step for step in path if isinstance(step, str)).replace("/evidence/", "/"))
+        holder[path[-1]] = value
+    assert unnoticed == (ANSWERED | REFUSED if known else ANSWERED | REFUSED | HELD | DISPATCHED)
+
+
+def _leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Every value that holds no other, with the way to it."""
+    if isinstance(value, dict | list):
+        for step, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _leaves(item, (*path, step))
+    else:
+        yield path, value
+
+
+def _other(value: Any) -> Any:
+    """Another value of the same kind, where there is one."""
+    pairs = {"True": "False", "False": "Unknown", "Unknown": "True", "verified": "asserted", "asserted": "verified"}
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    if value is None or len(value) != 64:
+        return "x" if value is None else pairs.get(value, f"{value}x")
+    return ("1" if value[0] == "0" else "0") + value[1:]
