@@ -11,10 +11,9 @@ none; a verification that fails is an answer with an exit code, not an error.
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -22,20 +21,22 @@ from interlock.base.errors import Corruption, InterlockError
 from interlock.base.ids import shown
 from interlock.base.part import CallContext, Command, Effect
 from interlock.base.principal import PrincipalKind
+from interlock.gates.redecide.logs import NotRederivable
 from interlock.journal.journal import Journal
 from interlock.packs.errors import PACK_CONTAINER_INVALID, PACK_EXISTS, PACK_PLACE_REFUSED, PACK_SIGNED
 from interlock.packs.manifest import VIEWS, Manifest, RunEntry, StreamEntry
+from interlock.packs.progress import ProgressLine
 from interlock.packs.report import Errors, PackError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+    from interlock.journal.catalogue import EventCatalogue
     from interlock.packs.verify import Verdict
 
 EXIT_FAILED = 7
 PASS, FAIL = "pass", "fail"
 
-Progress = Callable[[str, int, int | None], None]
 PathArgument = Annotated[str, Meta(min_length=1, description="The pack: a file, or the folder it was unpacked to.")]
 KeyFile = Annotated[str, Meta(min_length=1, description="The file of a private key, as `key new` makes it.")]
 
@@ -43,7 +44,7 @@ KeyFile = Annotated[str, Meta(min_length=1, description="The file of a private k
 class ExportInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which run to export, and where to."""
 
-    run: Annotated[str, Meta(description="The run's id, a UUID.")]
+    run: Annotated[str, Meta(description="The run's id, a UUID; <tenant>:<namespace>:<run> of a scenario's run.")]
     out: Annotated[str, Meta(min_length=1, description="The file to write.")]
     contract: Annotated[bool, Meta(description="Add the events in the wire shapes of the run-engine contract.")] = False
     without_children: Annotated[bool, Meta(description="Leave child runs out; the pack says which.")] = False
@@ -74,6 +75,11 @@ class VerifyInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         str | None, Meta(description="Demand a signature by a public key of this file, or by this key id.")
     ] = None
     signature: Annotated[str | None, Meta(description="The signature, if it does not stand beside the pack.")] = None
+    manifest: Annotated[str | None, Meta(description="The manifest of a runpack, if it has another name.")] = None
+    evidence_keys: Annotated[
+        tuple[str, ...],
+        Meta(max_length=64, description="Public keys that evidence of a runpack is signed with, by their files."),
+    ] = ()
 
 
 class InheritedFrom(Struct, frozen=True):
@@ -112,6 +118,9 @@ class Verification(Struct, frozen=True):
     views_compared: bool
     complete: bool
     errors: list[PackError]
+    not_rederivable: tuple[NotRederivable, ...] = ()
+    checked_files: int | None = None
+    reference_errors: tuple[str, ...] = ()
 
 
 class ShowInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -185,13 +194,14 @@ async def _export(ctx: CallContext, given: ExportInput) -> Exported:
     beside = signature_path(out)
     if _is_taken(beside) and not given.force:
         raise PACK_EXISTS.error(f"a signature of this name is there already: {beside.name}")
-    wanted = Wanted(ctx.principal.tenant, given.run, not given.without_children, given.contract)
+    kind: Literal["run", "scenario_run"] = "scenario_run" if ":" in given.run else "run"
+    wanted = Wanted(ctx.principal.tenant, given.run, not given.without_children, given.contract, kind=kind)
     with ProgressLine() as progress:
         made = await export(ctx.services.get(Journal), wanted, out, force=given.force, progress=progress)
     beside.unlink(missing_ok=True)  # that of a pack that is no more
     manifest = made.manifest
     if key is not None:
-        _write_signature(beside, key, manifest, made.digest, force=given.force)
+        _write_signature(beside, key, _said(manifest, made.digest), force=given.force)
     return Exported(
         str(out),
         made.bytes,
@@ -210,23 +220,33 @@ def _is_taken(path: Path) -> bool:
     return os.path.lexists(path)
 
 
-def _write_signature(beside: Path, key: Ed25519PrivateKey, manifest: Manifest, digest: str, *, force: bool) -> str:
-    """Sign a pack; return the id of the key."""
+def _said(manifest: Manifest, digest: str) -> bytes:
+    """The statement about a pack."""
     from interlock.base.canonical import digest as sha256
-    from interlock.packs.dsse import key_id
     from interlock.packs.manifest import manifest_bytes
-    from interlock.packs.sign import signature_of
+    from interlock.packs.sign import statement
+
+    return statement(manifest.root.id, digest, sha256(manifest_bytes(manifest)))
+
+
+def _write_signature(beside: Path, key: Ed25519PrivateKey, said: bytes, *, force: bool) -> str:
+    """Sign a statement; return the id of the key."""
+    from interlock.packs.dsse import key_id, signed
+    from interlock.packs.sign import PAYLOAD_TYPE
     from interlock.packs.spool import new_file
 
     with new_file(beside, force=force) as file:
-        file.write(signature_of(key, manifest.root.id, digest, sha256(manifest_bytes(manifest))))
+        file.write(signed(key, PAYLOAD_TYPE, said))
     return key_id(key.public_key().public_bytes_raw())
 
 
 async def _verify(_ctx: CallContext, given: VerifyInput) -> Verification:
     from interlock.packs.keys import trusted_keys
+    from interlock.packs.runpack.commands import is_runpack, verified_runpack
 
     trusted = None if given.trust is None else trusted_keys(given.trust)
+    if is_runpack(Path(given.path), given.manifest):
+        return await verified_runpack(given, trusted)
     verdict = await _verified(Path(given.path), trusted, given.signature)
     manifest = verdict.manifest
     streams = () if manifest is None else manifest.streams
@@ -249,6 +269,7 @@ async def _verify(_ctx: CallContext, given: VerifyInput) -> Verification:
         views_compared=verdict.views_compared,
         complete=verdict.complete,
         errors=verdict.errors,
+        not_rederivable=verdict.not_rederivable,
     )
 
 
@@ -261,15 +282,20 @@ def _inherited(manifest: Manifest) -> Iterator[InheritedFrom]:
             yield InheritedFrom(run.run_id, source.run_id, source.seq, source.states)
 
 
-async def _verified(path: Path, trusted: list[str] | None, signature: str | None) -> Verdict:
+def every_event() -> EventCatalogue:
+    """The events of every part, installed ones among them."""
     from interlock.journal.catalogue import EventCatalogue
-    from interlock.packs.verify import verify
     from interlock.parts import installed_parts
 
-    catalogue = EventCatalogue(kind for part in installed_parts() for kind in part.events)
+    return EventCatalogue(kind for part in installed_parts() for kind in part.events)
+
+
+async def _verified(path: Path, trusted: list[str] | None, signature: str | None) -> Verdict:
+    from interlock.packs.verify import verify
+
     beside = None if signature is None else Path(signature)
     with ProgressLine() as progress:
-        return await verify(path, catalogue, trusted=trusted, signature=beside, progress=progress)
+        return await verify(path, every_event(), trusted=trusted, signature=beside, progress=progress)
 
 
 async def _show(_ctx: CallContext, given: ShowInput) -> Shown:
@@ -318,15 +344,27 @@ async def _sign(_ctx: CallContext, given: SignInput) -> Signed:
     beside = signature_path(path)
     if _is_taken(beside) and not given.force:
         raise PACK_SIGNED.error(f"{shown(path.name)} has a signature already, {shown(beside.name)}")
-    verdict = await _verified(path, None, None)
-    wrong = [error for error in verdict.errors if error.member != beside.name]
-    if wrong or verdict.manifest is None or verdict.digest is None:
-        errors = Errors()
-        for error in wrong:
+    said, digest = await _vouched(path, beside)
+    return Signed(str(path), str(beside), _write_signature(beside, key, said, force=given.force), digest)
+
+
+async def _vouched(path: Path, beside: Path) -> tuple[bytes, str]:
+    """The statement about a pack that is sound, whatever its signature is, and the digest that it names."""
+    from interlock.packs.runpack.commands import is_runpack, vouched_runpack
+
+    if is_runpack(path, None):
+        found, said, digest = await vouched_runpack(path)
+    else:
+        verdict = await _verified(path, None, None)
+        found, digest = verdict.errors, verdict.digest
+        said = None if verdict.manifest is None or digest is None else _said(verdict.manifest, digest)
+    errors = Errors()
+    for error in found:
+        if error.member != beside.name:
             errors.add(error.code, error.what, member=error.member)
+    if errors or said is None or digest is None:
         raise _first(errors)
-    signer = _write_signature(beside, key, verdict.manifest, verdict.digest, force=given.force)
-    return Signed(str(path), str(beside), signer, verdict.digest)
+    return said, digest
 
 
 async def _new(_ctx: CallContext, given: KeyInput) -> NewKey:
@@ -334,24 +372,6 @@ async def _new(_ctx: CallContext, given: KeyInput) -> NewKey:
 
     out = Path(given.out)
     return NewKey(str(out), f"{out}.pub", key=new_key(out))
-
-
-class ProgressLine:
-    """How far a long work is, on one line of a terminal, which is empty again in the end; nothing elsewhere."""
-
-    def __init__(self) -> None:
-        self._shown = sys.stderr.isatty()
-
-    def __enter__(self) -> Progress | None:
-        return self._tell if self._shown else None
-
-    def __exit__(self, *_fault: object) -> None:
-        if self._shown:
-            print("\r\x1b[2K", end="", file=sys.stderr, flush=True)  # noqa: T201
-
-    def _tell(self, what: str, done: int, total: int | None) -> None:
-        amount = f"{done}" if total is None else f"{done} of {total}"
-        print(f"\r\x1b[2K{what}: {amount}", end="\r", file=sys.stderr, flush=True)  # noqa: T201
 
 
 _RUN = "01890a5d-ac96-774b-bcce-b302099a8057"

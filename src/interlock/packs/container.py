@@ -127,8 +127,9 @@ def _named(block: bytes, at: int) -> tuple[str, int]:
 class FileSource:
     """A pack in one file."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = open_regular(path)
+    def __init__(self, place: Path | int) -> None:
+        """Read the file at a path, or one that is open; it is closed with the source."""
+        self._file = place if isinstance(place, int) else open_regular(place)
         self._size = os.fstat(self._file).st_size
 
     def walk(self) -> Iterator[Walked]:

@@ -78,6 +78,38 @@ KEY_INVALID = ErrorCode(
 )
 KEY_EXPOSED = ErrorCode("key_exposed", Category.REFUSED, "Let nobody else read it: chmod 600, and consider a new key.")
 KEY_EXISTS = ErrorCode("key_exists", Category.CONFLICT, "Name another file: a key is never written over.")
+RUNPACK_SCENARIO_WRONG = ErrorCode(
+    "runpack_scenario_wrong", Category.CORRUPT, "Do not rely on it: its scenario is not the one that the run was of."
+)
+RUNPACK_TOO_LARGE = ErrorCode(
+    "runpack_too_large", Category.INVALID, "Export the run with `interlock pack export`, whose members may be larger."
+)
+RUNPACK_TIME_INVALID = ErrorCode(
+    "runpack_time_invalid", Category.INVALID, "Give a time of RFC 3339, milliseconds since 1970, or `logical:<number>`."
+)
+RUNPACK_SEQUENCE_WRONG = ErrorCode(
+    "runpack_sequence_wrong", Category.CORRUPT, "Do not rely on it: the records of its logs do not follow each other."
+)
+RUNPACK_EVIDENCE_WRONG = ErrorCode(
+    "runpack_evidence_wrong", Category.CORRUPT, "Do not rely on it: evidence is not what it is recorded to be."
+)
+RUNPACK_GATE_WRONG = ErrorCode(
+    "runpack_gate_wrong", Category.CORRUPT, "Do not rely on it: a gate is not what its evidence makes it."
+)
+RUNPACK_DECISION_WRONG = ErrorCode(
+    "runpack_decision_wrong", Category.CORRUPT, "Do not rely on it: a decision does not follow from its gates."
+)
+RUNPACK_PACKET_WRONG = ErrorCode(
+    "runpack_packet_wrong",
+    Category.CORRUPT,
+    "Do not rely on it: a packet is not what its scenario and decision make it.",
+)
+RUNPACK_SUBMISSION_WRONG = ErrorCode(
+    "runpack_submission_wrong", Category.CORRUPT, "Do not rely on it: what was handed in is not what its digest says."
+)
+RUNPACK_CALL_WRONG = ErrorCode(
+    "runpack_call_wrong", Category.CORRUPT, "Do not rely on it: a call is recorded with another request or answer."
+)
 
 ERRORS = (
     PACK_NOT_FOUND,
@@ -107,4 +139,14 @@ ERRORS = (
     KEY_INVALID,
     KEY_EXPOSED,
     KEY_EXISTS,
+    RUNPACK_SCENARIO_WRONG,
+    RUNPACK_TOO_LARGE,
+    RUNPACK_TIME_INVALID,
+    RUNPACK_SEQUENCE_WRONG,
+    RUNPACK_EVIDENCE_WRONG,
+    RUNPACK_GATE_WRONG,
+    RUNPACK_DECISION_WRONG,
+    RUNPACK_PACKET_WRONG,
+    RUNPACK_SUBMISSION_WRONG,
+    RUNPACK_CALL_WRONG,
 )

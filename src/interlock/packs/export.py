@@ -12,20 +12,24 @@ from __future__ import annotations
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from interlock import __version__
 from interlock.base import ids
 from interlock.base.errors import InterlockError
 from interlock.engine.errors import RUN_NOT_FOUND
 from interlock.engine.events import RUN
+from interlock.gates.control.errors import SCENARIO_RUN_NOT_FOUND
+from interlock.gates.control.keys import SCENARIO_RUN
 from interlock.journal.journal import Journal
 from interlock.journal.ports import EMPTY, Artifacts
 from interlock.journal.streams import stream_id
 from interlock.journal.verify.report import Progress
 from interlock.packs.errors import PACK_STORE_DAMAGED, PACK_UNWRITABLE
 from interlock.packs.manifest import FORMAT, VIEWS_VERSION, ArtifactsEntry, Maker, Manifest, ViewsEntry
+from interlock.packs.runpack.survey import ScenarioSurvey
 from interlock.packs.spool import Spool, new_file
-from interlock.packs.survey import Survey, Surveyed, Wanted
+from interlock.packs.survey import Sink, Survey, Surveyed, Wanted
 
 NODES_AT_ONCE = 256
 """Nodes of maps that are read at once; they are small. Other artifacts may be large, and are read one by one."""
@@ -70,29 +74,45 @@ async def export(
 ) -> Made:
     """Write the pack of a run to `out`.
 
-    Raises: `run_not_found`, `pack_exists` unless `force`, `pack_unwritable`, `pack_store_damaged`, `pack_too_large`.
+    Raises: `run_not_found`, `scenario_run_not_found`, `pack_exists` unless `force`, `pack_unwritable`,
+    `pack_store_damaged`, `pack_too_large`.
     """
-    run_id = ids.run_id(wanted.run_id)
-    stream = stream_id(wanted.tenant, RUN, run_id)
-    until = await journal.store.events.position(wanted.tenant)  # the partition of a run is its tenant
-    if await journal.store.events.heads([stream]) == [EMPTY]:
-        raise RUN_NOT_FOUND.error("there is no such run", run_id=run_id)
-    wanted = Wanted(wanted.tenant, run_id, wanted.children, wanted.contract, until)
+    wanted = await cut(journal, wanted)
     if not out.parent.is_dir():
         raise PACK_UNWRITABLE.error("there is no folder for it")
     with new_file(out, force=force) as file:
         try:
             with ArtifactSpool(out.parent, journal.store.artifacts, progress) as spool:
-                survey = Survey(journal, wanted, spool, progress)
-                try:
-                    surveyed = await survey.run()
-                finally:
-                    _refuse_damage(survey)  # it says more than what the damage stopped
-                manifest = manifest_of(surveyed, wanted)
+                survey = survey_of(journal, wanted, spool, progress)
+                manifest = manifest_of(await sound(survey), wanted)
                 size, digest = spool.assemble(file, manifest)
         except OSError as fault:
             raise PACK_UNWRITABLE.error(f"the pack cannot be written: {fault.strerror}") from None
     return Made(size, digest, manifest)
+
+
+async def cut(journal: Journal, wanted: Wanted) -> Wanted:
+    """What to walk, up to this moment of the store. Raises: `run_not_found`, `scenario_run_not_found`."""
+    until = await journal.store.events.position(wanted.tenant)  # the partition of a run is its tenant
+    kind, run_id, absent = SCENARIO_RUN, wanted.run_id, SCENARIO_RUN_NOT_FOUND
+    if wanted.kind == "run":
+        kind, run_id, absent = RUN, ids.run_id(run_id), RUN_NOT_FOUND
+    if await journal.store.events.heads([stream_id(wanted.tenant, kind, run_id)]) == [EMPTY]:
+        raise absent.error("there is no such run", run_id=run_id)
+    return replace(wanted, run_id=run_id, until_position=until)
+
+
+def survey_of(journal: Journal, wanted: Wanted, sink: Sink, progress: Progress | None = None) -> Survey:
+    """The walk over what is wanted."""
+    return (Survey if wanted.kind == "run" else ScenarioSurvey)(journal, wanted, sink, progress)
+
+
+async def sound(survey: Survey) -> Surveyed:
+    """What a walk came to. Raises: `pack_store_damaged` where it found damage; as `Survey.run`."""
+    try:
+        return await survey.run()
+    finally:
+        _refuse_damage(survey)  # it says more than what the damage stopped
 
 
 def manifest_of(surveyed: Surveyed, wanted: Wanted) -> Manifest:
@@ -107,7 +127,7 @@ def manifest_of(surveyed: Surveyed, wanted: Wanted) -> Manifest:
         root=surveyed.root,
         runs=tuple(surveyed.runs),
         streams=tuple(surveyed.streams),
-        unsealed=tuple(run.run_id for run in surveyed.runs if run.status is None),
+        unsealed=surveyed.unsealed,
         views=ViewsEntry(contract=wanted.contract, version=VIEWS_VERSION),
     )
 

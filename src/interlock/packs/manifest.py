@@ -10,6 +10,7 @@ and written again has to be what was read.
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -27,8 +28,11 @@ STREAMS_MAX: Final = 200_000
 STREAMS: Final = "streams"
 ARTIFACTS: Final = "artifacts"
 VIEWS: Final = "views"
+RUNPACK: Final = "runpack"
+"""The folder of a scenario's run in the layout of seed 000, which follows from its events."""
 
 Natural = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+RootId = Annotated[str, Meta(min_length=1, max_length=512)]
 MemberName = Annotated[str, Meta(max_length=NAME_BYTES_MAX)]
 
 
@@ -56,10 +60,10 @@ class MemberEntry(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Root(Struct, frozen=True, forbid_unknown_fields=True):
-    """What was exported."""
+    """What was exported: a run by its id, or a scenario's run by `<tenant id>:<namespace id>:<run id>`."""
 
-    id: RunId
-    kind: Literal["run"]
+    id: RootId
+    kind: Literal["run", "scenario_run"]
     tenant: Tenant
 
 
@@ -119,7 +123,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
     root: Root
     runs: tuple[RunEntry, ...]
     streams: tuple[StreamEntry, ...]
-    unsealed: tuple[RunId, ...]
+    unsealed: tuple[RootId, ...]
     views: ViewsEntry
 
 
@@ -129,6 +133,7 @@ class _Head(Struct):
     format: str = ""
 
 
+_RUN_ID = re.compile(RunId.__metadata__[0].pattern)  # type: ignore[attr-defined]
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Manifest).decode
 _decode_head = msgspec.json.Decoder(_Head).decode
@@ -155,6 +160,7 @@ def read_manifest(content: bytes) -> Manifest:
     if manifest.views.version > VIEWS_VERSION:
         raise PACK_FROM_FUTURE.error(f"its views are of version {manifest.views.version}")
     _check_members(manifest)
+    _check_root(manifest)
     return manifest
 
 
@@ -180,6 +186,15 @@ def _check_members(manifest: Manifest) -> None:
         raise PACK_MANIFEST_INVALID.error("the manifest names a stream twice")
     if missing := {entry.member for entry in manifest.streams} - set(names):
         raise PACK_MANIFEST_INVALID.error("a stream has no member", member=min(missing))
+
+
+def _check_root(manifest: Manifest) -> None:
+    """Refuse ids that the kind of what was exported does not have."""
+    if manifest.root.kind == "run":
+        if not all(map(_RUN_ID.match, (manifest.root.id, *manifest.unsealed))):
+            raise PACK_MANIFEST_INVALID.error("the manifest names a run by what is no id")
+    elif manifest.runs or manifest.left_out or manifest.children == "left_out" or manifest.views.contract:
+        raise PACK_MANIFEST_INVALID.error("the manifest says of a scenario's run what only other runs have")
 
 
 def stream_member(place: int) -> str:

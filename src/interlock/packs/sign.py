@@ -22,7 +22,6 @@ from interlock.base.canonical import canonical
 from interlock.base.errors import InterlockError
 from interlock.packs import dsse
 from interlock.packs.container import open_regular
-from interlock.packs.content import Content
 from interlock.packs.errors import PACK_NOT_FOUND, PACK_SIGNATURE_INVALID, PACK_SIGNER_UNTRUSTED, PACK_UNSIGNED
 from interlock.packs.manifest import FORMAT
 from interlock.packs.report import Errors
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE: Final = "urn:interlock:pack:1"
+RUNPACK_PREDICATE_TYPE: Final = "urn:interlock:runpack:1"
 
 
 class SignatureState(StrEnum):
@@ -70,6 +70,18 @@ def statement(run_id: str, digest: str, manifest_digest: str) -> bytes:
     )
 
 
+def runpack_statement(run_id: str, manifest_name: str, manifest_digest: str) -> bytes:
+    """The statement about a runpack, canonical: its manifest names every other file by its digest."""
+    return canonical(
+        {
+            "_type": STATEMENT_TYPE,
+            "predicate": {"run": run_id},
+            "predicateType": RUNPACK_PREDICATE_TYPE,
+            "subject": [{"digest": {"sha256": manifest_digest}, "name": manifest_name}],
+        }
+    )
+
+
 def signature_of(key: Ed25519PrivateKey, run_id: str, digest: str, manifest_digest: str) -> bytes:
     """The signature of a pack."""
     return dsse.signed(key, PAYLOAD_TYPE, statement(run_id, digest, manifest_digest))
@@ -77,13 +89,16 @@ def signature_of(key: Ed25519PrivateKey, run_id: str, digest: str, manifest_dige
 
 def check_signature(
     pack: Path,
-    content: Content | None,
+    said: bytes | None,
     errors: Errors,
     *,
     trusted: Sequence[str] | None,
     signature: Path | None,
 ) -> Signature:
-    """Look at the signature of a pack; what is wrong with it is an error of the pack."""
+    """Look at the signature of a pack; what is wrong with it is an error of the pack.
+
+    `said` is the statement that it has to sign; None of a pack that cannot be read.
+    """
     place = signature or signature_path(pack)
     member = place.name
     if signature is None and not os.path.lexists(place):
@@ -92,9 +107,8 @@ def check_signature(
         return Signature(SignatureState.NONE)
     try:
         key, payload = dsse.opened(_bytes(place), PAYLOAD_TYPE)
-        if content is None:
+        if said is None:
             return Signature(SignatureState.INVALID, key)  # of what, cannot be told: the container is none
-        said = statement(content.manifest.root.id, content.digest, content.manifest_digest)
         if payload != said:
             raise PACK_SIGNATURE_INVALID.error("it signs another pack")
     except InterlockError as fault:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
@@ -25,6 +25,7 @@ from interlock.engine.fold import RUN_FOLD
 from interlock.engine.io.secret_facts import SEALED
 from interlock.engine.plan import read_outline
 from interlock.engine.run_state import RunState
+from interlock.gates.redecide.logs import NotRederivable
 from interlock.journal.chain import Recorded
 from interlock.journal.errors import EVENT_CORRUPT
 from interlock.journal.journal import Journal
@@ -61,6 +62,18 @@ class MemberWriter(Protocol):
         ...
 
 
+class EventTaker(Protocol):
+    """Takes the events of a stream as far as they can be believed."""
+
+    def take(self, events: Sequence[Recorded]) -> None:
+        """The next ones."""
+        ...
+
+    def give_up(self) -> None:
+        """One is damaged: what rests on it is not judged."""
+        ...
+
+
 class Sink(Protocol):
     """Takes what is derived. Members of one channel are made one after the other."""
 
@@ -76,7 +89,8 @@ class Sink(Protocol):
 class Wanted(Struct, frozen=True):
     """What to walk: which run, with its children or without, with which views.
 
-    `until_position` cuts every stream at one place of the feed, so that what is read is one moment of the store.
+    `until_position` cuts every stream at one place of the feed, so that what is read is one moment of the store. The
+    run of a scenario has neither children nor views.
     """
 
     tenant: str
@@ -84,6 +98,7 @@ class Wanted(Struct, frozen=True):
     children: bool = True
     contract: bool = False
     until_position: int | None = None
+    kind: Literal["run", "scenario_run"] = "run"
 
 
 class Surveyed(Struct):
@@ -97,6 +112,8 @@ class Surveyed(Struct):
     streams: list[StreamEntry]
     unjudged: set[str]
     """Runs that rest on damage: their entries and views say nothing."""
+    unsealed: tuple[str, ...]
+    not_rederivable: tuple[NotRederivable, ...] = ()
 
 
 def _inherited(state: RunState) -> Inherited | None:
@@ -152,6 +169,7 @@ class Survey:
             self._runs,
             self._streams,
             self._unjudged,
+            tuple(run.run_id for run in self._runs if run.status is None),
         )
 
     async def _run(self, run_id: str) -> Kin:
@@ -211,7 +229,7 @@ class Survey:
             self._members.append(member.close())
         return True
 
-    async def _stream(self, stream: str, walk: _RunWalk | None) -> int:
+    async def _stream(self, stream: str, walk: EventTaker | None) -> int:
         """Walk one stream; return how many events it has. An inbox may have none, and is then no member."""
         [claimed] = await self._journal.store.events.heads([stream])
         if claimed == EMPTY:

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from interlock.base.clock import SystemClock, SystemEntropy
 from interlock.base.errors import InterlockError
+from interlock.gates.redecide.logs import NotRederivable
 from interlock.journal.catalogue import EventCatalogue
 from interlock.journal.journal import Journal
 from interlock.packs.container import MANIFEST
@@ -29,7 +30,9 @@ from interlock.packs.errors import (
     PACK_MEMBER_MISSING,
     PACK_VIEW_WRONG,
 )
+from interlock.packs.export import survey_of
 from interlock.packs.manifest import (
+    RUNPACK,
     VIEWS,
     VIEWS_VERSION,
     ArtifactsEntry,
@@ -38,9 +41,9 @@ from interlock.packs.manifest import (
     artifact_member,
 )
 from interlock.packs.report import Errors, PackError
-from interlock.packs.sign import Signature, check_signature
+from interlock.packs.sign import Signature, check_signature, statement
 from interlock.packs.store import PackStore
-from interlock.packs.survey import Survey, Surveyed, Wanted
+from interlock.packs.survey import Surveyed, Wanted
 
 
 class Verdict(Struct, frozen=True):
@@ -58,6 +61,7 @@ class Verdict(Struct, frozen=True):
     bytes: int
     manifest: Manifest | None
     views_compared: bool
+    not_rederivable: tuple[NotRederivable, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -119,12 +123,14 @@ async def verify(
     try:
         content = ContainerCheck(source, errors, progress).run()
         compared = False
+        left_open: tuple[NotRederivable, ...] = ()
         if content is None:
             errors.complete = False  # nothing behind the fault was looked at
         else:
             errors.streams_in({entry.stream: entry.member for entry in content.manifest.streams})
-            compared = await _judge(content, catalogue, errors, progress)
-        signed = check_signature(path, content, errors, trusted=trusted, signature=signature)
+            compared, left_open = await judge(content, catalogue, errors, progress)
+        said = None if content is None else statement(content.manifest.root.id, content.digest, content.manifest_digest)
+        signed = check_signature(path, said, errors, trusted=trusted, signature=signature)
     finally:
         source.close()
     return Verdict(
@@ -135,27 +141,30 @@ async def verify(
         0 if content is None else content.bytes,
         None if content is None else content.manifest,
         compared,
+        left_open,
     )
 
 
-async def _judge(content: Content, catalogue: EventCatalogue, errors: Errors, progress: Progress | None) -> bool:
-    """Walk what a pack holds and compare; return whether its views could be made anew."""
+async def judge(
+    content: Content, catalogue: EventCatalogue, errors: Errors, progress: Progress | None
+) -> tuple[bool, tuple[NotRederivable, ...]]:
+    """Walk what a pack holds and compare; return whether its views could be made anew, and what is left open."""
     manifest = content.manifest
     journal = Journal(PackStore(content), catalogue, SystemClock(), SystemEntropy())
     sink = _Compared(content, errors)
     root = manifest.root
-    wanted = Wanted(root.tenant, root.id, manifest.children == "included", manifest.views.contract)
-    survey = Survey(journal, wanted, sink, progress)
+    wanted = Wanted(root.tenant, root.id, manifest.children == "included", manifest.views.contract, kind=root.kind)
+    survey = survey_of(journal, wanted, sink, progress)
     try:
         surveyed = await survey.run()
     except InterlockError as fault:
         errors.fault(fault)
         errors.complete = False
-        return False
+        return False, ()
     except Exception as fault:  # noqa: BLE001 - whatever hostile content does to a reader, it is no pass and no crash
         errors.add(PACK_CONTENT_INVALID, f"it cannot be read: {type(fault).__name__}", member=MANIFEST)
         errors.complete = False
-        return False
+        return False, ()
     report = survey.examination.report()
     for finding in report.findings:
         errors.finding(finding)
@@ -164,7 +173,7 @@ async def _judge(content: Content, catalogue: EventCatalogue, errors: Errors, pr
     if not surveyed.unjudged:
         for artifact in sink.unreached:
             errors.add(PACK_MEMBER_EXTRA, "nothing in the pack names it", member=artifact_member(artifact))
-    return manifest.views.version == VIEWS_VERSION and not surveyed.unjudged
+    return manifest.views.version == VIEWS_VERSION and not surveyed.unjudged, surveyed.not_rederivable
 
 
 def _compare(manifest: Manifest, surveyed: Surveyed, errors: Errors) -> None:
@@ -177,9 +186,8 @@ def _compare(manifest: Manifest, surveyed: Surveyed, errors: Errors) -> None:
             errors.add(PACK_MANIFEST_WRONG, f"what it says of run {run_id} is not what the events say", member=MANIFEST)
     if surveyed.unjudged:
         return  # the rest rests on the runs that cannot be judged
-    unsealed = tuple(run.run_id for run in surveyed.runs if run.status is None)
     order = tuple(run.run_id for run in surveyed.runs) == tuple(run.run_id for run in manifest.runs)
-    if manifest.unsealed != unsealed or manifest.left_out != tuple(surveyed.left_out) or not order:
+    if manifest.unsealed != surveyed.unsealed or manifest.left_out != tuple(surveyed.left_out) or not order:
         errors.add(PACK_MANIFEST_WRONG, "the runs that it lists are not those of the events", member=MANIFEST)
     _compare_views(manifest, surveyed, errors)
 
@@ -209,4 +217,5 @@ def _compare_views(manifest: Manifest, surveyed: Surveyed, errors: Errors) -> No
         is_view = name.startswith(f"{VIEWS}/")
         if said[name] == found[name] or (is_view and manifest.views.version != VIEWS_VERSION):
             continue
-        errors.add(PACK_VIEW_WRONG if is_view else PACK_MANIFEST_WRONG, "it is not what the events give", member=name)
+        kind = PACK_VIEW_WRONG if is_view or name.startswith(f"{RUNPACK}/") else PACK_MANIFEST_WRONG
+        errors.add(kind, "it is not what the events give", member=name)

@@ -151,9 +151,9 @@ class RunReading:
         async with aclosing(self._journal.read(stream)) as pages:
             async for page in pages:
                 records += [event.record for event in page]
-        return await self.assembled(state, records, scenario)
+        return await self.assembled(records, state, scenario)
 
-    async def assembled(self, state: ScenarioRun, records: Sequence[Struct | None], scenario: Scenario) -> RunState:
+    async def assembled(self, records: Sequence[Struct | None], state: ScenarioRun, scenario: Scenario) -> RunState:
         """A run with the logs that all of its events make."""
         config, entered_at = state.config, state.entered_at
         if config is None or entered_at is None:

@@ -148,7 +148,7 @@ class ScenarioRuns:
         state = RUN_FOLD.initial(stream)
         for seq, record in enumerate(records, 1):  # all that there is of the run
             state = RUN_FOLD.evolve(state, record, Place(stream, seq, 0, principal.id, None))
-        return await self.read.assembled(state, records, scenario)
+        return await self.read.assembled(records, state, scenario)
 
     async def trigger(self, scenario_id: str, event: TriggerEvent, *, principal: Principal) -> Answered:
         """Look at the stage of a run, and decide.

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from interlock.gates.redecide.logs import NotRederivable
 from interlock.packs.commands import FAIL, Verification
 from interlock.packs.errors import PACK_FROM_FUTURE, PACK_SIGNER_UNTRUSTED, PACK_UNSIGNED
 from interlock.packs.report import PackError
@@ -37,13 +38,15 @@ class VerdictShown(Struct, frozen=True, kw_only=True):
     erased: int | None
     sealed_facts: int | None
     views_compared: bool | None
+    checked_files: int | None
+    not_rederivable: tuple[NotRederivable, ...]
     complete: bool | str
 
 
 def _verdict(output: Struct) -> Struct:
     if not isinstance(output, Verification):
         return output
-    is_read = output.run_id is not None
+    is_read = output.run_id is not None and output.checked_files is None  # a runpack has other counts
     return VerdictShown(
         path=output.path,
         status=output.status,
@@ -61,6 +64,8 @@ def _verdict(output: Struct) -> Struct:
         erased=output.erased if is_read else None,
         sealed_facts=output.sealed_facts if is_read else None,
         views_compared=output.views_compared if is_read else None,
+        checked_files=output.checked_files,
+        not_rederivable=output.not_rederivable,
         complete=output.complete or "no: more may be wrong than is listed",
     )
 
@@ -83,6 +88,7 @@ def _verdict_next(output: Struct, _given: Mapping[str, object]) -> str | None:
 PRESENTATION = Presentation(
     columns={
         "verify.errors": ("code", "member", "seq", "what"),
+        "verify.not_rederivable": ("what", "count", "reason"),
         "show.runs": ("run_id", "op_id", "status", "sealed_facts", "parent_run_id"),
         "show.streams": ("member", "events", "erased", "stream"),
     },
