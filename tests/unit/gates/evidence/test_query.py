@@ -314,3 +314,11 @@ def test_closing_lets_go_of_every_provider() -> None:
     asyncio.run(service(provider).close())
 
     assert provider.closed == 1
+
+
+def test_what_is_asked_of_each_provider_of_a_scenario_is_told_and_of_no_other() -> None:
+    asked = Requirements("asserted", AnchorRequirement(provider_id="env", anchor_type="env"))
+    evidence = service(says(), requirements=asked)
+    conditions = [condition("a", ASKED), condition("b", query("none", "get")), condition("c", ASKED)]
+    spec = ScenarioSpec("s", 1, "1", [], conditions, [], [])
+    assert evidence.requirements(spec) == {"env": asked}
