@@ -6,13 +6,14 @@ as anything else.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from interlock.app import App
 from interlock.base.errors import InterlockError
 from interlock.gates.comparators.compare import status_of
 from interlock.gates.control.policy import DisclosurePolicy
+from interlock.gates.control.rules import Rules
 from interlock.gates.control.scenario import Scenario
 from interlock.gates.evidence.query import Gathered
 from interlock.gates.evidence.records import EvidenceContext, EvidenceResult, failed
@@ -27,7 +28,7 @@ from interlock.gates.records import (
     RunState,
     SessionTarget,
 )
-from interlock.gates.redecide.logs import Logs
+from interlock.gates.redecide.logs import Known, Logs
 from interlock.gates.spec import (
     Branch,
     BranchRule,
@@ -42,8 +43,9 @@ from interlock.gates.spec import (
     TrustRequirement,
     spec_hash,
 )
-from interlock.gates.values import BytesValue, JsonValue
+from interlock.gates.values import BytesValue, JsonValue, Logical
 from interlock.testing.app import memory_app
+from interlock.testing.loop import run
 from tests.unit.gates.control.scenes import LINEAR, OPEN, Said, Scene, packet
 
 TARGETS = [AgentTarget("a1"), SessionTarget("s1"), ExternalTarget("desk", "mail"), ChannelTarget("c1")]
@@ -221,3 +223,16 @@ def logs_of(state: RunState) -> Logs:
         state.submissions,
         state.tool_calls,
     )
+
+
+def knowing(state: RunState, policy: DisclosurePolicy = OPEN, asked: ProviderRules = LENIENT) -> Known:
+    rules = Rules(policy, {"said": asked})
+    return Known(Logical(0), state.dispatch_targets, [rules] * len(state.triggers))
+
+
+def lived(life: Callable[[], Any]) -> tuple[ScenarioSpec, RunState]:
+    async def main() -> tuple[ScenarioSpec, RunState]:
+        found: Life = await life()
+        return found.document, await found.state()
+
+    return run(main())
