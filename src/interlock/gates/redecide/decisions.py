@@ -19,7 +19,8 @@ from msgspec.structs import replace
 
 from interlock.base.errors import InterlockError
 from interlock.base.events import Place
-from interlock.gates.control.deciding import INIT, decided, is_overdue
+from interlock.gates.control.advance import timer_of
+from interlock.gates.control.deciding import INIT, decided, is_overdue, is_own_tick
 from interlock.gates.control.fold import ScenarioRun, evolve
 from interlock.gates.control.packets import DISPATCHER, payload_hash
 from interlock.gates.control.policy import DisclosurePolicy
@@ -54,6 +55,8 @@ class Standing(NamedTuple):
     stage_id: str
     status: RunStatus
     events: Sequence[Struct]
+    alone: bool = False
+    """Whether the stage made the trigger by itself: no call did."""
 
 
 class DecisionsAgain:
@@ -68,6 +71,8 @@ class DecisionsAgain:
         self._config = self._configured()
         first = scenario.first.stage_id
         self._state = ScenarioRun("", scenario.spec_hash.value, self._config, first, known.started_at)
+        if known.started_at is not None:
+            self._state.timer_ms = timer_of(scenario.first, known.started_at)
         self._in_time: Timestamp | None = None
         """The latest tick that found the time of the first stage not over, where nobody says when it was entered."""
         self._next_gate = 0
@@ -152,7 +157,7 @@ class DecisionsAgain:
             self._found(Kind.GATE, f"gate_evals/{first}", "it was not evaluated for this trigger")
         if recorded is not None:
             self._compare(place, recorded, answer)
-        self._stand(writing, answer)
+        self._stand(writing, answer, alone=is_own_tick(event, stage))
 
     def _gates_of(self, trigger_id: str) -> list[GateEvalRecord]:
         """The next records of the log that are of a trigger."""
@@ -279,7 +284,7 @@ class DecisionsAgain:
         if [each.target for each in packet.receipts] != [each.target for each in made.receipts]:
             self._found(Kind.PACKET, place, "its receipts are not of the targets that other packets went to")
 
-    def _stand(self, writing: Writing, answer: TriggerResult) -> None:
+    def _stand(self, writing: Writing, answer: TriggerResult, *, alone: bool) -> None:
         """The run goes on from what follows."""
         before = self._state.entered_at
         for event in writing.events:
@@ -287,7 +292,7 @@ class DecisionsAgain:
         if before is None and not isinstance(answer.decision.outcome, Advanced | Started):
             self._state.entered_at = None  # a decision that stays keeps what is not known
         state = self._state
-        self.standings.append(Standing(answer, state.stage_id, state.status, writing.events))
+        self.standings.append(Standing(answer, state.stage_id, state.status, writing.events, alone))
 
     def _check_rest(self) -> None:
         """Whatever no decision has used up is too much."""

@@ -16,6 +16,7 @@ from itertools import accumulate
 from msgspec import Struct
 
 from interlock.gates.control import events as e
+from interlock.gates.control.advance import timer_of
 from interlock.gates.control.calls import given_digest, kept
 from interlock.gates.control.scenario import Scenario
 from interlock.gates.records import RunConfig, Started
@@ -47,6 +48,8 @@ class EventsAgain:
         self._decisions: list[int] = []
         self._submissions: list[int] = []
         self._calls = 0
+        self._asks_now = False
+        """Whether evidence may have been asked for here."""
         self._ends = [0, *accumulate(len(standing.events) for standing in again.standings)]
         self._consumed = 0
         started = bool(again.standings) and isinstance(again.standings[0].answer.decision.outcome, Started)
@@ -57,6 +60,7 @@ class EventsAgain:
         """What does not follow."""
         for place, event in enumerate(events):
             wrong = self._wrong(place, event)
+            self._asks_now = isinstance(event, e.Triggered | e.EvidenceAsked)
             if wrong is not None:
                 yield Finding(Kind.SEQUENCE, f"events/{place}", wrong)
 
@@ -70,6 +74,10 @@ class EventsAgain:
             case e.RulesApplied(rules_id=rules_id):
                 known, self._rules_id = self._rules_id, rules_id
                 return "it names the rules that were in force already" if known == rules_id else None
+            case e.EvidenceAsked():
+                return None if self._asks_now else "it does not stand behind its trigger"
+            case e.StageTimePassed():
+                return None
             case e.Submitted():
                 return self._submitted(place, event)
             case e.ToolCalled():
@@ -83,7 +91,9 @@ class EventsAgain:
         begun = self._begun
         sound = (bytes(event.config), bytes(event.started_at)) == (wire(begun.config), wire(begun.started_at))
         named = (event.document_id, event.stage_id) == (self._scenario.spec_hash.value, self._scenario.first.stage_id)
-        return None if sound and named else "it is not the start of this run"
+        timer_ms = timer_of(self._scenario.first, begun.started_at)
+        timed = event.timer == (None if timer_ms is None else e.StageTimer(timer_ms))
+        return None if sound and named and timed else "it is not the start of this run"
 
     def _of_a_decision(self, place: int, event: Struct) -> str | None:
         if isinstance(event, e.Triggered):
@@ -109,9 +119,16 @@ class EventsAgain:
             return "it is not the event of its call"
         if source is not None and source[0] != "repeat":
             self._accounted[source[0] == "submission"] = source[1] + 1
-        if (self._consumed, len(self._submissions)) != (self._ends[self._accounted[0]], self._accounted[1]):
+        if (self._consumed, len(self._submissions)) != (self._ends[self._made()], self._accounted[1]):
             return "it does not stand behind what it made"
         return None if event.repeats == self._repeats(call.method, source) else "it names another event as given again"
+
+    def _made(self) -> int:
+        """How many decisions there are here: those of calls, and those that stages have made by themselves since."""
+        made, standings = self._accounted[0], self._again.standings
+        while made < len(standings) and standings[made].alone and self._ends[made + 1] <= self._consumed:
+            made += 1
+        return made
 
     def _repeats(self, method: str, source: tuple[str, int] | None) -> int | None:
         """The number of the event that a repeated call names, from 1."""

@@ -76,7 +76,7 @@ class Told(Said):
     async def gather(
         self, conditions: Sequence[ConditionSpec], context: EvidenceContext, *, tenant: str
     ) -> list[Gathered]:
-        found = [Gathered(self._settled(each)) for each in conditions]
+        found = [Gathered(self._settled(each), self.observed_ms) for each in conditions]
         places = [each for each in self.order if each < len(found)]
         return [found[at] for at in dict.fromkeys([*places, *range(len(found))])]
 
