@@ -239,6 +239,9 @@ CALLS: list[tuple[str, Any]] = [
     ("precheck", precheck(spec=scenario(default_tenant_id=2))),
     ("runpack_export", EXPORT),
     ("runpack_verify", {"runpack_dir": "packs", "manifest_path": "manifest.json"}),
+    ("runpack_export", {**EXPORT, "output_dir": "packs"}),
+    ("runpack_export", {**EXPORT, "output_dir": "packs", "run_id": "nobody"}),
+    ("runpack_verify", {"runpack_dir": "packs", "manifest_path": "manifest.json"}),
     ("decision_gate_docs_search", {"query": "evidence"}),
     ("decision_gate_docs_search", {"query": "", "max_sections": 1}),
 ]

@@ -65,6 +65,8 @@ MEMBERS = {
     "scenario_submit": {"record"},
     "scenario_trigger": {"decision", "packets", "status"},
     "evidence_query": {"result"},
+    "runpack_export": {"manifest", "report"},
+    "runpack_verify": {"report", "status"},
     "providers_list": {"providers"},
     "provider_contract_get": {"provider_id", "contract", "contract_hash", "source", "version"},
     "provider_check_schema_get": {
@@ -87,7 +89,7 @@ MEMBERS = {
     "precheck": {"decision", "gate_evaluations"},
     "decision_gate_docs_search": {"sections", "docs_covered", "suggested_followups"},
 }
-"""What the contract says that each tool answers; runpacks are another part's."""
+"""What the contract says that each tool answers."""
 
 UNREADABLE = -32600
 SOUND = b'{"jsonrpc":"2.0","id":1,"method":"providers_list"}'

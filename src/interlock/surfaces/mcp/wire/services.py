@@ -1,6 +1,6 @@
 """What the reference's tools work with, and who calls them.
 
-What it does: declares the services of a session, and the port of runpacks. What it does not do: it opens none.
+What it does: puts the services of a session together. What it does not do: it opens none.
 
 Rule: whoever speaks on standard input is the principal `stdio` of the contract, and local.
 """
@@ -8,7 +8,7 @@ Rule: whoever speaks on standard input is the principal `stdio` of the contract,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final
 
 from interlock.base.part import Services
 from interlock.base.principal import Principal
@@ -19,40 +19,11 @@ from interlock.gates.control.feedback import Caller
 from interlock.gates.control.service import ScenarioRuns
 from interlock.gates.evidence.query import Evidence
 from interlock.gates.shapes.registry import Shapes
-from interlock.surfaces.errors import RUNPACKS_ABSENT
+from interlock.journal.journal import Journal
 from interlock.surfaces.mcp.wire.documents import WireDocuments
-from interlock.surfaces.mcp.wire.requests import ExportRunpack, VerifyRunpack
+from interlock.surfaces.mcp.wire.runpacks import FolderRunpacks
 
 STDIO: Final = Caller("stdio", local=True)
-
-
-class Runpacks(Protocol):
-    """Writes runs as folders, and proves such folders."""
-
-    async def export(self, request: ExportRunpack, /, *, principal: Principal) -> Any:
-        """Write a run: `manifest`, `report` or null, and `storage_uri` where it is not a folder."""
-        ...
-
-    async def verify(self, request: VerifyRunpack, /, *, principal: Principal) -> Any:
-        """Prove a folder: `report` and `status`."""
-        ...
-
-
-class NoRunpacks:
-    """Where nothing writes runpacks."""
-
-    async def export(self, _request: ExportRunpack, *, principal: Principal) -> Any:
-        """Refuse. Raises: `runpacks_absent`."""
-        del principal
-        raise RUNPACKS_ABSENT.error("runpacks are not available here")
-
-    async def verify(self, _request: VerifyRunpack, *, principal: Principal) -> Any:
-        """Refuse. Raises: `runpacks_absent`."""
-        del principal
-        raise RUNPACKS_ABSENT.error("runpacks are not available here")
-
-
-NO_RUNPACKS: Final = NoRunpacks()
 
 
 @dataclass(frozen=True)
@@ -67,8 +38,8 @@ class WireServices:
     prechecks: Prechecks
     documents: WireDocuments
     principal: Principal
+    runpacks: FolderRunpacks
     caller: Caller = STDIO
-    runpacks: Runpacks = NO_RUNPACKS
 
 
 def wire_services(services: Services, documents: WireDocuments, principal: Principal) -> WireServices:
@@ -82,4 +53,9 @@ def wire_services(services: Services, documents: WireDocuments, principal: Princ
         prechecks=services.get(Prechecks),
         documents=documents,
         principal=principal,
+        runpacks=FolderRunpacks(
+            services.get(Journal),
+            services.get(Definitions),
+            dev_permissive=services.get(GatesSettings).dev.permissive,
+        ),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -21,6 +21,9 @@ from interlock.surfaces.mcp.wire.requests import ExportRunpack, VerifyRunpack
 from interlock.surfaces.mcp.wire.rpc import Rpc
 from interlock.surfaces.mcp.wire.services import wire_services
 from interlock.surfaces.mcp.wire.tools import WireTools
+
+if TYPE_CHECKING:
+    from interlock.surfaces.mcp.wire.runpacks import FolderRunpacks
 from tests.unit.gates.control.test_asserted import document
 
 DOCUMENTS = WireDocuments(Library([]), DocsSettings())
@@ -28,12 +31,12 @@ RUN = {"scenario_id": "s", "tenant_id": 1, "namespace_id": 2, "run_id": "r"}
 
 
 class Written:
-    """A port of runpacks that says what it was asked."""
+    """Instead of runpacks: says what it was asked."""
 
-    async def export(self, request: ExportRunpack, /, *, principal: Principal) -> Any:
+    async def export(self, request: ExportRunpack, *, principal: Principal) -> Any:
         return {"manifest": plain(request), "report": None, "by": principal.id}
 
-    async def verify(self, request: VerifyRunpack, /, *, principal: Principal) -> Any:
+    async def verify(self, request: VerifyRunpack, *, principal: Principal) -> Any:
         return {"report": {"status": "pass"}, "status": "pass", "given": plain(request), "by": principal.id}
 
 
@@ -43,7 +46,9 @@ def session(*calls: tuple[str, Any], **gates: Any) -> list[Any]:
     async def asked() -> list[Any]:
         settings = load(sections_of(PARTS), arguments={"gates": gates})
         async with App.open(settings=settings) as app:
-            services = replace(wire_services(app, DOCUMENTS, local_principal("ada")), runpacks=Written())
+            services = replace(
+                wire_services(app, DOCUMENTS, local_principal("ada")), runpacks=cast("FolderRunpacks", Written())
+            )
             rpc = Rpc(WireTools(services), DOCUMENTS)
             return [await _answer(rpc, {"name": tool, "arguments": arguments}) for tool, arguments in calls]
 
