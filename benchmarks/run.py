@@ -32,6 +32,7 @@ WORKLOADS = {
     "W3": "w3_cold",
     "W4": "w4_kill",
     "W5": "w5_long",
+    "W6": "w6_gates",
     "W9": "w9_canonical",
     "budget": "budget",
 }

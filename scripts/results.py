@@ -132,6 +132,11 @@ ROWS = (
         " ×",
         steady=True,
     ),
+    Row(
+        "W6", "starts with triggers of a scenario, a second", _of("W6", "pairs_per_second"), Goal(2_000, at_least=True)
+    ),
+    Row("W6", "a trigger, of the first hundred on one run", _of("W6", "trigger_ms_first_hundred"), unit=" ms"),
+    Row("W6", "the last hundred of a thousand to the first", _of("W6", "last_to_first"), Goal(1.1), " ×"),
     Row("W9", "rfc8785 to user value, 1 KB", _of("W9", "1_kb", "rfc8785_to_user_value"), unit=" ×"),
     Row(
         "W9",

@@ -21,17 +21,21 @@ from interlock.base.principal import Principal
 from interlock.engine.budget import BudgetSettings
 from interlock.engine.decide import EngineSettings
 from interlock.engine.document.commands import DocumentSettings
+from interlock.engine.document.expressions import Evaluation
 from interlock.engine.io.router import Router
 from interlock.engine.io.transports.python import PythonFunction, PythonFunctions
 from interlock.engine.runs import Runs
 from interlock.engine.sources import Plans
 from interlock.engine.steps.call import StepHandlers
+from interlock.gates.config import GatesSettings
+from interlock.gates.services import gate_services
 from interlock.journal.catalogue import EventCatalogue
 from interlock.journal.journal import Journal
 from interlock.journal.leases import Leases
 from interlock.journal.ports import Store
 from interlock.journal.runner import Runner, RunnerSettings
 from interlock.journal.store_name import MEMORY, StoreName, is_url, store_name
+from interlock.journal.subscriptions import Subscriptions, SubscriptionSettings
 from interlock.journal.timers import TimerService
 from interlock.journal.views import Views
 from interlock.parts import check_unique, installed_parts, sections_of
@@ -54,6 +58,7 @@ class App:
         clock: Clock,
         entropy: Entropy,
         functions: PythonFunctions = PythonFunctions(MappingProxyType({})),  # noqa: B008 - immutable
+        evaluation: Evaluation = Evaluation(),  # noqa: B008 - immutable
     ) -> None:
         check_unique(parts)
         self.store = store
@@ -63,7 +68,8 @@ class App:
         self.journal = Journal(store, events, clock, entropy)
         self.views = Views(self.journal, [view for part in parts for view in part.views])
         self.runner = Runner(self.journal, settings.get(RunnerSettings), settings.digest)
-        self.timers = TimerService(self.journal, self.runner, [target for part in parts for target in part.timers])
+        targets = [target for part in parts for target in part.timers]
+        self.timers = TimerService(self.journal, self.runner, targets, self)
         self.leases = Leases(self.runner)
         self._router = Router([factory for part in parts for factory in part.transports], self)
         engine, budget = settings.get(EngineSettings), settings.get(BudgetSettings)
@@ -71,7 +77,12 @@ class App:
         plans = Plans(handlers, children_anywhere=settings.get(DocumentSettings).children_anywhere)
         self.runs = Runs(self.journal, self.runner, self.timers, plans, self._router, engine, self.leases, budget)
         journal = (self.journal, self.views, self.runner, self.timers, self.leases)
-        services = (settings, self.catalogue, *journal, self.runs, functions)
+        gates = gate_services(self.journal, self.runner, self.runs.read, settings.get(GatesSettings))
+        self.evidence, self.definitions, self.shapes, self.scenarios, _ = gates
+        sinks = [factory for part in parts for factory in part.sinks]
+        self.subscriptions = Subscriptions(self.journal, self.runner, settings.get(SubscriptionSettings), sinks, self)
+        ways_out = (self._router, self.subscriptions, functions, evaluation)
+        services = (settings, self.catalogue, *journal, self.runs, *gates, *ways_out)
         self._services: dict[type, object] = {type(service): service for service in services}
 
     @classmethod
@@ -108,6 +119,7 @@ class App:
     async def close(self) -> None:
         """Stop renewing claims and close transports; the store stays open."""
         await self.runs.close()
+        await self.evidence.close()
         await self._router.close()
 
     def get(self, kind: type[Service]) -> Service:

@@ -2,7 +2,8 @@
 
 What it does: copies artifacts, the feed and the rows of index, timers and activations; believes what it reads as every
 reader does, compares each page that was written, now or by an earlier try, and at the end reads the whole target back.
-What it does not do: it stops nobody, and copies no view: those are rebuilt from the feed by who asks for them first.
+It also copies how far subscriptions are. What it does not do: it stops nobody, and copies no view: those are rebuilt
+from the feed by who asks for them first.
 
 Rules: nothing is written over: the target must not be there, or be what an earlier try of the same copy left; until the
 copy is finished no one can open it as a store; a source whose runs somebody drives is refused, and one that moved
@@ -30,6 +31,7 @@ from interlock.journal.chain import ChainReader
 from interlock.journal.errors import COPY_DIFFERS, COPY_SOURCE_BUSY, COPY_SOURCE_NOT_FOUND, STORE_NOT_FOUND
 from interlock.journal.ports import Append, Blob, Head, Store, StoredEvent, StreamAppend
 from interlock.journal.store_name import StoreName, is_url, shown_store
+from interlock.journal.subscriptions.progress import copy_progress
 from interlock.journal.verify import verify_events
 from interlock.stores.activation import Activation
 from interlock.stores.appending import Outcome, groups
@@ -38,7 +40,7 @@ PAGE = 1_000
 """Events or rows that are read and written at once."""
 
 BYTES_AT_ONCE = 8 * 1024 * 1024
-"""Bytes of artifacts or rows that are read and written at once; one that is larger goes alone."""
+"""Bytes of artifacts, events or rows that are written at once; one that is larger goes alone."""
 
 _COPIED = "copied"
 
@@ -129,6 +131,7 @@ async def copy(
         for partition in await origin.events.partitions():
             await _copy_partition(catalogue, origin, copied, partition, progress)
             await _copy_rows(origin, copied, partition, progress)
+            await copy_progress(origin, copied, partition)
         await _copy_activations(origin, copied)
         found = await _compared(origin, copied, progress)
         await _read_back(catalogue, copied, progress)
@@ -228,14 +231,19 @@ async def _copy_partition(
         before = position < there
         page = await origin.events.feed(partition, position, min(PAGE, (there if before else total) - position))
         if not before:
-            await _append(catalogue, copied, partition, page)
+            for group in groups(page, _bytes_of, BYTES_AT_ONCE):
+                await _append(catalogue, copied, partition, group)
         await _compare_page(copied, partition, position, page)
         position += len(page)
         progress(f"events of {partition}", position, total)
 
 
+def _bytes_of(event: StoredEvent) -> int:
+    return len(event.envelope) + len(event.data or b"")
+
+
 async def _append(catalogue: EventCatalogue, copied: CopiedStore, partition: str, page: Sequence[StoredEvent]) -> None:
-    """Append a page as it stands in the feed: one append for each run of events of one stream, all in one batch.
+    """Append events as they stand in the feed: one append for each run of events of one stream, all in one batch.
 
     Raises: `event_corrupt` for an event that does not follow the ones that are copied, or is not what was written.
     """

@@ -54,6 +54,7 @@ def check_unique(parts: Sequence[Part]) -> None:
             *(f"decider {decider.name}" for decider in part.deciders),
             *(f"timers of {target.kind}" for target in part.timers),
             *(f"step handler {handler.name}" for handler in part.steps),
+            *(f"sink {sink.name}" for sink in part.sinks),
         )
     )
     twice = sorted(name for name, count in names.items() if count > 1)

@@ -4,6 +4,8 @@ What it does: reads the sources in their order (the later wins), checks every va
 its member, and gives each section as its frozen record. What it does not do: it declares no setting and
 resolves no secret; a secret is a reference and stays one.
 
+`config check` and `config explain` show them.
+
 Rules: an unknown section or key is refused with the nearest name; a refused value is named by section, key
 and bound and never repeated; `digest` is the SHA-256 of the canonical JSON of all values, so no setting is a
 float.
@@ -17,16 +19,18 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar, cast
+from typing import Annotated, TypeVar, cast
 
 import msgspec
-from msgspec import Struct, inspect
+from msgspec import Meta, Struct, inspect
 
 from interlock.base.canonical import canonical_digest, parse
 from interlock.base.errors import Category, ErrorCode, InterlockError
 from interlock.base.ids import shown
-from interlock.base.part import Part, SettingsSection
+from interlock.base.part import CallContext, Command, Effect, Part, SettingsSection
 from interlock.base.secrets import SecretRef
+from interlock.journal.store_name import MEMORY
+from interlock.surfaces.application import Application
 from interlock.surfaces.catalogue import suggestion
 from interlock.surfaces.client import explained
 from interlock.surfaces.members import Kind, members_of
@@ -59,8 +63,6 @@ ERRORS = (
     SETTING_UNSOUND,
 )
 
-PART = Part(name="settings", errors=ERRORS)
-
 FILE_NAME = "interlock.toml"
 FILE_BYTES_MAX = 1024 * 1024
 FILE_VARIABLE = "INTERLOCK_CONFIG"
@@ -72,10 +74,12 @@ Record = TypeVar("Record", bound=Struct)
 
 
 class Settings:
-    """All sections of an application with their values; immutable."""
+    """All sections of an application with their values; immutable. `sources` says where values are from, if given."""
 
-    def __init__(self, records: Mapping[str, Struct]) -> None:
+    def __init__(self, records: Mapping[str, Struct], sources: Mapping[tuple[str, str], str] | None = None) -> None:
+        self.records = MappingProxyType(dict(records))
         self._by_type = {type(record): record for record in records.values()}
+        self.sources = MappingProxyType(dict(sources or {}))
         self.values = MappingProxyType(
             {name: msgspec.to_builtins(record, enc_hook=_reference_text) for name, record in records.items()}
         )
@@ -108,11 +112,13 @@ def load(
     declared = _declared(sections)
     environ = os.environ if environ is None else environ
     values: dict[str, dict[str, object]] = {name: {} for name in declared}
+    sources: dict[tuple[str, str], str] = {}
     for source, section, key, value in _given(declared, config, arguments, environ, folder or Path.cwd()):
         record = _known(declared, section, source, "section")
         _known(dict.fromkeys(record.__struct_encode_fields__), key, f"{source}, section [{section}]", "setting")
         values[section][key] = value
-    return Settings({name: _record(name, record, values[name]) for name, record in declared.items()})
+        sources[section, key] = source
+    return Settings({name: _record(name, record, values[name]) for name, record in declared.items()}, sources)
 
 
 def _declared(sections: Iterable[SettingsSection]) -> dict[str, type[Struct]]:
@@ -252,3 +258,90 @@ def _secret_reference(kind: type, text: object) -> object:
 
 def _invalid(section: str, key: str, reason: str) -> InterlockError:
     return SETTING_INVALID.error(f"[{section}] {key}: {reason}", section=section, key=key)
+
+
+class ConfigInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The settings that this line has; the command line names another file with --config."""
+
+    config: Annotated[str | None, Meta(description="The settings file; default: the usual places.")] = None
+
+
+class ConfigCheck(Struct, frozen=True):
+    """That all settings are sound; where one is not, the line ends with its error instead."""
+
+    sections: int
+    given: int
+    digest: str
+
+
+class SettingRow(Struct, frozen=True):
+    """A setting, its value, and where that is from: `default`, a file, a variable, an argument."""
+
+    setting: str
+    value: object
+    source: str
+    meaning: str
+
+
+class ConfigReport(Struct, frozen=True):
+    """Every setting."""
+
+    settings: list[SettingRow]
+
+
+def _loaded(ctx: CallContext, given: ConfigInput) -> Settings:
+    parts = ctx.services.get(Application).parts()
+    sections = [section for part in parts for section in part.settings]
+    return load(sections, config=None if given.config is None else Path(given.config))
+
+
+async def _check(ctx: CallContext, given: ConfigInput) -> ConfigCheck:
+    settings = _loaded(ctx, given)
+    application, config = ctx.services.get(Application), None if given.config is None else Path(given.config)
+    async with application.open(store=MEMORY, config=config, create=True):  # reads the files that settings name
+        return ConfigCheck(len(settings.values), len(settings.sources), settings.digest)
+
+
+async def _explain(ctx: CallContext, given: ConfigInput) -> ConfigReport:
+    settings = _loaded(ctx, given)
+    rows = [
+        SettingRow(
+            f"{section}.{member.name}",
+            settings.values[section][member.name],
+            settings.sources.get((section, member.name), "default"),
+            member.description,
+        )
+        for section, record in settings.records.items()
+        for member in members_of(type(record))
+    ]
+    return ConfigReport(rows)
+
+
+COMMANDS = (
+    Command(
+        "config",
+        "check",
+        ConfigInput,
+        ConfigCheck,
+        _check,
+        "Check all settings, with the files that they name.",
+        "interlock config check",
+        "config.read",
+        Effect.READS,
+        machine=True,
+    ),
+    Command(
+        "config",
+        "explain",
+        ConfigInput,
+        ConfigReport,
+        _explain,
+        "Show every setting with its value, and where that is from.",
+        "interlock config explain",
+        "config.read",
+        Effect.READS,
+        machine=True,
+    ),
+)
+
+PART = Part(name="settings", errors=ERRORS, commands=COMMANDS)

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -21,6 +22,9 @@ from interlock.engine.owners.work import Driven, Worked
 from interlock.journal.store_name import StoreName
 from interlock.machine import WorkReport
 from interlock.surfaces.narration import Narrator
+
+if TYPE_CHECKING:
+    from interlock.app import App
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -46,9 +50,8 @@ async def work(
             narrator.tell(driven, _line(worker.worked, driven))
 
         narrator.tell(Began(app.store.owner, concurrency), "at work: nothing driven yet")
-        task = asyncio.ensure_future(
-            worker.work(partition=tenant, concurrency=concurrency, until_idle=until_idle, observer=observe)
-        )
+        driving = worker.work(partition=tenant, concurrency=concurrency, until_idle=until_idle, observer=observe)
+        task = asyncio.ensure_future(_with_deliveries(driving, app, tenant, until_idle=until_idle))
         with _told_to_stop(task) as told:
             await asyncio.wait([task])
         narrator.close()
@@ -56,6 +59,26 @@ async def work(
             task.result()
         worked = worker.worked
         return WorkReport(worked.driven, worked.fired, told[0] if told else "idle")
+
+
+async def _with_deliveries(
+    driving: Coroutine[object, object, Worked], app: App, tenant: str, *, until_idle: bool
+) -> Worked:
+    """Deliver subscriptions for as long as runs are driven; with `until_idle`, until nothing of them is due, too."""
+    working = asyncio.ensure_future(driving)
+    delivering = asyncio.ensure_future(app.subscriptions.serve(tenant))
+    try:
+        await asyncio.wait([working, delivering], return_when=asyncio.FIRST_COMPLETED)
+        if delivering.done():
+            delivering.result()
+    finally:
+        for each in (working, delivering):
+            each.cancel()
+        await asyncio.wait([working, delivering])
+    worked = working.result()
+    if until_idle:
+        await app.subscriptions.deliver_once(tenant)
+    return worked
 
 
 @contextmanager

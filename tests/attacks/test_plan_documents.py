@@ -15,8 +15,9 @@ import pytest
 
 from interlock.base.canonical import Json
 from interlock.base.errors import InterlockError
-from interlock.engine.document import cel
+from interlock.engine.document import cel, evaluate
 from interlock.engine.document.evaluate import EvaluationFault, Renderer
+from interlock.engine.document.expressions import ExpressionTransport
 from interlock.engine.document.lint import Linted, Linter
 from interlock.engine.io.transports import cel_worker
 from interlock.engine.io.transports.cel_worker import Data, Worker
@@ -28,6 +29,7 @@ from interlock.engine.part import PART
 from interlock.engine.steps.call import StepHandlers
 
 SECONDS_MAX = 5.0
+CONTEXT = TransportContext("01890a5d-ac96-774b-bcce-b302099a8057", "a.b.main", 0, local_plan=False)
 LINTER = Linter(StepHandlers(PART.steps))
 LAUGHS = "a: &a [x, x]\n" + "".join(
     f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join(['*' + chr(97 + n)] * 9)}]\n" for n in range(20)
@@ -198,6 +200,71 @@ def test_a_process_that_somebody_ended_is_replaced() -> None:
     worker.close()
 
 
+class Killed(Worker):
+    """A worker whose process somebody ends when it is asked for a value, so many times."""
+
+    def __init__(self, times: int, sign: signal.Signals = signal.SIGKILL) -> None:
+        super().__init__()
+        self.times = times
+        self.sign = sign
+
+    def _asked(self, kind: bytes, content: bytes, seconds_max: float) -> tuple[bytes, bytes]:
+        if kind == b"E" and self.times and self.process_id is not None:
+            self.times -= 1
+            os.kill(self.process_id, self.sign)
+            os.waitid(os.P_PID, self.process_id, os.WEXITED | os.WNOWAIT)
+        return super()._asked(kind, content, seconds_max)
+
+
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM])
+def test_an_evaluation_that_somebody_ended_is_tried_once_more(sign: signal.Signals) -> None:
+    worker = Killed(1, sign)
+
+    assert worker.evaluated("input.a + 1", Data({"input": {"a": 20}})) == 21
+    assert worker.started == 2
+    worker.close()
+
+
+def test_an_evaluation_that_is_ended_again_and_again_is_trouble_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Killed(2)
+    monkeypatch.setattr(evaluate, "WORKER", worker)
+    order: Json = {"kind": "render_v1", "step": "a", "field": "with", "template": "1 + 1", "data": {}, "bare": True}
+
+    async def main() -> None:
+        transport = ExpressionTransport()
+        with pytest.raises(InterlockError) as fault:
+            await transport.call(order, CONTEXT)
+        assert (fault.value.code, fault.value.retryable) == ("expression_unavailable", True)
+        answer = await transport.call(order, CONTEXT)
+        assert isinstance(answer, dict)
+        assert answer["value"] == 2
+        await transport.close()
+
+    asyncio.run(main())
+    assert worker.started == 3
+    worker.close()
+
+
+def test_a_process_that_cannot_be_started_is_trouble_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Worker()
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", "/nonexistent")
+        with pytest.raises(cel.CelTroubleError, match="cannot be started"):
+            worker.evaluated("1 + 1", Data({}))
+
+    assert worker.evaluated("1 + 1", Data({})) == 2
+    worker.close()
+
+
+def test_data_for_which_there_is_no_memory_is_at_fault_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Worker()
+    monkeypatch.setattr(cel_worker, "MEMORY_BYTES_MAX", 16 * 1024 * 1024)
+
+    with pytest.raises(cel.CelFault, match="its data takes too much memory"):
+        worker.evaluated("1 + 1", Data({"input": {"list": ["a" * 100_000] * 400}}))
+    worker.close()
+
+
 def test_one_process_serves_all_threads_and_all_data() -> None:
     worker = Worker()
 
@@ -268,11 +335,10 @@ steps:
 
 
 def test_a_plan_from_elsewhere_names_no_program_and_no_module() -> None:
-    context = TransportContext("01890a5d-ac96-774b-bcce-b302099a8057", "a.b.main", 0, local_plan=False)
     programs = ExecTransport(ExecSettings(), local_secret)
     functions = PythonTransport(PythonFunctions({}))
 
     with pytest.raises(InterlockError, match="exec_program_not_allowed"):
-        asyncio.run(programs.call({"kind": "run_named_program_v1", "program_path": "sh"}, context))
+        asyncio.run(programs.call({"kind": "run_named_program_v1", "program_path": "sh"}, CONTEXT))
     with pytest.raises(InterlockError, match="python_function_refused"):
-        asyncio.run(functions.call({"kind": "call_function_v1", "function": "os:getcwd"}, context))
+        asyncio.run(functions.call({"kind": "call_function_v1", "function": "os:getcwd"}, CONTEXT))

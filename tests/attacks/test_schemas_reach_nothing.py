@@ -14,8 +14,10 @@ import pytest
 from msgspec import Raw
 
 from interlock import App, Io, Plan
+from interlock.base.canonical import canonical
 from interlock.base.principal import local_principal
-from interlock.engine.answer_schema import validator
+from interlock.engine.answer_schema import OUTSIDE, fault_in, validator
+from interlock.engine.answer_work import LOST, NESTED
 from interlock.engine.document.lint import Linter
 from interlock.engine.part import PART
 from interlock.engine.steps.call import StepHandlers
@@ -163,6 +165,68 @@ def test_the_published_drafts_need_no_network(dialect: str) -> None:
 
     assert misfit(raw, b'{"$ref":"http://elsewhere/"}') is None
     assert misfit(raw, b"3") == "signal_invalid"
+
+
+HARMLESS: dict[str, tuple[dict[str, Any], bytes, bytes]] = {
+    "name of its own": ({"$id": "https://example.com/a.json", "type": "string"}, b'"x"', b"3"),
+    "reference by its own name": (
+        {"$id": "https://example.com/a.json", "$ref": "a.json#/$defs/x", "$defs": {"x": {"type": "string"}}},
+        b'"x"',
+        b"3",
+    ),
+    "reference by its whole name": (
+        {
+            "$id": "https://example.com/a",
+            "$ref": "https://example.com/a#y",
+            "$defs": {"x": {"$anchor": "y", "type": "null"}},
+        },
+        b"null",
+        b"3",
+    ),
+    "constant": ({"const": {"$schema": "v1"}}, b'{"$schema":"v1"}', b"3"),
+    "choice": ({"enum": [{"$ref": "http://elsewhere"}]}, b'{"$ref":"http://elsewhere"}', b"3"),
+    "example": ({"type": "null", "examples": [{"$id": "x", "$ref": "y"}]}, b"null", b"3"),
+    "default": ({"type": "null", "default": {"$dynamicRef": "y"}}, b"null", b"3"),
+    "name in an old draft": (
+        {
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "$ref": "#y",
+            "definitions": {"x": {"$id": "#y", "const": 1}},
+        },
+        b"1",
+        b"3",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_what_only_looks_like_a_place_outside_is_taken(name: str) -> None:
+    schema, fits, misfits = HARMLESS[name]
+
+    assert fault_in(schema) is None
+    assert misfit(Raw(canonical(schema)), fits) is None
+    assert misfit(Raw(canonical(schema)), misfits) == "signal_invalid"
+
+
+@pytest.mark.parametrize(
+    ("schema", "fault"),
+    [
+        ({"$id": "https://example.com/a.json", "$ref": "b.json#/$defs/x"}, OUTSIDE),
+        ({"$id": "https://json-schema.org/draft/2020-12/schema", "$ref": "#"}, OUTSIDE),
+        ({"$id": "https://[a", "$ref": "b"}, OUTSIDE),
+        ({"$id": "https://example.com/", "$ref": "https://[b"}, OUTSIDE),
+        ({"properties": {"default": {"$ref": "http://elsewhere"}}}, OUTSIDE),
+        ({"properties": {"a": {"$id": "https://example.com/b.json"}}}, NESTED),
+        ({"properties": {"a": {"$id": "#b"}}}, NESTED),
+        ({"$schema": "http://json-schema.org/draft-04/schema#", "not": {"id": "http://example.com/b"}}, NESTED),
+        ({"$ref": "#/default", "default": {"$ref": "http://elsewhere"}}, LOST),
+        ({"$ref": "#/enum/0/x", "enum": [{"x": {"type": "null"}}]}, LOST),
+        ({"$ref": "#/$defs/y", "$defs": {"x": {}}}, LOST),
+        ({"$ref": "#y", "$defs": {"x": {"$anchor": "y"}, "z": {"$anchor": "y"}}}, LOST),
+    ],
+)  # fmt: skip
+def test_each_reference_that_cannot_be_followed_has_its_own_reason(schema: dict[str, Any], fault: str) -> None:
+    assert fault_in(schema) == fault
 
 
 def test_a_plan_is_told_that_its_schema_refers_outside(tmp_path: Path) -> None:

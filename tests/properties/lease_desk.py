@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from interlock.base.errors import InterlockError
 from interlock.base.events import ClearTimer, Place, SetTimer, Timer, Wake
-from interlock.base.part import DecideContext, Refusal
+from interlock.base.part import DecideContext, Decided, Refusal
 from interlock.base.principal import Principal
 from interlock.journal.catalogue import EventCatalogue
 from interlock.journal.leases import events as e
@@ -65,6 +65,7 @@ class Desk:
         context = DecideContext(self.now_ms, ADA, bytes(32), "0" * 64)
         decision = DECIDER.decide({STREAM: self.state}, command, context)
         assert save(self.state) == before, "deciding changed the state"
+        assert not isinstance(decision, Decided), "a lease names no artifact"
         events = (decision.record or {}) if isinstance(decision, Refusal) else decision
         records = events.get(STREAM, ())
         self._fold(records)
@@ -77,6 +78,7 @@ class Desk:
         """Fire every timer that is due, as the service of timers does."""
         while due := sorted((t.due_ms, t.timer_id) for t in self.timers.values() if t.due_ms <= self.now_ms):
             timer = self.timers[due[0][1]]
+            assert EXPIRY.command is not None
             command = EXPIRY.command(timer)
             assert isinstance(command, Expire)
             self.give(command)

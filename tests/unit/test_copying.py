@@ -130,6 +130,34 @@ def test_nothing_is_written_over(tmp_path: Path, postgres_url: str, kind: str) -
     assert refused(source, target) == "copy_target_exists"
 
 
+@pytest.mark.parametrize("target", ["", ".", "/", "..", "x/.."])
+def test_a_target_without_a_name_is_a_folder_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x").mkdir()
+
+    async def made() -> None:
+        async with opened(Path("a.db")):
+            pass
+
+    asyncio.run(made())
+    before = sorted(tmp_path.iterdir())
+
+    assert refused(Path("a.db"), Path(target)) == "copy_target_exists"
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_target_whose_name_is_too_long_cannot_be_written(tmp_path: Path) -> None:
+    async def made() -> None:
+        async with opened(tmp_path / "a.db"):
+            pass
+
+    asyncio.run(made())
+
+    assert refused(tmp_path / "a.db", tmp_path / ("x" * 300)) == "store_unwritable"
+
+
 def test_a_source_that_is_not_there_makes_no_target(tmp_path: Path, postgres_url: str) -> None:
     assert refused(tmp_path / "none.db", tmp_path / "b.db") == "copy_source_not_found"
     assert refused(fresh_schema(postgres_url), tmp_path / "b.db") == "copy_source_not_found"

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,14 +16,16 @@ from interlock import copying
 from interlock.base.errors import InterlockError
 from interlock.base.events import ClearTimer, IndexRow, SetTimer, Timer, Wake
 from interlock.copying import copy
-from interlock.journal.ports import Blob
+from interlock.journal.ports import Append, Blob
 from interlock.journal.store_name import StoreName
 from interlock.stores.activation import Activation
+from interlock.stores.appending import Outcome, bytes_of
 from interlock.stores.postgres import copy_target
 from interlock.stores.postgres.artifacts import PostgresArtifacts
 from interlock.stores.postgres.restoring import PostgresRestoring
 from interlock.stores.sqlite.activations import SqliteActivations
 from interlock.stores.sqlite.maintenance.new_file import new_file
+from interlock.stores.sqlite.restoring import SqliteRestoring
 from interlock.testing.contracts.harness import blob, stream
 from tests.postgres import fresh_schema
 from tests.unit.moving import Interrupted, copied, grow, interrupt, opened, quiet, refused
@@ -69,6 +75,36 @@ def test_rows_are_written_in_groups_and_activations_are_read_once(
     assert [size for what, size in sizes if what == "timers"] == [1_000, 1_000, 500]
     # Two looks for who is busy, one copy and one comparison; each is two pages and the empty one behind them.
     assert len(scans) == 4 * 3
+
+
+@pytest.mark.parametrize("kind", ["file", "database"])
+def test_events_are_written_in_groups_by_their_bytes(
+    tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """The writers never split what one call gives them, so that no call gives them a whole page of large events."""
+    source, written = tmp_path / "a.db", list[int]()
+    target: StoreName = tmp_path / "b.db" if kind == "file" else fresh_schema(postgres_url)
+    writer: type[SqliteRestoring | PostgresRestoring] = SqliteRestoring if kind == "file" else PostgresRestoring
+    monkeypatch.setattr(copying, "BYTES_AT_ONCE", 20_000)
+
+    async def fill() -> None:
+        async with opened(source) as store:
+            await grow(store, A, *["x" * 1_000] * 60)
+            await grow(store, stream("b"), "x" * 30_000, *["x"] * 10)
+
+    async def events(self: SqliteRestoring, appends: Sequence[Append]) -> list[Outcome]:
+        written.append(sum(map(bytes_of, appends)))
+        outcomes: list[Outcome] = await events_of(self, appends)
+        return outcomes
+
+    asyncio.run(fill())
+    events_of: Any = writer.events
+    monkeypatch.setattr(writer, "events", events)
+
+    assert copied(source, target).events == 71
+    assert [size > 30_000 for size in written if size > 20_000] == [True]  # the one event that is larger
+    assert max(written) < 32_000
+    assert len(written) < 10
 
 
 def test_artifacts_are_read_and_written_in_groups(
@@ -167,3 +203,39 @@ def test_the_lock_of_a_copy_that_was_killed_is_in_nobodys_way(tmp_path: Path) ->
 
     assert copied(source, target).events == 1
     assert not (tmp_path / ".b.db.copying").exists()
+
+
+_COPYING = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from interlock.copying import copy
+
+def progress(what, done, total):
+    if what.startswith("comparing"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(copy(Path(sys.argv[1]), Path(sys.argv[2]), progress))
+"""
+
+
+def test_what_a_killed_copy_left_goes_away_with_the_next_and_nothing_else_does(tmp_path: Path) -> None:
+    source, target = tmp_path / "a.db", tmp_path / "b.db"
+    left = f".b.db.{'0' * 16}.copy"
+
+    async def fill() -> None:
+        async with opened(source) as store:
+            await store.artifacts.put([blob(b"x" * 2_000_000)])
+            await grow(store, A)
+
+    asyncio.run(fill())
+    before = {each.name for each in tmp_path.iterdir()}
+    killed = subprocess.run([sys.executable, "-c", _COPYING, source, target], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert any(each.name.endswith(".copy.artifacts") for each in tmp_path.iterdir())
+    others = {f".b.db.{'0' * 16}", f".b.db.{'0' * 15}.copy", f"{left}x", f".c.db.{'0' * 16}.copy"}
+    for name in others:
+        (tmp_path / name).write_bytes(b"mine")
+    (tmp_path / left).symlink_to(source)
+
+    assert copied(source, target).events == 1
+    assert {each.name for each in tmp_path.iterdir()} == before | others | {left, "b.db", "b.db.artifacts"}

@@ -162,13 +162,15 @@ class Decider:
 class TimerTarget:
     """Which decider takes the due timers of the streams of one kind.
 
-    `command(timer)` is what it is given. Every firing must leave an event whose `index` clears the timer or sets it
+    `command(timer)` is what it is given, or what `prepare(services, timer)` makes where a decision needs more than the
+    timer says. Every firing must leave an event whose `index` clears the timer or sets it
     anew, also one that comes to nothing: what refuses or records nothing is tried again and again.
     """
 
     kind: str
     decider: Decider
-    command: Callable[[Timer], Struct]
+    command: Callable[[Timer], Struct] | None = None
+    prepare: Callable[[Services, Timer], Awaitable[Struct]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +210,21 @@ class TransportFactory:
 
 
 @dataclass(frozen=True, slots=True)
+class SinkFactory:
+    """Where subscriptions can deliver to, by the name that they give.
+
+    `target` is the record of what a subscription says about it; `make(services, target, local)` makes the sink of one
+    subscription; `local` says that the user of this machine added it. `example` is a target in JSON.
+    """
+
+    name: str
+    target: type[Struct]
+    make: Callable[[Services, Any, bool], Any]
+    summary: str
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
 class StepHandler:
     """A kind of step, as documents name it.
 
@@ -240,6 +257,7 @@ class Part:
     views: tuple[View, ...] = ()
     commands: tuple[Command, ...] = ()
     transports: tuple[TransportFactory, ...] = ()
+    sinks: tuple[SinkFactory, ...] = ()
     steps: tuple[StepHandler, ...] = ()
     settings: tuple[SettingsSection, ...] = ()
     errors: tuple[ErrorCode, ...] = ()

@@ -20,7 +20,7 @@ from interlock.engine.errors import ERRORS
 from interlock.engine.events import EVENTS
 from interlock.engine.flow import limits as flow
 from interlock.engine.graph import commands as graph
-from interlock.engine.io import replay, router, secret_facts, transports
+from interlock.engine.io import replay, router, secret_facts, sinks, transports
 from interlock.engine.lineage.commands import COMMANDS as LINEAGE
 from interlock.engine.replay import artifacts as replay_artifacts
 from interlock.engine.replay import commands as replay_command
@@ -50,6 +50,7 @@ PART = Part(
         *artifact_commands.COMMANDS,
     ),
     transports=(*transports.TRANSPORTS, *expressions.TRANSPORTS),
+    sinks=sinks.SINKS,
     steps=(exec.HANDLER, http.HANDLER, python.HANDLER, wait.HANDLER, child.HANDLER),
     settings=(
         SettingsSection("engine", EngineSettings),
@@ -57,6 +58,7 @@ PART = Part(
         SettingsSection("document", DocumentSettings),
         SettingsSection("search", SearchSettings),
         *transports.SETTINGS,
+        *sinks.SETTINGS,
     ),
     errors=(
         *ERRORS,
@@ -75,6 +77,7 @@ PART = Part(
         *search_errors.ERRORS,
         *router.ERRORS,
         *secret_facts.ERRORS,
+        *sinks.ERRORS,
         *step.ERRORS,
         *transports.ERRORS,
     ),

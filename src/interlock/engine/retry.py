@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
+from interlock.base.backoff import exponential_ms
+from interlock.base.bounds import INTEGER_MAX
 from interlock.engine.config import RetryPolicy
 
-DELAY_MS_MAX = 2**53 - 1
+DELAY_MS_MAX = INTEGER_MAX
 
 
 def delay_ms(policy: RetryPolicy, failed_attempt: int) -> int:
@@ -17,6 +19,4 @@ def delay_ms(policy: RetryPolicy, failed_attempt: int) -> int:
     backoff = policy.backoff
     if backoff.Exponential is UNSET:
         return 0 if backoff.Fixed is UNSET else min(backoff.Fixed.delay.ms, DELAY_MS_MAX)
-    base, cap = backoff.Exponential.base_delay.ms, backoff.Exponential.max_delay.ms
-    # Past 53 doublings the cap decides, whatever the base; the shift stays small.
-    return min(base << min(failed_attempt, 53), cap, DELAY_MS_MAX)
+    return exponential_ms(backoff.Exponential.base_delay.ms, backoff.Exponential.max_delay.ms, failed_attempt)

@@ -23,7 +23,7 @@ from interlock.base.errors import InterlockError
 from interlock.base.ids import fact_key, shown
 from interlock.base.secret_scan import refuse_secrets, refuse_secrets_under
 from interlock.engine import events as e
-from interlock.engine.answer_schema import OUTSIDE, refers_outside, validator
+from interlock.engine.answer_schema import TooMuch, fault_of, validator_of
 from interlock.engine.attempt import Attempt, OpenedWait, Suspend
 from interlock.engine.errors import SIGNAL_INVALID, WAIT_INVALID, WAIT_TIMED_OUT
 from interlock.engine.run_state import RunState, Wait, wait_key
@@ -141,8 +141,9 @@ def schema_of(kind: object, schema: Mapping[str, Any] | None) -> Raw:
         raise WAIT_INVALID.error("the type of a wait has no JSON schema") from fault
     if len(content) > SCHEMA_BYTES_MAX:
         raise WAIT_INVALID.error("the schema of a wait is too large", limit_bytes=SCHEMA_BYTES_MAX)
-    if schema is not None and refers_outside(schema):
-        raise WAIT_INVALID.error(OUTSIDE)
+    why = None if schema is None else fault_of(content)
+    if why is not None:
+        raise WAIT_INVALID.error(why)
     return Raw(content)
 
 
@@ -211,8 +212,9 @@ def misfit(schema: Raw, content: bytes) -> str | None:
     if bytes(schema) == b"null":
         return None
     try:
-        fits = validator(msgspec.json.decode(schema)).is_valid(msgspec.json.decode(content))
-    except (ValueError, RecursionError):  # a schema that is none fits nothing
+        value = msgspec.json.decode(content)
+        fits = validator_of(bytes(schema), value).is_valid(value)
+    except (ValueError, RecursionError):  # a schema that is none, or takes too much, fits nothing
         fits = False
     return None if fits else SIGNAL_INVALID.code
 
@@ -221,7 +223,10 @@ def misplaced(schema: Raw, content: bytes) -> str:
     """Where a payload does not fit its schema, and what is expected there: words of the schema, none of the value."""
     document = msgspec.json.decode(schema)
     try:
-        error = next(validator(document).iter_errors(msgspec.json.decode(content)), None)
+        value = msgspec.json.decode(content)
+        error = _first_error(validator_of(bytes(schema), value, tells=True), value)
+    except TooMuch:
+        return "the schema takes too much on a value of this size"
     except (ValueError, RecursionError):
         return "the schema itself is none"
     if error is None:
@@ -233,6 +238,17 @@ def misplaced(schema: Raw, content: bytes) -> str:
     place = "".join(f".{shown(part)}" if isinstance(part, str) else f"[{part}]" for part in error.instance_path)
     wanted = msgspec.json.encode(expected).decode()[:EXPECTED_CHARACTERS_MAX]
     return f"at ${place} the schema wants {rule}: {wanted}"
+
+
+def _first_error(judge: Any, value: Any) -> Any:
+    """What is wrong first; the iterator of the library would gather everything that is."""
+    import jsonschema_rs
+
+    try:
+        judge.validate(value)
+    except jsonschema_rs.ValidationError as error:
+        return error
+    return None
 
 
 def _below(value: Any, part: object) -> Any:

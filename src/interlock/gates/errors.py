@@ -85,6 +85,7 @@ SHAPE_SCHEMA_INVALID = ErrorCode(
 SHAPE_TOO_LARGE = ErrorCode("shape_too_large", Category.INVALID, "Split the schema.")
 SHAPE_EXISTS = ErrorCode("shape_exists", Category.CONFLICT, "Shapes never change: register it under a new version.")
 SHAPE_NOT_FOUND = ErrorCode("shape_not_found", Category.NOT_FOUND, "List the shapes, and name one of them.")
+
 PROVIDER_MISSING = ErrorCode(
     "provider_missing", Category.INVALID, "Name a provider that `interlock provider list` shows, or configure this one."
 )
@@ -147,6 +148,9 @@ PROVIDER_ANSWER_INVALID = ErrorCode(
 PROVIDER_TIMEOUT = ErrorCode(
     "provider_timeout", Category.UNAVAILABLE, "Give the provider more time, or see why it is slow.", retryable=True
 )
+VALIDATION_PERMISSIVE = ErrorCode(
+    "validation_permissive", Category.INVALID, "Leave strict validation on, or set allow_permissive as well."
+)
 
 ERRORS = (
     GATE_INPUT_INVALID,
@@ -200,4 +204,5 @@ ERRORS = (
     CORRELATION_ID_INVALID,
     PROVIDER_ANSWER_INVALID,
     PROVIDER_TIMEOUT,
+    VALIDATION_PERMISSIVE,
 )

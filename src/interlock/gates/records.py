@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import force_setattr
 
 from interlock.gates.evidence.records import EvidenceResult
 from interlock.gates.logic.status import Status
@@ -359,15 +360,20 @@ class Feedback(Struct, frozen=True):
 
 
 class SigningMetadata(Struct, frozen=True):
-    """Who signed a shape; kept, not verified."""
+    """Who signed a shape; kept, not verified. An absent algorithm is left out."""
 
     key_id: str
     signature: str
-    algorithm: str | None = None
+    algorithm: str | UnsetType | None = UNSET
+
+    def __post_init__(self) -> None:
+        """An absent member is left out, however it was spelled."""
+        if self.algorithm is None:
+            force_setattr(self, "algorithm", UNSET)
 
 
 class DataShapeRecord(Struct, frozen=True):
-    """A JSON Schema under an id and a version. It never changes."""
+    """A JSON Schema under an id and a version. It never changes. Absent signing metadata is left out."""
 
     tenant_id: TenantId
     namespace_id: NamespaceId
@@ -376,4 +382,9 @@ class DataShapeRecord(Struct, frozen=True):
     schema: Any
     created_at: Timestamp
     description: str | None = None
-    signing: SigningMetadata | None = None
+    signing: SigningMetadata | UnsetType | None = UNSET
+
+    def __post_init__(self) -> None:
+        """An absent member is left out, however it was spelled."""
+        if self.signing is None:
+            force_setattr(self, "signing", UNSET)

@@ -17,7 +17,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from interlock.base.bounds import INTEGER_MAX
-from interlock.base.canonical import Json, canonical, digest, parse
+from interlock.base.canonical import JSON_INTEGER_RANGE, Json, canonical, digest, parse
+from interlock.base.errors import InterlockError
 from interlock.gates.errors import GATE_INPUT_INVALID
 from interlock.gates.logic.tree import Requirement, requirement_of
 
@@ -91,7 +92,13 @@ def plain(record: Any) -> Any:
 
 def wire(record: Any) -> bytes:
     """The canonical bytes of a record or JSON value."""
-    return canonical(_spelled(plain(record)))
+    value = plain(record)
+    try:
+        return canonical(value)
+    except InterlockError as fault:
+        if fault.kind is not JSON_INTEGER_RANGE:
+            raise
+        return canonical(_spelled(value))
 
 
 def _spelled(value: Any) -> Any:

@@ -156,6 +156,34 @@ LEASE_QUEUE_FULL = ErrorCode(
     "lease_queue_full", Category.OVERLOADED, "Wait retry_after_ms, then ask again.", retryable=True
 )
 LEASE_NOT_FOUND = ErrorCode("lease_not_found", Category.NOT_FOUND, "Name a lease that `lease list` shows.")
+SUBSCRIPTION_INVALID = ErrorCode(
+    "subscription_invalid", Category.INVALID, "Correct what the message names; see `interlock subscription add --help`."
+)
+SUBSCRIPTION_EXISTS = ErrorCode(
+    "subscription_exists", Category.CONFLICT, "Choose another name, or remove the subscription that has this one."
+)
+SUBSCRIPTION_NOT_FOUND = ErrorCode(
+    "subscription_not_found", Category.NOT_FOUND, "Name a subscription that `subscription list` shows."
+)
+LETTER_NOT_FOUND = ErrorCode(
+    "letter_not_found", Category.NOT_FOUND, "Name dead letters by their keys, as `subscription show` gives them."
+)
+SINK_UNKNOWN = ErrorCode("sink_unknown", Category.INVALID, "Use a sink that a part of the application brings.")
+SINK_TARGET_INVALID = ErrorCode(
+    "sink_target_invalid", Category.INVALID, "Give the target the members that its sink knows."
+)
+SINK_GONE = ErrorCode(
+    "sink_gone", Category.FAILED, "The sink takes no more: remove the subscription, or resume it once the sink is back."
+)
+SINK_FAILED = ErrorCode(
+    "sink_failed", Category.UNAVAILABLE, "The sink has a fault of its own: mend it, then redrive.", retryable=True
+)
+DELIVERY_TIMEOUT = ErrorCode(
+    "delivery_timeout",
+    Category.UNAVAILABLE,
+    "The sink was too slow: it is asked again, or give it more time with subscriptions.timeout_ms.",
+    retryable=True,
+)
 
 ERRORS = (
     HEAD_MOVED,
@@ -205,4 +233,13 @@ ERRORS = (
     LEASE_LOST,
     LEASE_QUEUE_FULL,
     LEASE_NOT_FOUND,
+    SUBSCRIPTION_INVALID,
+    SUBSCRIPTION_EXISTS,
+    SUBSCRIPTION_NOT_FOUND,
+    LETTER_NOT_FOUND,
+    SINK_UNKNOWN,
+    SINK_TARGET_INVALID,
+    SINK_GONE,
+    SINK_FAILED,
+    DELIVERY_TIMEOUT,
 )

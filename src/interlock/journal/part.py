@@ -9,15 +9,20 @@ from interlock.journal.errors import ERRORS
 from interlock.journal.leases import commands, decide, events, views
 from interlock.journal.runner import RunnerSettings
 from interlock.journal.streams import STREAM_INVALID
+from interlock.journal.subscriptions import SubscriptionSettings
+from interlock.journal.subscriptions import commands as subscription_commands
+from interlock.journal.subscriptions.decide import DECIDER as SUBSCRIPTION
+from interlock.journal.subscriptions.events import EVENTS as SUBSCRIPTION_EVENTS
+from interlock.journal.subscriptions.views import SUBSCRIPTIONS
 
 PART = Part(
     name="journal",
-    events=events.EVENTS,
-    deciders=(decide.DECIDER,),
+    events=(*events.EVENTS, *SUBSCRIPTION_EVENTS),
+    deciders=(decide.DECIDER, SUBSCRIPTION),
     timers=(decide.EXPIRY,),
-    views=(views.LEASES,),
-    commands=commands.COMMANDS,
-    settings=(SettingsSection("runner", RunnerSettings),),
+    views=(views.LEASES, SUBSCRIPTIONS),
+    commands=(*commands.COMMANDS, *subscription_commands.COMMANDS),
+    settings=(SettingsSection("runner", RunnerSettings), SettingsSection("subscriptions", SubscriptionSettings)),
     errors=(
         *ids.ERRORS,
         *canonical.ERRORS,

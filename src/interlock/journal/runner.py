@@ -197,9 +197,7 @@ class Runner:
             for stream, first, last in known.places
         }
 
-    async def _rows(
-        self, decider: Decider, command: Struct, partition: str
-    ) -> Mapping[tuple[str, str], bytes | None]:
+    async def _rows(self, decider: Decider, command: Struct, partition: str) -> Mapping[tuple[str, str], bytes | None]:
         """The rows of the index that a decision rests on; read after the states that it is appended to."""
         if decider.rows is None:
             return {}

@@ -24,8 +24,12 @@ MEMORY = ":memory:"
 
 _SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*):/")
 _ADDRESS = re.compile(r"://|\bpostgres(?:ql)?:|\bpassword\s*=|(?:\A|//)[^/:]+:[^/@]+@", re.IGNORECASE)
+_PASSWORD = re.compile(r"\bpassword\s*=", re.IGNORECASE)
 _PARAMETER = re.compile(r"[a-z_]+=")
 _NO_PORT = re.compile(r":(?![0-9]*\Z)[^:\[\]]+\Z")
+_PAIRS = re.compile(r"[&;=]")
+_PLAIN_PATH = re.compile(r"/?[\w.$+@% -]*")
+_PLAIN_SCHEMA = re.compile(r"\w{1,63}")
 _SCHEME_SHOWN_MAX = 20
 
 
@@ -44,9 +48,14 @@ def store_name(text: str) -> StoreName:
     scheme = _SCHEME.match(text)
     if scheme is not None:
         raise STORE_NAME_INVALID.error(f"a store has no name that begins with {_named(scheme[1])}")
-    if _ADDRESS.search(text):
+    if _ADDRESS.search(text) and not _is_whole_path(text):
         raise STORE_NAME_INVALID.error("the name of a store looks like the address of a database and is none")
     return Path(text)
+
+
+def _is_whole_path(text: str) -> bool:
+    """Whether it can be nothing but a path from the root: with `//` or a password it could be a URL cut short."""
+    return text.startswith("/") and "//" not in text and _PASSWORD.search(text) is None
 
 
 def _named(scheme: str) -> str:
@@ -60,11 +69,29 @@ def _named(scheme: str) -> str:
 
 
 def is_ambiguous(url: str) -> bool:
-    """Whether a URL can be read in two ways: a `/`, `?`, `#` or `@` of its password seems to be one of its own."""
+    """Whether a URL can be read in two ways.
+
+    A `/`, `?`, `#` or `@` of its password seems to be one of its own, or parameters seem to begin before the `?`: with
+    `&`, `;` or `=` in the user, the hosts or the path, where they would be shown with what stands behind them.
+    """
     place, _, query = url.partition("://")[2].partition("?")
     host, _, path = place.partition("/")
     astray = "@" in query and not all(_PARAMETER.match(pair) for pair in query.split("&"))
-    return "#" in url or host.count("@") > 1 or "@" in path or astray
+    return "#" in url or host.count("@") > 1 or "@" in path or astray or _holds_pairs(host, path)
+
+
+def _holds_pairs(host: str, path: str) -> bool:
+    """Whether what is shown of a place holds a sign of parameters, written as it is or encoded, however often."""
+    credentials, _, hosts = host.rpartition("@")
+    return any(_PAIRS.search(_decoded(part)) for part in (credentials.partition(":")[0], hosts, path))
+
+
+def _decoded(text: str) -> str:
+    from urllib.parse import unquote
+
+    while (plain := unquote(text)) != text:  # each turn makes it shorter
+        text = plain
+    return text
 
 
 def shown_store(name: StoreName) -> str:
@@ -82,7 +109,9 @@ def shown_store(name: StoreName) -> str:
         return "postgresql://…"
     credentials, at, host = parts.netloc.rpartition("@")
     user = credentials.partition(":")[0]
-    return f"postgresql://{user}{at}{_shown_hosts(host)}{parts.path}" + (f"?schema={schema}" if schema else "")
+    path = parts.path if _PLAIN_PATH.fullmatch(parts.path) else "/…"
+    named = f"?schema={schema}" if schema and _PLAIN_SCHEMA.fullmatch(schema) else ""
+    return f"postgresql://{user}{at}{_shown_hosts(host)}{path}{named}"
 
 
 def _shown_hosts(hosts: str) -> str:

@@ -14,11 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from msgspec import Struct
+
 from interlock.base.bounds import INTEGER_MAX
 from interlock.base.canonical import canonical, digest
 from interlock.base.errors import InterlockError, StorageFailure
 from interlock.base.events import Timer
-from interlock.base.part import TimerTarget
+from interlock.base.part import Services, TimerTarget
 from interlock.base.principal import Principal, PrincipalKind
 from interlock.journal.errors import TIMER_NOT_CLEARED, TIMER_TARGET_UNKNOWN
 from interlock.journal.journal import Journal
@@ -46,9 +48,12 @@ def firing_id(timer: Timer) -> str:
 class TimerService:
     """Fires the timers of a journal. Several may run, in one process or in many."""
 
-    def __init__(self, journal: Journal, runner: Runner, targets: Sequence[TimerTarget]) -> None:
+    def __init__(
+        self, journal: Journal, runner: Runner, targets: Sequence[TimerTarget], services: Services | None = None
+    ) -> None:
         self._journal = journal
         self._runner = runner
+        self._services = services
         self._targets = {target.kind: target for target in targets}
 
     async def fire_due(self, partition: str, now_ms: int) -> int:
@@ -128,12 +133,19 @@ class TimerService:
             if target is None:
                 return TIMER_TARGET_UNKNOWN.error("no part takes the timers of this stream", stream=timer.stream)
             principal = Principal(id=_NAME, tenant=name.tenant, kind=PrincipalKind.SYSTEM)
-            await self._runner.execute(target.decider, target.command(timer), principal, firing_id(timer))
+            await self._runner.execute(target.decider, await self._command(target, timer), principal, firing_id(timer))
         except StorageFailure:
             raise
         except InterlockError as fault:
             return fault
         return None
+
+    async def _command(self, target: TimerTarget, timer: Timer) -> Struct:
+        if target.prepare is not None and self._services is not None:
+            return await target.prepare(self._services, timer)
+        if target.command is None:
+            raise TIMER_TARGET_UNKNOWN.error("nobody says what this timer means", stream=timer.stream)
+        return target.command(timer)
 
     async def _next_due(self, partition: str, paused: Collection[Timer]) -> int:
         """When the first timer is due that is not paused; never, where none is set."""

@@ -17,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from interlock.base.part import Part
+from interlock.base.part import Part, Services
 from interlock.base.principal import Principal
 from interlock.journal.store_name import StoreName
 from interlock.surfaces.catalogue import Catalogue
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 _HOME = "interlock.app"
 
 
-class Opened(Protocol):
-    """An application that runs on a store."""
+class Opened(Services, Protocol):
+    """An application that runs on a store, with its services."""
 
     def client(self, principal: Principal) -> Client:
         """A client that acts for `principal` and for nobody else."""

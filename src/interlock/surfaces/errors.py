@@ -4,6 +4,7 @@ It raises nothing itself; the errors of commands are declared by the parts that 
 """
 
 from interlock.base.errors import Category, ErrorCode
+from interlock.base.extras import install_advice
 
 COMMAND_UNKNOWN = ErrorCode(
     "command_unknown", Category.INVALID, "Name a command of the catalogue; docs/reference/cli.md lists them."
@@ -37,6 +38,34 @@ PROGRAM_FAULT = ErrorCode(
     Category.FAILED,
     "This is a fault of the program: report it with the trace on standard error.",
 )
+WIRE_FRAME_INVALID = ErrorCode(
+    "wire_frame_invalid",
+    Category.INVALID,
+    "Send each message as one Content-Length, an empty line and so many bytes; a head has at most 8 KiB in 64 lines.",
+)
+MCP_LIBRARY_ABSENT = ErrorCode("mcp_library_absent", Category.REFUSED, install_advice("mcp"))
+MCP_TOOL_NOT_ALLOWED = ErrorCode(
+    "mcp_tool_not_allowed",
+    Category.REFUSED,
+    "Ask whoever runs the server to start it with `--allow changes`, or `--allow starts` for tools that start work.",
+)
+MCP_BUSY = ErrorCode(
+    "mcp_busy", Category.OVERLOADED, "Wait until some of the session's calls are answered.", retryable=True
+)
+DOCUMENTS_UNREADABLE = ErrorCode(
+    "documents_unreadable", Category.INVALID, "Let each of `docs.extra_paths` name a Markdown file or a folder of them."
+)
+DOCUMENT_UNKNOWN = ErrorCode("document_unknown", Category.INVALID, "Name an address that the list of resources has.")
+WIRE_INPUT_INVALID = ErrorCode("wire_input_invalid", Category.INVALID, "Correct the argument that is named.")
+WIRE_ANSWER_TOO_LARGE = ErrorCode(
+    "wire_answer_too_large", Category.INVALID, "Raise `max_response_bytes` of `provider_discovery`."
+)
+CONTRACT_HIDDEN = ErrorCode(
+    "contract_hidden", Category.REFUSED, "Let `provider_discovery` list the provider, and not deny it."
+)
+RUNPACKS_ABSENT = ErrorCode(
+    "runpacks_absent", Category.UNAVAILABLE, "Export and verify runpacks with an installation that has them."
+)
 
 ERRORS = (
     COMMAND_UNKNOWN,
@@ -47,4 +76,14 @@ ERRORS = (
     USAGE_INVALID,
     PROGRAM_EXITED,
     PROGRAM_FAULT,
+    WIRE_FRAME_INVALID,
+    MCP_LIBRARY_ABSENT,
+    MCP_TOOL_NOT_ALLOWED,
+    MCP_BUSY,
+    DOCUMENTS_UNREADABLE,
+    DOCUMENT_UNKNOWN,
+    WIRE_INPUT_INVALID,
+    WIRE_ANSWER_TOO_LARGE,
+    CONTRACT_HIDDEN,
+    RUNPACKS_ABSENT,
 )

@@ -1,7 +1,7 @@
-"""The part of the surfaces: verbs about the machine itself that need no store.
+"""The part of the surfaces: verbs about the machine itself, and the error codes of this package.
 
-What it does: declares `canonical` and `completion`, and the error codes of this package. What it does not do:
-it opens no store and reads no standard input; the command line hands over what was read.
+What it does: declares `canonical` and `completion`, which need no store, and `mcp`, which serves one. What it does not
+do: it reads no standard input; the command line hands over what was read, and `mcp` has a package of its own.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from msgspec import Meta, Raw, Struct
 
 from interlock.base.canonical import digest
 from interlock.base.part import CallContext, Command, Effect, Part
+from interlock.surfaces.application import Application
 from interlock.surfaces.catalogue import Catalogue
 from interlock.surfaces.errors import ERRORS
 
@@ -55,6 +56,37 @@ async def _completion(ctx: CallContext, given: CompletionInput) -> CompletionOut
     return CompletionOutput(script=script(ctx.services.get(Catalogue), given.shell))
 
 
+class McpInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which store to serve, by which protocol, and what may be called."""
+
+    store: Annotated[str, Meta(description="The store's path or URL.")]
+    config: Annotated[str | None, Meta(description="The settings file.")] = None
+    wire: Annotated[
+        Literal["decision-gate"] | None, Meta(description="Speak another wire than MCP's own, with all of its tools.")
+    ] = None
+    allow: Annotated[
+        Literal["reads", "changes", "starts"], Meta(description="Tools that may be called; each takes those before it.")
+    ] = "reads"
+
+
+class McpEnded(Struct, frozen=True):
+    """A session that has ended; there is nothing to say of it."""
+
+
+async def _mcp(ctx: CallContext, given: McpInput) -> McpEnded:
+    from interlock.surfaces.mcp.serving import serve
+
+    await serve(
+        ctx.services.get(Application),
+        ctx.principal,
+        store=given.store,
+        config=given.config,
+        wire=given.wire is not None,
+        allowed=given.allow,
+    )
+    return McpEnded()
+
+
 PART = Part(
     name="surfaces",
     commands=(
@@ -83,6 +115,18 @@ PART = Part(
             effect=Effect.READS,
             machine=True,
             positional=("shell",),
+        ),
+        Command(
+            noun="",
+            verb="mcp",
+            input=McpInput,
+            output=McpEnded,
+            handler=_mcp,
+            summary="Serve a store to an agent by MCP, over standard input and output.",
+            example="interlock mcp --allow changes",
+            permission="machine",
+            effect=Effect.STARTS,
+            machine=True,
         ),
     ),
     errors=ERRORS,

@@ -58,7 +58,8 @@ it could make of its data are bounded.
 
 Each value is recorded with the engine and its version before it is used, so that a replay computes nothing. Where
 an expression has no value, the step fails as `expression_failed`, which names step, field and expression and no
-value. The output of a step that was skipped is null.
+value; where the machine ended the evaluation, it fails as `expression_unavailable`, which may be tried again. The
+output of a step that was skipped is null.
 """
 
 

@@ -18,6 +18,7 @@ from interlock import settings as settings_loader
 from interlock.app import App
 from interlock.base.clock import Clock, SeededEntropy
 from interlock.base.part import Part, TransportFactory
+from interlock.engine.document.expressions import Evaluation
 from interlock.engine.io.transports.port import Transport
 from interlock.journal.chain import Recorded
 from interlock.journal.ports import Store
@@ -50,7 +51,8 @@ def memory_app(
     loaded = settings_loader.load(sections_of(parts), arguments=settings, environ={}, folder=_NO_FOLDER)
     entropy = SeededEntropy(seed)
     opened = MemoryStore(entropy) if store is None else store
-    return App(opened, parts, loaded, clock or VirtualClock(), entropy)
+    # Virtual time has no threads: expressions hold up its loop, whose clock stands still meanwhile.
+    return App(opened, parts, loaded, clock or VirtualClock(), entropy, evaluation=Evaluation(in_place=True))
 
 
 def _given(transport: Transport) -> Callable[[object], Transport]:

@@ -10,9 +10,8 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from interlock.base.canonical import digest
 from interlock.base.errors import Conflict, Corruption, InterlockError, Invalid, RateLimited, Refused
-from interlock.base.part import Artifact, DecideContext, Decided, Decider, Decision, Refusal
+from interlock.base.part import DecideContext, Decider, Decision, Refusal
 from interlock.base.principal import Principal
 from interlock.journal.errors import OUTCOME_UNKNOWN
 from interlock.journal.journal import Journal
@@ -33,8 +32,6 @@ from tests.unit.journal.bank import (
     Declined,
     Deposit,
     Deposited,
-    Filed,
-    Named,
     Noted,
     Rename,
     Transfer,
@@ -444,63 +441,5 @@ def test_a_store_that_went_back_to_an_earlier_state_is_read_anew() -> None:
         del data.streams[A][2:], data.feeds["default"][2:]
         await runner.execute(DEPOSIT, Deposit(A, 8), ADA)
         assert await records(journal, A) == [Deposited(1), Deposited(2), Deposited(8)]
-
-    run(main())
-
-
-def claiming(journal: Journal, seen: list[bytes | None]) -> Decider:
-    """A decider that gives a name to an account, unless the index says that somebody has it."""
-
-    def decide(_states: Mapping[str, Any], command: Rename, ctx: DecideContext) -> Decision:
-        seen.append(ctx.rows["name", command.name])
-        if seen[-1] is not None:
-            return Refusal(SHORT.error("taken"))
-        return {command.account: (Named(command.name),)}
-
-    return dataclasses.replace(RENAME, decide=decide, rows=lambda command: [("name", command.name)])
-
-
-def test_a_decision_may_rest_on_rows_of_the_index_as_they_are_at_its_heads() -> None:
-    async def main() -> None:
-        journal = open_journal(MemoryStore())
-        runner, seen = open_runner(journal), list[bytes | None]()
-        decider = claiming(journal, seen)
-        await runner.execute(decider, Rename(A, "ada"), ADA)
-        assert (await refusal(runner.execute(decider, Rename(A, "ada"), ADA))).kind is SHORT
-        assert seen == [None, A.encode()]
-
-    run(main())
-
-
-def test_the_rows_are_read_anew_with_the_heads_that_another_writer_moved() -> None:
-    async def main() -> None:
-        journal = open_journal(MemoryStore())
-        runner, seen = open_runner(journal), list[bytes | None]()
-        decider = claiming(journal, seen)
-        log, append = journal.store.events, journal.store.events.append
-
-        async def late(appends: list[Append]) -> list[Appended | InterlockError]:
-            log.append = append  # type: ignore[method-assign]
-            await write(open_journal(journal.store), A, Named("ada"))
-            return await append(appends)
-
-        log.append = late  # type: ignore[method-assign,assignment]
-        assert (await refusal(runner.execute(decider, Rename(A, "ada"), ADA))).kind is SHORT
-        assert seen == [None, A.encode()]
-
-    run(main())
-
-
-def test_what_a_decision_names_is_stored_with_it() -> None:
-    content = b"the terms"
-
-    def decide(_states: Mapping[str, Any], command: Deposit, _ctx: DecideContext) -> Decision:
-        record = Filed(digest(content), (), None)
-        return Decided({command.account: (record,)}, [Artifact("Terms", content)])
-
-    async def main() -> None:
-        journal = open_journal(MemoryStore())
-        await open_runner(journal).execute(dataclasses.replace(DEPOSIT, decide=decide), Deposit(A, 1), ADA)
-        assert await journal.store.artifacts.get([digest(content)]) == [content]
 
     run(main())

@@ -13,8 +13,12 @@ SECRET = "not-to-be-shown"  # noqa: S105 - of nothing
 
 
 @pytest.mark.parametrize(
-    "name", ["a.db", "./a.db", "/var/a:b/c.db", "notes: mine.db", "C:store.db", "ada@host.db", MEMORY, "x:y"]
-)
+    "name",
+    [
+        "a.db", "./a.db", "/var/a:b/c.db", "notes: mine.db", "C:store.db", "ada@host.db", MEMORY, "x:y",
+        "/var/lib/postgres:data/store.db", "/data/postgresql:16.db",
+    ],
+)  # fmt: skip
 def test_a_path_is_a_path(name: str) -> None:
     assert store_name(name) == Path(name)
 
@@ -45,6 +49,7 @@ def test_a_mistake_in_the_scheme_is_refused_with_what_was_meant(form: str) -> No
         "jdbc:postgresql://ada:{}@host/db", "postgresql:ada:{}@host/db", "postgresql//ada:{}@host/db",
         "ada:{}@host/db", "host=db.example password={} dbname=ops", "'postgresql://ada:{}@host/db'",
         "x" * 21 + "://ada:{}@host", "a+b-c.d://{}",
+        "//ada:{}@host/db", "/postgresql://ada:{}@host/db", "/var/run host=x password = {}",
     ],
 )  # fmt: skip
 def test_the_address_of_anything_else_is_refused(form: str) -> None:

@@ -98,6 +98,30 @@ def test_a_password_with_a_character_of_urls_is_refused_and_not_shown(password: 
     assert shown_store(url) == "postgresql://…"
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        "ada@127.0.0.1:1/x&password={}", "ada@127.0.0.1:1/x;password={}", "ada@127.0.0.1:1/x%3Fpassword={}",
+        "ada@127.0.0.1:1/x%26password%3D{}", "ada@127.0.0.1:1/x%2526password%253D{}", "ada@127.0.0.1&password={}/x",
+        "ada&password={}@127.0.0.1:1/x", "127.0.0.1:1&password={}/x", "ada@127.0.0.1:1/x%20password%3d{}?schema=ops",
+    ],
+)  # fmt: skip
+def test_parameters_that_begin_before_their_sign_are_refused_and_not_shown(place: str) -> None:
+    """What stands there is a part of a name to libpq, and names are shown."""
+    url = f"postgresql://{place.format(PASSWORD)}"
+
+    fault = refused(url)
+
+    assert (fault.code, "the parameters begin with ?" in fault.message) == ("postgres_url_invalid", True)
+    assert shown_store(url) == "postgresql://…"
+
+
+def test_only_names_that_are_plain_are_shown() -> None:
+    """A password may have signs of its own; what stands behind the place is shown where it is a plain name."""
+    assert shown_store("postgresql://ada:a&b;c=d%3D@one/my%20ops") == "postgresql://ada@one/my%20ops"
+    assert shown_store(f"postgresql://ada@one/x,{PASSWORD}?schema=a;password={PASSWORD}") == "postgresql://ada@one/…"
+
+
 def test_a_password_whose_host_was_forgotten_is_not_shown_as_a_port() -> None:
     assert shown_store(f"postgresql://ada:{PASSWORD}/ops") == "postgresql://ada:…/ops"
     assert shown_store("postgresql://ada@one:5432,[::1]:5433,two/ops") == "postgresql://ada@one:5432,[::1]:5433,two/ops"

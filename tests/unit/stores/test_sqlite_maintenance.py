@@ -101,6 +101,14 @@ def test_a_backup_writes_over_nothing(tmp_path: Path, taken: str) -> None:
     assert names(tmp_path) == before
 
 
+@pytest.mark.parametrize("target", ["", ".", "/", ".."])
+def test_a_backup_into_what_has_no_name_is_one_into_a_folder(tmp_path: Path, target: str) -> None:
+    make(tmp_path / "store")
+
+    assert asyncio.run(refusal(backup(tmp_path / "store", Path(target)))).code == "backup_target_exists"
+    assert asyncio.run(refusal(backup(tmp_path / "store", tmp_path / ("x" * 300)))).code == "store_unwritable"
+
+
 def test_a_backup_into_a_missing_folder_names_the_folder(tmp_path: Path) -> None:
     make(tmp_path / "store")
 

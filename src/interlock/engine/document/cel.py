@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 from interlock.base.canonical import Json, canonical
 from interlock.base.errors import InterlockError
 from interlock.engine.document.cel_ast import Expr, read_ast
-from interlock.engine.document.cel_cost import cost, least_cost
+from interlock.engine.document.cel_cost import Sizes, cost, least_cost
 
 COST_BYTES_MAX: Final = 256 * 1024 * 1024
 """What an expression could make of its data at most, in bytes: all that it makes, copies and looks through."""
@@ -43,6 +43,10 @@ class CelFault(Exception):
 
 class CelMissingError(Exception):
     """The library is not installed."""
+
+
+class CelTroubleError(Exception):
+    """What the machine did to an evaluation, in words for people; the expression may be sound."""
 
 
 class Compiled(NamedTuple):
@@ -90,13 +94,13 @@ def _compiled(source: str) -> Compiled:
     return Compiled(program, program.return_type().name(), tree)
 
 
-def evaluated_here(source: str, data: dict[str, Json]) -> Json:
+def evaluated_here(source: str, data: Sizes) -> Json:
     """The value of an expression on its data, computed in this process. Raises: `CelFault`, `CelMissingError`."""
     program, _, tree = compiled(source)
     if cost(tree, data) > COST_BYTES_MAX:
         raise CelFault(TOO_LARGE)
     try:
-        value = program.eval(data=data)
+        value = program.eval(data=data.data)
     except RuntimeError as fault:
         over = "budget" in str(fault)
         raise CelFault("it takes too many iterations" if over else "it cannot be evaluated") from None

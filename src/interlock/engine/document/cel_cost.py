@@ -21,7 +21,13 @@ ITERATIONS_MAX: Final = 10_000
 
 VALUE_BYTES: Final = 16
 _REST = ""
-_UNKNOWN: Any = object()
+_MISSING: Any = object()
+_KEPT_BYTES: Final = 4096
+"""What a value weighs at least whose size is kept: those of small ones would take more memory than they save time."""
+
+_PLAIN: Final = frozenset({int, float, bool, type(None)})
+"""Types whose values weigh all the same."""
+
 _CHOICES: Final = frozenset({"_?_:_", "_[_]", "dyn"})
 """Calls that give one of what they are given."""
 
@@ -77,42 +83,57 @@ Size = dict[str, int]
 
 
 class _Bound(NamedTuple):
-    """A value: its size, its elements, the most elements of anything in it, and itself where it is data."""
+    """A value: its size, its elements, and the most elements of anything in it."""
 
     size: Size
     elements: int = 1
     inner: int = 1
-    value: Any = _UNKNOWN
 
 
-def cost(tree: Expr, data: Mapping[str, Json]) -> int:
-    """The bytes that an expression can come to."""
-    return _Cost(data).of(tree)
+class Sizes:
+    """The sizes of the values of one set of data: each is weighed when it is first asked for, with all below it.
+
+    It knows values by their identity, and so holds the data that they are in, which nobody changes.
+    """
+
+    def __init__(self, data: Mapping[str, Json]) -> None:
+        self.data = data
+        self._known: dict[int, tuple[int, int]] = {}
+
+    def of(self, value: Json) -> tuple[int, int]:
+        """The bytes that a value weighs, and the most elements that any collection in it has."""
+        if isinstance(value, str):
+            return VALUE_BYTES + len(value) * (1 if value.isascii() else 4), 1
+        if not isinstance(value, dict | list | tuple):
+            return VALUE_BYTES, 1
+        found = self._known.get(id(value))
+        if found is None:
+            found = self._of_all(value)
+            if found[0] >= _KEPT_BYTES:
+                self._known[id(value)] = found
+        return found
+
+    def _of_all(self, value: dict[str, Json] | list[Json] | tuple[Json, ...]) -> tuple[int, int]:
+        total, most = VALUE_BYTES, max(1, len(value))
+        if isinstance(value, dict):
+            total += sum(VALUE_BYTES + 4 * len(key) for key in value)
+        for each in value.values() if isinstance(value, dict) else value:
+            if type(each) in _PLAIN:
+                total += VALUE_BYTES
+            else:
+                weighed, elements = self.of(each)
+                total, most = total + weighed, max(most, elements)
+        return total, most
+
+
+def cost(tree: Expr, data: Mapping[str, Json] | Sizes) -> int:
+    """The bytes that an expression can come to. With `Sizes`, what was weighed for one serves those that follow."""
+    return _Cost(data if isinstance(data, Sizes) else Sizes(data)).of(tree)
 
 
 def least_cost(tree: Expr) -> int:
     """The same on small data: what it comes to where everything is one value, and each collection has one element."""
-    return _Cost({}).of(tree)
-
-
-def weight(value: Json) -> int:
-    """The bytes that a value weighs."""
-    if isinstance(value, str):
-        return VALUE_BYTES + len(value) * (1 if value.isascii() else 4)
-    if isinstance(value, dict):
-        return VALUE_BYTES + sum(VALUE_BYTES + 4 * len(key) + weight(each) for key, each in value.items())
-    if isinstance(value, list | tuple):
-        return VALUE_BYTES + sum(map(weight, value))
-    return VALUE_BYTES
-
-
-def _deepest(value: Json) -> int:
-    """The most elements that any collection of a value has."""
-    if isinstance(value, dict):
-        return max([len(value), *map(_deepest, value.values())])
-    if isinstance(value, list | tuple):
-        return max([len(value), *map(_deepest, value)])
-    return 1
+    return _Cost(Sizes({})).of(tree)
 
 
 def _plus(*sizes: Size) -> Size:
@@ -138,8 +159,8 @@ def _most(bounds: list[_Bound]) -> _Bound:
 class _Cost:
     """The walk through one expression; `_spent` is what the loop that is walked has come to so far."""
 
-    def __init__(self, data: Mapping[str, Json]) -> None:
-        self._known = {name: self._data(value) for name, value in data.items()}
+    def __init__(self, sizes: Sizes) -> None:
+        self._sizes = sizes
         self._spent: Size = {}
         self._loops = 0
 
@@ -149,7 +170,8 @@ class _Cost:
 
     def _data(self, value: Json) -> _Bound:
         count = len(value) if isinstance(value, dict | list | tuple) else 1
-        return _Bound({_REST: weight(value)}, count, max(1, _deepest(value)), value)
+        weighed, most = self._sizes.of(value)
+        return _Bound({_REST: weighed}, count, most)
 
     def _spend(self, *sizes: Size) -> None:
         self._spent = _plus(self._spent, {_REST: VALUE_BYTES}, *sizes)
@@ -159,9 +181,9 @@ class _Cost:
             case "const":
                 return _Bound({_REST: VALUE_BYTES + expr.size})
             case "ident":
-                return names.get(expr.name) or self._known.get(expr.name) or _Bound({_REST: VALUE_BYTES})
+                return names.get(expr.name) or self._found(self._sizes.data.get(expr.name, _MISSING))
             case "select":
-                return self._member(self._walk(expr.parts[0], names), expr.name)
+                return self._member(expr, names)
             case "call":
                 return self._call(expr, [self._walk(each, names) for each in expr.parts])
             case "fold":
@@ -169,11 +191,25 @@ class _Cost:
             case _:
                 return self._collection([self._walk(each, names) for each in expr.parts])
 
-    def _member(self, whole: _Bound, name: str) -> _Bound:
-        self._spend()
-        if isinstance(whole.value, dict) and name in whole.value:
-            return self._data(whole.value[name])
-        return _Bound(whole.size, whole.inner, whole.inner)
+    def _found(self, value: Any) -> _Bound:
+        return _Bound({_REST: VALUE_BYTES}) if value is _MISSING else self._data(value)
+
+    def _member(self, expr: Expr, names: Mapping[str, _Bound]) -> _Bound:
+        """A member: of data the value itself, so that nothing is weighed on the way; what is not there is none."""
+        path = [expr.name]
+        whole = expr.parts[0]
+        while whole.kind == "select":
+            path.append(whole.name)
+            whole = whole.parts[0]
+        if whole.kind != "ident" or whole.name in names or whole.name not in self._sizes.data:
+            around = self._walk(expr.parts[0], names)
+            self._spend()
+            return _Bound(around.size, around.inner, around.inner)
+        value: Any = self._sizes.data[whole.name]
+        for name in reversed(path):
+            self._spend()
+            value = value.get(name, _MISSING) if isinstance(value, dict) else _MISSING
+        return self._found(value)
 
     def _collection(self, parts: list[_Bound]) -> _Bound:
         size = _plus({_REST: VALUE_BYTES}, *(each.size for each in parts))

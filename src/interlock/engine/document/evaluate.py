@@ -32,14 +32,18 @@ class Evaluated(NamedTuple):
 
 
 class EvaluationFault(Exception):
-    """Why a template cannot be rendered: the field, its expression, the reason."""
+    """Why a template cannot be rendered: the field, its expression, the reason.
 
-    def __init__(self, field: str, source: str, reason: str, *, missing: bool = False) -> None:
+    `missing` is what is not installed, `trouble` what the machine did: both are no fault of the expression.
+    """
+
+    def __init__(self, field: str, source: str, reason: str, *, missing: bool = False, trouble: bool = False) -> None:
         super().__init__(reason)
         self.field = field
         self.source = source
         self.reason = reason
         self.missing = missing
+        self.trouble = trouble
 
 
 class Renderer:
@@ -91,6 +95,8 @@ class Renderer:
             raise EvaluationFault(field, source, fault.text) from None
         except cel.CelMissingError:
             raise EvaluationFault(field, source, "the extra `cel` is not installed", missing=True) from None
+        except cel.CelTroubleError as fault:
+            raise EvaluationFault(field, source, str(fault), trouble=True) from None
 
     def _found(self, path: tuple[str, tuple[str | int, ...]], source: str, field: str) -> Json:
         root, members = path

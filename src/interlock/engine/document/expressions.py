@@ -5,12 +5,15 @@ it and its version, and a replay needs neither CEL nor the document's data. What
 outside, and changes nothing.
 
 Rules: an answer is a function of its request; a fault names step, field and expression, and never a value. What needs
-CEL waits for its process in a thread, so that the event loop goes on; bare paths need neither.
+CEL waits for its process in a thread of its own, so that the event loop goes on and nobody else's threads are taken, or
+where the application says so in place; bare paths need neither.
 """
 
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
@@ -32,7 +35,13 @@ EXPRESSION_REQUEST_INVALID = ErrorCode(
     "expression_request_invalid", Category.INVALID, "Correct the request where the message says."
 )
 CEL_NOT_INSTALLED = ErrorCode("cel_not_installed", Category.FAILED, install_advice("cel"), retryable=True)
-ERRORS = (EXPRESSION_FAILED, EXPRESSION_REQUEST_INVALID, CEL_NOT_INSTALLED)
+EXPRESSION_UNAVAILABLE = ErrorCode(
+    "expression_unavailable",
+    Category.UNAVAILABLE,
+    "Try again; if it stays, see whether the machine has memory, processes and time left.",
+    retryable=True,
+)
+ERRORS = (EXPRESSION_FAILED, EXPRESSION_REQUEST_INVALID, CEL_NOT_INSTALLED, EXPRESSION_UNAVAILABLE)
 
 NAMESPACE = "expression"
 
@@ -48,8 +57,19 @@ class RenderRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     bare: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Where an application evaluates what needs CEL: on a thread of its own, or `in_place`, where there are none."""
+
+    in_place: bool = False
+
+
 class ExpressionTransport:
     """The transport of the namespace `expression`. Answers `{value, engine, version}`."""
+
+    def __init__(self, evaluation: Evaluation = Evaluation()) -> None:
+        self._in_place = evaluation.in_place
+        self._thread: ThreadPoolExecutor | None = None
 
     def effectful(self, request: Json) -> bool:
         """Never: it computes."""
@@ -57,16 +77,17 @@ class ExpressionTransport:
         return False
 
     async def call(self, request: Json, context: TransportContext) -> Json:
-        """Render. Raises: `expression_failed`, `cel_not_installed`."""
+        """Render. Raises: `expression_failed`, `expression_unavailable`, `cel_not_installed`."""
         del context
         order = read_request(request, RenderRequest, EXPRESSION_REQUEST_INVALID)
         try:
             if bare_path(order.template) is None if order.bare else needs_cel(order.template):
-                found = await asyncio.to_thread(_rendered, order)
+                found = await self._evaluated(order)
             else:
                 found = _rendered(order)
         except EvaluationFault as fault:
-            kind = CEL_NOT_INSTALLED if fault.missing else EXPRESSION_FAILED
+            trouble = EXPRESSION_UNAVAILABLE if fault.trouble else EXPRESSION_FAILED
+            kind = CEL_NOT_INSTALLED if fault.missing else trouble
             raise kind.error(
                 f"step {order.step}, {fault.field}: {shown(fault.source, 120)} has no value: {fault.reason}",
                 step=order.step,
@@ -75,8 +96,18 @@ class ExpressionTransport:
             ) from None
         return {"value": found.value, "engine": found.engine, "version": found.version}
 
+    async def _evaluated(self, order: RenderRequest) -> Evaluated:
+        if self._in_place:
+            return _rendered(order)
+        if self._thread is None:  # one is enough: there is one process
+            self._thread = ThreadPoolExecutor(1, "interlock-expressions")
+        return await asyncio.get_running_loop().run_in_executor(self._thread, _rendered, order)
+
     async def close(self) -> None:
-        """Nothing is held between calls."""
+        """Begin no evaluation any more; one that is under way ends by its own limits."""
+        if self._thread is not None:
+            self._thread.shutdown(wait=False, cancel_futures=True)
+            self._thread = None
 
 
 def _rendered(order: RenderRequest) -> Evaluated:
@@ -86,8 +117,8 @@ def _rendered(order: RenderRequest) -> Evaluated:
     return renderer.rendered(order.template, order.field)
 
 
-def _make(_services: Services) -> ExpressionTransport:
-    return ExpressionTransport()
+def _make(services: Services) -> ExpressionTransport:
+    return ExpressionTransport(services.get(Evaluation))
 
 
 TRANSPORTS = (TransportFactory(NAMESPACE, _make),)

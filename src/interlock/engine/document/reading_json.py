@@ -158,16 +158,19 @@ class _Reader:
             self._findings.add(rules.NUMBER_RANGE, place, "a number has too many digits")
             return None
         try:
-            return self._number(json.loads(found[0]), place)
+            return self._number(found[0], place)
         except OverflowError:
             self._findings.add(rules.NUMBER_NOT_FINITE, place, "a number is too large")
             return None
 
-    def _number(self, written: float, place: Place) -> int | float | None:
+    def _number(self, text: str, place: Place) -> int | float | None:
         """What a number of the text is. Raises: `OverflowError` where it is not finite."""
-        if isinstance(written, float) and not math.isfinite(written):
-            raise OverflowError
-        value = self._kind.integer(written) if isinstance(written, int) else written
+        written: int | float = json.loads(text)
+        if isinstance(written, float):
+            if not math.isfinite(written):
+                raise OverflowError
+            return written
+        value = self._kind.integer(written)
         if value is None:
             self._findings.add(rules.NUMBER_RANGE, place, "a whole number is beyond ±(2^53-1)")
         return value

@@ -61,7 +61,7 @@ def check_result_types(
             continue
         kind = None if source is None else result_type(source, inputs)
         wanted = set(_types(schema, schema, path)) if kind is not None else {None}
-        if kind is None or None in wanted or kind in wanted or {kind, *wanted} >= {"integer", "number"}:
+        if kind is None or not wanted or None in wanted or kind in wanted or {kind, *wanted} >= {"integer", "number"}:
             continue
         expected = " or ".join(sorted(map(str, wanted)))
         where = shown(dotted((name, *path)), 120)
@@ -80,6 +80,7 @@ def _types(whole: dict[str, Any], schema: Any, path: Path) -> Iterator[str | Non
     elif path:
         here = schema.get("type")
         if here not in {"object", "array"}:
+            yield from () if isinstance(here, str) else (None,)  # a text has nothing below; what has no type, anything
             return
         below = schema.get("items") if here == "array" else schema.get("additionalProperties")
         if here == "object":

@@ -1,7 +1,7 @@
 """What fits a schema, in a few words for somebody who types an answer.
 
 It knows the common schemas of answers (true or false, a choice, a text, a number, an object) and has no words for
-others; it judges no value.
+others; it judges no value. A schema that is none has no words.
 """
 
 from __future__ import annotations
@@ -55,6 +55,8 @@ def _json(values: list[Any]) -> str:
 
 
 def _object(schema: dict[str, Any]) -> str:
-    members = schema.get("required") or list(schema.get("properties") or ())
-    names = [shown(name) for name in members[:CHOICES_SHOWN_MAX] if isinstance(name, str)]
+    required, properties = schema.get("required"), schema.get("properties")
+    members = required if isinstance(required, list) and required else properties
+    listed = list(members) if isinstance(members, list | dict) else []
+    names = [shown(name) for name in listed[:CHOICES_SHOWN_MAX] if isinstance(name, str)]
     return "a JSON object" + (f" with {', '.join(names)}" if names else "")

@@ -63,13 +63,13 @@ async def run(call: StepCall, given: ExecStep) -> Json:
     """Run the program. Raises: the `exec_…` codes."""
     program, *arguments = given.argv
     if "/" in program:
-        program = _below(call.folder, program)
+        program = below(call.folder, program)
     request: dict[str, Any] = {
         "kind": "run_program_v1" if "/" in program else "run_named_program_v1",
         "program_path": program,
         "argv": arguments,
         "env": msgspec.to_builtins(given.env),
-        "cwd": _below(call.folder, given.cwd),
+        "cwd": below(call.folder, given.cwd),
         "stdout": given.stdout,
         "keep_text": True,
         "ok_codes": list(given.ok_codes),
@@ -103,7 +103,7 @@ def _as_written(fault: InterlockError, program: str, written: str) -> InterlockE
     return fault.kind.error(fault.message.replace(named, meant, 1), **fault.details)
 
 
-def _below(folder: str, path: str) -> str:
+def below(folder: str, path: str) -> str:
     """A path seen from a folder; nothing is looked at."""
     return os.path.normpath(os.path.join(folder, path))  # noqa: PTH118 - no symbolic link is followed
 

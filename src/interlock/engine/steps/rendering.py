@@ -34,7 +34,7 @@ class Rendering:
         self._inputs = inputs
 
     async def template(self, template: Json, field: str, output: Any = NOTHING_SET) -> Any:
-        """The value of a template. Raises: `expression_failed`, `cel_not_installed`."""
+        """The value of a template. Raises: `expression_failed`, `expression_unavailable`, `cel_not_installed`."""
         if not holds_expression(template):
             return template
         return await self._asked(template, field, list(_read_by(template)), output, bare=False)

@@ -16,7 +16,7 @@ from interlock.gates.control.errors import GATE_RESOLUTION_FAILED, TIMEOUT_OVERF
 from interlock.gates.control.scenario import Scenario
 from interlock.gates.logic.status import Status
 from interlock.gates.spec import Branch, Fixed, Linear, StageSpec, Terminal
-from interlock.gates.values import Timestamp
+from interlock.gates.values import Timestamp, UnixMillis
 
 
 def next_stage(scenario: Scenario, stage: StageSpec, gates: Mapping[str, Status]) -> str | None:
@@ -40,6 +40,13 @@ def _branch(branch: Branch, gates: Mapping[str, Status]) -> str:
     if branch.default is None:
         raise GATE_RESOLUTION_FAILED.error("gate resolution failed: no branch matched")
     return branch.default
+
+
+def timer_of(stage: StageSpec | None, entered_at: Timestamp) -> int | None:
+    """When a stage that was entered makes its own tick, in ms since 1970; None: it makes none, or there is no stage."""
+    if stage is None or stage.auto_tick is not True or stage.timeout is None or not isinstance(entered_at, UnixMillis):
+        return None
+    return min(entered_at.value + stage.timeout.timeout_ms, INTEGER_MAX)
 
 
 def is_expired(stage: StageSpec, entered_at: Timestamp, now: Timestamp) -> bool:

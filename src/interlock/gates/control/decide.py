@@ -1,8 +1,8 @@
 """The decider of scenario runs: what each call makes of a run.
 
 What it does: holds a call against the run as it stands, and says which records follow. What it does not do: it asks
-for no evidence and reads no log; the service gives it the evaluated gates, or the answer that is given again, and it
-refuses those that the run has left behind (`scenario_run_moved`), so that they are made anew.
+for no evidence and reads no log; the service gives it the evidence of a stage, or the answer that is given again, and
+it refuses those that the run has left behind (`scenario_run_moved`), so that they are made anew.
 
 Rules (seed 000): a trigger of a run that has ended, and one that was decided, get the decision that there is; every
 call but `start` is recorded; a stage opens only if every gate is True; an error while packets are issued on the way
@@ -19,8 +19,9 @@ from msgspec import Raw, Struct
 from interlock.base.errors import InterlockError
 from interlock.base.part import DecideContext, Decided, Decider, Decision, Refusal
 from interlock.gates.control import events as e
+from interlock.gates.control.advance import timer_of
 from interlock.gates.control.calls import Call, given_digest, kept
-from interlock.gates.control.deciding import INIT, decided, is_overdue
+from interlock.gates.control.deciding import INIT, decided, is_overdue, timed_out
 from interlock.gates.control.errors import (
     SCENARIO_MISMATCH,
     SCENARIO_RUN_EXISTS,
@@ -29,6 +30,7 @@ from interlock.gates.control.errors import (
     SCENARIO_RUN_NOT_FOUND,
     SUBMISSION_CONFLICT,
 )
+from interlock.gates.control.evaluation import gates_of
 from interlock.gates.control.fold import SNAPSHOTS, ScenarioRun, evolve
 from interlock.gates.control.keys import SUBMISSION_INDEX, TRIGGER_INDEX, call_key
 from interlock.gates.control.packets import payload_hash
@@ -36,9 +38,9 @@ from interlock.gates.control.rules import InForce
 from interlock.gates.control.scenario import Scenario
 from interlock.gates.control.writing import Writing
 from interlock.gates.errors import PROVIDER_MISSING
+from interlock.gates.evidence.query import Gathered
 from interlock.gates.records import (
     DecisionRecord,
-    GateEvalRecord,
     Held,
     Message,
     ProviderMissing,
@@ -53,8 +55,10 @@ from interlock.gates.records import (
     TriggerEvent,
     TriggerResult,
 )
-from interlock.gates.values import Timestamp, wire
+from interlock.gates.values import Timestamp, UnixMillis, wire
 from interlock.journal.runner import fold_of
+
+TICK = "auto_tick"
 
 
 class Given(Struct, frozen=True):
@@ -77,7 +81,7 @@ class StartRun(Struct, frozen=True):
 
 
 class Fire(Struct, frozen=True):
-    """A trigger, or an agent's wish to go on: with the gates of the stage `seen`, or what is given again."""
+    """A trigger, or an agent's wish to go on: with the evidence for the stage `seen`, or what is given again."""
 
     stream: str
     scenario: Any
@@ -85,7 +89,7 @@ class Fire(Struct, frozen=True):
     call: Call
     event: TriggerEvent
     seen: str
-    gates: list[GateEvalRecord]
+    gathered: list[Gathered]
     missing: ProviderMissing | None = None
     given: Given | None = None
 
@@ -110,7 +114,16 @@ class Submit(Struct, frozen=True):
     given: Given | None
 
 
-Command = StartRun | Fire | AskStatus | Submit
+class StageTimeOver(Struct, frozen=True):
+    """The timer of a stage has fired: its time is over, if the run still stands there."""
+
+    stream: str
+    scenario: Any
+    rules: InForce
+    at_ms: int
+
+
+Command = StartRun | Fire | AskStatus | Submit | StageTimeOver
 
 
 def _initial(stream: str) -> ScenarioRun:
@@ -137,6 +150,8 @@ def _decide(states: Mapping[str, Any], command: Command, ctx: DecideContext) -> 
     if state.document_id != command.scenario.spec_hash.value:
         return Refusal(SCENARIO_MISMATCH.error("the run is of another scenario"))
     match command:
+        case StageTimeOver():
+            return _stage_time_over(state, state.config, command)
         case Fire():
             return _fire(state, state.config, command, ctx)
         case AskStatus():
@@ -150,8 +165,13 @@ def _start(state: ScenarioRun, command: StartRun) -> Decision:
         return Refusal(SCENARIO_RUN_EXISTS.error("run already exists"))
     scenario: Scenario = command.scenario
     config, stage = command.config, scenario.first
+    timer_ms = timer_of(stage, command.started_at)
     begun = e.ScenarioRunStarted(
-        Raw(wire(config)), scenario.spec_hash.value, stage.stage_id, Raw(wire(command.started_at))
+        Raw(wire(config)),
+        scenario.spec_hash.value,
+        stage.stage_id,
+        Raw(wire(command.started_at)),
+        None if timer_ms is None else e.StageTimer(timer_ms),
     )
     applied, artifacts = command.rules.unless(state.rules_id)
     if not command.issue_entry_packets:
@@ -193,12 +213,37 @@ def _fire(state: ScenarioRun, config: RunConfig, command: Fire, ctx: DecideConte
     try:
         stage = scenario.stage(state.stage_id)
         overdue = is_overdue(state.entered_at, stage, command.event)
-        answer = decided(scenario, stage, command.gates, writing, overdue=overdue)
+        for evidence in () if overdue else command.gathered:
+            writing.evidence(evidence)
+        gates = gates_of(stage, command.event.trigger_id, [each.record for each in command.gathered])
+        answer = decided(scenario, stage, gates, writing, overdue=overdue)
     except InterlockError as fault:
         return Refusal(fault)
     call = command.call.recorded(state.calls + 1, answer)
     applied, artifacts = command.rules.unless(state.rules_id)
     return Decided({command.stream: (*applied, *writing.events, call)}, [*artifacts, *writing.artifacts])
+
+
+def _stage_time_over(state: ScenarioRun, config: RunConfig, command: StageTimeOver) -> Decision:
+    """The tick that a stage makes by itself; whatever comes of it takes the timer away."""
+    if state.status != "active" or state.timer_ms != command.at_ms:
+        return {command.stream: (e.StageTimePassed(command.at_ms, None),)}
+    event = TriggerEvent(
+        trigger_id=f"{TICK}:{state.stage_id}:{state.decisions + 1}",
+        tenant_id=config.tenant_id,
+        namespace_id=config.namespace_id,
+        run_id=config.run_id,
+        kind="tick",
+        time=UnixMillis(command.at_ms),
+        source_id="system",
+    )
+    writing = Writing(state, command.scenario, command.rules.rules.policy, config, event)
+    try:
+        timed_out(command.scenario, command.scenario.stage(state.stage_id), writing)
+    except InterlockError as fault:
+        return {command.stream: (e.StageTimePassed(command.at_ms, fault.code),)}
+    applied, artifacts = command.rules.unless(state.rules_id)
+    return Decided({command.stream: (*applied, *writing.events)}, [*artifacts, *writing.artifacts])
 
 
 def _provider_missing(state: ScenarioRun, command: Fire, missing: ProviderMissing) -> Refusal:

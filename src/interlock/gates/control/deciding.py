@@ -35,7 +35,7 @@ def decided(
 ) -> TriggerResult:
     """Write the decision of a trigger. Raises: `gate_resolution_failed`."""
     if overdue:
-        return _timed_out(scenario, stage, writing)
+        return timed_out(scenario, stage, writing)
     for gate in evaluated:
         writing.gate(gate)
     gates = {each.evaluation.gate_id: each.evaluation.status for each in evaluated}
@@ -48,7 +48,8 @@ def decided(
     return writing.hold(stage, held(unmet_gates(stage, gates)))
 
 
-def _timed_out(scenario: Scenario, stage: StageSpec, writing: Writing) -> TriggerResult:
+def timed_out(scenario: Scenario, stage: StageSpec, writing: Writing) -> TriggerResult:
+    """Write what becomes of a stage whose time is over. Raises: `gate_resolution_failed`."""
     if stage.on_timeout == "fail":
         return writing.fail(stage, "timeout")
     value = Status.TRUE if stage.on_timeout == "advance_with_flag" else Status.UNKNOWN

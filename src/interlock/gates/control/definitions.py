@@ -120,6 +120,10 @@ class Definitions:
         document_id = await self._runner.look(DEFINITIONS, stream, lambda known: known and known.document_id)
         if document_id is None:
             raise SCENARIO_NOT_FOUND.error("there is no such scenario")
+        return await self.of_document(document_id)
+
+    async def of_document(self, document_id: str) -> Scenario:
+        """The scenario of a document that is stored. Raises: `artifact_not_found`, `artifact_corrupt`."""
         [content] = await self._journal.store.artifacts.get([document_id])
         return Scenario(read(content, ScenarioSpec, bytes_max=JSON_BYTES_MAX), HashDigest("sha256", document_id))
 

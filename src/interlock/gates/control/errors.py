@@ -15,8 +15,14 @@ SCENARIO_MISMATCH = ErrorCode(
     "scenario_mismatch", Category.INVALID, "Name the scenario and the namespace that the run belongs to."
 )
 STAGE_NOT_FOUND = ErrorCode("stage_not_found", Category.NOT_FOUND, "Name a stage of the scenario.")
+SCENARIO_CALL_INVALID = ErrorCode(
+    "scenario_call_invalid", Category.INVALID, "Correct the member that is named; --help shows how it is spelled."
+)
 SCENARIO_RUN_NOT_FOUND = ErrorCode(
     "scenario_run_not_found", Category.NOT_FOUND, "Start the run, or check its ids: tenant, namespace and run."
+)
+NOT_EVALUATED = ErrorCode(
+    "scenario_not_evaluated", Category.NOT_FOUND, "Trigger the run first: only what was decided can be explained."
 )
 SCENARIO_RUN_EXISTS = ErrorCode("scenario_run_exists", Category.CONFLICT, "Start the run under another id.")
 SCENARIO_RUN_INACTIVE = ErrorCode("scenario_run_inactive", Category.CONFLICT, "Start another run: this one has ended.")
@@ -39,13 +45,25 @@ POLICY_DENIED = ErrorCode(
 POLICY_FAILED = ErrorCode("policy_failed", Category.FAILED, "Mend what the policy's rule complains of.")
 POLICY_INVALID = ErrorCode("disclosure_policy_invalid", Category.INVALID, "Correct the rule of the policy.")
 PAYLOAD_TOO_LARGE = ErrorCode("payload_too_large", Category.INVALID, "Hand in a reference to large content.")
+NAMESPACE_DENIED = ErrorCode(
+    "namespace_denied",
+    Category.REFUSED,
+    "Use another namespace, or list the tenant in `default_tenants` and set `allow_default` of `namespace`.",
+)
+TENANT_DENIED = ErrorCode("tenant_denied", Category.REFUSED, "Ask as the tenant that the scenario is of.")
+PRECHECK_INVALID = ErrorCode(
+    "precheck_invalid", Category.INVALID, "Name one scenario of the namespace, and give data for its conditions."
+)
+PAYLOAD_UNFIT = ErrorCode("payload_unfit", Category.INVALID, "Give data that the data shape takes.")
 
 ERRORS = (
     SCENARIO_NOT_FOUND,
     SCENARIO_CONFLICT,
     SCENARIO_MISMATCH,
     STAGE_NOT_FOUND,
+    SCENARIO_CALL_INVALID,
     SCENARIO_RUN_NOT_FOUND,
+    NOT_EVALUATED,
     SCENARIO_RUN_EXISTS,
     SCENARIO_RUN_INACTIVE,
     SCENARIO_RUN_MOVED,
@@ -57,4 +75,8 @@ ERRORS = (
     POLICY_FAILED,
     POLICY_INVALID,
     PAYLOAD_TOO_LARGE,
+    NAMESPACE_DENIED,
+    TENANT_DENIED,
+    PRECHECK_INVALID,
+    PAYLOAD_UNFIT,
 )

@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from interlock.gates.control.scenario import Scenario
+from interlock.gates.evidence.query import Gathered
 from interlock.gates.evidence.records import EvidenceContext
-from interlock.gates.evidence.trust import Requirements
+from interlock.gates.evidence.trust import ProviderRules, held_to_gate
 from interlock.gates.logic.evaluate import evaluate
 from interlock.gates.logic.tree import conditions_of
 from interlock.gates.records import EvidenceRecord, GateEvalRecord, GateEvaluation, ProviderMissing
@@ -29,16 +30,14 @@ class EvidenceSource(Protocol):
         """The providers that a scenario asks and that are not there or may not be used."""
         ...
 
-    def requirements(self, spec: ScenarioSpec) -> Mapping[str, Requirements]:
+    def rules(self, spec: ScenarioSpec) -> Mapping[str, ProviderRules]:
         """What is asked of the evidence of each provider that a scenario asks."""
         ...
 
-    async def gather(self, conditions: Sequence[ConditionSpec], context: EvidenceContext) -> list[EvidenceRecord]:
+    async def gather(
+        self, conditions: Sequence[ConditionSpec], context: EvidenceContext, *, tenant: str
+    ) -> list[Gathered]:
         """The evidence of each condition and what its comparator makes of it. Raises: `evidence_too_large`."""
-        ...
-
-    def held(self, record: EvidenceRecord, condition: ConditionSpec, gate: GateSpec) -> EvidenceRecord:
-        """The record as a gate believes it: unknown where its lane is too low."""
         ...
 
 
@@ -48,27 +47,14 @@ def asked(scenario: Scenario, stage: StageSpec) -> list[ConditionSpec]:
     return [scenario.conditions[each] for each in ids]
 
 
-def gates_of(
-    scenario: Scenario,
-    stage: StageSpec,
-    trigger_id: str,
-    evidence: Sequence[EvidenceRecord],
-    source: EvidenceSource,
-) -> list[GateEvalRecord]:
+def gates_of(stage: StageSpec, trigger_id: str, evidence: Sequence[EvidenceRecord]) -> list[GateEvalRecord]:
     """Each gate of a stage, evaluated over the evidence of the stage's conditions."""
     known = {each.condition_id: each for each in evidence}
-    return [_gate(scenario, stage, gate, trigger_id, known, source) for gate in stage.gates]
+    return [_gate(stage, gate, trigger_id, known) for gate in stage.gates]
 
 
-def _gate(
-    scenario: Scenario,
-    stage: StageSpec,
-    gate: GateSpec,
-    trigger_id: str,
-    known: Mapping[str, EvidenceRecord],
-    source: EvidenceSource,
-) -> GateEvalRecord:
+def _gate(stage: StageSpec, gate: GateSpec, trigger_id: str, known: Mapping[str, EvidenceRecord]) -> GateEvalRecord:
     ids = sorted(set(conditions_of(gate.requirement)), key=lambda each: each.encode())
-    records = [source.held(known[each], scenario.conditions[each], gate) for each in ids if each in known]
+    records = [held_to_gate(known[each], gate.trust) for each in ids if each in known]
     found = evaluate(gate.requirement, {each.condition_id: each.status for each in records})
     return GateEvalRecord(trigger_id, stage.stage_id, GateEvaluation(gate.gate_id, found.status, found.trace), records)

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 from msgspec import Raw, Struct
 
-from interlock.base.events import EventType, IndexRow, Place, Row
+from interlock.base.events import ClearTimer, EventType, IndexRow, Place, Row, SetTimer
 from interlock.base.ids import ArtifactId
-from interlock.gates.control.keys import SCENARIO_INDEX, SUBMISSION_INDEX, TRIGGER_INDEX, call_key
-from interlock.gates.records import RunStatus
+from interlock.gates.control.keys import RUN_INDEX, SCENARIO_INDEX, SUBMISSION_INDEX, TRIGGER_INDEX, call_key, run_key
+from interlock.gates.evidence.port import CallMade
+from interlock.gates.records import RunConfig, RunStatus
 
 
 class ScenarioDefined(Struct, frozen=True):
@@ -29,6 +31,12 @@ class ScenarioDefined(Struct, frozen=True):
     spec_version: str
 
 
+class StageTimer(Struct, frozen=True):
+    """When the stage in which a run stands makes its own tick, in ms since 1970; None: it makes none."""
+
+    at_ms: int | None
+
+
 class ScenarioRunStarted(Struct, frozen=True):
     """A run has begun in its first stage."""
 
@@ -36,6 +44,7 @@ class ScenarioRunStarted(Struct, frozen=True):
     document_id: ArtifactId
     stage_id: str
     started_at: Raw
+    timer: StageTimer | None
 
 
 class RulesApplied(Struct, frozen=True):
@@ -52,6 +61,14 @@ class Triggered(Struct, frozen=True):
     trigger_id: str
 
 
+class EvidenceAsked(Struct, frozen=True):
+    """When the evidence of a condition was observed, and what was called for it, by digests."""
+
+    calls: tuple[CallMade, ...]
+    condition_id: str
+    observed_ms: int | None
+
+
 class GateEvaluated(Struct, frozen=True):
     """A gate was evaluated for the trigger before it."""
 
@@ -61,13 +78,21 @@ class GateEvaluated(Struct, frozen=True):
 
 
 class ScenarioDecided(Struct, frozen=True):
-    """A decision, and where the run stands after it."""
+    """A decision, and where the run stands after it. `timer` is None where it stays as it was."""
 
     record: Raw
     record_id: ArtifactId | None
     stage_entered_at: Raw
     stage_id: str
     status: RunStatus
+    timer: StageTimer | None
+
+
+class StageTimePassed(Struct, frozen=True):
+    """The timer of a stage fired and decided nothing: the run had moved on, or `code` says why it could not."""
+
+    at_ms: int
+    code: str | None
 
 
 class PacketIssued(Struct, frozen=True):
@@ -101,6 +126,32 @@ def _defined(_place: Place, record: Struct) -> Sequence[Row]:
     return [IndexRow(SCENARIO_INDEX, f"{record.namespace_id}:{record.scenario_id}", value, fresh=True)]
 
 
+def _started(place: Place, record: Struct) -> Sequence[Row]:
+    if not isinstance(record, ScenarioRunStarted):
+        raise TypeError("only a run that begins is listed")
+    given = msgspec.json.decode(record.config, type=RunConfig)
+    key = run_key(given.namespace_id, given.scenario_id, given.tenant_id, given.run_id)
+    return [IndexRow(RUN_INDEX, key, place.stream.encode()), *_timer_rows(place, record.timer)]
+
+
+def _timer_rows(place: Place, timer: StageTimer | None) -> Sequence[Row]:
+    """The row of a stage's timer; its payload tells one setting from another of the same time."""
+    if timer is None:
+        return []
+    name = f"{place.stream}#stage"
+    return [ClearTimer(name) if timer.at_ms is None else SetTimer(name, place.stream, timer.at_ms, b"%d" % place.seq)]
+
+
+def _decided(place: Place, record: Struct) -> Sequence[Row]:
+    if not isinstance(record, ScenarioDecided):
+        raise TypeError("only a decision moves the timer of a stage")
+    return _timer_rows(place, record.timer)
+
+
+def _passed(place: Place, _record: Struct) -> Sequence[Row]:
+    return [ClearTimer(f"{place.stream}#stage")]
+
+
 def _triggered(place: Place, record: Struct) -> Sequence[Row]:
     if not isinstance(record, Triggered):
         raise TypeError("only a trigger is found by its id")
@@ -116,11 +167,13 @@ def _submitted(place: Place, record: Struct) -> Sequence[Row]:
 
 EVENTS = (
     EventType("gates.scenario_defined", 1, ScenarioDefined, index=_defined),
-    EventType("gates.run_started", 1, ScenarioRunStarted),
+    EventType("gates.run_started", 1, ScenarioRunStarted, index=_started),
     EventType("gates.rules_applied", 1, RulesApplied),
     EventType("gates.triggered", 1, Triggered, index=_triggered),
+    EventType("gates.evidence_asked", 1, EvidenceAsked),
     EventType("gates.gate_evaluated", 1, GateEvaluated),
-    EventType("gates.decided", 1, ScenarioDecided),
+    EventType("gates.decided", 1, ScenarioDecided, index=_decided),
+    EventType("gates.stage_time_passed", 1, StageTimePassed, index=_passed),
     EventType("gates.packet_issued", 1, PacketIssued),
     EventType("gates.submitted", 1, Submitted, index=_submitted),
     EventType("gates.tool_called", 1, ToolCalled),

@@ -24,7 +24,7 @@ _config = msgspec.json.Decoder(RunConfig)
 
 
 class ScenarioRun(Struct):
-    """A run that goes on. `last_decision` is the event of the last decision, 0 before there is one."""
+    """A run that goes on. The last trigger and decision are events by number, 0 before there is one."""
 
     stream: str
     document_id: str = ""
@@ -35,9 +35,11 @@ class ScenarioRun(Struct):
     triggers: int = 0
     decisions: int = 0
     calls: int = 0
+    last_trigger: int = 0
     last_decision: int = 0
-    packet_ids: list[str] = []
+    timer_ms: int | None = None
     rules_id: str = ""
+    packet_ids: list[str] = []
 
     @property
     def exists(self) -> bool:
@@ -53,16 +55,22 @@ def evolve(state: Any, record: Struct, place: Place) -> Any:
             state.document_id = record.document_id
             state.stage_id = record.stage_id
             state.entered_at = _timestamp.decode(record.started_at)
+            state.timer_ms = None if record.timer is None else record.timer.at_ms
         case e.RulesApplied():
             state.rules_id = record.rules_id
         case e.Triggered():
             state.triggers += 1
+            state.last_trigger = place.seq
         case e.ScenarioDecided():
             state.decisions += 1
             state.last_decision = place.seq
             state.stage_id = record.stage_id
             state.entered_at = _timestamp.decode(record.stage_entered_at)
             state.status = record.status
+            if record.timer is not None:
+                state.timer_ms = record.timer.at_ms
+        case e.StageTimePassed():
+            state.timer_ms = None
         case e.PacketIssued():
             state.packet_ids.append(record.packet_id)
         case e.ToolCalled():

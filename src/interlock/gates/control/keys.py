@@ -7,11 +7,14 @@ Rule: the ids of the contract are labels within the journal's tenant, and part o
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from interlock.journal.streams import stream_id
 
 SCENARIO = "scenario"
 SCENARIO_RUN = "scenario_run"
 SCENARIO_INDEX = "gates.scenario"
+RUN_INDEX = "gates.run"
 TRIGGER_INDEX = "gates.trigger"
 SUBMISSION_INDEX = "gates.submission"
 
@@ -24,6 +27,12 @@ def scenario_stream(tenant: str, namespace_id: int, scenario_id: str) -> str:
 def run_stream(tenant: str, tenant_id: int, namespace_id: int, run_id: str) -> str:
     """The stream of a scenario's run. Raises: `stream_invalid`."""
     return stream_id(tenant, SCENARIO_RUN, f"{tenant_id}:{namespace_id}:{run_id}")
+
+
+def run_key(namespace_id: int, scenario_id: str, tenant_id: int | None = None, run_id: str = "") -> str:
+    """The key under which a scenario's run is found; without a tenant, what all of the scenario's runs begin with."""
+    prefix = f"{namespace_id}:{quote(scenario_id, safe='')}/"
+    return prefix if tenant_id is None else f"{prefix}{tenant_id}:{run_id}"
 
 
 def call_key(stream: str, call_id: str) -> str:

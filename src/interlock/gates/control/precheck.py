@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from interlock.gates.control.advance import next_stage
-from interlock.gates.control.evaluation import EvidenceSource, asked, gates_of
+from interlock.gates.control.evaluation import asked, gates_of
 from interlock.gates.control.scenario import Scenario
 from interlock.gates.evidence.records import EvidenceResult
 from interlock.gates.logic.status import Status
@@ -35,16 +35,12 @@ def precheck(
     scenario: Scenario,
     stage_id: str | None,
     evidence: Mapping[str, EvidenceResult],
-    compared: Callable[[ConditionSpec, EvidenceResult], Status],
-    source: EvidenceSource,
+    judged: Callable[[ConditionSpec, EvidenceResult], EvidenceRecord],
 ) -> Prechecked:
     """What the stage (default: the first) would come to. Raises: `stage_not_found`, `gate_resolution_failed`."""
     stage = scenario.first if stage_id is None else scenario.stage(stage_id)
-    records = []
-    for condition in asked(scenario, stage):
-        result = evidence.get(condition.condition_id, NOT_GIVEN)
-        records.append(EvidenceRecord(condition.condition_id, compared(condition, result), result))
-    gates = [each.evaluation for each in gates_of(scenario, stage, "", records, source)]
+    records = [judged(each, evidence.get(each.condition_id, NOT_GIVEN)) for each in asked(scenario, stage)]
+    gates = [each.evaluation for each in gates_of(stage, "", records)]
     return Prechecked(_outcome(scenario, stage, gates), gates)
 
 

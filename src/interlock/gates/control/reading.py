@@ -19,6 +19,7 @@ from msgspec import Struct
 from interlock.gates.control import events as e
 from interlock.gates.control.errors import SCENARIO_RUN_NOT_FOUND
 from interlock.gates.control.fold import ScenarioRun
+from interlock.gates.control.keys import RUN_INDEX, run_key
 from interlock.gates.control.scenario import Scenario
 from interlock.gates.records import (
     DecisionRecord,
@@ -39,7 +40,8 @@ from interlock.journal.journal import Journal
 Kind = TypeVar("Kind", bound=Struct)
 
 
-_OF_A_DECISION = (e.Triggered, e.GateEvaluated, e.ScenarioDecided, e.PacketIssued)
+RUNS_PAGE = 200
+_OF_A_DECISION = (e.Triggered, e.EvidenceAsked, e.GateEvaluated, e.ScenarioDecided, e.PacketIssued)
 
 
 class _Packet(Struct, frozen=True):
@@ -51,12 +53,13 @@ class _Packet(Struct, frozen=True):
 
 
 class Answered(Struct, frozen=True):
-    """A decision with what belongs to it."""
+    """A decision with what belongs to it; `observed` says when evidence was, by condition, where that is known."""
 
     decision: DecisionRecord
     packets: list[PacketRecord]
     status: RunStatus
     gates: list[GateEvalRecord]
+    observed: dict[str, int | None] = {}
 
 
 class RunReading:
@@ -82,10 +85,13 @@ class RunReading:
         """The decision among the events of one call; None where there is none."""
         gates: list[GateEvalRecord] = []
         packets: list[PacketRecord] = []
+        observed: dict[str, int | None] = {}
         decision: DecisionRecord | None = None
         status: RunStatus = "active"
         for record in records:
             match record:
+                case e.EvidenceAsked():
+                    observed[record.condition_id] = record.observed_ms
                 case e.GateEvaluated():
                     gates.append(await self.record(record, GateEvalRecord))
                 case e.ScenarioDecided():
@@ -94,7 +100,31 @@ class RunReading:
                     packets.append(await self._packet(record, scenario))
                 case _:
                     pass
-        return None if decision is None else Answered(decision, packets, status, gates)
+        return None if decision is None else Answered(decision, packets, status, gates, observed)
+
+    async def answers(self, stream: str, scenario: Scenario) -> AsyncGenerator[Answered, None]:
+        """Every decision of a run with what belongs to it, in order."""
+        records: list[Struct | None] = []
+        async with aclosing(self._from(stream, 1)) as events:
+            async for event in events:
+                if isinstance(event.record, _OF_A_DECISION) and not isinstance(event.record, e.Triggered):
+                    records.append(event.record)
+                elif records:
+                    answer = await self.answer(records, scenario)
+                    records = []
+                    if answer is not None:
+                        yield answer
+        answer = await self.answer(records, scenario)
+        if answer is not None:
+            yield answer
+
+    async def runs_of(self, scenario: Scenario, tenant: str) -> AsyncGenerator[tuple[str, str], None]:
+        """Every run of a scenario, by its id and stream, in the order of tenants and runs."""
+        prefix = after = run_key(scenario.spec.namespace_id, scenario.spec.scenario_id)
+        while rows := await self._journal.store.index.scan(tenant, RUN_INDEX, prefix, after, RUNS_PAGE):
+            for key, stream in rows:
+                yield key.removeprefix(prefix).partition(":")[2], stream.decode()
+            after = rows[-1][0]
 
     async def submission_at(self, stream: str, place: int) -> SubmissionRecord:
         """What was handed in at `place`. Raises: `event_corrupt`."""
@@ -117,19 +147,37 @@ class RunReading:
 
     async def whole(self, stream: str, state: ScenarioRun, scenario: Scenario) -> RunState:
         """A run with all its logs, as of `state`. Costs as much as the run is long."""
-        logs = _Logs()
+        records: list[Struct | None] = []
         async with aclosing(self._journal.read(stream)) as pages:
             async for page in pages:
-                for event in page:
-                    await self._log(logs, event.record, scenario)
-        return _state(logs, state, scenario)
+                records += [event.record for event in page]
+        return await self.assembled(records, state, scenario)
 
     async def assembled(self, records: Sequence[Struct | None], state: ScenarioRun, scenario: Scenario) -> RunState:
-        """As `whole`, of events that were read before."""
+        """A run with the logs that all of its events make."""
+        config, entered_at = state.config, state.entered_at
+        if config is None or entered_at is None:
+            raise SCENARIO_RUN_NOT_FOUND.error("there is no such run")
         logs = _Logs()
         for record in records:
             await self._log(logs, record, scenario)
-        return _state(logs, state, scenario)
+        return RunState(
+            tenant_id=config.tenant_id,
+            namespace_id=config.namespace_id,
+            run_id=config.run_id,
+            scenario_id=config.scenario_id,
+            spec_hash=scenario.spec_hash,
+            current_stage_id=state.stage_id,
+            stage_entered_at=entered_at,
+            status=state.status,
+            dispatch_targets=config.dispatch_targets,
+            triggers=logs.triggers,
+            gate_evals=logs.gates,
+            decisions=logs.decisions,
+            packets=logs.packets,
+            submissions=logs.submissions,
+            tool_calls=logs.calls,
+        )
 
     async def _log(self, logs: _Logs, record: Struct | None, scenario: Scenario) -> None:
         match record:
@@ -172,27 +220,3 @@ class _Logs:
         self.packets: list[PacketRecord] = []
         self.submissions: list[SubmissionRecord] = []
         self.calls: list[ToolCallRecord] = []
-
-
-def _state(logs: _Logs, state: ScenarioRun, scenario: Scenario) -> RunState:
-    """A run of these logs. Raises: `scenario_run_not_found`."""
-    config = state.config
-    if config is None or state.entered_at is None:
-        raise SCENARIO_RUN_NOT_FOUND.error("there is no such run")
-    return RunState(
-        tenant_id=config.tenant_id,
-        namespace_id=config.namespace_id,
-        run_id=config.run_id,
-        scenario_id=config.scenario_id,
-        spec_hash=scenario.spec_hash,
-        current_stage_id=state.stage_id,
-        stage_entered_at=state.entered_at,
-        status=state.status,
-        dispatch_targets=config.dispatch_targets,
-        triggers=logs.triggers,
-        gate_evals=logs.gates,
-        decisions=logs.decisions,
-        packets=logs.packets,
-        submissions=logs.submissions,
-        tool_calls=logs.calls,
-    )

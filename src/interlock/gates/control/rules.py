@@ -18,7 +18,7 @@ from interlock.base.canonical import digest
 from interlock.base.part import Artifact
 from interlock.gates.control import events as e
 from interlock.gates.control.policy import DisclosurePolicy
-from interlock.gates.evidence.trust import Requirements
+from interlock.gates.evidence.trust import ProviderRules
 from interlock.gates.values import wire
 
 RULES_KIND = "ScenarioRules"
@@ -28,7 +28,7 @@ class Rules(Struct, frozen=True):
     """A disclosure policy, and what is asked of each provider that a scenario asks."""
 
     policy: DisclosurePolicy
-    providers: Mapping[str, Requirements]
+    providers: Mapping[str, ProviderRules]
 
 
 @dataclass(frozen=True)

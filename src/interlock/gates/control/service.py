@@ -9,15 +9,19 @@ is to be evaluated; what the run left behind meanwhile is made anew, a bounded n
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from contextlib import aclosing
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
 from interlock.base.errors import Conflict
+from interlock.base.events import Place, Timer
 from interlock.base.principal import Principal
+from interlock.base.secret_scan import refuse_secrets, scan_bytes
 from interlock.gates.control.calls import Call
 from interlock.gates.control.decide import (
     RUN_FOLD,
@@ -26,6 +30,7 @@ from interlock.gates.control.decide import (
     Command,
     Fire,
     Given,
+    StageTimeOver,
     StartRun,
     Submit,
     status_asked,
@@ -33,7 +38,7 @@ from interlock.gates.control.decide import (
 from interlock.gates.control.deciding import is_overdue
 from interlock.gates.control.definitions import Definitions
 from interlock.gates.control.errors import PAYLOAD_TOO_LARGE, SCENARIO_MISMATCH, SCENARIO_RUN_MOVED
-from interlock.gates.control.evaluation import EvidenceSource, asked, gates_of
+from interlock.gates.control.evaluation import EvidenceSource, asked
 from interlock.gates.control.fold import ScenarioRun
 from interlock.gates.control.keys import SUBMISSION_INDEX, TRIGGER_INDEX, call_key, run_stream
 from interlock.gates.control.policy import DisclosurePolicy, check_policy
@@ -41,9 +46,9 @@ from interlock.gates.control.reading import Answered, RunReading
 from interlock.gates.control.rules import InForce, Rules
 from interlock.gates.control.scenario import Scenario
 from interlock.gates.control.turns import MutationStats, Turns
+from interlock.gates.evidence.query import Gathered
 from interlock.gates.evidence.records import EvidenceContext
 from interlock.gates.records import (
-    GateEvalRecord,
     NextRequest,
     RunConfig,
     RunState,
@@ -60,7 +65,12 @@ from interlock.journal.journal import Journal
 from interlock.journal.runner import Runner
 from interlock.journal.streams import tenant_of
 
+_LOG = logging.getLogger("interlock.gates")
+SecretScan = Literal["off", "warn", "refuse"]
+"""What becomes of payloads that look like secrets: they are kept and exported as they are given."""
+
 ATTEMPTS_MAX = 20
+RULES_KNOWN_MAX = 256
 PAYLOAD_BYTES_MAX = 2 * 1024 * 1024
 
 
@@ -78,12 +88,20 @@ def _seen(state: ScenarioRun) -> _Seen:
     return _Seen(state.exists, state.stage_id, state.status, state.last_decision, state.entered_at)
 
 
-def check_payload(payload: Payload) -> None:
-    """Refuse what is too large to be kept. Raises: `payload_too_large`."""
-    if len(wire(payload)) > PAYLOAD_BYTES_MAX:
+def check_payload(payload: Payload, scan: SecretScan) -> None:
+    """Refuse what is too large to be kept, and tell of what looks like a secret, or refuse it.
+
+    Raises: `payload_too_large`; `secrets_detected`.
+    """
+    content = wire(payload)
+    if len(content) > PAYLOAD_BYTES_MAX:
         raise PAYLOAD_TOO_LARGE.error(
             f"a payload of more than {PAYLOAD_BYTES_MAX} bytes", limit_bytes=PAYLOAD_BYTES_MAX
         )
+    if scan == "refuse":
+        refuse_secrets(content, "payload")
+    elif scan == "warn" and (kind := scan_bytes(content)) is not None:
+        _LOG.warning("a payload that is kept and exported as it is looks like a secret (%s)", kind)
 
 
 class ScenarioRuns:
@@ -97,6 +115,7 @@ class ScenarioRuns:
         evidence: EvidenceSource,
         turns: Turns,
         policy: DisclosurePolicy,
+        secret_scan: SecretScan = "warn",  # noqa: S107 - what is done, not a secret
     ) -> None:
         check_policy(policy)
         self._journal = journal
@@ -105,6 +124,8 @@ class ScenarioRuns:
         self._evidence = evidence
         self._turns = turns
         self._policy = policy
+        self._known_rules: dict[str, InForce] = {}
+        self._secret_scan = secret_scan
         self.read = RunReading(journal)
 
     async def start(
@@ -117,14 +138,17 @@ class ScenarioRuns:
         principal: Principal,
     ) -> RunState:
         """Begin a run in the first stage. Raises: `scenario_not_found`, `scenario_run_exists`, `policy_denied`."""
+        scenario = await self._scenario(scenario_id, config.namespace_id, config.tenant_id, principal)
         if config.scenario_id != scenario_id:
             raise SCENARIO_MISMATCH.error("the configuration is of another scenario")
-        scenario = await self._scenario(scenario_id, config.namespace_id, config.tenant_id, principal)
         stream = run_stream(principal.tenant, config.tenant_id, config.namespace_id, config.run_id)
         command = StartRun(stream, scenario, self._rules(scenario), config, started_at, issue_entry_packets)
         async with self._turns.hold(stream):
-            await self._runner.execute(RUNS, command, principal)
-            return await self._whole(stream, scenario)
+            records: Sequence[Struct] = await self._runner.execute(RUNS, command, principal)
+        state = RUN_FOLD.initial(stream)
+        for seq, record in enumerate(records, 1):  # all that there is of the run
+            state = RUN_FOLD.evolve(state, record, Place(stream, seq, 0, principal.id, None))
+        return await self.read.assembled(records, state, scenario)
 
     async def trigger(self, scenario_id: str, event: TriggerEvent, *, principal: Principal) -> Answered:
         """Look at the stage of a run, and decide.
@@ -170,13 +194,13 @@ class ScenarioRuns:
 
     async def submit(self, scenario_id: str, request: SubmitRequest, *, principal: Principal) -> SubmissionRecord:
         """Hand something in. Raises: `scenario_not_found`, `scenario_run_not_found`, `submission_conflict`."""
-        check_payload(request.payload)
+        check_payload(request.payload, self._secret_scan)
         scenario = await self._scenario(scenario_id, request.namespace_id, request.tenant_id, principal)
         stream = run_stream(principal.tenant, request.tenant_id, request.namespace_id, request.run_id)
         call = Call("scenario.submit", request, request.submitted_at, request.correlation_id)
         async with self._turns.hold(stream):
             for _ in range(ATTEMPTS_MAX):
-                place = await self._place(stream, SUBMISSION_INDEX, request.submission_id)
+                place = await self.place_of(stream, SUBMISSION_INDEX, request.submission_id)
                 known = None if place is None else await self.read.submission_at(stream, place)
                 given = None if place is None else Given(place, known, "active")
                 records = await self._executed(Submit(stream, scenario, call, request, given), principal)
@@ -186,7 +210,7 @@ class ScenarioRuns:
 
     async def _fire(self, scenario_id: str, call: Call, event: TriggerEvent, principal: Principal) -> Answered:
         if event.payload is not None:
-            check_payload(event.payload)
+            check_payload(event.payload, self._secret_scan)
         scenario = await self._scenario(scenario_id, event.namespace_id, event.tenant_id, principal)
         stream = run_stream(principal.tenant, event.tenant_id, event.namespace_id, event.run_id)
         async with self._turns.hold(stream):
@@ -209,14 +233,14 @@ class ScenarioRuns:
             return fire([], missing)
         place = seen.last_decision
         if seen.status == "active":
-            place = await self._place(stream, TRIGGER_INDEX, event.trigger_id) or 0
+            place = await self.place_of(stream, TRIGGER_INDEX, event.trigger_id) or 0
         if place:
             known = await self.read.answer_at(stream, place, scenario)
             return fire([], None, Given(place, msgspec.structs.replace(known, status=seen.status), seen.status))
-        return fire(await self._evaluated(scenario, seen, event))
+        return fire(await self._gathered(scenario, seen, event, tenant_of(stream)))
 
-    async def _evaluated(self, scenario: Scenario, seen: _Seen, event: TriggerEvent) -> list[GateEvalRecord]:
-        """The gates of the stage, over evidence that is asked for now; none for a run that cannot use them."""
+    async def _gathered(self, scenario: Scenario, seen: _Seen, event: TriggerEvent, tenant: str) -> list[Gathered]:
+        """The evidence for the stage, asked for now; none for a run that cannot use it."""
         stage = scenario.places.get(seen.stage_id) is not None and scenario.stage(seen.stage_id)
         if not stage or is_overdue(seen.entered_at, stage, event):
             return []
@@ -230,8 +254,7 @@ class ScenarioRuns:
             trigger_time=event.time,
             correlation_id=event.correlation_id,
         )
-        evidence = await self._evidence.gather(asked(scenario, stage), context)
-        return gates_of(scenario, stage, event.trigger_id, evidence, self._evidence)
+        return await self._evidence.gather(asked(scenario, stage), context, tenant=tenant)
 
     async def _executed(self, command: Command, principal: Principal) -> Sequence[Struct] | None:
         """What a command recorded; None where the run had moved on."""
@@ -243,13 +266,10 @@ class ScenarioRuns:
             raise
         return recorded
 
-    def _rules(self, scenario: Scenario) -> InForce:
-        return InForce.of(Rules(self._policy, self._evidence.requirements(scenario.spec)))
-
     async def _look(self, stream: str) -> _Seen:
         return await self._runner.look(RUNS, stream, _seen)
 
-    async def _place(self, stream: str, index: str, call_id: str) -> int | None:
+    async def place_of(self, stream: str, index: str, call_id: str) -> int | None:
         """The event of the call of that id, if it was made before."""
         [row] = await self._journal.store.index.get(tenant_of(stream), index, [call_key(stream, call_id)])
         return None if row is None else int(row.split()[0])
@@ -268,6 +288,50 @@ class ScenarioRuns:
         """A run with all its logs. Raises: `scenario_not_found`, `scenario_run_not_found`."""
         scenario = await self._scenario(scenario_id, namespace_id, tenant_id, principal)
         return await self._whole(run_stream(principal.tenant, tenant_id, namespace_id, run_id), scenario)
+
+    async def seen(
+        self,
+        scenario_id: str,
+        tenant_id: int,
+        namespace_id: int,
+        run_id: str,
+        at_seq: int | None,
+        *,
+        principal: Principal,
+    ) -> tuple[Scenario, int, ScenarioRun]:
+        """A run as of one of its events (None: the last), and the number of that event; nothing is recorded.
+
+        Raises: `scenario_not_found`.
+        """
+        scenario = await self._scenario(scenario_id, namespace_id, tenant_id, principal)
+        stream = run_stream(principal.tenant, tenant_id, namespace_id, run_id)
+        if at_seq is None:
+            loaded = await self._journal.load(RUN_FOLD, stream)
+            return scenario, loaded.head.seq, loaded.state
+        state, seq = RUN_FOLD.initial(stream), 0
+        async with aclosing(self._journal.read(stream, until_seq=at_seq)) as pages:
+            async for page in pages:
+                for event in page:
+                    if event.record is not None:
+                        state, seq = RUN_FOLD.evolve(state, event.record, event.place), event.envelope.seq
+        return scenario, seq, state
+
+    async def stage_time_over(self, timer: Timer) -> StageTimeOver:
+        """What the timer of a stage tells the run that it belongs to. Raises: `scenario_not_found`."""
+        loaded = await self._journal.load(RUN_FOLD, timer.stream)
+        scenario = await self._definitions.of_document(loaded.state.document_id)
+        return StageTimeOver(timer.stream, scenario, self._rules(scenario), timer.due_ms)
+
+    def _rules(self, scenario: Scenario) -> InForce:
+        """The rules of this installation for a scenario; they are the same for as long as it is open."""
+        name = scenario.spec_hash.value
+        rules = self._known_rules.get(name)
+        if rules is None:
+            if len(self._known_rules) >= RULES_KNOWN_MAX:
+                self._known_rules.clear()
+            rules = InForce.of(Rules(self._policy, self._evidence.rules(scenario.spec)))
+            self._known_rules[name] = rules
+        return rules
 
     def statistics(self) -> MutationStats:
         """Figures of the turns."""

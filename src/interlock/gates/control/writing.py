@@ -16,11 +16,13 @@ from msgspec import Raw, Struct
 from interlock.base.errors import InterlockError
 from interlock.base.part import Artifact
 from interlock.gates.control import events as e
+from interlock.gates.control.advance import timer_of
 from interlock.gates.control.calls import Kept, kept
 from interlock.gates.control.fold import ScenarioRun
 from interlock.gates.control.packets import issue
 from interlock.gates.control.policy import DisclosurePolicy
 from interlock.gates.control.scenario import Scenario
+from interlock.gates.evidence.query import Gathered
 from interlock.gates.records import (
     Advanced,
     Completed,
@@ -67,6 +69,12 @@ class Writing:
         if keeping.artifact is not None:
             self.artifacts.append(keeping.artifact)
         self.events.append(made(keeping))
+
+    def evidence(self, evidence: Gathered) -> None:
+        """When evidence was observed, and what was called for it; nothing where there is neither."""
+        if evidence.calls or evidence.observed_ms is not None:
+            calls = tuple(sorted(evidence.calls, key=lambda each: (each.namespace, each.request_digest)))
+            self.events.append(e.EvidenceAsked(calls, evidence.record.condition_id, evidence.observed_ms))
 
     def gate(self, gate: GateEvalRecord) -> None:
         """A gate as it was evaluated."""
@@ -130,14 +138,23 @@ class Writing:
             outcome=outcome,
             correlation_id=self._event.correlation_id,
         )
-        entered_at = self._entered_at(stage_id if isinstance(outcome, Advanced | Started) else None)
+        entered = isinstance(outcome, Advanced | Started)
+        entered_at = self._entered_at(stage_id if entered else None)
+        timer = self._timer(stage_id, entered_at, entered=entered, ended=status != "active")
         self._keep(
             record,
-            lambda each: e.ScenarioDecided(each.record, each.record_id, Raw(wire(entered_at)), stage_id, status),
+            lambda each: e.ScenarioDecided(each.record, each.record_id, Raw(wire(entered_at)), stage_id, status, timer),
         )
         for packet in packets or []:
             self._packet(packet)
         return TriggerResult(record, packets or [], status)
+
+    def _timer(self, stage_id: str, entered_at: Timestamp, *, entered: bool, ended: bool) -> e.StageTimer | None:
+        """What becomes of the timer of the stage: nothing, where the run stays and where there is and was none."""
+        if not (entered or ended):
+            return None
+        at_ms = None if ended else timer_of(self._scenario.stage(stage_id), entered_at)
+        return None if at_ms is None and self._state.timer_ms is None else e.StageTimer(at_ms)
 
     def _entered_at(self, entered: str | None) -> Timestamp:
         """When the stage was entered in which the run stands now."""

@@ -12,28 +12,22 @@ is too large ends the whole call.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
-from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from interlock.base.errors import InterlockError
-from interlock.gates.evidence.config import DisclosureSettings, QuerySettings
+from interlock.gates.evidence.config import EvidenceSettings
 from interlock.gates.evidence.contracts import Contracts, Registered
 from interlock.gates.evidence.disclosure import disclosed, shows_raw
 from interlock.gates.evidence.port import Answered, CallMade, EvidenceProvider
 from interlock.gates.evidence.providers.answers import fault_of, refused
 from interlock.gates.evidence.records import EvidenceContext, EvidenceResult
-from interlock.gates.evidence.trust import Requirements, age_fault, held_to_lane, required_lane, settled
-from interlock.gates.logic.status import Status
+from interlock.gates.evidence.trust import Compare, ProviderRules, Requirements, age_fault, floor_of, judged, settled
 from interlock.gates.records import EvidenceRecord, ProviderMissing
 from interlock.gates.spec import ConditionSpec, EvidenceQuery, ScenarioSpec
-from interlock.gates.values import Value
-
-Compare = Callable[[Any, Value | None, Any], Status]
-"""A comparator's verdict: its name, the value of the evidence, what is expected."""
 
 
 class Source(Struct, frozen=True):
@@ -57,18 +51,15 @@ class Evidence:
 
     def __init__(
         self,
+        settings: EvidenceSettings,
         sources: Mapping[str, Source],
         contracts: Contracts,
         compare: Compare,
-        *,
-        disclosure: DisclosureSettings,
-        limits: QuerySettings,
     ) -> None:
+        self._settings = settings
         self._sources = sources
         self.contracts = contracts
         self._compare = compare
-        self._disclosure = disclosure
-        self._limits = limits
 
     def missing(self, spec: ScenarioSpec) -> ProviderMissing | None:
         """Which providers a scenario needs that are not there, and for which checks; None where all are."""
@@ -81,10 +72,14 @@ class Evidence:
             blocked_by_policy=False,
         )
 
-    def requirements(self, spec: ScenarioSpec) -> dict[str, Requirements]:
-        """What is asked of the evidence of each provider that a scenario asks, as far as it is there."""
+    def rules(self, spec: ScenarioSpec) -> dict[str, ProviderRules]:
+        """What is asked of the evidence of each provider that a scenario asks, in the order of their ids."""
         wanted = {each.query.provider_id for each in spec.conditions}
-        return {each: self._sources[each].requirements for each in sorted(wanted & self._sources.keys())}
+        return {each: self._rules(each) for each in sorted(wanted & self._sources.keys())}
+
+    def _rules(self, provider_id: str) -> ProviderRules:
+        asked = self._sources[provider_id].requirements
+        return ProviderRules(floor_of(provider_id, self._settings.trust, self._settings.dev), asked.anchor, asked.keys)
 
     def contract(self, provider_id: str) -> Registered:
         """The contract of a provider, its hash, and where it is from. Raises: `provider_missing`."""
@@ -107,7 +102,7 @@ class Evidence:
         Raises: `evidence_too_large`.
         """
         wanted = {each.condition_id: each for each in conditions}
-        turns = asyncio.Semaphore(self._limits.concurrency_max)
+        turns = asyncio.Semaphore(self._settings.query.concurrency_max)
 
         async def in_turn(condition: ConditionSpec) -> Gathered | InterlockError:
             async with turns:
@@ -133,9 +128,12 @@ class Evidence:
         """
         self.contracts.check_query(query)
         result = (await self._answered(query, context, tenant)).result
-        source = self._sources.get(query.provider_id)
-        allows = source is not None and source.allow_raw
-        return disclosed(result, raw=shows_raw(self._disclosure, provider_allows=allows))
+        return disclosed(result, raw=self.shows_raw(query.provider_id))
+
+    def shows_raw(self, provider_id: str) -> bool:
+        """Whether raw values of a provider may be shown."""
+        source = self._sources.get(provider_id)
+        return shows_raw(self._settings.evidence, provider_allows=source is not None and source.allow_raw)
 
     async def close(self) -> None:
         """Let go of every provider."""
@@ -153,15 +151,9 @@ class Evidence:
         return Gathered(record, answered.observed_ms, answered.calls)
 
     def judged(self, condition: ConditionSpec, result: EvidenceResult) -> EvidenceRecord:
-        """What a condition is, given its evidence: the same for evidence of now and evidence of the record."""
-        source = self._sources.get(condition.query.provider_id)
-        status = Status.UNKNOWN
-        if result.error is None:
-            status = self._compare(condition.comparator, result.value, condition.expected)
-        record = EvidenceRecord(condition.condition_id, status, result)
-        if source is None:
-            return record
-        return held_to_lane(record, required_lane(source.requirements.floor, condition.trust))
+        """What a condition is, given its evidence, before any gate's own requirement."""
+        floor = floor_of(condition.query.provider_id, self._settings.trust, self._settings.dev)
+        return judged(condition, result, floor, self._compare)
 
     async def _answered(self, query: EvidenceQuery, context: EvidenceContext, tenant: str) -> Answered:
         """What a provider answers, as it is recorded. Raises: `evidence_too_large`."""
@@ -169,10 +161,10 @@ class Evidence:
         if source is None:
             return Answered(refused("there is no such provider"))
         try:
-            async with asyncio.timeout(self._limits.timeout_ms / 1000):
+            async with asyncio.timeout(self._settings.query.timeout_ms / 1000):
                 answered = await source.provider.query(query, context, tenant=tenant)
         except TimeoutError:
-            return Answered(refused(f"the provider did not answer within {self._limits.timeout_ms} ms"))
+            return Answered(refused(f"the provider did not answer within {self._settings.query.timeout_ms} ms"))
         except InterlockError as fault:
             return Answered(EvidenceResult(error=fault_of(fault)))
         except Exception:  # noqa: BLE001 - whatever a provider raises is an answer, and its words may hold anything

@@ -39,8 +39,8 @@ from interlock.gates.evidence.providers.http import HttpConfig, HttpProvider
 from interlock.gates.evidence.providers.json import JsonConfig, JsonProvider
 from interlock.gates.evidence.providers.run import RunConfig, RunProvider
 from interlock.gates.evidence.providers.time import TimeConfig, TimeProvider
-from interlock.gates.evidence.query import Compare, Evidence, Source
-from interlock.gates.evidence.trust import Requirements, floor_of
+from interlock.gates.evidence.query import Evidence, Source
+from interlock.gates.evidence.trust import Compare, Requirements
 from interlock.journal.ports import Artifacts
 
 KEY_FILE_BYTES_MAX: Final = 8 * 1024
@@ -62,7 +62,7 @@ def open_evidence(settings: EvidenceSettings, compare: Compare, reader: RunReade
         contracts.add(_contract(each))
         provider = _builtin(each, reader, artifacts) if each.type == "builtin" else _external(each)
         sources[each.name] = Source(provider, _requirements(each, settings), each.allow_raw)
-    return Evidence(sources, contracts, compare, disclosure=settings.evidence, limits=settings.query)
+    return Evidence(settings, sources, contracts, compare)
 
 
 def _contract(provider: ProviderSettings) -> Registered:
@@ -82,11 +82,7 @@ def _contract(provider: ProviderSettings) -> Registered:
 def _requirements(provider: ProviderSettings, settings: EvidenceSettings) -> Requirements:
     policy = settings.trust.default_policy if provider.trust is None else provider.trust
     anchors = {each.provider_id: each for each in settings.anchors.providers}
-    return Requirements(
-        floor=floor_of(provider.name, settings.trust, settings.dev),
-        anchor=anchors.get(provider.name),
-        keys=_keys(policy),
-    )
+    return Requirements(anchors.get(provider.name), _keys(policy))
 
 
 def _keys(policy: SignaturePolicy) -> dict[str, bytes] | None:

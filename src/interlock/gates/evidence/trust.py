@@ -10,9 +10,10 @@ not count; the hash of a value is computed here, whatever the provider said.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import msgspec
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
@@ -24,11 +25,14 @@ from interlock.gates.evidence.config import AnchorRequirement, DevSettings, Trus
 from interlock.gates.evidence.records import EvidenceAnchor, EvidenceError, EvidenceResult, failed
 from interlock.gates.logic.status import Status
 from interlock.gates.records import EvidenceRecord
-from interlock.gates.spec import Lane, TrustRequirement
+from interlock.gates.spec import Comparator, ConditionSpec, Lane, TrustRequirement
 from interlock.gates.values import BytesValue, HashDigest, JsonValue, Timestamp, UnixMillis, Value, hash_of, wire
 
 VALUE_BYTES_MAX: Final = 1024 * 1024
 """Bytes of a value of evidence, canonical or raw."""
+
+LEVELS_AROUND: Final = 16
+"""Levels of nesting that are kept for what evidence is recorded in."""
 
 _RANK: Final[dict[Lane, int]] = {"asserted": 0, "verified": 1}
 _SIGNATURE_SCHEME: Final = "ed25519"
@@ -39,10 +43,22 @@ TRUST_LANE: Final = "trust_lane"
 EVIDENCE_STALE: Final = "evidence_stale"
 
 Trust = TrustRequirement | UnsetType | None
+Compare = Callable[[Comparator, Value | None, Any], Status]
+"""A comparator's verdict: its name, the value of the evidence, what is expected."""
 
 
 class Requirements(Struct, frozen=True):
-    """What is asked of the evidence of one provider: its floor, its anchor, and the keys that may sign, by path.
+    """What is asked of the evidence of one provider: its anchor, and the keys that may sign, by path.
+
+    `keys` is None where nothing needs to be signed.
+    """
+
+    anchor: AnchorRequirement | None = None
+    keys: Mapping[str, bytes] | None = None
+
+
+class ProviderRules(Struct, frozen=True):
+    """What is asked of a provider's evidence: its lane at least, its anchor, and the keys that may sign, by path.
 
     `keys` is None where nothing needs to be signed.
     """
@@ -67,6 +83,18 @@ def floor_of(provider_id: str, trust: TrustSettings, dev: DevSettings) -> Lane:
 def required_lane(floor: Lane, *requirements: Trust) -> Lane:
     """The lane that is required in all."""
     return strictest(floor, *(each.min_lane for each in requirements if isinstance(each, TrustRequirement)))
+
+
+def judged(condition: ConditionSpec, result: EvidenceResult, floor: Lane, compare: Compare) -> EvidenceRecord:
+    """What a condition is, given its evidence and the lane that its provider's must come from.
+
+    The same for evidence of now and evidence of the record; a gate's own requirement comes after (`held_to_gate`).
+    """
+    status = Status.UNKNOWN
+    if result.error is None:
+        status = compare(condition.comparator, result.value, condition.expected)
+    record = EvidenceRecord(condition.condition_id, status, result)
+    return held_to_lane(record, required_lane(floor, condition.trust))
 
 
 def held_to_lane(record: EvidenceRecord, required: Lane) -> EvidenceRecord:
@@ -107,7 +135,17 @@ def settled(answer: EvidenceResult, requirements: Requirements) -> EvidenceResul
             return failed(ANCHOR_INVALID, fault)
     if answer.error is not None:
         return _without_value(answer)
-    return answer if computed is None else replace(answer, evidence_hash=computed)
+    if content is None or computed is None:
+        return answer
+    return replace(answer, value=_as_recorded(answer.value, content), evidence_hash=computed)
+
+
+def _as_recorded(value: Value | None, content: bytes) -> Value | None:
+    """The value that its canonical bytes spell: what is compared now is what is compared of the record later.
+
+    They have one spelling for 1 and 1.0, which are two numbers within a list or an object.
+    """
+    return JsonValue(msgspec.json.decode(content)) if isinstance(value, JsonValue) else value
 
 
 def _content(answer: EvidenceResult) -> bytes | str | None:
@@ -118,6 +156,8 @@ def _content(answer: EvidenceResult) -> bytes | str | None:
         content = bytes_of(answer.value)
     except InterlockError as fault:
         return f"the provider's value is no JSON of the contract ({fault.code})"
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return "the provider's value is no JSON"
     if len(content) > VALUE_BYTES_MAX:
         raise EVIDENCE_TOO_LARGE.error(
             f"evidence of {len(content)} bytes, of {VALUE_BYTES_MAX} at most", limit_bytes=VALUE_BYTES_MAX
@@ -126,12 +166,18 @@ def _content(answer: EvidenceResult) -> bytes | str | None:
 
 
 def bytes_of(value: Value) -> bytes:
-    """What is hashed of a value: its canonical JSON, or its bytes. Raises: as `base.canonical.canonical`."""
+    """What is hashed of a value: its canonical JSON, or its bytes.
+
+    Raises: as `base.canonical.canonical`, also for a value that leaves no room for the records around it; what a value
+    that is no JSON raises.
+    """
     match value:
         case BytesValue(content):
             return bytes(content)
         case JsonValue(content):
-            return wire(content)
+            for _ in range(LEVELS_AROUND):
+                content = [content]
+            return wire(content)[LEVELS_AROUND:-LEVELS_AROUND]
 
 
 def _without_value(result: EvidenceResult) -> EvidenceResult:

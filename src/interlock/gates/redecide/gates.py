@@ -25,7 +25,7 @@ from interlock.gates.evidence.trust import (
     EVIDENCE_STALE,
     TRUST_LANE,
     VALUE_BYTES_MAX,
-    Requirements,
+    ProviderRules,
     anchor_fault,
     bytes_of,
     held_to_gate,
@@ -193,7 +193,7 @@ class _Gate:
             return recorded
         return self._ruled(condition, answer, requirements)
 
-    def _ruled(self, condition: ConditionSpec, answer: EvidenceResult, asked: Requirements) -> EvidenceRecord:
+    def _ruled(self, condition: ConditionSpec, answer: EvidenceResult, asked: ProviderRules) -> EvidenceRecord:
         """What the gate makes of an answer under recorded rules."""
         if answer.error is None and asked.anchor is not None:
             self._again.judge(self._place, anchor_fault(answer.evidence_anchor, asked.anchor))

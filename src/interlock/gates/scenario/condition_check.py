@@ -90,14 +90,14 @@ def _against(condition: Condition, contracts: Contracts, strict: StrictCheck | N
         return
     if provider.text not in contracts:
         message = f"no provider has the id {shown(provider.text)}"
-        yield Flaw(rules.PROVIDER_MISSING, provider.path, message, one_of(provider.text, list(contracts)))
+        yield Flaw(rules.PROVIDER_MISSING, provider.path, message, one_of(provider.text, contracts))
         return
     checks = contracts[provider.text]
     if check is None or not check.text.strip():
         return
     if check.text not in checks:
         message = f"{shown(provider.text)} has no check {shown(check.text)}"
-        yield Flaw(rules.CHECK_MISSING, check.path, message, one_of(check.text, list(checks)))
+        yield Flaw(rules.CHECK_MISSING, check.path, message, one_of(check.text, checks))
         return
     yield from _params(condition, checks[check.text])
     yield from _comparison(condition, checks[check.text], strict)

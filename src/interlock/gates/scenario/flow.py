@@ -102,7 +102,8 @@ def _branch_flaws(stage: Stage, known: set[str]) -> Iterator[Flaw]:
             is_held = is_held and not stage.branches_on_hold
             message = "this branch can never be taken" if is_held else "an earlier branch is always taken instead"
             yield Flaw(rules.BRANCH_RULE_DEAD, rule.path, message, _ONLY_ON_HOLD if is_held else None)
-    for when in branching.lost:
+    is_formed = all(rule.gate is not None and rule.outcome is not None for rule in stage.rules)
+    for when in branching.lost if is_formed else ():
         message = f"when {when}, no branch fits and there is no `default`"
         yield Flaw(rules.BRANCH_WITHOUT_MATCH, (*stage.path, "advance_to"), message)
 

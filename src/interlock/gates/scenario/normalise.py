@@ -66,9 +66,8 @@ def normal_form(document: Any, read_text: ReadText | None = None) -> Normalised:
     Raises: what `read_text` raises, with the gate; `gate_input_invalid` for a wrong shape; `scenario_…` as `validate`;
     `json_too_deep` where a text stands for a tree that is too deep; `scenario_invalid` for numbers that cannot be kept.
     """
-    for gate in _gates(document) if read_text is not None else ():
-        if isinstance(gate.get("requirement"), str):
-            gate["requirement"] = _requirement(gate, read_text)
+    if read_text is not None:
+        _read_texts(document, read_text)
     spec = converted(document, ScenarioSpec)
     validate(spec)
     content = wire(spec)
@@ -89,8 +88,12 @@ def _read_again(content: bytes, spec: ScenarioSpec) -> ScenarioSpec:
     return again
 
 
-def _gates(document: Any) -> list[dict[str, Any]]:
-    return [gate for stage, path in items(document, "stages", ()) for gate, _ in items(stage, "gates", path)]
+def _read_texts(document: Any, read_text: ReadText) -> None:
+    """Put trees into the place of requirements that are texts."""
+    for stage, path in items(document, "stages", ()):
+        for gate, _ in items(stage, "gates", path):
+            if isinstance(gate.get("requirement"), str):
+                gate["requirement"] = _requirement(gate, read_text)
 
 
 def _requirement(gate: dict[str, Any], read_text: ReadText) -> Any:

@@ -31,7 +31,7 @@ class Gate(NamedTuple):
     requirement: Walked
 
 
-class Rule(NamedTuple):
+class BranchRule(NamedTuple):
     """A rule of a branch."""
 
     path: Path
@@ -50,7 +50,7 @@ class Stage(NamedTuple):
     advance: str | None
     """The kind of `advance_to`."""
     fixed: Named | None
-    rules: tuple[Rule, ...]
+    rules: tuple[BranchRule, ...]
     default: Named | None
     has_timeout: bool
     on_timeout: str | None
@@ -126,9 +126,9 @@ def _gate(value: dict[str, Any], path: Path, read_text: ReadText | None) -> Gate
     return Gate(_text(value, "gate_id", path), path, walked)
 
 
-def _rule(value: dict[str, Any], path: Path) -> Rule:
+def _rule(value: dict[str, Any], path: Path) -> BranchRule:
     outcome = _text(value, "outcome", path)
-    return Rule(
+    return BranchRule(
         path,
         _text(value, "gate_id", path),
         None if outcome is None else outcome.text,

@@ -86,9 +86,8 @@ class _Walk:
 
     def visit(self, value: Any, path: Path, depth: int) -> _Range:
         """Take in one node and what is below; say what it can become."""
-        if depth > DEPTH_MAX:
+        if depth == DEPTH_MAX + 1:
             self.flaw(rules.REQUIREMENT_TOO_DEEP, path, f"this is nested more than {DEPTH_MAX} levels deep")
-            return _FREE
         if not isinstance(value, dict) or len(value) != 1:
             return self._formless(path, "a requirement is an object with one member")
         [(kind, content)] = value.items()

@@ -49,12 +49,17 @@ def scenario_schema() -> dict[str, Any]:
     schema = _records()
     definitions = schema.pop("$defs")
     definitions["GateSpec"]["properties"]["requirement"] = {"anyOf": [_TREE, _TEXT]}
-    definitions["Requirement"] = {
+    definitions["Requirement"] = requirement_schema()
+    return {"$schema": DIALECT, "$id": SCHEMA_ID, "title": "Scenario", **schema, "$defs": definitions}
+
+
+def requirement_schema() -> dict[str, Any]:
+    """The schema of a requirement as a tree, under the name `Requirement`."""
+    return {
         "title": "Requirement",
         "description": "What must hold, over conditions by their ids.",
         "anyOf": [_kind(name, *said) for name, said in _KINDS.items()],
     }
-    return {"$schema": DIALECT, "$id": SCHEMA_ID, "title": "Scenario", **schema, "$defs": definitions}
 
 
 @lru_cache(maxsize=1)
@@ -66,7 +71,8 @@ def form_schema() -> dict[str, Any]:
 
 
 def _records() -> dict[str, Any]:
-    schema: dict[str, Any] = copy.deepcopy(plain_patterns(msgspec.json.schema(ScenarioSpec, schema_hook=_hook)))
+    made = msgspec.json.schema(ScenarioSpec, schema_hook=requirement_hook)
+    schema: dict[str, Any] = copy.deepcopy(plain_patterns(made))
     for record in schema["$defs"].values():
         record["description"] = " ".join(record["description"].split())
         record["additionalProperties"] = False
@@ -75,7 +81,8 @@ def _records() -> dict[str, Any]:
     return schema
 
 
-def _hook(kind: type) -> dict[str, Any]:
+def requirement_hook(kind: type) -> dict[str, Any]:
+    """For the schemas of records that hold requirements: a reference to the definition `Requirement`."""
     assert kind is Requirement, kind  # noqa: S101 - the one type of scenario records that msgspec does not know
     return _TREE
 

@@ -22,6 +22,7 @@ from interlock.journal.verify.folds import check_folds
 from interlock.journal.verify.index import check_index
 from interlock.journal.verify.report import Examination, Examined, Finding, Progress, Report
 from interlock.journal.verify.streams import check_streams
+from interlock.journal.verify.subscriptions import check_subscriptions
 from interlock.journal.verify.views import check_view
 from interlock.journal.views import table_of
 
@@ -46,6 +47,7 @@ async def verify(
     for partition in ends:
         await reading(partition, check_index(examination, partition))
         await reading(partition, check_folds(examination, partition, folds))
+        await reading(partition, check_subscriptions(examination, partition))
         for view in views:
             await reading(f"{partition}/{table_of(view)}", check_view(examination, partition, view))
     return examination.report()

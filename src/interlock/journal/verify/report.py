@@ -36,9 +36,9 @@ class Finding(Struct, frozen=True):
     """One damaged thing.
 
     `kind` says what is wrong: an error code, or `event_missing`, `head_wrong`, `feed_wrong`, `command_repeated`,
-    `index_row_wrong`, `timer_row_wrong`, `fold_snapshot_wrong`, `view_row_wrong` or `activation_wrong`. `place` is a
-    stream, an event `<stream>#<seq>`, a place in the feed `<partition>@<position>`, an artifact id, or a row
-    `<partition>/<table>/<key>`.
+    `index_row_wrong`, `timer_row_wrong`, `fold_snapshot_wrong`, `view_row_wrong`, `subscription_row_wrong` or
+    `activation_wrong`. `place` is a stream, an event `<stream>#<seq>`, a place in the feed `<partition>@<position>`, an
+    artifact id, or a row `<partition>/<table>/<key>`.
     """
 
     kind: str

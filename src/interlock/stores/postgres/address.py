@@ -47,7 +47,7 @@ def address_of(url: str) -> Address:
     if is_ambiguous(url):
         raise POSTGRES_URL_INVALID.error(
             "a character of the URL can be read in two ways: in a user, password or name write / as %2F, ? as %3F, "
-            "# as %23 and @ as %40"
+            "# as %23 and @ as %40; the parameters begin with ?, and the next of them with &"
         )
     pairs = [pair for pair in parts.query.split("&") if pair]
     schemas = [pair.removeprefix(_OURS) for pair in pairs if pair.startswith(_OURS)]

@@ -46,7 +46,7 @@ async def answer(invocation: Invocation, catalogue: Catalogue, application: Appl
     if command.machine:
         places = {"store": str(store), "config": invocation.config}
         given |= {name: place for name, place in places.items() if name in _names(command.input) and place}
-        services = _MachineServices(catalogue, narrator_of(as_json=invocation.json))
+        services = _MachineServices(application, catalogue, narrator_of(as_json=invocation.json))
         # Standard output is for the answer alone: what a user's plan prints goes to standard error.
         with looked_for(store, Path.cwd(), named=bool(invocation.store)), redirect_stdout(sys.stderr):
             return await Client(catalogue, person(), services).call(command.name, given)
@@ -66,10 +66,10 @@ def _names(record: type[Struct]) -> tuple[str, ...]:
 
 
 class _MachineServices:
-    """What a verb about the machine itself may ask for: the catalogue and a narrator, since no application is open."""
+    """What a verb about the machine itself may ask for: how to open the application, its catalogue, and a narrator."""
 
-    def __init__(self, catalogue: Catalogue, narrator: Narrator) -> None:
-        self._services: tuple[object, ...] = (catalogue, narrator)
+    def __init__(self, application: Application, catalogue: Catalogue, narrator: Narrator) -> None:
+        self._services: tuple[object, ...] = (application, catalogue, narrator)
 
     def get(self, kind: type[Service]) -> Service:
         for service in self._services:

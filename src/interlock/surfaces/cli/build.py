@@ -159,6 +159,16 @@ def _reader(command: Command) -> Callable[..., Invocation]:
     return read
 
 
+class _Unchecked:
+    """Where a plug-in has loaded pydantic, it would hold what our converters give against the types of the texts."""
+
+    def __get_pydantic_core_schema__(self, _source: object, _handler: object) -> dict[str, str]:
+        return {"type": "any"}
+
+
+_UNCHECKED = _Unchecked()
+
+
 def _positional(command: Command, member: Member) -> inspect.Parameter:
     # A document that must be given and is not comes from standard input, as filters have always done.
     reads_input = member.kind is Kind.JSON and member.required and member.name == command.positional[-1]
@@ -170,6 +180,7 @@ def _positional(command: Command, member: Member) -> inspect.Parameter:
         annotation=Annotated[
             _type(member),
             _parameter(member, _name(member).upper(), "-" if reads_input else default_text(member)),
+            _UNCHECKED,
         ],
     )
 
@@ -179,7 +190,7 @@ def _option(member: Member) -> inspect.Parameter:
         _argument(member),
         inspect.Parameter.KEYWORD_ONLY,
         default=inspect.Parameter.empty if member.required else None,
-        annotation=Annotated[_type(member), _parameter(member, f"--{_name(member)}", default_text(member))],
+        annotation=Annotated[_type(member), _parameter(member, f"--{_name(member)}", default_text(member)), _UNCHECKED],
     )
 
 

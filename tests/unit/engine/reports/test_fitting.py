@@ -25,6 +25,13 @@ from interlock.engine.reports.fitting import what_fits
         ({"$ref": "#/$defs/B", "$defs": {"A": {"type": "number"}}}, None),
         ({"type": ["string", "null"]}, None),
         ({"type": "nothing known"}, None),
+        ({"type": "object", "required": 5}, "a JSON object"),
+        ({"type": "object", "required": 5, "properties": {"ok": {}}}, "a JSON object with ok"),
+        ({"type": "object", "properties": 5}, "a JSON object"),
+        ({"type": "object", "required": [5, "ok"]}, "a JSON object with ok"),
+        ({"type": 5, "enum": 5}, None),
+        ({"$ref": 5, "$defs": 5}, None),
+        ({"$ref": "#/$defs/A", "$defs": {"A": 5}}, None),
     ],
 )
 def test_common_schemas_have_words_and_others_none(schema: Any, words: str | None) -> None:

@@ -36,6 +36,7 @@ DYNAMIC = {"x-decision-gate": {"dynamic_type": True}}
 def row(schema: Any) -> str:
     """What a schema allows, in the letters of the matrix."""
     allowed = allowed_by(schema)
+    assert not allowed.always & allowed.listed
     return "".join("A" if each in allowed.always else "o" if each in allowed.listed else "." for each in COMPARATORS)
 
 

@@ -11,10 +11,11 @@ from interlock.app import App
 from interlock.base.principal import local_principal
 from interlock.gates.control.definitions import Definitions
 from interlock.gates.control.policy import DisclosurePolicy
-from interlock.gates.control.service import ScenarioRuns
+from interlock.gates.control.service import ScenarioRuns, SecretScan
 from interlock.gates.control.turns import Turns
+from interlock.gates.evidence.query import Gathered
 from interlock.gates.evidence.records import EvidenceContext, EvidenceResult
-from interlock.gates.evidence.trust import Requirements
+from interlock.gates.evidence.trust import ProviderRules
 from interlock.gates.logic.status import Status
 from interlock.gates.logic.tree import Condition
 from interlock.gates.records import (
@@ -78,19 +79,23 @@ class Said:
         self.said = said
         self.asked: list[tuple[str, list[str]]] = []
         self.absent: ProviderMissing | None = None
+        self.observed_ms: int | None = None
         self.before: Callable[[], Any] | None = None
 
     def missing(self, _spec: ScenarioSpec) -> ProviderMissing | None:
         return self.absent
 
-    def requirements(self, spec: ScenarioSpec) -> dict[str, Requirements]:
-        return {each.query.provider_id: Requirements("asserted") for each in spec.conditions}
+    def rules(self, _spec: ScenarioSpec) -> dict[str, ProviderRules]:
+        return {"said": ProviderRules("verified")}
 
-    async def gather(self, conditions: Sequence[ConditionSpec], context: EvidenceContext) -> list[EvidenceRecord]:
+    async def gather(
+        self, conditions: Sequence[ConditionSpec], context: EvidenceContext, *, tenant: str
+    ) -> list[Gathered]:
+        assert tenant == "default"
         self.asked.append((context.trigger_id, [each.condition_id for each in conditions]))
         if self.before is not None:
             await self.before()
-        return [self._record(each.condition_id) for each in conditions]
+        return [Gathered(self._record(each.condition_id), self.observed_ms) for each in conditions]
 
     def _record(self, name: str) -> EvidenceRecord:
         value = self.said.get(name)
@@ -98,19 +103,24 @@ class Said:
             return EvidenceRecord(name, Status.UNKNOWN, EvidenceResult())
         return EvidenceRecord(name, Status.TRUE if value else Status.FALSE, EvidenceResult(JsonValue(value)))
 
-    def held(self, record: EvidenceRecord, _condition: ConditionSpec, _gate: GateSpec) -> EvidenceRecord:
-        return record
-
 
 class Scene:
     """One process on a store, with scenarios."""
 
-    def __init__(self, app: App, evidence: Said, policy: DisclosurePolicy = OPEN) -> None:
+    def __init__(
+        self,
+        app: App,
+        evidence: Said,
+        policy: DisclosurePolicy = OPEN,
+        secret_scan: SecretScan = "warn",  # noqa: S107 - what is done, not a secret
+    ) -> None:
         self.app = app
         self.said = evidence
         queues = StreamQueues(per_stream_max=256, total_max=10_000, wait_ms_max=30_000)
         self.definitions = Definitions(app.journal, app.runner)
-        self.runs = ScenarioRuns(app.journal, app.runner, self.definitions, evidence, Turns(queues), policy)
+        self.runs = ScenarioRuns(
+            app.journal, app.runner, self.definitions, evidence, Turns(queues), policy, secret_scan
+        )
 
     async def begun(self, document: ScenarioSpec, run_id: str = "r1", *, packets: bool = False, **config: Any) -> Any:
         """The run of a scenario that is defined and started at logical time 0."""

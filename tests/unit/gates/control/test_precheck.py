@@ -8,24 +8,24 @@ import msgspec
 import pytest
 
 from interlock.base.errors import InterlockError
+from interlock.gates.comparators.compare import compare
 from interlock.gates.control.precheck import precheck
 from interlock.gates.control.scenario import Scenario
+from interlock.gates.evidence import trust
 from interlock.gates.evidence.records import EvidenceResult
-from interlock.gates.logic.status import Status
+from interlock.gates.records import EvidenceRecord
 from interlock.gates.spec import Branch, BranchRule, ConditionSpec, ScenarioSpec, Terminal, spec_hash
 from interlock.gates.values import JsonValue
-from tests.unit.gates.control.scenes import Said, spec, stage
+from tests.unit.gates.control.scenes import spec, stage
 
 
-def compared(_condition: ConditionSpec, result: EvidenceResult) -> Status:
-    if not isinstance(result.value, JsonValue):
-        return Status.UNKNOWN
-    return Status.TRUE if result.value.value is True else Status.FALSE
+def judged(condition: ConditionSpec, result: EvidenceResult) -> EvidenceRecord:
+    return trust.judged(condition, result, "asserted", compare)
 
 
 def checked(document: ScenarioSpec, stage_id: str | None = None, **said: bool) -> Any:
     evidence = {name: EvidenceResult(JsonValue(value), "asserted") for name, value in said.items()}
-    found = precheck(Scenario(document, spec_hash(document)), stage_id, evidence, compared, Said())
+    found = precheck(Scenario(document, spec_hash(document)), stage_id, evidence, judged)
     return msgspec.to_builtins(found)
 
 

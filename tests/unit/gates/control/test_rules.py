@@ -12,20 +12,20 @@ from interlock.gates.control.keys import run_stream
 from interlock.gates.control.policy import DisclosurePolicy
 from interlock.gates.control.rules import InForce, Rules
 from interlock.gates.evidence.config import AnchorRequirement
-from interlock.gates.evidence.trust import Requirements
+from interlock.gates.evidence.trust import ProviderRules
 from interlock.testing.app import memory_app
 from interlock.testing.loop import run
 from tests.unit.gates.control.scenes import Said, Scene, spec, stage
 
-ASKED = Requirements("verified", AnchorRequirement(provider_id="said", anchor_type="row"), {"a.pub": bytes(range(32))})
+ASKED = ProviderRules("verified", AnchorRequirement(provider_id="said", anchor_type="row"), {"a.pub": bytes(range(32))})
 
 
 class Asking(Said):
     """Evidence of which an installation asks something."""
 
-    asked_of_all = Requirements("asserted")
+    asked_of_all = ProviderRules("asserted")
 
-    def requirements(self, _spec: Any) -> dict[str, Requirements]:
+    def rules(self, _spec: Any) -> dict[str, ProviderRules]:
         return {"said": self.asked_of_all}
 
 
@@ -49,6 +49,7 @@ def test_a_run_names_its_rules_at_its_start_and_again_where_they_change() -> Non
         await scene.begun(spec(stage("one", "a", "b")))
         await scene.trigger("t1", 1)
         said.asked_of_all = ASKED
+        scene = Scene(scene.app, said)  # opened anew, with other settings
         await scene.trigger("t2", 2)
         await scene.trigger("t2", 3)
 
@@ -57,7 +58,7 @@ def test_a_run_names_its_rules_at_its_start_and_again_where_they_change() -> Non
         kinds = ["run_started", "rules_applied", *call, "rules_applied", *call, "tool_called"]
         assert [kind for kind, _ in found] == kinds
         lenient, strict = (rules for _, rules in found if rules is not None)
-        assert lenient == Rules(DisclosurePolicy(), {"said": Requirements("asserted")})
+        assert lenient == Rules(DisclosurePolicy(), {"said": ProviderRules("asserted")})
         assert strict == Rules(DisclosurePolicy(), {"said": ASKED})
 
     run(main())

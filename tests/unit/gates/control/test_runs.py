@@ -223,3 +223,37 @@ def test_a_trigger_costs_as_many_reads_late_as_early(monkeypatch: pytest.MonkeyP
         assert sum(each.get("events read", 0) for each in costs) == 0
 
     run(main())
+
+
+@pytest.mark.parametrize(("scan", "told", "kept"), [("off", 0, True), ("warn", 1, True), ("refuse", 0, False)])
+def test_payloads_that_look_like_secrets_are_told_of_or_refused(
+    scan: Any, told: int, kept: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are kept and exported as they are given."""
+    token = "ghp" + "_" + "a1B2c3D4e5F6" * 3
+
+    async def main() -> None:
+        scene = Scene(memory_app(), Said(), secret_scan=scan)
+        await scene.begun(spec(stage("one", "a")))
+        if kept:
+            assert (await scene.submit("s1", token)).payload.value == token
+        else:
+            with pytest.raises(InterlockError) as fault:
+                await scene.submit("s1", token)
+            assert fault.value.code == "secrets_detected"
+        assert len((await scene.state()).submissions) == kept
+
+    run(main())
+    assert len(caplog.records) == told
+    assert token not in caplog.text
+
+
+def test_a_payload_has_a_bound() -> None:
+    async def main() -> None:
+        scene = Scene(memory_app(), Said())
+        await scene.begun(spec(stage("one", "a")))
+        with pytest.raises(InterlockError) as fault:
+            await scene.submit("s1", "x" * (2 * 1024 * 1024))
+        assert fault.value.code == "payload_too_large"
+
+    run(main())

@@ -43,7 +43,7 @@ def condition(
     name: str,
     asked: EvidenceQuery,
     comparator: Comparator = "equals",
-    expected: Any = True,  # noqa: FBT002 - what is expected is data
+    expected: Any = True,
     lane: Lane | None = None,
     **more: Any,
 ) -> ConditionSpec:

@@ -42,9 +42,11 @@ def textual() -> None:
     SERVER.remove_tool("evidence_query")
 
     @SERVER.tool(name="evidence_query", structured_output=False)
-    def text_query(query: dict[str, Any], context: dict[str, Any]) -> str:
+    def text_query(query: dict[str, Any], context: dict[str, Any]) -> Any:
         del context
         params = query.get("params") or {}
+        if params.get("say") == "nothing":
+            return []
         if params.get("say") == "words":
             return "words"
         return json.dumps({"value": {"kind": "json", "value": params.get("value")}, "lane": "asserted"})

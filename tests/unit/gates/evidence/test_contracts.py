@@ -101,7 +101,15 @@ def test_a_contract_is_named_by_the_digest_of_its_canonical_form() -> None:
 
 
 def test_the_registry_lists_each_provider_once() -> None:
-    assert [each.contract.provider_id for each in CONTRACTS.all()] == ["env", "exec", "http", "json", "run", "scans", "time"]
+    assert [each.contract.provider_id for each in CONTRACTS.all()] == [
+        "env",
+        "exec",
+        "http",
+        "json",
+        "run",
+        "scans",
+        "time",
+    ]
     with pytest.raises(InterlockError) as caught:
         Contracts([Registered(CONTRACT, "file"), Registered(CONTRACT, "file")])
     assert caught.value.code == "duplicate_provider"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +72,10 @@ def test_a_program_answers_with_evidence_and_is_started_again_after_its_end() ->
 
 
 def test_a_text_that_is_json_is_evidence_and_words_are_not() -> None:
-    found = asyncio.run(answers(McpProgram((sys.executable, SERVER, "text")), {"value": [1]}, {"say": "words"}))
+    textual = McpProgram((sys.executable, SERVER, "text"))
+    found = asyncio.run(answers(textual, {"value": [1]}, {"say": "words"}, {"say": "nothing"}))
 
-    assert values(found) == [[1], "provider_answer_invalid"]
+    assert values(found) == [[1], "provider_answer_invalid", "provider_answer_invalid"]
     assert isinstance(found[0], Answered)
     assert found[0].result.lane == "asserted"
 
@@ -91,6 +93,28 @@ def test_a_program_that_speaks_no_mcp_is_a_failure(command: tuple[str, ...], cod
     assert asyncio.run(answers(McpProgram(command), {})) == [code]
 
 
+MALFORMED = """
+import json, sys
+for line in sys.stdin:
+    asked = json.loads(line)
+    said = {"jsonrpc": "2.0", "id": asked.get("id")}
+    if asked["method"] == "initialize":
+        version = asked["params"]["protocolVersion"]
+        server = {"name": "x", "version": "1"}
+        said["result"] = {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": server}
+    elif asked["method"] == "tools/call":
+        said["result"] = {"content": 7}
+    else:
+        said["error"] = {"code": -32601, "message": "no"}
+    if "id" in asked:
+        print(json.dumps(said), flush=True)
+"""
+
+
+def test_a_result_that_is_none_of_mcp_is_a_failure() -> None:
+    assert asyncio.run(answers(McpProgram((sys.executable, "-c", MALFORMED)), {})) == ["mcp_failed"]
+
+
 def test_a_program_that_says_nothing_is_not_waited_for() -> None:
     async def run() -> str:
         silent = McpProgram((sys.executable, "-c", "import time; time.sleep(60)"))
@@ -103,8 +127,9 @@ def test_a_program_that_says_nothing_is_not_waited_for() -> None:
     assert asyncio.run(run()) == "provider_timeout"
 
 
-@pytest.fixture(scope="module")
-def port() -> Iterator[int]:
+@contextmanager
+def running() -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """A server, once it takes connections, and its port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         number = free.getsockname()[1]
@@ -118,10 +143,16 @@ def port() -> Iterator[int]:
             except OSError:
                 assert time.monotonic() < ends
                 time.sleep(0.05)
-        yield number
+        yield number, process
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    with running() as (number, _):
+        yield number
 
 
 def server_at(port: int, **more: Any) -> McpServer:
@@ -133,6 +164,24 @@ def test_a_server_answers_with_evidence(port: int) -> None:
     found = asyncio.run(answers(server_at(port), {"value": {"count": 3}}, {"say": "error"}, {"value": 4}))
 
     assert values(found) == [{"count": 3}, "mcp_tool_failed", 4]
+
+
+def test_a_server_that_goes_away_is_a_failure() -> None:
+    async def run() -> list[str]:
+        with running() as (number, process):
+            caller = McpCaller(server_at(number))
+            await caller.call("evidence_query", {"query": {}, "context": {"run_id": ""}})
+            process.kill()
+            process.wait()
+            found = []
+            for _ in range(2):
+                with pytest.raises(InterlockError) as caught:
+                    await caller.call("evidence_query", {"query": {}, "context": {"run_id": ""}})
+                found.append(caught.value.code)
+            await caller.close()
+            return found
+
+    assert asyncio.run(run()) == ["mcp_failed", "mcp_failed"]
 
 
 def test_a_server_without_tls_is_not_asked_unless_it_may_be(port: int) -> None:

@@ -7,12 +7,20 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import UNSET
 
 from interlock.base.errors import InterlockError
 from interlock.gates.errors import CHECK_MISSING
 from interlock.gates.evidence.builtin import BUILTIN
-from interlock.gates.evidence.config import AnchorRequirement, DisclosureSettings, QuerySettings
+from interlock.gates.evidence.config import (
+    AnchorRequirement,
+    DisclosureSettings,
+    EvidenceSettings,
+    QuerySettings,
+    TrustSettings,
+)
 from interlock.gates.evidence.contracts import Contracts, Registered
 from interlock.gates.evidence.port import Answered, CallMade
 from interlock.gates.evidence.query import Evidence, Gathered, Source
@@ -60,16 +68,11 @@ def raises(fault: BaseException) -> Scripted:
 
 
 def service(
-    provider: Scripted,
-    *,
-    requirements: Requirements = Requirements("verified"),  # noqa: B008 - a frozen record
-    allow_raw: bool = False,
-    disclosure: DisclosureSettings = DisclosureSettings(),  # noqa: B008 - a frozen record
-    **limits: int,
+    provider: Scripted, *, requirements: Requirements | None = None, allow_raw: bool = False, **settings: Any
 ) -> Evidence:
     contracts = Contracts(Registered(each, "builtin") for each in BUILTIN.values())
-    sources = {"env": Source(provider, requirements, allow_raw)}
-    return Evidence(sources, contracts, compare, disclosure=disclosure, limits=QuerySettings(**limits))
+    sources = {"env": Source(provider, requirements or Requirements(), allow_raw)}
+    return Evidence(EvidenceSettings(**settings), sources, contracts, compare)
 
 
 def gather(evidence: Evidence, *conditions: ConditionSpec) -> list[Gathered]:
@@ -94,8 +97,9 @@ def test_a_condition_is_compared_with_what_its_provider_says() -> None:
 
 def test_each_condition_is_asked_once_and_the_records_stand_in_the_order_of_the_names() -> None:
     async def answer(asked: EvidenceQuery) -> Answered:
-        await asyncio.sleep(0.001 * (5 - asked.params["key"]))
-        return Answered(EvidenceResult(value=JsonValue(asked.params["key"])))
+        number: Any = asked.params
+        await asyncio.sleep(0.001 * (5 - number["key"]))
+        return Answered(EvidenceResult(value=JsonValue(number["key"])))
 
     provider = Scripted(answer)
     names = [0, 1, 2, 1, 3, 4, 0]
@@ -104,6 +108,26 @@ def test_each_condition_is_asked_once_and_the_records_stand_in_the_order_of_the_
     assert [each.record.condition_id for each in found] == ["0", "1", "2", "3", "4"]
     assert [value_of(each.record.result) for each in found] == [0, 1, 2, 3, 4]
     assert len(provider.asked) == 5
+
+
+@given(st.permutations(range(4)), st.permutations(range(4)))
+def test_a_record_does_not_depend_on_the_order_of_questions_and_answers(asked: list[int], answered: list[int]) -> None:
+    turns = [asyncio.Event() for _ in answered]
+
+    async def answer(of: EvidenceQuery) -> Answered:
+        params: Any = of.params
+        place = answered.index(params["key"])
+        if place:
+            await turns[place - 1].wait()
+        turns[place].set()
+        return Answered(EvidenceResult(value=JsonValue(params["key"])))
+
+    conditions = [condition(str(each), query("env", "get", {"key": each}), "equals", 2) for each in asked]
+    found = gather(service(Scripted(answer)), *conditions)
+
+    assert [each.record.condition_id for each in found] == [str(each) for each in asked]
+    by_name = {each.record.condition_id: each.record for each in found}
+    assert [by_name[str(each)].status for each in range(4)] == [Status.FALSE, Status.FALSE, Status.TRUE, Status.FALSE]
 
 
 def test_so_many_are_asked_at_one_time_and_no_more() -> None:
@@ -116,7 +140,10 @@ def test_so_many_are_asked_at_one_time_and_no_more() -> None:
         running[0] -= 1
         return Answered(EvidenceResult())
 
-    gather(service(Scripted(answer), concurrency_max=3), *(condition(str(each), ASKED) for each in range(10)))
+    gather(
+        service(Scripted(answer), query=QuerySettings(concurrency_max=3)),
+        *(condition(str(each), ASKED) for each in range(10)),
+    )
 
     assert running == [0, 3]
 
@@ -131,9 +158,7 @@ def test_so_many_are_asked_at_one_time_and_no_more() -> None:
     ],
 )
 @pytest.mark.parametrize("comparator", ["equals", "exists", "not_exists"])
-def test_what_a_provider_raises_is_an_error_and_unknown(
-    fault: Exception, details: Any, comparator: Any
-) -> None:
+def test_what_a_provider_raises_is_an_error_and_unknown(fault: Exception, details: Any, comparator: Any) -> None:
     found = only(service(raises(fault)), condition("c", ASKED, comparator, None))
 
     assert found.record.status is Status.UNKNOWN
@@ -148,7 +173,7 @@ def test_a_provider_that_does_not_answer_in_time_is_an_error() -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    found = only(service(Scripted(answer), timeout_ms=20), condition("c", ASKED))
+    found = only(service(Scripted(answer), query=QuerySettings(timeout_ms=20)), condition("c", ASKED))
 
     assert found.record.status is Status.UNKNOWN
     assert found.record.result.error is not None
@@ -205,7 +230,7 @@ def test_a_value_that_is_too_large_ends_the_call() -> None:
 def test_evidence_counts_from_the_lane_that_is_required(
     lane: Lane, floor: Lane, asked: Lane | None, status: Status
 ) -> None:
-    found = only(service(says(lane=lane), requirements=Requirements(floor)), condition("c", ASKED, lane=asked))
+    found = only(service(says(lane=lane), trust=TrustSettings(min_lane=floor)), condition("c", ASKED, lane=asked))
 
     assert found.record.status is status
     assert (found.record.result.error is None) is (status is Status.TRUE)
@@ -233,7 +258,7 @@ def test_evidence_that_is_too_old_is_unknown(observed_ms: int | None, limit: Any
 def test_evidence_without_its_anchor_is_an_error() -> None:
     required = AnchorRequirement(provider_id="env", anchor_type="env")
 
-    found = only(service(says(), requirements=Requirements("verified", anchor=required)), condition("c", ASKED))
+    found = only(service(says(), requirements=Requirements(required)), condition("c", ASKED))
 
     assert found.record.result.error is not None
     assert found.record.result.error.code == "anchor_invalid"
@@ -242,7 +267,11 @@ def test_evidence_without_its_anchor_is_an_error() -> None:
 
 def test_what_is_recorded_is_judged_again_the_same() -> None:
     evidence = service(says(lane="asserted"))
-    for asked in (condition("c", ASKED), condition("c", ASKED, "exists", None, "verified"), condition("c", query("x", "y"))):
+    for asked in (
+        condition("c", ASKED),
+        condition("c", ASKED, "exists", None, "verified"),
+        condition("c", query("x", "y")),
+    ):
         record = only(evidence, asked).record
 
         assert evidence.judged(asked, record.result) == record
@@ -286,7 +315,7 @@ def test_a_contract_is_given_with_its_hash() -> None:
 
 @pytest.mark.parametrize("raw", [True, False])
 def test_a_query_is_answered_as_far_as_it_may_be_shown(raw: bool) -> None:
-    evidence = service(says("the secret"), allow_raw=raw, disclosure=DisclosureSettings(allow_raw_values=True))
+    evidence = service(says("the secret"), allow_raw=raw, evidence=DisclosureSettings(allow_raw_values=True))
 
     result = asyncio.run(evidence.query(ASKED, context(), tenant="t"))
 
@@ -314,11 +343,3 @@ def test_closing_lets_go_of_every_provider() -> None:
     asyncio.run(service(provider).close())
 
     assert provider.closed == 1
-
-
-def test_what_is_asked_of_each_provider_of_a_scenario_is_told_and_of_no_other() -> None:
-    asked = Requirements("asserted", AnchorRequirement(provider_id="env", anchor_type="env"))
-    evidence = service(says(), requirements=asked)
-    conditions = [condition("a", ASKED), condition("b", query("none", "get")), condition("c", ASKED)]
-    spec = ScenarioSpec("s", 1, "1", [], conditions, [], [])
-    assert evidence.requirements(spec) == {"env": asked}

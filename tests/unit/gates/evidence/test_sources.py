@@ -191,7 +191,9 @@ def test_a_key_that_is_none_ends_the_start(tmp_path: Path, content: bytes | None
     assert fault_of(trust={"default_policy": policy}) == "signing_key_unreadable"
 
 
-def status(evidence_of: dict[str, Any], provider: str, check: str, params: Any, **expected: Any) -> tuple[Status, str | None]:
+def status(
+    evidence_of: dict[str, Any], provider: str, check: str, params: Any, **expected: Any
+) -> tuple[Status, str | None]:
     async def run() -> tuple[Status, str | None]:
         async with App.open() as app:
             evidence = opened(settings(**evidence_of), app)

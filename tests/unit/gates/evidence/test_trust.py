@@ -41,8 +41,8 @@ from interlock.gates.values import BytesValue, HashDigest, JsonValue, Logical, U
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 KEYS = {"keys/release.pub": KEY.public_key().public_bytes_raw()}
-AUDIT = Requirements("verified")
-SIGNED = Requirements("verified", keys=KEYS)
+AUDIT = Requirements()
+SIGNED = Requirements(keys=KEYS)
 LANES: list[Lane] = ["asserted", "verified"]
 ANCHOR = AnchorRequirement(provider_id="p", anchor_type="commit", required_fields=("sha", "number"))
 PLACE = {"evidence_ref": EvidenceRef("uri"), "evidence_anchor": EvidenceAnchor("t", "v")}
@@ -56,6 +56,13 @@ def signed(value: Any = 1, *, key: Ed25519PrivateKey = KEY, over: Any = None, **
     digest = hash_of(wire(value if over is None else over))
     signature = EvidenceSignature("ed25519", "keys/release.pub", list(key.sign(wire(digest))))
     return replace(evidence(value, signature=signature), **more)
+
+
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
 
 
 def record(lane: Lane, **more: Any) -> EvidenceRecord:
@@ -145,10 +152,17 @@ def test_a_hash_is_computed_here_whatever_the_provider_said(
     assert result.value == value
 
 
+def test_a_value_may_be_nested_as_deep_as_its_record_leaves_room() -> None:
+    result = settled(evidence(nested(48)), AUDIT)
+
+    assert result.evidence_hash == hash_of(wire(nested(48)))
+    wire({"runs": [{"gate_evals": [{"evidence": [{"result": result}]}]}]})
+
+
 def test_an_error_leaves_no_value_behind_but_where_it_was() -> None:
     answer = evidence(error=EvidenceError("x", "y"), evidence_hash=hash_of(b"1"), **PLACE)
 
-    result = settled(answer, Requirements("verified", anchor=ANCHOR, keys=KEYS))
+    result = settled(answer, Requirements(anchor=ANCHOR, keys=KEYS))
 
     assert result == EvidenceResult(error=EvidenceError("x", "y"), **PLACE)  # type: ignore[arg-type]
 
@@ -166,7 +180,7 @@ def test_a_value_is_limited_to_the_byte(value: Any) -> None:
     assert caught.value.code == "evidence_too_large"
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800", {1: 2}])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800", {1: 2}, object(), 10**400, nested(49)])
 def test_a_value_that_is_no_json_is_an_error(value: Any) -> None:
     result = settled(evidence(value), AUDIT)
 
@@ -194,7 +208,7 @@ def test_a_value_that_is_no_json_is_an_error(value: Any) -> None:
 )
 def test_each_fault_of_an_anchor_has_its_message(anchor: EvidenceAnchor | None, words: str | None) -> None:
     fault = anchor_fault(anchor, ANCHOR)
-    result = settled(evidence(evidence_anchor=anchor), Requirements("verified", anchor=ANCHOR))
+    result = settled(evidence(evidence_anchor=anchor), Requirements(anchor=ANCHOR))
 
     if words is None:
         assert fault is None
@@ -256,3 +270,11 @@ def test_evidence_is_too_old_after_its_limit(observed_ms: int | None, time: Any,
 
     assert (fault is not None) is is_stale
     assert fault is None or fault.code == "evidence_stale"
+
+
+def test_what_is_compared_is_what_the_record_will_say() -> None:
+    """The canonical bytes spell 1.0 and 1 alike, and within a list the two are not equal."""
+    found = settled(EvidenceResult(JsonValue({"n": [1.0, 2.5]})), Requirements())
+    assert found.value == JsonValue({"n": [1, 2.5]})
+    assert isinstance(found.value, JsonValue)
+    assert [type(each) for each in found.value.value["n"]] == [int, float]

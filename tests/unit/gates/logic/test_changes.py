@@ -47,6 +47,7 @@ def said(changes: Changes) -> list[str]:
         ("not (a and b)", {"a": T, "b": T}, ["-a", "-b"]),
         ("not (a or not b)", {"a": U, "b": F}, ["-a +b"]),
         ("(a and b) or (a and b and c)", {}, ["+a +b"]),
+        ("a and at_least(0)", {}, ["+a"]),
     ],
 )
 def test_the_smallest_sets_that_are_enough(text: str, statuses: dict[str, Status], sets: list[str]) -> None:
@@ -142,3 +143,12 @@ def test_a_search_that_would_take_too_long_follows_fewer_ways_and_what_it_finds_
         for name in becoming:
             rest = {other: status for other, status in becoming.items() if other != name}
             assert evaluate(requirement, rest).status is not T
+
+
+def test_what_one_change_does_for_two_parts_is_not_done_twice_though_the_search_was_cut_short() -> None:
+    parts = RequireGroup(Group(20, many(900))), requirement_from("p or q"), requirement_from("q or z")
+
+    found = changes_to_pass(And(parts), {})
+
+    assert said(found) == [" ".join(f"+c{index:03}" for index in range(20)) + " +q"]
+    assert not found.complete

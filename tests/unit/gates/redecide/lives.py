@@ -15,8 +15,9 @@ from interlock.gates.comparators.compare import status_of
 from interlock.gates.control.policy import DisclosurePolicy
 from interlock.gates.control.rules import Rules
 from interlock.gates.control.scenario import Scenario
+from interlock.gates.evidence.query import Gathered
 from interlock.gates.evidence.records import EvidenceContext, EvidenceResult, failed
-from interlock.gates.evidence.trust import Requirements, held_to_gate, held_to_lane, required_lane, settled
+from interlock.gates.evidence.trust import ProviderRules, Requirements, held_to_lane, required_lane, settled
 from interlock.gates.logic.tree import And, Condition, Group, Not, Or, RequireGroup
 from interlock.gates.records import (
     AgentTarget,
@@ -48,7 +49,7 @@ from interlock.testing.loop import run
 from tests.unit.gates.control.scenes import LINEAR, OPEN, Said, Scene, packet
 
 TARGETS = [AgentTarget("a1"), SessionTarget("s1"), ExternalTarget("desk", "mail"), ChannelTarget("c1")]
-LENIENT = Requirements("asserted")
+LENIENT = ProviderRules("asserted")
 ANSWERS = {
     "yes": EvidenceResult(JsonValue(True)),
     "no": EvidenceResult(JsonValue(False)),
@@ -63,29 +64,29 @@ ANSWERS = {
 class Told(Said):
     """Evidence as a provider might give it: `told` says the answer of each condition by its name in `ANSWERS`."""
 
-    def __init__(self, requirements: Requirements = LENIENT, **told: str) -> None:
+    def __init__(self, requirements: ProviderRules = LENIENT, **told: str) -> None:
         super().__init__()
         self.requirements_of_all = requirements
         self.told = told
         self.order: list[int] = []
 
-    def requirements(self, spec: ScenarioSpec) -> dict[str, Requirements]:
+    def rules(self, spec: ScenarioSpec) -> dict[str, ProviderRules]:
         return {each.query.provider_id: self.requirements_of_all for each in spec.conditions}
 
-    async def gather(self, conditions: Sequence[ConditionSpec], context: EvidenceContext) -> list[EvidenceRecord]:
-        found = [self._settled(each) for each in conditions]
+    async def gather(
+        self, conditions: Sequence[ConditionSpec], context: EvidenceContext, *, tenant: str
+    ) -> list[Gathered]:
+        found = [Gathered(self._settled(each)) for each in conditions]
         places = [each for each in self.order if each < len(found)]
         return [found[at] for at in dict.fromkeys([*places, *range(len(found))])]
 
     def _settled(self, condition: ConditionSpec) -> EvidenceRecord:
         answer = ANSWERS[self.told.get(condition.condition_id, "nothing")]
-        result = settled(answer, self.requirements_of_all)
+        asked = self.requirements_of_all
+        result = settled(answer, Requirements(asked.anchor, asked.keys))
         status = status_of(condition.comparator, result, condition.expected)
         record = EvidenceRecord(condition.condition_id, status, result)
         return held_to_lane(record, required_lane(self.requirements_of_all.floor, condition.trust))
-
-    def held(self, record: EvidenceRecord, _condition: ConditionSpec, gate: GateSpec) -> EvidenceRecord:
-        return held_to_gate(record, gate.trust)
 
 
 def condition(name: str, **members: Any) -> ConditionSpec:
@@ -224,7 +225,7 @@ def logs_of(state: RunState) -> Logs:
     )
 
 
-def knowing(state: RunState, policy: DisclosurePolicy = OPEN, asked: Requirements = LENIENT) -> Known:
+def knowing(state: RunState, policy: DisclosurePolicy = OPEN, asked: ProviderRules = LENIENT) -> Known:
     rules = Rules(policy, {"said": asked})
     return Known(Logical(0), state.dispatch_targets, [rules] * len(state.triggers))
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from interlock.gates.control.policy import DisclosurePolicy, PolicyRule, StaticPolicy
-from interlock.gates.evidence.trust import Requirements
+from interlock.gates.evidence.trust import ProviderRules
 from interlock.gates.records import RunState
 from interlock.gates.redecide.again import Redecided, redecide
 from interlock.gates.redecide.logs import Kind, Known
@@ -89,7 +89,7 @@ def test_every_life_is_decided_again_as_it_was(
     policy: DisclosurePolicy,
     floor: Any,
 ) -> None:
-    asked = Requirements(floor)
+    asked = ProviderRules(floor)
 
     async def main() -> Life:
         life = Life(Told(asked), release(), policy)

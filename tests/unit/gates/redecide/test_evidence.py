@@ -17,7 +17,7 @@ from interlock.gates.evidence.records import (
     EvidenceResult,
     EvidenceSignature,
 )
-from interlock.gates.evidence.trust import Requirements
+from interlock.gates.evidence.trust import ProviderRules
 from interlock.gates.logic.status import Status
 from interlock.gates.logic.tree import And, Condition
 from interlock.gates.records import EvidenceRecord, RunState, TriggerEvent
@@ -52,7 +52,7 @@ def document(**members: Any) -> ScenarioSpec:
     return ScenarioSpec("one-gate", 2, "1", stages, [condition("a", **members)], [], [])
 
 
-def lived(spec: ScenarioSpec, *calls: str, told: str = "yes", asked: Requirements = LENIENT) -> RunState:
+def lived(spec: ScenarioSpec, *calls: str, told: str = "yes", asked: ProviderRules = LENIENT) -> RunState:
     async def main() -> RunState:
         life = Life(Told(asked, a=told), replace(spec, scenario_id="release"))
         await life.begin(packets=False)
@@ -87,7 +87,7 @@ def opened(found: Redecided) -> set[str]:
     return {each.what for each in found.not_rederivable}
 
 
-def ruled(logs: Logs, asked: Requirements, **providers: Requirements) -> Known:
+def ruled(logs: Logs, asked: ProviderRules, **providers: ProviderRules) -> Known:
     rules = Rules(DisclosurePolicy(), providers or {"said": asked})
     return Known(logs.triggers[0].event.time, [], [rules] * len(logs.triggers))
 
@@ -112,16 +112,16 @@ def test_evidence_of_a_lane_that_is_too_low_for_the_recorded_rules_counts_nowher
     logs = logs_of(lived(spec, "external_event", told="asserted"))
 
     assert again(spec, logs, ruled(logs, LENIENT)).findings == []
-    found = again(spec, logs, ruled(logs, Requirements("verified")))
+    found = again(spec, logs, ruled(logs, ProviderRules("verified")))
     assert {each.kind for each in found.findings} >= {Kind.GATE, Kind.DECISION}
 
 
 def test_evidence_that_was_refused_for_its_lane_is_refused_again() -> None:
     spec = document()
-    logs = logs_of(lived(spec, "external_event", told="asserted", asked=Requirements("verified")))
+    logs = logs_of(lived(spec, "external_event", told="asserted", asked=ProviderRules("verified")))
 
     assert again(spec, logs).findings == []
-    assert again(spec, logs, ruled(logs, Requirements("verified"))).findings == []
+    assert again(spec, logs, ruled(logs, ProviderRules("verified"))).findings == []
     assert again(spec, logs, ruled(logs, LENIENT)).findings != []
 
 
@@ -139,7 +139,7 @@ def test_an_anchor_is_held_against_what_was_asked_for(anchor: EvidenceAnchor | N
     logs = with_result(logs, replace(result_of(logs), evidence_anchor=anchor))
     sound = anchor is not None and "7" in anchor.anchor_value
 
-    for known in (Known(anchors={"said": ANCHOR}), ruled(logs, Requirements("asserted", ANCHOR))):
+    for known in (Known(anchors={"said": ANCHOR}), ruled(logs, ProviderRules("asserted", ANCHOR))):
         found = again(spec, logs, known)
         assert [each.kind for each in found.findings] == ([] if sound else [Kind.EVIDENCE])
 
@@ -160,7 +160,7 @@ def test_a_signature_is_checked_with_the_keys_that_are_given_and_left_open_witho
 def test_recorded_rules_say_by_which_keys_evidence_had_to_be_signed() -> None:
     spec = document()
     logs = logs_of(lived(spec, "external_event"))
-    rules = ruled(logs, Requirements("asserted", None, {"keys/said.pub": PUBLIC}))
+    rules = ruled(logs, ProviderRules("asserted", None, {"keys/said.pub": PUBLIC}))
 
     assert words(again(spec, logs, rules)) == ["the evidence is not signed"]
     sound = with_result(logs, signed(result_of(logs)))

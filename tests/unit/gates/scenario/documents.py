@@ -42,6 +42,7 @@ class Check(Struct, frozen=True):
     params_required: bool = False
 
 
+DYNAMIC = {"x-decision-gate": {"dynamic_type": True}}
 _ORDERED = ("equals", "not_equals", "greater_than", "less_than", "in_set", "exists", "not_exists")
 _KEY = {
     "type": "object",
@@ -53,7 +54,7 @@ CONTRACTS = {
     "time": {"now": Check({"type": "object"}, {"type": "integer"}, _ORDERED)},
     "env": {"get": Check(_KEY, {"type": ["string", "null"]}, ("exists", "equals", "lex_less_than"), True)},
     "json": {
-        "path": Check({"type": "object"}, {}, ("equals", "in_set"), True),
+        "path": Check({"type": "object"}, DYNAMIC, ("equals", "in_set"), True),
         "words": Check({"type": "object"}, {"type": "array", "items": {"type": "string"}}, ("contains",)),
     },
 }

@@ -199,7 +199,7 @@ def branch(*rules: tuple[str, str], default: str | None = None, **members: Any) 
     return document(stages=[first, stage("last")])
 
 
-WAITING = {"timeout": {"timeout_ms": 1, "policy_tags": []}, "on_timeout": "alternate_branch"}
+WAITING: dict[str, Any] = {"timeout": {"timeout_ms": 1, "policy_tags": []}, "on_timeout": "alternate_branch"}
 BRANCHES = [
     ("a true branch is taken", branch(("a", "true")), set()),
     ("of two true branches the first", branch(("a", "true"), ("b", "true")), {"branch_rule_dead"}),
@@ -248,6 +248,12 @@ def test_a_stage_that_an_unknown_target_may_have_meant_is_not_called_unreachable
     first = stage("first", advance_to={"kind": "fixed", "stage_id": "lst"})
 
     assert found_in(document(stages=[first, stage("last")])) == {"scenario_target_unknown"}
+
+
+def test_of_a_branch_without_its_members_only_these_are_missed() -> None:
+    way = {"kind": "branch", "branches": [{"next_stage_id": "only"}]}
+
+    assert found_in(document(stages=[stage("only", advance_to=way)])) == {"member_missing"}
 
 
 _JSON = st.recursive(
@@ -302,3 +308,13 @@ def test_whatever_stands_in_a_document_it_is_normalised_or_an_error_says_why_not
         normalise(json.dumps(whole).encode(), read_text)
     except InterlockError:
         assert has_errors
+
+
+@given(
+    content=st.binary(max_size=40) | st.text(max_size=40).map(str.encode), name=st.sampled_from(["x.json", "x.yaml"])
+)
+def test_any_bytes_give_findings_and_never_another_fault(content: bytes, name: str) -> None:
+    done = LINTER.content(content, name)
+
+    assert done.normalised is None
+    assert any(each.level is Level.ERROR for each in done.findings)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interlock.base.errors import InterlockError
+from interlock.gates.scenario.lint import ScenarioLinter
 from interlock.gates.scenario.normalise import SCENARIO, normalise
 from tests.unit.gates.scenario.documents import condition, document, gate, packet, read_text, stage
 
@@ -148,6 +149,15 @@ def test_the_record_is_what_the_canonical_bytes_say() -> None:
 
     [kept] = normal.spec.conditions
     assert [(value, type(value)) for value in kept.expected] == [(1, int), (1152921504606847000, int)]
+
+
+@pytest.mark.parametrize("number", [2**53 - 1, 2**53 + 1, -(2**63), 2**64 - 1, 2**64, -(2**63) - 1, 10**30, 1.5, 1e300])
+def test_numbers_are_the_same_in_json_and_yaml_and_to_the_linter(number: float) -> None:
+    content = encoded(document(conditions=[condition("c", comparator="equals", expected=number)]))
+    normal = normalise(content)
+
+    assert normalise(content, is_yaml=True) == normal
+    assert [ScenarioLinter().content(content, name).normalised for name in ("x.json", "x.yaml")] == [normal, normal]
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,14 @@ def test_the_first_rule_of_the_contract_that_is_broken_is_the_one_that_is_named(
     validate(converted(wrong, ScenarioSpec))
 
 
+def test_a_condition_is_missed_however_deep_it_stands() -> None:
+    requirement: dict[str, Any] = {"Condition": "nobody"}
+    for _ in range(50):
+        requirement = {"Not": requirement}
+
+    assert refused(document(stages=[stage("a", gates=[gate("g", requirement)])])).details["condition_id"] == "nobody"
+
+
 def test_what_the_contract_leaves_open_is_not_refused() -> None:
     branches = [{"gate_id": "nobody", "outcome": "false", "next_stage_id": "b"}]
     open_ended = document(

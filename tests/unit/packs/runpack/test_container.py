@@ -13,7 +13,7 @@ import pytest
 from interlock.base.canonical import canonical
 from interlock.base.errors import InterlockError
 from interlock.gates.evidence.config import AnchorRequirement
-from interlock.gates.evidence.trust import Requirements
+from interlock.gates.evidence.trust import ProviderRules
 from interlock.packs.export import export
 from interlock.packs.runpack import build
 from interlock.packs.survey import Wanted
@@ -118,12 +118,12 @@ def test_anchors_that_every_decision_asked_for_stand_in_the_manifest(
     anchor = AnchorRequirement(provider_id="said", anchor_type="row")
 
     async def life() -> Life:
-        found = Life(Told(Requirements("asserted", anchor), a="nothing"))
+        found = Life(Told(ProviderRules("asserted", anchor), a="nothing"))
         await found.begin(packets=False)
         found.told.told = {}
         await found.call("external_event", "t1", a="error", b="error", c="error", d="error")
         if not after:
-            found.told.requirements_of_all = Requirements("asserted")
+            found.told.requirements_of_all = ProviderRules("asserted")
         await found.call("external_event", "t2")
         return found
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from interlock.base.errors import InterlockError
 from interlock.gates.evidence.config import AnchorRequirement
-from interlock.gates.evidence.trust import Requirements
+from interlock.gates.evidence.trust import ProviderRules
 from interlock.gates.values import Logical
 from interlock.packs.runpack.build import Built, Wish
 from interlock.packs.runpack.full import Place, export_runpack, verify_folder
@@ -37,7 +37,7 @@ async def short_life() -> Life:
 
 
 async def anchored() -> Life:
-    life = Life(Told(Requirements("asserted", AnchorRequirement(provider_id="said", anchor_type="row")), a="error"))
+    life = Life(Told(ProviderRules("asserted", AnchorRequirement(provider_id="said", anchor_type="row")), a="error"))
     await life.begin()
     life.told.told = dict.fromkeys("abcd", "error")
     await life.call("external_event", "t1")

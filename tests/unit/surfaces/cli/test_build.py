@@ -132,3 +132,16 @@ def test_effects_do_not_change_the_line() -> None:
     ]
 
     assert [parsed("counter shape --first a", (form,)).given for form in forms] == [{"first": "a"}] * 3
+
+
+class Pairs(Struct, frozen=True):
+    input: Raw | None = None
+
+
+def test_a_plug_in_that_loads_pydantic_does_not_change_what_a_line_means() -> None:
+    import pydantic
+
+    taking = command("take", input=Pairs, handler=None, example="interlock counter take")
+    assert pydantic.VERSION
+    assert parsed('counter take --input \'{"name": "Ada"}\'', (taking,)).given == {"input": '{"name": "Ada"}'}
+    assert parsed("counter shape x --numbers 1 --free '[1]'", (SHAPES,)).given["free"] == "[1]"

@@ -12,7 +12,7 @@ from typing import Final
 from interlock.base.errors import ErrorCode
 from interlock.base.part import Services, SettingsSection, TransportFactory
 from interlock.engine.io.transports import exec as programs
-from interlock.engine.io.transports import http_errors, nix, python, requests
+from interlock.engine.io.transports import http_errors, mcp_client, nix, peer, python, requests
 from interlock.engine.io.transports.exec import ExecSettings, ExecTransport
 from interlock.engine.io.transports.http import HttpSettings, HttpTransport
 from interlock.engine.io.transports.nix import NixSettings, NixTransport
@@ -51,6 +51,8 @@ ERRORS: Final[tuple[ErrorCode, ...]] = (
     *requests.ERRORS,
     *programs.ERRORS,
     *http_errors.ERRORS,
+    *mcp_client.ERRORS,
     *nix.ERRORS,
+    *peer.ERRORS,
     *python.ERRORS,
 )

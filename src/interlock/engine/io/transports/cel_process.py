@@ -45,7 +45,7 @@ class _Evaluator:
 
     def __init__(self) -> None:
         self._cpu_seconds = 0.0
-        self._data: Any = {}
+        self._data: Any = None
 
     def answer(self, kind: bytes, content: bytes) -> tuple[bytes, bytes]:
         """The answer: `V` with a value, `F` with a fault, `M` without the library."""
@@ -57,7 +57,10 @@ class _Evaluator:
         if kind == b"D":
             import msgspec
 
-            self._data = msgspec.json.decode(content)
+            from interlock.engine.document.cel_cost import Sizes
+
+            self._data = None  # what is there goes first: memory is little
+            self._data = Sizes(msgspec.json.decode(content))
             return b"V", b"null"
         signal.setitimer(signal.ITIMER_PROF, self._cpu_seconds)  # its signal ends the process
         try:

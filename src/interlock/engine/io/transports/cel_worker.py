@@ -13,6 +13,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -37,6 +38,10 @@ WAIT_SECONDS_MAX: Final = 60.0
 START_SECONDS_MAX: Final = 60.0
 _END_SECONDS_MAX: Final = 1.0
 _HEAD_BYTES: Final = 9
+_TRIES: Final = 2
+_LIMITS: Final = frozenset({signal.SIGPROF, signal.SIGXCPU, signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS})
+"""What ends the process where an expression computes too long, or memory is not given to it."""
+
 _PROCESS: Final = Path(__file__).with_name("cel_process.py")
 
 
@@ -62,6 +67,10 @@ class _Gone(Exception):
     """The process has ended, or does not answer."""
 
 
+class _Silent(_Gone):
+    """It does not answer in time."""
+
+
 class Worker:
     """The process, from its first use to the end of this one; `started` counts how often it had to be started."""
 
@@ -74,23 +83,32 @@ class Worker:
         self._sent: Data | None = None
 
     def evaluated(self, source: str, data: Data) -> Json:
-        """The value of an expression. Raises: `CelFault`, `CelMissingError`."""
+        """The value of an expression. Raises: `CelFault`, `CelMissingError`, `CelTroubleError`."""
         cel.version()
         content = data.content
         with self._lock:
-            if self._sent is not data or not self._lives():
-                self._hand_over(data, content)
-            try:
-                kind, answer = self._asked(b"E", source.encode("utf-8", "surrogatepass"), WAIT_SECONDS_MAX)
-            except _Gone:
-                self._abandon()
-                raise cel.CelFault("it takes too much memory or time") from None
+            kind, answer = self._answer(source.encode("utf-8", "surrogatepass"), data, content)
         if kind == b"F":
             text, column = msgspec.json.decode(answer)
             raise cel.CelFault(text, column)
         if kind == b"M":
             raise cel.CelMissingError
         return msgspec.json.decode(answer)  # type: ignore[no-any-return]  # any JSON
+
+    def _answer(self, source: bytes, data: Data, content: bytes) -> tuple[bytes, bytes]:
+        """What the process makes of an expression. Raises: `CelFault`, `CelTroubleError`."""
+        for _ in range(_TRIES):
+            if self._sent is not data or not self._lives():
+                self._hand_over(data, content)
+            try:
+                return self._asked(b"E", source, WAIT_SECONDS_MAX)
+            except _Silent:
+                self._abandon()
+                break  # its own limits would have ended it long ago: the machine has no time for it
+            except _Gone:
+                if self._ended_by_its_limits():
+                    raise cel.CelFault("it takes too much memory or time") from None
+        raise cel.CelTroubleError("the process that evaluates it was ended from outside, or has no time")
 
     @property
     def process_id(self) -> int | None:
@@ -110,18 +128,37 @@ class Worker:
         return self._owner == os.getpid() and self._process is not None and self._process.poll() is None
 
     def _hand_over(self, data: Data, content: bytes) -> None:
-        """Give the process its data; one that somebody ended while it was idle is replaced. Raises: `CelFault`."""
-        for _ in range(2):
+        """Give the process its data; one that somebody ended while it was idle is replaced.
+
+        Raises: `CelFault` for more data than it has memory for; `CelTroubleError`.
+        """
+        for _ in range(_TRIES):
             try:
                 if not self._lives():
                     self._start()
-                self._asked(b"D", content, WAIT_SECONDS_MAX)
             except (_Gone, OSError):
                 self._abandon()
+                continue
+            try:
+                self._asked(b"D", content, WAIT_SECONDS_MAX)
+            except _Silent:
+                self._abandon()
+            except _Gone:
+                if self._ended_by_its_limits():
+                    raise cel.CelFault("its data takes too much memory") from None
             else:
                 self._sent = data
                 return
-        raise cel.CelFault("the process that evaluates it cannot be started, or not take its data")
+        raise cel.CelTroubleError("the process that evaluates it cannot be started")
+
+    def _ended_by_its_limits(self) -> bool:
+        """Let go of a process that is gone, and tell whether what it was asked for ended it, or somebody else."""
+        code: int | None = None
+        if self._process is not None and self._owner == os.getpid():
+            with suppress(subprocess.TimeoutExpired):
+                code = self._process.wait(_END_SECONDS_MAX)
+        self._abandon()
+        return code is not None and (code > 0 or -code in _LIMITS)
 
     def _start(self) -> None:
         self._abandon()
@@ -147,7 +184,7 @@ class Worker:
         self._asked(b"P", json.dumps(told).encode(), START_SECONDS_MAX)
 
     def _asked(self, kind: bytes, content: bytes, seconds_max: float) -> tuple[bytes, bytes]:
-        """Send a message and take its answer. Raises: `_Gone`."""
+        """Send a message and take its answer. Raises: `_Gone`, `_Silent`."""
         if self._socket is None:
             raise _Gone
         until = time.monotonic() + seconds_max
@@ -156,6 +193,8 @@ class Worker:
             self._socket.sendall(kind + len(content).to_bytes(_HEAD_BYTES - 1, "big") + content)
             head = self._received(_HEAD_BYTES, until)
             return head[:1], self._received(int.from_bytes(head[1:], "big"), until)
+        except TimeoutError:
+            raise _Silent from None
         except OSError:
             raise _Gone from None
 

@@ -78,6 +78,8 @@ class FramedProgram:
         await self._warden.close()
 
     async def _running(self) -> Peer:
+        if self._peer is not None and not self._peer.lives:
+            await self._end()
         if self._peer is None:
             await self._back_off.wait()
             self._peer = await Peer.start(self._command, self._warden, HEAD_BYTES_MAX)

@@ -45,11 +45,14 @@ _REAP_SECONDS_MAX: Final = 1.0
 class Peer:
     """A program that runs, with its two streams."""
 
-    def __init__(self, process: subprocess.Popen[bytes], warden: Warden, ahead_bytes_max: int) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], stdin: IO[bytes], warden: Warden, ahead_bytes_max: int
+    ) -> None:
         self._process = process
+        self._stdin = stdin
         self._warden = warden
         self._input: asyncio.StreamWriter | None = None
-        self._output: asyncio.BaseTransport | None = None
+        self._output: asyncio.ReadTransport | None = None
         self.reader = asyncio.StreamReader(limit=ahead_bytes_max)
 
     @classmethod
@@ -70,13 +73,20 @@ class Peer:
             raise PEER_START_FAILED.error("the program cannot be started") from None
         finally:
             os.close(theirs)
-        peer = cls(process, warden, ahead_bytes_max)
+        peer = cls(process, stdin, warden, ahead_bytes_max)
         try:
-            await peer._connect(stdin)
-        except BaseException:
+            await peer._connect()
+        except BaseException as fault:
             await peer.end()
+            if isinstance(fault, OSError):
+                raise PEER_START_FAILED.error("the program's streams cannot be opened") from None
             raise
         return peer
+
+    @property
+    def lives(self) -> bool:
+        """Whether the program has not ended; it is not reaped by this."""
+        return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None
 
     async def write(self, content: bytes) -> None:
         """Hand something over. Raises: `peer_gone`."""
@@ -94,14 +104,17 @@ class Peer:
         try:
             await asyncio.shield(asyncio.to_thread(self._reap))
         finally:
-            if self._input is not None:
-                self._input.close()
+            if self._input is not None and not self._input.transport.is_closing():
+                self._input.transport.abort()
             if self._output is not None:
                 self._output.close()
+            for pipe in (self._stdin, self._process.stdout):
+                if pipe is not None:
+                    pipe.close()
 
-    async def _connect(self, stdin: IO[bytes]) -> None:
+    async def _connect(self) -> None:
         loop = asyncio.get_running_loop()
-        into, protocol = await loop.connect_write_pipe(lambda: FlowControlMixin(loop), stdin)
+        into, protocol = await loop.connect_write_pipe(lambda: FlowControlMixin(loop), self._stdin)
         self._input = asyncio.StreamWriter(into, protocol, None, loop)
         self._output, _ = await loop.connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(self.reader), self._process.stdout

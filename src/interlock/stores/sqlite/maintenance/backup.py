@@ -49,10 +49,13 @@ async def backup(path: Path, target: Path) -> Backup:
 
 
 def _backup(path: Path, target: Path) -> Backup:
+    try:
+        _check_paths(path, target)
+    except OSError as fault:
+        raise STORE_UNWRITABLE.error(f"{target.name} cannot be written: {fault.strerror}") from fault
     beside = target.with_name(f".{target.name}.{os.urandom(8).hex()}")
     files = ArtifactFiles(files_folder(beside))
     try:
-        _check_paths(path, target)
         in_files = _copy_database(path, beside)
         for identity in in_files:
             files.write(Blob(identity, "", ArtifactFiles(files_folder(path)).read(identity)))
@@ -75,8 +78,8 @@ def _check_paths(path: Path, target: Path) -> None:
     check_not_cut(path)
     if not path.exists():
         raise STORE_NOT_FOUND.error(f"there is no store at {path}")
-    if target.exists() or files_folder(target).exists():
-        raise BACKUP_TARGET_EXISTS.error(f"{target.name} exists already")
+    if not target.name or target.exists() or files_folder(target).exists():  # what has no name is a folder
+        raise BACKUP_TARGET_EXISTS.error(f"{target.name or target} exists already")
     if not target.parent.is_dir():
         raise STORE_UNWRITABLE.error(f"the folder {target.absolute().parent} does not exist")
 

@@ -4,14 +4,17 @@ What it does: makes a store in a file beside, gives it out, and renames it when 
 do: it fills nothing, and never writes over anything.
 
 Rules: whatever goes wrong, nothing is left behind under the name of the target; one copy at a time fills it, which a
-lock file beside says; the lock ends with its process.
+lock file beside says; the lock ends with its process. What a process left that was killed, under a name that only
+copies into this target have, goes away with the next of them.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
+import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -21,10 +24,21 @@ from interlock.stores.sqlite.connection import files_folder, owners_folder
 from interlock.stores.sqlite.maintenance.backup import publish
 from interlock.stores.sqlite.open import SqliteStore, open_sqlite
 
+_RANDOM_BYTES = 8
+_FILLED = re.compile(r"\.[0-9a-f]{16}\.copy(-wal|-shm|-journal|\.artifacts|\.owners)?")
+"""What follows the name of the target where a copy into it stands, with what SQLite and the store keep beside."""
+
+_FOLDERS = (".artifacts", ".owners")
+
 
 def _check_free(target: Path) -> None:
-    if target.exists() or files_folder(target).exists():
-        raise COPY_TARGET_EXISTS.error(f"{target.name} exists already")
+    """Raises: `copy_target_exists`, `store_unwritable`."""
+    try:
+        taken = not target.name or target.exists() or files_folder(target).exists()
+    except OSError as fault:
+        raise STORE_UNWRITABLE.error(f"{target.name} cannot be written: {fault.strerror}") from fault
+    if taken:  # what has no name of its own is a folder
+        raise COPY_TARGET_EXISTS.error(f"{target.name or target} exists already")
 
 
 @asynccontextmanager
@@ -33,7 +47,9 @@ async def new_file(target: Path) -> AsyncIterator[SqliteStore]:
 
     Raises: `copy_target_exists`, `copy_running`, `store_unwritable`, as opening does.
     """
+    _check_free(target)
     with _sole_copy(target):
+        _remove_older(target)
         async with _filled(target) as store:
             yield store
 
@@ -66,10 +82,34 @@ def _is_locked(path: Path, lock: int) -> bool:
         return False
 
 
+def _remove_older(target: Path) -> None:
+    """Take away what copies into `target` left that were killed: files of this user, and folders of such."""
+    begin = f".{target.name}"
+    try:
+        found = [each for each in target.parent.iterdir() if each.name.startswith(begin)]
+    except OSError:  # a folder that cannot be listed hides them; whether it can be written will show
+        return
+    for path in found:
+        form = _FILLED.fullmatch(path.name, len(begin))
+        if form:
+            _remove(path, folder=form[1] in _FOLDERS)
+
+
+def _remove(path: Path, *, folder: bool) -> None:
+    with suppress(OSError):  # what cannot be taken away is in nobody's way
+        found = path.lstat()
+        if found.st_uid != os.geteuid():
+            return
+        if folder and stat.S_ISDIR(found.st_mode):
+            shutil.rmtree(path, ignore_errors=True)
+        elif not folder and stat.S_ISREG(found.st_mode):
+            path.unlink()
+
+
 @asynccontextmanager
 async def _filled(target: Path) -> AsyncIterator[SqliteStore]:
     _check_free(target)
-    beside = target.with_name(f".{target.name}.{os.urandom(8).hex()}")
+    beside = target.with_name(f".{target.name}.{os.urandom(_RANDOM_BYTES).hex()}.copy")
     try:
         store = await open_sqlite(beside)
         try:

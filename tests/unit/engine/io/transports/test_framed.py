@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 
 from interlock.base.errors import InterlockError
-from interlock.engine.io.transports import framed
 from interlock.engine.io.transports.framed import BODY_BYTES_MAX, HEAD_BYTES_MAX, BackOff, FramedProgram
+from interlock.engine.io.transports.peer import Peer
 
 ECHO = """
 import os, sys
@@ -83,6 +84,28 @@ def test_a_program_that_is_not_there_cannot_be_started(tmp_path: Path) -> None:
         assert asyncio.run(run(command)) == "peer_start_failed"
 
 
+@pytest.mark.parametrize("fault", [OSError(24, "Too many open files"), asyncio.CancelledError()])
+def test_a_program_whose_streams_cannot_be_opened_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+) -> None:
+    started: list[int] = []
+
+    async def fails(peer: Peer) -> None:
+        started.append(peer._process.pid)
+        raise fault
+
+    async def run() -> None:
+        using = program(tmp_path, ECHOES)
+        monkeypatch.setattr(Peer, "_connect", fails)
+        with pytest.raises((InterlockError, asyncio.CancelledError)) as caught:
+            await exchange(using)
+        assert getattr(caught.value, "code", None) == ("peer_start_failed" if isinstance(fault, OSError) else None)
+        await using.close()
+
+    asyncio.run(run())
+    assert not is_there(started[0])
+
+
 @pytest.mark.parametrize(
     ("answer", "code"),
     [
@@ -147,6 +170,19 @@ def test_a_call_that_is_given_up_ends_the_program_so_that_no_answer_is_anothers(
     asyncio.run(run())
 
 
+def test_a_program_that_ended_while_nobody_asked_costs_no_call(tmp_path: Path) -> None:
+    async def run() -> None:
+        using = program(tmp_path, ECHOES)
+        await exchange(using)
+        os.kill(pids(tmp_path)[0], signal.SIGKILL)
+        await asyncio.to_thread(os.waitid, os.P_PID, pids(tmp_path)[0], os.WEXITED | os.WNOWAIT)
+        assert await exchange(using, b"next") == b"txen"
+        await using.close()
+
+    asyncio.run(run())
+    assert len(pids(tmp_path)) == 2
+
+
 def test_a_program_that_closes_its_input_is_gone(tmp_path: Path) -> None:
     script = f"{ECHO}    os.close(0); write(message); import time; time.sleep(60)\n"
 
@@ -154,8 +190,7 @@ def test_a_program_that_closes_its_input_is_gone(tmp_path: Path) -> None:
         using = program(tmp_path, script)
         await exchange(using)
         with pytest.raises(InterlockError) as caught:
-            for _ in range(100):
-                await exchange(using, b"x" * 1_000_000, 5)
+            await exchange(using, b"x" * 10_000_000, 5)
         await using.close()
         return caught.value.code
 
@@ -185,7 +220,7 @@ def test_after_each_failure_the_next_start_waits_twice_as_long(monkeypatch: pyte
         waits.append(seconds)
 
     async def run() -> None:
-        monkeypatch.setattr(framed.asyncio, "sleep", sleep)
+        monkeypatch.setattr(asyncio, "sleep", sleep)
         back_off = BackOff()
         await back_off.wait()
         for _ in range(20):

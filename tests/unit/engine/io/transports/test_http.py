@@ -345,3 +345,39 @@ def test_a_malformed_request_is_refused_and_nothing_is_sent(request_: dict[str, 
             return server
 
     assert asyncio.run(run()).connections == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "code"),
+    [
+        (HttpSettings(allow_private_networks=True, allow_plain=False), "http_plain_not_allowed"),
+        (HttpSettings(allow_private_networks=True, allowed_hosts=()), "http_host_not_allowed"),
+        (HttpSettings(allow_private_networks=True, allowed_hosts=("127.0.0.2",)), "http_host_not_allowed"),
+    ],
+)
+def test_a_host_and_an_address_without_tls_may_be_refused(settings: HttpSettings, code: str) -> None:
+    fault = refused(ok(), LOCAL, settings)
+
+    assert (fault.code, fault.category) == (code, Category.REFUSED)
+
+
+def test_a_host_that_is_listed_is_reached() -> None:
+    answer, _ = exchange(ok(), LOCAL, HttpSettings(allow_private_networks=True, allowed_hosts=("127.0.0.1.",)))
+
+    assert answer["status"] == 200
+
+
+def test_a_body_can_be_asked_for_as_bytes_whatever_it_is() -> None:
+    answer, _ = exchange(ok(b'{"a": 1}', "Content-Type: application/json"), response="bytes")
+
+    assert (answer["json"], answer["body"], answer["body_base64"]) == (
+        None,
+        None,
+        base64.b64encode(b'{"a": 1}').decode(),
+    )
+
+
+def test_a_body_can_be_left_unread() -> None:
+    answer, _ = exchange(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n", response="unread")
+
+    assert (answer["status"], answer["body_bytes"], answer["body_base64"]) == (200, 0, None)

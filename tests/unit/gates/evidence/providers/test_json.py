@@ -148,7 +148,9 @@ def test_what_is_selected_is_limited_as_a_file_is(root: Path) -> None:
     (root / "x.json").write_text(json.dumps(["y" * 300]))
     selectors = ",".join(["0"] * 10)
 
-    assert code_of(get(root, {"file": "x.json", "jsonpath": f"$[{selectors}]"}, max_bytes=1000)) == "size_limit_exceeded"
+    assert (
+        code_of(get(root, {"file": "x.json", "jsonpath": f"$[{selectors}]"}, max_bytes=1000)) == "size_limit_exceeded"
+    )
 
 
 def test_a_pipe_is_not_waited_for(root: Path) -> None:

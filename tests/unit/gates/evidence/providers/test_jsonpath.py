@@ -31,7 +31,7 @@ HOSTILE = [
     "$.list[?" + "@.b||" * 150 + "@.b]",
     "$.list[?" + 'match("a","b")||' * 200 + "@.b]",
     "$.list[?search($.text, '(((a+)+)+)+b')]",
-    "$..[?@..['zz']]",
+    "$..[?@..[?@..['zz']]]",
 ]
 SENSELESS = [
     "",
@@ -80,6 +80,7 @@ def test_a_value_that_is_selected_again_and_again_is_refused_before_it_is_writte
         (r"a\.c", "abc", False),
         (r"[\]x].", "]z", True),
         (r"\p{Lu}+", "ÄÖ", True),
+        (r"\p{Cn}", "a", False),
         ("(ab){2,3}", "abab", True),
         ("b", "abc", False),
         ("(?i)a", "A", False),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -47,13 +46,13 @@ def test_a_file_that_becomes_a_link_after_the_check_is_not_followed(tmp_path: Pa
 def test_nothing_stays_open(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "b" / "file").write_text("12345678901")
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
 
     for path in ("a/b/file", "a/b", "a/none", "."):
         with pytest.raises(FileFault):
             read_file(str(tmp_path), path, 10)
 
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_a_file_that_breaks_off_while_it_is_read_is_a_fault() -> None:
@@ -68,7 +67,9 @@ NAMES = st.sampled_from(["a", "b", "up", "self", "out", "abs", "..", ".", "file"
 
 @settings(max_examples=300)
 @given(st.lists(NAMES, min_size=1, max_size=6))
-def test_what_is_read_is_under_the_folder_whatever_links_there_are(tmp_path_factory: pytest.TempPathFactory, parts: list[str]) -> None:
+def test_what_is_read_is_under_the_folder_whatever_links_there_are(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[str]
+) -> None:
     base = tmp_path_factory.getbasetemp() / "law"
     root = base / "root"
     if not root.exists():

@@ -14,6 +14,10 @@ from interlock.base.errors import InterlockError
 from interlock.gates.evidence.port import Answered
 from interlock.gates.evidence.providers.run import RunProvider
 from interlock.journal.journal import Journal
+from interlock.testing import loop
+from tests.simulation.crashes import RUN_ID
+from tests.unit.engine.secret_lives import CANARY, KEY, VARIABLE, lived
+from tests.unit.engine.secret_lives import ask as asked
 from tests.unit.gates.evidence.asking import cause_of, context, query, value_of
 
 PLAN = Plan("build")
@@ -76,6 +80,26 @@ def test_a_fact_that_is_no_json_is_an_error() -> None:
     answered, _, _ = get("fact", key="time:build.checks.main:begun")
 
     assert cause_of(answered) == "fact_payload_invalid"
+
+
+def test_a_secret_fact_is_not_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, KEY.hex())
+
+    async def only(io: Io) -> None:
+        await io.call(asked())
+
+    world = lived(only)
+
+    async def of_the_fact() -> Answered:
+        process = world.process()
+        provider = RunProvider(process.runs.read, process.store.artifacts)
+        asked_for = query("run", "fact", {"run_id": RUN_ID, "key": "leased"})
+        return await provider.query(asked_for, context(), tenant="default")
+
+    answered = loop.run(of_the_fact())
+
+    assert cause_of(answered) == "fact_is_secret"
+    assert CANARY not in repr(answered)
 
 
 @pytest.mark.parametrize(

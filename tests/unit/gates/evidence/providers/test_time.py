@@ -64,7 +64,10 @@ def test_a_threshold_does_not_count_itself(check: str, time: Timestamp, threshol
     [
         (Logical(1), -1),
         (Logical(1), "2023-11-14T22:13:20Z"),
-        *((UnixMillis(1), text) for text in ("", "yesterday", "2023-11-14", "2023-11-14T22:13:20", "2023-02-30T00:00:00Z")),
+        *(
+            (UnixMillis(1), text)
+            for text in ("", "yesterday", "2023-11-14", "2023-11-14T22:13:20", "2023-02-30T00:00:00Z")
+        ),
         *((UnixMillis(1), text) for text in ("2023-11-14T24:00:01Z", "2023-11-14T22:13:60Z", "٢٠٢٣-11-14T22:13:20Z")),
     ],
 )

@@ -1,0 +1,413 @@
+"""The verbs of `scenario` about runs: records of input and output, and thin handlers over the services.
+
+What it does: spells calls of the contract from what a person types, and answers with what they look for. What it does
+not do: it decides nothing; `define` and `lint` stand with the documents (`scenario.commands`).
+
+Rules: the caller supplies the time of a call, and for a person that is now unless they say otherwise; `status` and
+`explain` record nothing, unlike the call of the wire.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from interlock.base.part import CallContext, Command, Effect
+from interlock.gates.control.asserted import DataShapeRef, PrecheckRequest, Prechecks
+from interlock.gates.control.definitions import Definitions
+from interlock.gates.control.errors import SCENARIO_CALL_INVALID
+from interlock.gates.control.explaining import StageExplanation, explained
+from interlock.gates.control.looking import ScenarioRunReport, look
+from interlock.gates.control.reading import Answered
+from interlock.gates.control.service import ScenarioRuns
+from interlock.gates.evidence.query import Evidence
+from interlock.gates.records import (
+    AgentTarget,
+    ChannelTarget,
+    DecisionOutcome,
+    DispatchTarget,
+    ExternalTarget,
+    GateEvaluation,
+    NextRequest,
+    Prechecked,
+    RunConfig,
+    SessionTarget,
+    SubmissionRecord,
+    SubmitRequest,
+    TriggerEvent,
+    TriggerKind,
+)
+from interlock.gates.spec import JsonPayload
+from interlock.gates.values import Logical, NamespaceId, TenantId, Timestamp, UnixMillis
+from interlock.journal.journal import Journal
+
+LIMIT_MAX = 1000
+_LOGICAL = re.compile(r"\Alogical:([0-9]{1,16})\Z")
+
+ScenarioName = Annotated[str, Meta(min_length=1, max_length=400, description="The scenario's id.")]
+RunName = Annotated[str, Meta(min_length=1, max_length=400, description="The run's id.")]
+CallName = Annotated[str, Meta(min_length=1, max_length=400)]
+Correlation = Annotated[str, Meta(min_length=1, max_length=128)]
+When = Annotated[str | None, Meta(description="The time of the call: ms since 1970, or logical:N; default now.")]
+
+
+class InNamespace(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a scenario stands."""
+
+    tenant: Annotated[TenantId, Meta(description="The tenant's number.")] = 1
+    namespace: Annotated[NamespaceId, Meta(description="The namespace's number.")] = 1
+
+
+class ListScenarios(InNamespace, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which scenarios to list, in the order of their ids."""
+
+    limit: Annotated[int, Meta(ge=1, le=LIMIT_MAX, description="Rows in a page.")] = 50
+    cursor: Annotated[str | None, Meta(description="Where the page before ended.")] = None
+
+
+class ScenarioRow(Struct, frozen=True):
+    """A scenario in the list."""
+
+    scenario: str
+    namespace: int
+    spec_hash: str
+
+
+class ScenarioList(Struct, frozen=True):
+    """A page of scenarios."""
+
+    items: list[ScenarioRow]
+    next: str | None
+
+
+class RunInput(InNamespace, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which run of which scenario."""
+
+    scenario: ScenarioName
+    run: RunName
+
+
+class StartInput(RunInput, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The run to begin."""
+
+    time: When = None
+    packets: Annotated[bool, Meta(description="Disclose the first stage's entry packets.")] = False
+    to: Annotated[
+        tuple[str, ...],
+        Meta(max_length=100, description="Who gets packets: agent:ID, session:ID, channel:ID, external:SYSTEM/TARGET."),
+    ] = ()
+
+
+class CallInput(RunInput, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A call of a run."""
+
+    id: Annotated[CallName | None, Meta(description="Its id; the same id is one call.")] = None
+    time: When = None
+    correlation: Annotated[Correlation | None, Meta(description="What it belongs to.")] = None
+
+
+class TriggerInput(CallInput, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What makes the stage be looked at. The payload is kept and exported as it is given: no secrets."""
+
+    kind: Annotated[TriggerKind, Meta(description="A tick also ends a stage whose time is over.")] = "external_event"
+    source: Annotated[CallName | None, Meta(description="Where it comes from; default: who calls.")] = None
+    payload: Annotated[Raw | None, Meta(description="JSON that is kept with it.")] = None
+
+
+class NextInput(CallInput, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An agent asks to go on."""
+
+    agent: Annotated[str, Meta(min_length=1, max_length=400, description="The agent's id.")]
+
+
+class SubmitInput(CallInput, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is handed in. It is kept and exported as it is given: no secrets."""
+
+    payload: Annotated[Raw, Meta(description="The JSON to keep.")]
+    content_type: Annotated[str, Meta(min_length=1, max_length=255)] = "application/json"
+
+
+class StatusInput(RunInput, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which run, and as of which of its events."""
+
+    at: Annotated[
+        Annotated[int, Meta(ge=1)] | None, Meta(description="The event of the run's stream; default: the last one.")
+    ] = None
+
+
+class ExplainInput(RunInput, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which run, and for which trigger."""
+
+    trigger: Annotated[str | None, Meta(description="The trigger's id; default: the last one.")] = None
+
+
+class PrecheckInput(InNamespace, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a stage would come to, if the payload were true."""
+
+    scenario: ScenarioName
+    shape: Annotated[str, Meta(pattern=r"\A.+@.+\Z", max_length=800, description="The data shape: ID@VERSION.")]
+    payload: Annotated[Raw, Meta(description="The data, a member for each condition, as JSON.")]
+    stage: Annotated[CallName | None, Meta(description="The stage's id; default: the first.")] = None
+
+
+class Opened(Struct, frozen=True):
+    """What a trigger came to."""
+
+    decision: str
+    outcome: DecisionOutcome
+    stage: str
+    status: str
+    packets: list[str]
+    gates: list[GateEvaluation]
+
+
+def answer_of(answer: Answered) -> Opened:
+    """What a person wants to see of a decision."""
+    outcome = answer.decision.outcome
+    return Opened(
+        answer.decision.decision_id,
+        outcome,
+        answer.decision.stage_id,
+        answer.status,
+        [each.envelope.packet_id for each in answer.packets],
+        [each.evaluation for each in answer.gates],
+    )
+
+
+def time_of(ctx: CallContext, given: str | None) -> Timestamp:
+    """The time of a call. Raises: `scenario_call_invalid`."""
+    if given is None:
+        return UnixMillis(ctx.services.get(Journal).now_ms())
+    if (logical := _LOGICAL.match(given)) is not None:
+        return Logical(int(logical[1]))
+    if given.removeprefix("-").isascii() and given.removeprefix("-").isdigit() and len(given) <= 16:
+        return UnixMillis(int(given))
+    raise SCENARIO_CALL_INVALID.error("a time is a number of milliseconds since 1970, or logical:N", member="time")
+
+
+def target_of(given: str) -> DispatchTarget:
+    """A target as a person spells it. Raises: `scenario_call_invalid`."""
+    kind, _, name = given.partition(":")
+    system, _, target = name.partition("/")
+    match kind:
+        case "agent" if name:
+            return AgentTarget(name)
+        case "session" if name:
+            return SessionTarget(name)
+        case "channel" if name:
+            return ChannelTarget(name)
+        case "external" if system and target:
+            return ExternalTarget(system, target)
+        case _:
+            raise SCENARIO_CALL_INVALID.error(
+                "a target is agent:ID, session:ID, channel:ID or external:SYSTEM/TARGET", member="to"
+            )
+
+
+def _id(ctx: CallContext, given: str | None) -> str:
+    """The id of a call: as given, or that of the command, or a new one."""
+    return given or ctx.command_id or ctx.services.get(Journal).entropy.random_bytes(16).hex()
+
+
+async def _list(ctx: CallContext, given: ListScenarios) -> ScenarioList:
+    definitions = ctx.services.get(Definitions)
+    found = await definitions.listed(
+        given.namespace, given.tenant, given.cursor or "", given.limit, principal=ctx.principal
+    )
+    rows = [ScenarioRow(each.scenario_id, each.namespace_id, each.spec_hash.value) for each in found]
+    return ScenarioList(rows, rows[-1].scenario if len(rows) == given.limit else None)
+
+
+async def _start(ctx: CallContext, given: StartInput) -> ScenarioRunReport:
+    runs = ctx.services.get(ScenarioRuns)
+    targets = [target_of(each) for each in given.to]
+    config = RunConfig(given.tenant, given.namespace, given.run, given.scenario, targets, [])
+    await runs.start(
+        given.scenario, config, time_of(ctx, given.time), issue_entry_packets=given.packets, principal=ctx.principal
+    )
+    return await _report(ctx, given, None)
+
+
+async def _trigger(ctx: CallContext, given: TriggerInput) -> Opened:
+    event = TriggerEvent(
+        trigger_id=_id(ctx, given.id),
+        tenant_id=given.tenant,
+        namespace_id=given.namespace,
+        run_id=given.run,
+        kind=given.kind,
+        time=time_of(ctx, given.time),
+        source_id=given.source or ctx.principal.id,
+        payload=None if given.payload is None else JsonPayload(_json(given.payload)),
+        correlation_id=given.correlation,
+    )
+    return answer_of(await ctx.services.get(ScenarioRuns).trigger(given.scenario, event, principal=ctx.principal))
+
+
+async def _next(ctx: CallContext, given: NextInput) -> Opened:
+    request = NextRequest(
+        given.run,
+        given.tenant,
+        given.namespace,
+        _id(ctx, given.id),
+        given.agent,
+        time_of(ctx, given.time),
+        given.correlation,
+    )
+    return answer_of(await ctx.services.get(ScenarioRuns).next(given.scenario, request, principal=ctx.principal))
+
+
+async def _submit(ctx: CallContext, given: SubmitInput) -> SubmissionRecord:
+    request = SubmitRequest(
+        given.run,
+        given.tenant,
+        given.namespace,
+        _id(ctx, given.id),
+        JsonPayload(_json(given.payload)),
+        given.content_type,
+        time_of(ctx, given.time),
+        given.correlation,
+    )
+    return await ctx.services.get(ScenarioRuns).submit(given.scenario, request, principal=ctx.principal)
+
+
+async def _status(ctx: CallContext, given: StatusInput) -> ScenarioRunReport:
+    return await _report(ctx, given, given.at)
+
+
+async def _precheck(ctx: CallContext, given: PrecheckInput) -> Prechecked:
+    schema_id, _, version = given.shape.rpartition("@")
+    request = PrecheckRequest(
+        given.tenant,
+        given.namespace,
+        DataShapeRef(schema_id, version),
+        _json(given.payload),
+        given.scenario,
+        stage_id=given.stage,
+    )
+    return await ctx.services.get(Prechecks).precheck(request, principal=ctx.principal)
+
+
+async def _explain(ctx: CallContext, given: ExplainInput) -> StageExplanation:
+    return await explained(
+        ctx.services.get(ScenarioRuns),
+        ctx.services.get(Evidence),
+        given.scenario,
+        given.tenant,
+        given.namespace,
+        given.run,
+        given.trigger,
+        principal=ctx.principal,
+    )
+
+
+async def _report(ctx: CallContext, given: RunInput, at_seq: int | None) -> ScenarioRunReport:
+    runs = ctx.services.get(ScenarioRuns)
+    return await look(runs, given.scenario, given.tenant, given.namespace, given.run, at_seq, principal=ctx.principal)
+
+
+def _json(given: Raw) -> Any:
+    return msgspec.json.decode(given)
+
+
+_RUN = ("scenario", "run")
+COMMANDS = (
+    Command(
+        "scenario",
+        "list",
+        ListScenarios,
+        ScenarioList,
+        _list,
+        "List the scenarios of a namespace.",
+        "interlock scenario list --namespace 1",
+        "scenario.read",
+        Effect.READS,
+    ),
+    Command(
+        "scenario",
+        "start",
+        StartInput,
+        ScenarioRunReport,
+        _start,
+        "Begin a run of a scenario in its first stage.",
+        "interlock scenario start release r1 --to agent:builder --packets",
+        "scenario.run",
+        Effect.STARTS,
+        idempotent=False,
+        positional=_RUN,
+    ),
+    Command(
+        "scenario",
+        "trigger",
+        TriggerInput,
+        Opened,
+        _trigger,
+        "Look at the stage of a run, and decide; the same id gets the same decision.",
+        "interlock scenario trigger release r1 --id build-7",
+        "scenario.run",
+        Effect.CHANGES,
+        positional=_RUN,
+    ),
+    Command(
+        "scenario",
+        "next",
+        NextInput,
+        Opened,
+        _next,
+        "Ask to go on, as an agent does.",
+        "interlock scenario next release r1 --agent builder",
+        "scenario.run",
+        Effect.CHANGES,
+        positional=_RUN,
+    ),
+    Command(
+        "scenario",
+        "submit",
+        SubmitInput,
+        SubmissionRecord,
+        _submit,
+        "Hand something in to a run; the same id is kept once.",
+        'interlock scenario submit release r1 --payload \'{"notes": "done"}\'',
+        "scenario.run",
+        Effect.CHANGES,
+        positional=_RUN,
+    ),
+    Command(
+        "scenario",
+        "status",
+        StatusInput,
+        ScenarioRunReport,
+        _status,
+        "Show how a run stands, now or as of an earlier event.",
+        "interlock scenario status release r1",
+        "scenario.read",
+        Effect.READS,
+        positional=_RUN,
+    ),
+    Command(
+        "scenario",
+        "precheck",
+        PrecheckInput,
+        Prechecked,
+        _precheck,
+        "Say what a stage would come to if given data were true; nothing is asked and nothing written.",
+        "interlock scenario precheck release --shape facts@v1 --payload '{\"tested\": true}'",
+        "scenario.read",
+        Effect.READS,
+        positional=("scenario",),
+    ),
+    Command(
+        "scenario",
+        "explain",
+        ExplainInput,
+        StageExplanation,
+        _explain,
+        "Show why the gates of a run's stage are what they are.",
+        "interlock scenario explain release r1",
+        "scenario.read",
+        Effect.READS,
+        positional=_RUN,
+    ),
+)
