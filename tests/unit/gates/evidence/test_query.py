@@ -25,7 +25,7 @@ from interlock.gates.evidence.contracts import Contracts, Registered
 from interlock.gates.evidence.port import Answered, CallMade
 from interlock.gates.evidence.query import Evidence, Gathered, Source
 from interlock.gates.evidence.records import EvidenceContext, EvidenceResult
-from interlock.gates.evidence.trust import VALUE_BYTES_MAX, Requirements
+from interlock.gates.evidence.trust import VALUE_BYTES_MAX, ProviderRules, Requirements
 from interlock.gates.logic.status import Status
 from interlock.gates.spec import ConditionSpec, EvidenceQuery, Lane, ScenarioSpec
 from interlock.gates.values import JsonValue, UnixMillis, hash_of
@@ -343,3 +343,12 @@ def test_closing_lets_go_of_every_provider() -> None:
     asyncio.run(service(provider).close())
 
     assert provider.closed == 1
+
+
+def test_what_is_asked_of_each_provider_of_a_scenario_is_told_and_of_no_other() -> None:
+    anchor = AnchorRequirement(provider_id="env", anchor_type="env")
+    asked = Requirements(anchor)
+    evidence = service(says(), requirements=asked)
+    conditions = [condition("a", ASKED), condition("b", query("none", "get")), condition("c", ASKED)]
+    spec = ScenarioSpec("s", 1, "1", [], conditions, [], [])
+    assert evidence.rules(spec) == {"env": ProviderRules("verified", anchor)}

@@ -19,6 +19,7 @@ from interlock.packs.runpack import build
 from interlock.packs.survey import Wanted
 from interlock.packs.verify import Verdict, verify
 from interlock.testing.loop import run
+from tests.unit.gates.control.scenes import Scene
 from tests.unit.gates.redecide.lives import Life, Told, long_life
 from tests.unit.packs import making
 from tests.unit.packs.making import CATALOGUE, codes, members, rechained, sha256, unpacked
@@ -124,6 +125,7 @@ def test_anchors_that_every_decision_asked_for_stand_in_the_manifest(
         await found.call("external_event", "t1", a="error", b="error", c="error", d="error")
         if not after:
             found.told.requirements_of_all = ProviderRules("asserted")
+            found.scene = Scene(found.scene.app, found.told)  # opened anew, with other settings
         await found.call("external_event", "t2")
         return found
 
