@@ -21,7 +21,7 @@ from interlock.base.part import DecideContext, Decided, Decider, Decision, Refus
 from interlock.gates.control import events as e
 from interlock.gates.control.advance import timer_of
 from interlock.gates.control.calls import Call, given_digest, kept
-from interlock.gates.control.deciding import INIT, decided, is_overdue, timed_out
+from interlock.gates.control.deciding import INIT, TICK, decided, is_overdue, timed_out
 from interlock.gates.control.errors import (
     SCENARIO_MISMATCH,
     SCENARIO_RUN_EXISTS,
@@ -57,8 +57,6 @@ from interlock.gates.records import (
 )
 from interlock.gates.values import Timestamp, UnixMillis, wire
 from interlock.journal.runner import fold_of
-
-TICK = "auto_tick"
 
 
 class Given(Struct, frozen=True):

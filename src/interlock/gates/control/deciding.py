@@ -23,6 +23,8 @@ from interlock.gates.values import Timestamp
 
 INIT = "init"
 """The trigger of a start that issues packets."""
+TICK = "auto_tick"
+"""How the trigger of a stage that ends by itself begins."""
 
 
 def is_overdue(entered_at: Timestamp | None, stage: StageSpec, event: TriggerEvent) -> bool:
