@@ -24,13 +24,7 @@ from interlock.gates.values import Timestamp
 INIT = "init"
 """The trigger of a start that issues packets."""
 TICK = "auto_tick"
-"""What the trigger of a stage that ends by itself begins with."""
-
-
-def is_own_tick(event: TriggerEvent, stage: StageSpec) -> bool:
-    """Whether a stage made this trigger by itself."""
-    own = event.kind == "tick" and event.source_id == "system" and event.trigger_id.startswith(f"{TICK}:")
-    return own and stage.auto_tick is True
+"""How the trigger of a stage that ends by itself begins."""
 
 
 def is_overdue(entered_at: Timestamp | None, stage: StageSpec, event: TriggerEvent) -> bool:

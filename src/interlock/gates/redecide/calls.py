@@ -4,13 +4,13 @@ What it does: makes the digest of each request and answer that follows from the 
 calls, decisions and submissions came. What it does not do: it decides nothing; `decisions` said what each decision is.
 
 Rules (seed 000): every trigger and every submission was made by one call, in order, but for the trigger of the start
-and those that stages make by themselves; a repeated one is answered with what there is; the request of a repeated or
+and those of stages that end by themselves; a repeated call is answered with what there is; the request of a repeated or
 refused call may be any, which is said.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from interlock.gates.records import (
@@ -62,7 +62,8 @@ class CallsAgain:
             if call.call_id != f"call-{place + 1}":
                 self._found(place, "its number is not that of its place")
             self.sources.append(self._call(place, call))
-        self._pass_own_ticks(lambda: False)
+        while self._take_own_tick():
+            pass
         if self._decisions < len(self._standings):
             self._found(len(self._logs.tool_calls), "a decision was made without a call")
         if self._submissions < len(self._logs.submissions):
@@ -87,52 +88,51 @@ class CallsAgain:
         self._notes.left_open(Open.CALL_REQUESTS)
 
     def _fired(self, place: int, call: ToolCallRecord) -> tuple[str, int] | None:
-        self._pass_own_ticks(lambda: self._asks_next(call) or self._is_repeated(call))
-        if not self._asks_next(call):
-            return self._repeated(place, call)
         now = self._decisions
-        answer = self._taken()
-        self._same(place, call, answer, self._logs.triggers[now].event)
-        return "decision", now
+        while now < len(self._standings) and self._standings[now].by_itself:
+            now += 1
+        if now < len(self._standings) and call.request_hash == hash_of(wire(self._request(call.method, now))):
+            while self._decisions < now:
+                self._take()
+            answer = self._take()
+            self._same(place, call, answer, self._logs.triggers[now].event)
+            return "decision", now
+        return self._repeated(place, call)
 
-    def _asks_next(self, call: ToolCallRecord) -> bool:
-        """Whether a call asked for the next decision."""
+    def _take(self) -> str:
+        """Go on by one decision; return the digest of its answer."""
         now = self._decisions
-        if now >= len(self._standings) or self._standings[now].alone:
-            return False
-        return call.request_hash == hash_of(wire(self._request(call.method, now)))
-
-    def _is_repeated(self, call: ToolCallRecord) -> bool:
-        """Whether a call was answered with a decision that there was before."""
-        return self._status_now == "active" and call.response_hash.value in self._answers
-
-    def _taken(self) -> str:
-        """Take the next decision for made; the digest of its answer."""
-        standing = self._standings[self._decisions]
-        self._packet_ids += [each.envelope.packet_id for each in standing.answer.packets]
-        answer = self._digest(standing.answer)
-        self._answers[answer] = self._decisions
         self._decisions += 1
+        self._packet_ids += [each.envelope.packet_id for each in self._standings[now].answer.packets]
+        answer = self._digest(self._standings[now].answer)
+        self._answers[answer] = now
         return answer
 
-    def _pass_own_ticks(self, fits: Callable[[], bool]) -> None:
-        """Take decisions that stages made by themselves until a call `fits`: no record says where between calls."""
-        while self._decisions < len(self._standings) and self._standings[self._decisions].alone and not fits():
-            self._taken()
+    def _take_own_tick(self) -> bool:
+        """Go on by a decision that nobody called for, if one is next."""
+        if self._decisions < len(self._standings) and self._standings[self._decisions].by_itself:
+            self._take()
+            return True
+        return False
 
     def _repeated(self, place: int, call: ToolCallRecord) -> tuple[str, int] | None:
         """A trigger that was decided before, or came after the end."""
-        given: int | None = self._decisions - 1
-        if self._status_now == "active":
-            given = self._answers.get(call.response_hash.value)
-        elif call.response_hash.value != self._digest(self._standings[self._decisions - 1].answer):
-            given = None
+        given = self._given(call)
+        while given is None and self._take_own_tick():  # it may have come before this call
+            given = self._given(call)
         if given is None:
             self._found(place, "its answer is no decision of the run as it stood")
             return None
         if call.request_hash != hash_of(wire(self._request(call.method, given))):
             self._notes.left_open(Open.CALL_REQUESTS)
         return "repeat", given
+
+    def _given(self, call: ToolCallRecord) -> int | None:
+        """The decision that a call was given again."""
+        if self._status_now == "active":
+            return self._answers.get(call.response_hash.value)
+        last = self._decisions - 1
+        return last if call.response_hash.value == self._digest(self._standings[last].answer) else None
 
     def _same(self, place: int, call: ToolCallRecord, answer: str, event: TriggerEvent) -> None:
         if call.response_hash.value != answer:
@@ -194,7 +194,8 @@ class CallsAgain:
         request = StatusRequest(logs.run_id, logs.tenant_id, logs.namespace_id, call.called_at, call.correlation_id)
         if call.request_hash != hash_of(wire(request)):
             self._found(place, "its request is not that of its time and run")
-        self._pass_own_ticks(lambda: call.response_hash.value == self._digest(self._state_now()))
+        while call.response_hash.value != self._digest(self._state_now()) and self._take_own_tick():
+            pass
         if call.response_hash.value != self._digest(self._state_now()):
             self._found(place, "its answer is not how the run stood")
 

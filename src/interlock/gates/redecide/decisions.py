@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from interlock.base.errors import InterlockError
 from interlock.base.events import Place
 from interlock.gates.control.advance import timer_of
-from interlock.gates.control.deciding import INIT, decided, is_overdue, is_own_tick
+from interlock.gates.control.deciding import INIT, TICK, decided, is_overdue
 from interlock.gates.control.fold import ScenarioRun, evolve
 from interlock.gates.control.packets import DISPATCHER, payload_hash
 from interlock.gates.control.policy import DisclosurePolicy
@@ -40,23 +40,25 @@ from interlock.gates.records import (
     TriggerEvent,
     TriggerResult,
 )
-from interlock.gates.redecide.gates import GatesAgain
+from interlock.gates.redecide.gates import Asked, GatesAgain
 from interlock.gates.redecide.logs import Broken, Kind, Known, Logs, Notes, Open
 from interlock.gates.spec import StageSpec
-from interlock.gates.values import Timestamp
+from interlock.gates.values import Timestamp, UnixMillis
 
 _PERMITS = DisclosurePolicy()
 
 
 class Standing(NamedTuple):
-    """How a run stands after a decision, and the events that such a decision leaves."""
+    """How a run stands after a decision, and the events that such a decision leaves.
+
+    `by_itself` is one that nobody called for: the stage made its own tick.
+    """
 
     answer: TriggerResult
     stage_id: str
     status: RunStatus
     events: Sequence[Struct]
-    alone: bool = False
-    """Whether the stage made the trigger by itself: no call did."""
+    by_itself: bool
 
 
 class DecisionsAgain:
@@ -142,6 +144,10 @@ class DecisionsAgain:
         recorded = self._logs.decisions[place] if place < len(self._logs.decisions) else None
         stage = self._scenario.stage(self._state.stage_id)
         rules = None if self._known.rules is None else self._known.rules[place]
+        if place in self._known.passed:
+            self._state.timer_ms = None
+        by_itself = self._is_own_tick(place, event, stage)
+        observed = None if self._known.observed is None else self._known.observed[place]
         first = self._next_gate
         gates = self._gates_of(event.trigger_id)
         self._count_packets(recorded)
@@ -151,13 +157,14 @@ class DecisionsAgain:
             made: list[GateEvalRecord] = []
         else:
             overdue = self._overdue(event, stage, gates, recorded)
-            made = [] if overdue else self._gates.made(stage, event.trigger_id, gates, first, rules)
+            asked = Asked(event.trigger_id, event.time, rules, observed)
+            made = [] if overdue else self._gates.made(stage, asked, gates, first)
             writing, answer = self._decided(event, stage, made, recorded, rules, overdue=overdue)
         if not made and gates:
             self._found(Kind.GATE, f"gate_evals/{first}", "it was not evaluated for this trigger")
         if recorded is not None:
             self._compare(place, recorded, answer)
-        self._stand(writing, answer, alone=is_own_tick(event, stage))
+        self._stand(writing, answer, by_itself=by_itself)
 
     def _gates_of(self, trigger_id: str) -> list[GateEvalRecord]:
         """The next records of the log that are of a trigger."""
@@ -284,7 +291,23 @@ class DecisionsAgain:
         if [each.target for each in packet.receipts] != [each.target for each in made.receipts]:
             self._found(Kind.PACKET, place, "its receipts are not of the targets that other packets went to")
 
-    def _stand(self, writing: Writing, answer: TriggerResult, *, alone: bool) -> None:
+    def _is_own_tick(self, place: int, event: TriggerEvent, stage: StageSpec) -> bool:
+        """Whether the stage made this tick itself, when its time was over."""
+        entered_at = self._state.entered_at
+        due_ms = event.time.value if entered_at is None else timer_of(stage, entered_at)
+        if stage.auto_tick is not True or stage.timeout is None or due_ms is None:
+            return False
+        return event == TriggerEvent(
+            trigger_id=f"{TICK}:{stage.stage_id}:{place + 1}",
+            tenant_id=self._logs.tenant_id,
+            namespace_id=self._logs.namespace_id,
+            run_id=self._logs.run_id,
+            kind="tick",
+            time=UnixMillis(due_ms),
+            source_id="system",
+        )
+
+    def _stand(self, writing: Writing, answer: TriggerResult, *, by_itself: bool) -> None:
         """The run goes on from what follows."""
         before = self._state.entered_at
         for event in writing.events:
@@ -292,7 +315,7 @@ class DecisionsAgain:
         if before is None and not isinstance(answer.decision.outcome, Advanced | Started):
             self._state.entered_at = None  # a decision that stays keeps what is not known
         state = self._state
-        self.standings.append(Standing(answer, state.stage_id, state.status, writing.events, alone))
+        self.standings.append(Standing(answer, state.stage_id, state.status, writing.events, by_itself))
 
     def _check_rest(self) -> None:
         """Whatever no decision has used up is too much."""

@@ -15,9 +15,12 @@ from itertools import accumulate
 
 from msgspec import Struct
 
+from interlock.base.events import Place
 from interlock.gates.control import events as e
 from interlock.gates.control.advance import timer_of
 from interlock.gates.control.calls import given_digest, kept
+from interlock.gates.control.evaluation import asked
+from interlock.gates.control.fold import ScenarioRun, evolve
 from interlock.gates.control.scenario import Scenario
 from interlock.gates.records import RunConfig, Started
 from interlock.gates.redecide.again import Redecided
@@ -43,13 +46,13 @@ class EventsAgain:
         self._logs = logs
         self._again = again
         self._follows = (event for standing in again.standings for event in standing.events)
-        self._rules_id = ""
+        self._state = ScenarioRun("")
+        self._evidence: list[str] = []
+        """The conditions of the trigger before, of which no event has said yet when their evidence was observed."""
         self._triggers: list[int] = []
         self._decisions: list[int] = []
         self._submissions: list[int] = []
         self._calls = 0
-        self._asks_now = False
-        """Whether evidence may have been asked for here."""
         self._ends = [0, *accumulate(len(standing.events) for standing in again.standings)]
         self._consumed = 0
         started = bool(again.standings) and isinstance(again.standings[0].answer.decision.outcome, Started)
@@ -60,9 +63,10 @@ class EventsAgain:
         """What does not follow."""
         for place, event in enumerate(events):
             wrong = self._wrong(place, event)
-            self._asks_now = isinstance(event, e.Triggered | e.EvidenceAsked)
             if wrong is not None:
                 yield Finding(Kind.SEQUENCE, f"events/{place}", wrong)
+            if event is not None:
+                self._state = evolve(self._state, event, Place("", place + 1, 0, "", None))
 
     def _wrong(self, place: int, event: Struct | None) -> str | None:
         """What is wrong with an event."""
@@ -72,12 +76,12 @@ class EventsAgain:
             return self._of_a_decision(place, event)
         match event:
             case e.RulesApplied(rules_id=rules_id):
-                known, self._rules_id = self._rules_id, rules_id
-                return "it names the rules that were in force already" if known == rules_id else None
+                return "it names the rules that were in force already" if self._state.rules_id == rules_id else None
             case e.EvidenceAsked():
-                return None if self._asks_now else "it does not stand behind its trigger"
-            case e.StageTimePassed():
-                return None
+                return self._asked(event)
+            case e.StageTimePassed(at_ms=at_ms, code=code):
+                due = self._state.status == "active" and self._state.timer_ms == at_ms
+                return None if due == (code is not None) else "the timer of the stage was not the one that fired"
             case e.Submitted():
                 return self._submitted(place, event)
             case e.ToolCalled():
@@ -90,18 +94,40 @@ class EventsAgain:
             return "a run has one start, which comes first"
         begun = self._begun
         sound = (bytes(event.config), bytes(event.started_at)) == (wire(begun.config), wire(begun.started_at))
-        named = (event.document_id, event.stage_id) == (self._scenario.spec_hash.value, self._scenario.first.stage_id)
-        timer_ms = timer_of(self._scenario.first, begun.started_at)
-        timed = event.timer == (None if timer_ms is None else e.StageTimer(timer_ms))
-        return None if sound and named and timed else "it is not the start of this run"
+        first = self._scenario.first
+        due_ms = timer_of(first, begun.started_at)
+        timer = None if due_ms is None else e.StageTimer(due_ms)
+        follows = (self._scenario.spec_hash.value, first.stage_id, timer)
+        named = (event.document_id, event.stage_id, event.timer) == follows
+        return None if sound and named else "it is not the start of this run"
 
     def _of_a_decision(self, place: int, event: Struct) -> str | None:
         if isinstance(event, e.Triggered):
             self._triggers.append(place)
-        elif isinstance(event, e.ScenarioDecided):
+            self._triggered(len(self._triggers) - 1)
+        else:
+            self._evidence = []
+        if isinstance(event, e.ScenarioDecided):
             self._decisions.append(place)
         self._consumed += 1
         return None if next(self._follows, None) == event else "it is not the event that follows"
+
+    def _triggered(self, number: int) -> None:
+        """Learn what may be said of the evidence of a trigger, and that nobody calls for a stage's own tick."""
+        standing = self._again.standings[number]
+        if any(isinstance(each, e.GateEvaluated) for each in standing.events):
+            stage = self._scenario.stage(standing.answer.decision.stage_id)
+            self._evidence = [each.condition_id for each in asked(self._scenario, stage)]
+        if standing.by_itself:
+            self._accounted[0] = number + 1
+
+    def _asked(self, event: e.EvidenceAsked) -> str | None:
+        """Each condition at most once, in the order in which they are asked, and with something to say."""
+        if event.condition_id not in self._evidence or not (event.calls or event.observed_ms is not None):
+            return "nobody asked for that evidence, at this place"
+        self._evidence = self._evidence[self._evidence.index(event.condition_id) + 1 :]
+        in_order = sorted(event.calls, key=lambda each: (each.namespace, each.request_digest))
+        return None if in_order == list(event.calls) else "its calls are not in their order"
 
     def _submitted(self, place: int, event: e.Submitted) -> str | None:
         number = len(self._submissions)
@@ -119,16 +145,9 @@ class EventsAgain:
             return "it is not the event of its call"
         if source is not None and source[0] != "repeat":
             self._accounted[source[0] == "submission"] = source[1] + 1
-        if (self._consumed, len(self._submissions)) != (self._ends[self._made()], self._accounted[1]):
+        if (self._consumed, len(self._submissions)) != (self._ends[self._accounted[0]], self._accounted[1]):
             return "it does not stand behind what it made"
         return None if event.repeats == self._repeats(call.method, source) else "it names another event as given again"
-
-    def _made(self) -> int:
-        """How many decisions there are here: those of calls, and those that stages have made by themselves since."""
-        made, standings = self._accounted[0], self._again.standings
-        while made < len(standings) and standings[made].alone and self._ends[made + 1] <= self._consumed:
-            made += 1
-        return made
 
     def _repeats(self, method: str, source: tuple[str, int] | None) -> int | None:
         """The number of the event that a repeated call names, from 1."""

@@ -11,9 +11,10 @@ work is bounded by the size of the logs: where a record is not as long as its re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from interlock.base.errors import InterlockError
@@ -26,6 +27,7 @@ from interlock.gates.evidence.trust import (
     TRUST_LANE,
     VALUE_BYTES_MAX,
     ProviderRules,
+    age_fault,
     anchor_fault,
     bytes_of,
     held_to_gate,
@@ -38,10 +40,19 @@ from interlock.gates.logic.tree import conditions_of
 from interlock.gates.records import EvidenceRecord, GateEvalRecord, GateEvaluation
 from interlock.gates.redecide.logs import Broken, Kind, Known, Notes, Open
 from interlock.gates.spec import ConditionSpec, GateSpec, StageSpec
-from interlock.gates.values import HashDigest, hash_of
+from interlock.gates.values import HashDigest, Timestamp, hash_of
 
 _COUNTS_NOT = (TRUST_LANE, EVIDENCE_STALE)
 """Errors that say of a value that it does not count."""
+
+
+class Asked(NamedTuple):
+    """For which trigger a stage is looked at, and what is known of that beside the logs."""
+
+    trigger_id: str
+    time: Timestamp
+    rules: Rules | None
+    observed: Mapping[str, int | None] | None
 
 
 class Shape(NamedTuple):
@@ -61,7 +72,7 @@ class GatesAgain:
         self._shapes: dict[str, Shape] = {}
 
     def made(
-        self, stage: StageSpec, trigger_id: str, recorded: Sequence[GateEvalRecord], first: int, rules: Rules | None
+        self, stage: StageSpec, asked: Asked, recorded: Sequence[GateEvalRecord], first: int
     ) -> list[GateEvalRecord]:
         """The records that follow for a stage; `recorded` stand in the log from the place `first` on.
 
@@ -73,7 +84,7 @@ class GatesAgain:
             raise self._notes.broken(Kind.GATE, f"gate_evals/{first}", what)
         seen: dict[str, EvidenceResult] = {}
         return [
-            _Gate(self, stage, gate, trigger_id, f"gate_evals/{first + at}", rules).made(record, seen)
+            _Gate(self, stage, gate, asked, f"gate_evals/{first + at}").made(record, seen)
             for at, (gate, record) in enumerate(zip(stage.gates, recorded, strict=True))
         ]
 
@@ -98,10 +109,8 @@ class GatesAgain:
             self.judge(place, anchor_fault(result.evidence_anchor, anchor))
         return EvidenceRecord(record.condition_id, held.status, result)
 
-    def check_answer(self, condition: ConditionSpec, result: EvidenceResult, place: str) -> None:
+    def check_answer(self, result: EvidenceResult, place: str) -> None:
         """Hold an answer against itself: its digest, its signature, what an error leaves."""
-        if condition.max_age_ms:
-            self._notes.left_open(Open.EVIDENCE_AGE)
         error = None if result.error is None else result.error.code
         nothing = (result.value, result.evidence_hash, result.content_type) == (None, None, None)
         if error is not None and error not in _COUNTS_NOT and not nothing:
@@ -136,6 +145,10 @@ class GatesAgain:
         if fault is not None:
             self._notes.found(Kind.EVIDENCE, place, fault)
 
+    def left_open(self, what: Open) -> None:
+        """Say that something cannot be told."""
+        self._notes.left_open(what)
+
     def broken(self, kind: Kind, place: str, message: str) -> Broken:
         """Keep a finding behind which nothing is judged any more."""
         return self._notes.broken(kind, place, message)
@@ -152,15 +165,12 @@ class GatesAgain:
 class _Gate:
     """One gate for one trigger."""
 
-    def __init__(
-        self, again: GatesAgain, stage: StageSpec, gate: GateSpec, trigger_id: str, place: str, rules: Rules | None
-    ) -> None:
+    def __init__(self, again: GatesAgain, stage: StageSpec, gate: GateSpec, asked: Asked, place: str) -> None:
         self._again = again
         self._stage = stage
         self._gate = gate
-        self._trigger_id = trigger_id
+        self._asked = asked
         self._place = place
-        self._rules = rules
 
     def made(self, recorded: GateEvalRecord, seen: dict[str, EvidenceResult]) -> GateEvalRecord:
         """The record that follows from the evidence that is recorded with the gate."""
@@ -174,7 +184,7 @@ class _Gate:
         records = [self._evidence(each, seen) for each in recorded.evidence]
         found = evaluate(self._gate.requirement, {each.condition_id: each.status for each in records})
         evaluation = GateEvaluation(self._gate.gate_id, found.status, found.trace)
-        made = GateEvalRecord(self._trigger_id, self._stage.stage_id, evaluation, records)
+        made = GateEvalRecord(self._asked.trigger_id, self._stage.stage_id, evaluation, records)
         if recorded != made:
             self._again.found(Kind.GATE, self._place, _difference(recorded, made))
         return made
@@ -184,14 +194,27 @@ class _Gate:
         answer = _answered(result)
         if seen.setdefault(recorded.condition_id, answer) != answer:
             self._again.found(Kind.EVIDENCE, self._place, "another gate of the same trigger has other evidence")
-        self._again.check_answer(condition, result, self._place)
-        if self._rules is None:
+        self._again.check_answer(result, self._place)
+        self._check_age(condition, answer)
+        if self._asked.rules is None:
             return self._again.settled(condition, self._gate, result, self._place)
-        requirements = self._rules.providers.get(condition.query.provider_id)
+        requirements = self._asked.rules.providers.get(condition.query.provider_id)
         if requirements is None:
             self._again.found(Kind.EVIDENCE, self._place, "it is by a provider that the rules do not know")
             return recorded
         return self._ruled(condition, answer, requirements)
+
+    def _check_age(self, condition: ConditionSpec, answer: EvidenceResult) -> None:
+        """Evidence is as old as it was observed, and counts or not by that."""
+        if condition.max_age_ms is UNSET:
+            return
+        if self._asked.observed is None:
+            self._again.left_open(Open.EVIDENCE_AGE)
+            return
+        observed_ms = self._asked.observed.get(condition.condition_id)
+        stale = age_fault(observed_ms, self._asked.time, condition.max_age_ms)
+        if answer.error != stale and (answer.error is None or answer.error.code == EVIDENCE_STALE):
+            self._again.found(Kind.EVIDENCE, self._place, "its age is another than was recorded, or counts otherwise")
 
     def _ruled(self, condition: ConditionSpec, answer: EvidenceResult, asked: ProviderRules) -> EvidenceRecord:
         """What the gate makes of an answer under recorded rules."""

@@ -48,12 +48,16 @@ class Logs(Struct, frozen=True):
 class Known(Struct, frozen=True):
     """What is known beside the logs; None where nothing tells. `rules` stand for each trigger in its place.
 
+    `observed` says for each trigger when the evidence of its conditions was observed, in ms since 1970; `passed` are
+    the triggers before which the timer of the stage had fired in vain.
     `anchors` are those that the installation asked for, by provider; `keys` are public keys of providers by their id.
     """
 
     started_at: Timestamp | None = None
     targets: Sequence[DispatchTarget] | None = None
     rules: Sequence[Rules] | None = None
+    observed: Sequence[Mapping[str, int | None]] | None = None
+    passed: frozenset[int] = frozenset()
     anchors: Mapping[str, AnchorRequirement] = {}
     keys: Mapping[str, bytes] = {}
 

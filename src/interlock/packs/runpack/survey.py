@@ -124,7 +124,9 @@ class ScenarioSurvey(Survey):
         run = await RunReading(self._journal).assembled(taken.records, state, scenario)
         rules = await self._rules(taken)
         logs = _logs_of(run)
-        again = redecide(scenario, logs, Known(begun.started_at, begun.config.dispatch_targets, rules))
+        observed, passed = _observed(taken), _passed(taken)
+        known = Known(begun.started_at, begun.config.dispatch_targets, rules, observed, passed)
+        again = redecide(scenario, logs, known)
         for each in again.findings:
             self.examination.found(CODES[each.kind].code, f"{stream}#{taken.seq(each.place)}", each.message)
         if again.findings:
@@ -245,6 +247,29 @@ def _begun(state: ScenarioRun, taken: _Taken) -> Begun:
         raise PACK_CONTENT_INVALID.error("the run does not begin with its start")
     started_at = msgspec.json.decode(first.started_at, type=Timestamp)
     return Begun(state.config, started_at)
+
+
+def _observed(taken: _Taken) -> list[dict[str, int | None]]:
+    """When the evidence of each trigger was observed, by condition."""
+    found: list[dict[str, int | None]] = []
+    for record in taken.records:
+        if isinstance(record, e.Triggered):
+            found.append({})
+        elif isinstance(record, e.EvidenceAsked) and found:
+            found[-1][record.condition_id] = record.observed_ms
+    return found
+
+
+def _passed(taken: _Taken) -> frozenset[int]:
+    """The triggers before which the timer of the stage had fired in vain."""
+    found: set[int] = set()
+    count = 0
+    for record in taken.records:
+        if isinstance(record, e.Triggered):
+            count += 1
+        elif isinstance(record, e.StageTimePassed):
+            found.add(count)
+    return frozenset(found)
 
 
 def _defined(scenario: Scenario) -> e.ScenarioDefined:

@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from interlock.app import App
 from interlock.base.errors import InterlockError
 from interlock.gates.comparators.compare import status_of
 from interlock.gates.control.policy import DisclosurePolicy
 from interlock.gates.control.rules import Rules
 from interlock.gates.control.scenario import Scenario
+from interlock.gates.evidence.port import CallMade
 from interlock.gates.evidence.query import Gathered
 from interlock.gates.evidence.records import EvidenceContext, EvidenceResult, failed
-from interlock.gates.evidence.trust import ProviderRules, Requirements, held_to_lane, required_lane, settled
+from interlock.gates.evidence.trust import ProviderRules, Requirements, age_fault, held_to_lane, required_lane, settled
 from interlock.gates.logic.tree import And, Condition, Group, Not, Or, RequireGroup
 from interlock.gates.records import (
     AgentTarget,
@@ -69,6 +72,7 @@ class Told(Said):
         self.requirements_of_all = requirements
         self.told = told
         self.order: list[int] = []
+        self.calls: tuple[CallMade, ...] = ()
 
     def rules(self, spec: ScenarioSpec) -> dict[str, ProviderRules]:
         return {each.query.provider_id: self.requirements_of_all for each in spec.conditions}
@@ -76,14 +80,16 @@ class Told(Said):
     async def gather(
         self, conditions: Sequence[ConditionSpec], context: EvidenceContext, *, tenant: str
     ) -> list[Gathered]:
-        found = [Gathered(self._settled(each), self.observed_ms) for each in conditions]
+        found = [Gathered(self._settled(each, context), self.observed_ms, self.calls) for each in conditions]
         places = [each for each in self.order if each < len(found)]
         return [found[at] for at in dict.fromkeys([*places, *range(len(found))])]
 
-    def _settled(self, condition: ConditionSpec) -> EvidenceRecord:
+    def _settled(self, condition: ConditionSpec, context: EvidenceContext) -> EvidenceRecord:
         answer = ANSWERS[self.told.get(condition.condition_id, "nothing")]
         asked = self.requirements_of_all
         result = settled(answer, Requirements(asked.anchor, asked.keys))
+        if result.error is None:
+            result = replace(result, error=age_fault(self.observed_ms, context.trigger_time, condition.max_age_ms))
         status = status_of(condition.comparator, result, condition.expected)
         record = EvidenceRecord(condition.condition_id, status, result)
         return held_to_lane(record, required_lane(self.requirements_of_all.floor, condition.trust))

@@ -407,14 +407,3 @@ def test_a_manifest_that_fits_no_scenarios_run_is_refused(what: str, whole: Path
         change(manifest)
 
     assert code in codes(making.forged(whole, tmp_path / "forged.pack", forge))
-
-
-def test_when_evidence_was_observed_stands_in_the_stream_and_is_no_fault(tmp_path: Path) -> None:
-    async def life() -> Life:
-        told = Told()
-        told.observed_ms = 7
-        return await long_life(told)
-
-    pack = packed(tmp_path / "observed.pack", life)
-    assert verdict(pack).errors == []
-    assert b"gates.evidence_asked" in pack.read_bytes()
