@@ -217,6 +217,21 @@ def test_another_word_of_stages_that_end_by_themselves_is_noticed(what: str, tic
     assert code in codes(rewritten(ticked, tmp_path / "forged.pack", change))
 
 
+def test_a_decision_that_nobody_called_for_may_be_the_next_or_the_last_one(tmp_path: Path) -> None:
+    async def main() -> None:
+        app = memory_app()
+        scene = Scene(app, Told(a="no", b="no"))
+        await begun(app, spec(limited("one", "a", on_timeout="advance_with_flag"), limited("two", "b")))
+        await app.timers.fire_due("default", 6_500)
+        await scene.trigger("t1", UnixMillis(6_600))
+        await app.timers.fire_due("default", 10_000)
+        await export(app.journal, Wanted("default", "1:2:r1", kind="scenario_run"), tmp_path / "quiet.pack")
+
+    run(main())
+    found = verdict(tmp_path / "quiet.pack")
+    assert (found.errors, found.not_rederivable) == ([], ())
+
+
 def test_a_timer_that_fired_in_vain_is_part_of_the_run(tmp_path: Path) -> None:
     """The timer of a stage that cannot be left: no branch leads on."""
     way = Branch([BranchRule("a", "false", "one")], None)
