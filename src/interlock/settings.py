@@ -19,7 +19,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
 from msgspec import Meta, Struct, inspect
@@ -278,7 +278,7 @@ class SettingRow(Struct, frozen=True):
     """A setting, its value, and where that is from: `default`, a file, a variable, an argument."""
 
     setting: str
-    value: object
+    value: Any
     source: str
     meaning: str
 

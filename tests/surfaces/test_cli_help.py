@@ -125,7 +125,7 @@ def test_bash_reads_the_completion_script(tmp_path: Path) -> None:
 COMP_WORDS=(interlock counter a); COMP_CWORD=2; COMP_LINE='interlock counter a'; COMP_POINT=19
 _interlock >/dev/null 2>&1; printf '%s\\n' "${{COMPREPLY[@]}}"
 """
-    done = subprocess.run([shutil.which("bash") or "bash", "-c", asked], capture_output=True, text=True, check=True)
+    done = subprocess.run([shutil.which("bash") or "bash"], input=asked, capture_output=True, text=True, check=True)
 
     assert done.stdout.split() == ["add"]
 
@@ -138,7 +138,10 @@ def completed(folder: Path, *words: str) -> list[str]:
 COMP_WORDS=({shlex.quote(str(program(folder)))} {quoted}); COMP_CWORD={len(words)}
 _interlock 2>/dev/null; printf '%s\\n' "${{COMPREPLY[@]}}"
 """
-    line = [shutil.which("bash") or "bash", "-c", asked]
+    # From a file, as a shell reads it: the script is longer than an argument of a program may be.
+    script_file = folder / ".completion"
+    script_file.write_text(asked)
+    line = [shutil.which("bash") or "bash", str(script_file)]
     done = subprocess.run(line, cwd=folder, capture_output=True, text=True, check=True)
     return [each for each in done.stdout.split("\n") if each]
 
