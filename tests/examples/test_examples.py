@@ -26,8 +26,8 @@ from interlock import App
 
 ROOT = Path(__file__).parents[2]
 BASH = shutil.which("bash") or "bash"
-HELPERS = {"outside", "release.yaml"}
-"""What others run: the outside of the agent, and the document of the demonstration, which has tests of its own."""
+HELPERS = {"outside", "release.yaml", "release_checks.yaml"}
+"""What others run: the outside of the agent, and the documents of the demonstration, which has tests of its own."""
 LINES_MAX = 80
 SENT = "Dear all [letter:send]\n"
 NOTES = "1.4.0: plan documents, and 1 more [notes-1.4.0]\n"

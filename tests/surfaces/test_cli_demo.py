@@ -33,12 +33,24 @@ AUTHOR = {
 }
 
 
-def project(folder: Path, licence: str = 'license = "Apache-2.0"') -> Path:
-    """A Python project of two files, committed."""
+TEST = """
+import tiny_gift
+
+
+def test_the_wheel_is_what_is_tested():
+    assert "unpacked" in tiny_gift.__file__
+"""
+
+
+def project(folder: Path, licence: str = 'license = "Apache-2.0"', test: str | None = TEST) -> Path:
+    """A Python project of three files, committed."""
     package = folder / "src" / "tiny_gift"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text('"""A gift."""\n')
     (folder / "pyproject.toml").write_text(PYPROJECT.format(licence=licence))
+    if test is not None:
+        (folder / "tests").mkdir()
+        (folder / "tests" / "test_gift.py").write_text(test)
     for line in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "A gift"]):
         subprocess.run(["git", *line], cwd=folder, env={**os.environ, **AUTHOR}, check=True)  # noqa: S607 — git is found as by people
     return folder
@@ -47,7 +59,7 @@ def project(folder: Path, licence: str = 'license = "Apache-2.0"') -> Path:
 def test_the_demo_releases_a_project_through_two_crashes_once_a_person_allows_it(tmp_path: Path) -> None:
     """C7, C10, F6, P20: SIGKILL half-way and after the effect; one publication; the flipped byte is named."""
     home = project(tmp_path / "gift")
-    before = {path.name for path in home.iterdir()}
+    before = set(home.rglob("*")) - set((home / ".git").rglob("*"))
 
     done = run("demo", str(home), "--folder", "shown", "--json", program=PRODUCT, folder=tmp_path)
 
@@ -67,16 +79,22 @@ def test_the_demo_releases_a_project_through_two_crashes_once_a_person_allows_it
     assert "✓ no completed step ran again" in done.err
     assert report["replayed_attempts"] >= 9
     assert "attempts came to the very same snapshots, and nothing was published or written" in done.err
-    assert "verifies: 1 partition, 2 streams, " in done.err
-    assert {path.name for path in home.iterdir()} == before, "it never touches the project"
+    assert "✓ 6 gates opened on evidence: sources are tracked, " in done.err
+    assert "✓ 1 tests of the project passed on the very wheel, and none failed" in done.err
+    assert "verifies: 1 partition, 4 streams, " in done.err
+    assert set(home.rglob("*")) - set((home / ".git").rglob("*")) == before, "it never touches the project"
 
     [receipt] = (tmp_path / "shown" / "channel" / "published").glob("*/receipt.json")
     assert json.loads(receipt.read_text())["file"] == "tiny_gift-1.2.3-py3-none-any.whl"
     status = answer(tmp_path, "run", "status", report["run_id"], "--store", report["store"])
     assert [(step["name"], step["status"]) for step in status["steps"]] == [
-        (name, "completed") for name in ("inventory", "build", "inspect", "materials", "checks", "approve", "publish")
+        (name, "completed")
+        for name in ("inventory", "build", "inspect", "materials", "test", "checks", "approve", "publish")
     ]
-    assert [step["crashes"] for step in status["steps"]] == [0, 0, 0, 1, 0, 0, 1]
+    assert [step["crashes"] for step in status["steps"]] == [0, 0, 0, 1, 0, 0, 0, 1]
+    at = ("--store", report["store"], "--config", str(tmp_path / "shown" / "interlock.toml"))
+    gates = answer(tmp_path, "scenario", "explain", "release-checks", report["run_id"], *at)["gates"]
+    assert [gate["explanation"]["status"] for gate in gates] == ["True"] * 6
     answer(tmp_path, "doctor", "--store", report["store"])
     trust = str(tmp_path / "shown" / "release.key.pub")
     verified = answer(tmp_path, "pack", "verify", report["pack"], "--trust", trust)
@@ -89,14 +107,36 @@ def test_the_demo_releases_a_project_through_two_crashes_once_a_person_allows_it
     assert report["change_named"] == place + named["what"]
 
 
-def test_a_release_whose_checks_do_not_hold_is_told_as_the_projects_own(tmp_path: Path) -> None:
-    home = project(tmp_path / "gift", licence="")
+@pytest.mark.parametrize(
+    ("licence", "test", "said"),
+    [
+        ("", TEST, "a-licence-is-stated is False"),
+        ('license = "Apache-2.0"', "def test_of_nothing():\n    assert False\n", "the-tests-pass is False"),
+        ('license = "Apache-2.0"', "import nothing_of_that_name\n", "the-tests-pass is False"),
+        ('license = "Apache-2.0"', None, "the-tests-pass is False"),
+    ],
+)
+def test_a_release_whose_gate_stays_closed_is_told_as_the_projects_own(
+    tmp_path: Path, licence: str, test: str | None, said: str
+) -> None:
+    home = project(tmp_path / "gift", licence, test)
 
     error = answer(tmp_path, "demo", str(home), "--folder", "shown", code=2)["error"]
 
     assert error["code"] == "demo_project_invalid"
-    assert "a licence is stated" in error["message"]
+    assert error["message"] == f"checks of this project failed: the stage stayed closed (looks: 1): {said}"
     assert not (tmp_path / "shown" / "channel" / "published").exists()
+
+
+def test_tests_that_an_optimised_python_runs_open_no_gate(tmp_path: Path) -> None:
+    home = project(tmp_path / "gift")
+
+    done = run(
+        "demo", str(home), "--folder", "shown", program=PRODUCT, folder=tmp_path, environ={"PYTHONOPTIMIZE": "1"}
+    )
+
+    assert done.code == 2
+    assert "the-tests-pass is False" in done.err
 
 
 def test_a_project_that_cannot_be_built_is_told_with_the_reason_of_its_builder(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ Rule: a folder is emptied only if an earlier demonstration made it.
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections import Counter
@@ -15,9 +16,22 @@ from pathlib import Path
 from uuid import uuid4
 
 from interlock.demo.errors import DEMO_CLAIM_FAILED, DEMO_FOLDER_TAKEN, DEMO_FOLDER_UNWRITABLE, DEMO_PROJECT_INVALID
-from interlock.demo.project import LOG
+from interlock.demo.project import EVIDENCE, LOG
 
 MARKER = ".interlock-demo"
+_SETTINGS = """\
+# Where the evidence of the release is from: files that its steps left, and variables of the environment.
+[[gates.providers]]
+name = "json"
+type = "builtin"
+config = { root = EVIDENCE, root_id = "release" }
+
+[[gates.providers]]
+name = "env"
+type = "builtin"
+config = { allowlist = ["PYTHONOPTIMIZE"] }
+"""
+_TESTS = ("tests/fundamentals", "tests")
 
 
 class Stage:
@@ -56,6 +70,7 @@ class Place:
         self.pack = self.folder / "release.pack"
         self.changed = self.folder / "changed.pack"
         self.key = self.folder / "release.key"
+        self.settings = self.folder / "interlock.toml"
         self.run_id = str(uuid4())
         self.replaced = False
         """Whether an earlier demonstration stood in the folder."""
@@ -84,6 +99,12 @@ class Place:
         for path in (self.work, self.channel):
             path.mkdir(parents=True)
         (self.folder / MARKER).touch()
+        evidence = json.dumps(str(self.work / EVIDENCE))  # a string of JSON is one of TOML
+        self.settings.write_text(_SETTINGS.replace("EVIDENCE", evidence), "utf-8")
+
+    def tests(self) -> str:
+        """The project's short tests, or else all of them."""
+        return next((tests for tests in _TESTS if (self.project / tests).exists()), _TESTS[-1])
 
     def began(self) -> Counter[str]:
         """How often each program of the project began, as it noted itself."""

@@ -24,6 +24,7 @@ from interlock.base.principal import ENGINE
 from interlock.demo.crash import arm, armed
 from interlock.demo.errors import DEMO_CLAIM_FAILED, DEMO_PROJECT_INVALID
 from interlock.demo.place import Place, Stage
+from interlock.demo.project import EVIDENCE
 from interlock.doctor import examine
 from interlock.engine.commands import EXIT_WAITING, RunEvents
 from interlock.engine.events import ArtifactWritten, SignalReceived
@@ -61,6 +62,10 @@ async def show(project: Path, folder: Path) -> DemoReport:
     stage.say("")
     stage.say("The store and the pack are left for a look:")
     stage.say(f"  {_program()} run status {place.run_id} --store {_shown(place.store)}")
+    stage.say(
+        f"  {_program()} scenario explain release-checks {place.run_id}"
+        f" --store {_shown(place.store)} --config {_shown(place.settings)}"
+    )
     stage.say(f"  {_program()} pack show {_shown(place.pack)}")
     stage.say(f"  {_program()} pack verify {_shown(place.changed)}")
     stage.say("")
@@ -84,10 +89,12 @@ async def _lost_half_way(place: Place, stage: Stage, git: str) -> RunReport:
     stage.act("Release a real project, and lose the process half-way")
     given = {
         "project": place.project,
+        "tests": place.tests(),
         "git": git,
         "python": sys.executable,
         "work": place.work,
         "channel": place.channel,
+        "release": place.run_id,
     }
     told = json.dumps({name: str(value) for name, value in given.items()})
     code = await _interlock(place, "run", "start", str(DOCUMENT), "--run-id", place.run_id, "--input", told)
@@ -104,7 +111,7 @@ async def _lost_half_way(place: Place, stage: Stage, git: str) -> RunReport:
 
 async def _waiting(place: Place, stage: Stage) -> None:
     """The second process: it ends by itself, because the run waits for a person."""
-    stage.act("Resume it: it checks the release, and waits for a person")
+    stage.act("Resume it: its gate opens on evidence, and it waits for a person")
     code = await _interlock(place, "run", "resume", place.run_id)
     report = await _report(place)
     await _refuse_broken(place, report, code)
@@ -113,8 +120,27 @@ async def _waiting(place: Place, stage: Stage) -> None:
         "the process has ended, and the run waits to be told whether to publish",
         holds=code == EXIT_WAITING and waiting is not None and waiting.kind == "suspended" and report.owner is None,
     )
+    await _gated(place, stage)
     stage.claim("nothing is published yet", holds=not (place.channel / "published").exists())
     _steps(stage, report)
+
+
+async def _gated(place: Place, stage: Stage) -> None:
+    """What the gate found, as the run keeps it beside the evidence that its steps left."""
+    from interlock.app import App
+
+    async with App.open(place.store, create=False) as app:
+        found = cast("dict[str, Any]", await app.runs.read.output(place.run_id, "checks"))
+    tests = json.loads((place.work / EVIDENCE / "test.json").read_text("utf-8"))
+    held = [gate["gate_id"].replace("-", " ") for gate in found["gates"] if gate["explanation"]["status"] == "True"]
+    stage.claim(
+        f"{len(held)} gates opened on evidence: {', '.join(held)}",
+        holds=len(held) == len(found["gates"]) > 0 and found["decision"]["outcome"]["kind"] == "complete",
+    )
+    stage.claim(
+        f"{tests['passed']} tests of the project passed on the very wheel, and none failed",
+        holds=tests["passed"] > 0 and tests["failed"] == 0,
+    )
 
 
 async def _answered(place: Place, stage: Stage) -> str:
@@ -236,7 +262,7 @@ async def _verified(place: Place, pack: Path) -> tuple[int, Any]:
 
 async def _interlock(place: Place, *arguments: str, at_store: bool = True) -> int:
     """Run the command line in a process of its own; return its exit code, negative for a signal."""
-    store = ("--store", str(place.store)) if at_store else ()
+    store = ("--store", str(place.store), "--config", str(place.settings)) if at_store else ()
     process = await _process(*arguments, *store, "--json")
     async with asyncio.timeout(SECONDS_MAX):
         return await process.wait()

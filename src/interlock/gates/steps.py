@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 
 from interlock.base.canonical import Json
 from interlock.base.errors import Category, ErrorCode
+from interlock.base.ids import shown
 from interlock.base.part import StepHandler
 from interlock.engine.durations import Duration, milliseconds
 from interlock.engine.io.surface import IoCall
@@ -29,6 +30,8 @@ GATE_NOT_PASSED = ErrorCode(
     "gate_not_passed", Category.REFUSED, "See why with `interlock scenario explain`, and mend what is missing."
 )
 LOOKS_MAX = 1000
+NAMED_MAX = 10
+NAME_CHARACTERS_MAX = 100
 
 
 class GateStep(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,7 +61,7 @@ class GateStep(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 async def run(call: StepCall, given: GateStep) -> Json:
     """Wait for the gate. Raises: `gate_not_passed`, and what defining, starting and triggering raise."""
-    begun = await _begun(call, given)
+    begun, shut = await _begun(call, given), ""
     for number in range(1, given.looks + 1):
         found = await _look(call, given, begun, number)
         outcome = found["decision"]["outcome"]
@@ -66,9 +69,10 @@ async def run(call: StepCall, given: GateStep) -> Json:
             return {**begun, **found, "looks": number}
         if found["status"] != "active":
             raise GATE_NOT_PASSED.error(f"the scenario has ended: {found['status']}", run=str(begun["run"]))
+        shut = _shut(found["gates"])
         if outcome["kind"] == "hold" and number < given.looks:
             await call.io.sleep(f"look_{number}", milliseconds(given.every))
-    raise GATE_NOT_PASSED.error(f"the stage stayed closed for {given.looks} looks", run=str(begun["run"]))
+    raise GATE_NOT_PASSED.error(f"the stage stayed closed (looks: {given.looks}): {shut}", run=str(begun["run"]))
 
 
 async def _begun(call: StepCall, given: GateStep) -> dict[str, Any]:
@@ -101,6 +105,14 @@ async def _look(call: StepCall, given: GateStep, begun: dict[str, Any], number: 
     answer = await call.io.call(IoCall(NAMESPACE, request, call.fact_key(f"gate_look_{number}")))
     found: dict[str, Any] = answer.response
     return found
+
+
+def _shut(gates: list[dict[str, Any]]) -> str:
+    """The gates that did not open, each with its verdict, and no more than a few."""
+    states = [(gate["gate_id"], gate["explanation"]["status"]) for gate in gates]
+    closed = [f"{shown(name, NAME_CHARACTERS_MAX)} is {status}" for name, status in states if status != "True"]
+    more = f", and {len(closed) - NAMED_MAX} more" if len(closed) > NAMED_MAX else ""
+    return ", ".join(closed[:NAMED_MAX]) + more
 
 
 def _is_passed(stage: str | None, outcome: dict[str, Any]) -> bool:

@@ -71,6 +71,9 @@ def test_several_runs_may_wait_for_one_run_of_a_scenario(tmp_path: Path) -> None
         first = await started(app, path)
         second = await started(app, plan(tmp_path, "{scenario: release, run: r1, stage: two, looks: 1}"))
         assert (first["phase"], second["phase"]) == ("completed", "failed")
+        said = second["error"]["message"]
+        assert said.startswith("the stage stayed closed (looks: 1): "), said
+        assert said.endswith(" is False"), said
         assert len((await app.scenarios.state("release", 1, 1, "r1", principal=ADA)).decisions) == 2
 
     run(main())
