@@ -346,7 +346,7 @@ def test_a_resume_where_no_store_is_makes_none(folder: Path) -> None:
 
     assert done.code == 3
     assert f"there is no store at {folder / '.interlock' / 'store.db'}" in done.err
-    assert "Start a run first" in done.err
+    assert "starting a run or defining a scenario" in done.err
     assert not (folder / ".interlock").exists()
 
 

@@ -49,7 +49,8 @@ class GateStep(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(description="The stage to wait for; default: the scenario's end."),
     ] = None
     run: Annotated[
-        Annotated[str, Meta(min_length=1, max_length=400)], Meta(description="The id of the scenario's run.")
+        Annotated[str, Meta(min_length=1, max_length=400)],
+        Meta(description="The id of the scenario's run; an ended one stays as it is."),
     ]
     every: Annotated[Duration, Meta(description="How long to sleep between two looks.")] = "30s"
     looks: Annotated[int, Meta(ge=1, le=LOOKS_MAX, description="How often to look at most.")] = 120

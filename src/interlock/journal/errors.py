@@ -41,7 +41,11 @@ DISK_FULL = ErrorCode(
     retryable=True,
 )
 STORE_CLOSED = ErrorCode("store_closed", Category.STORAGE, "The store has closed: open it again.")
-STORE_NOT_FOUND = ErrorCode("store_not_found", Category.NOT_FOUND, "Start a run first, or name a store with --store.")
+STORE_NOT_FOUND = ErrorCode(
+    "store_not_found",
+    Category.NOT_FOUND,
+    "Make one by starting a run or defining a scenario, or name one with --store.",
+)
 STORE_NAME_INVALID = ErrorCode(
     "store_name_invalid",
     Category.INVALID,

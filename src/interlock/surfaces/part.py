@@ -14,7 +14,7 @@ from interlock.base.canonical import digest
 from interlock.base.part import CallContext, Command, Effect, Part
 from interlock.surfaces.application import Application
 from interlock.surfaces.catalogue import Catalogue
-from interlock.surfaces.errors import ERRORS
+from interlock.surfaces.errors import ERRORS, USAGE_INVALID
 
 
 class CanonicalInput(Struct, frozen=True):
@@ -65,8 +65,9 @@ class McpInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Literal["decision-gate"] | None, Meta(description="Speak another wire than MCP's own, with all of its tools.")
     ] = None
     allow: Annotated[
-        Literal["reads", "changes", "starts"], Meta(description="Tools that may be called; each takes those before it.")
-    ] = "reads"
+        Literal["reads", "changes", "starts"] | None,
+        Meta(description="Tools that may be called; each takes those before it. Default: reads."),
+    ] = None
 
 
 class McpEnded(Struct, frozen=True):
@@ -76,13 +77,15 @@ class McpEnded(Struct, frozen=True):
 async def _mcp(ctx: CallContext, given: McpInput) -> McpEnded:
     from interlock.surfaces.mcp.serving import serve
 
+    if given.wire is not None and given.allow is not None:
+        raise USAGE_INVALID.error("--allow bounds no other wire: leave it out, or leave --wire out")
     await serve(
         ctx.services.get(Application),
         ctx.principal,
         store=given.store,
         config=given.config,
         wire=given.wire is not None,
-        allowed=given.allow,
+        allowed=given.allow or "reads",
     )
     return McpEnded()
 

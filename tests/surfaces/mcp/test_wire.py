@@ -243,3 +243,11 @@ def test_settings_that_cannot_be_are_said_before_anything_is_answered(tmp_path: 
         code, words = client.end()
     assert code == 2
     assert "[documents_unreadable]" in words
+
+
+def test_a_bound_of_the_other_front_is_refused_rather_than_left_unheard(tmp_path: Path) -> None:
+    with WireClient(tmp_path, "--allow", "reads") as client:
+        code, words = client.end()
+    assert code == 2
+    assert "[usage_invalid]" in words
+    assert list(tmp_path.iterdir()) == []

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from interlock.base.part import CallContext, Command, Effect
+from interlock.engine.commands import EXIT_WAITING
 from interlock.gates.control.asserted import DataShapeRef, PrecheckRequest, Prechecks
 from interlock.gates.control.definitions import Definitions
 from interlock.gates.control.errors import SCENARIO_CALL_INVALID
@@ -30,7 +31,9 @@ from interlock.gates.records import (
     DecisionOutcome,
     DispatchTarget,
     ExternalTarget,
+    Failed,
     GateEvaluation,
+    Held,
     NextRequest,
     Prechecked,
     RunConfig,
@@ -175,6 +178,17 @@ def answer_of(answer: Answered) -> Opened:
         [each.envelope.packet_id for each in answer.packets],
         [each.evaluation for each in answer.gates],
     )
+
+
+def decided_code(answer: Opened) -> int:
+    """Exit code of a look at a stage: 0 it opened, 1 the run has failed, 8 it stays closed."""
+    match answer.outcome:
+        case Held():
+            return EXIT_WAITING
+        case Failed():
+            return 1
+        case _:
+            return 0
 
 
 def time_of(ctx: CallContext, given: str | None) -> Timestamp:
@@ -349,6 +363,7 @@ COMMANDS = (
         "scenario.run",
         Effect.CHANGES,
         positional=_RUN,
+        exit_code=decided_code,
     ),
     Command(
         "scenario",
@@ -361,6 +376,7 @@ COMMANDS = (
         "scenario.run",
         Effect.CHANGES,
         positional=_RUN,
+        exit_code=decided_code,
     ),
     Command(
         "scenario",

@@ -21,6 +21,11 @@ SCENARIO_CALL_INVALID = ErrorCode(
 SCENARIO_RUN_NOT_FOUND = ErrorCode(
     "scenario_run_not_found", Category.NOT_FOUND, "Start the run, or check its ids: tenant, namespace and run."
 )
+TRIGGER_NOT_FOUND = ErrorCode(
+    "scenario_trigger_not_found",
+    Category.NOT_FOUND,
+    "Name a trigger that was decided, or none for the last; a run that has ended takes no more of them.",
+)
 NOT_EVALUATED = ErrorCode(
     "scenario_not_evaluated", Category.NOT_FOUND, "Trigger the run first: only what was decided can be explained."
 )
@@ -63,6 +68,7 @@ ERRORS = (
     STAGE_NOT_FOUND,
     SCENARIO_CALL_INVALID,
     SCENARIO_RUN_NOT_FOUND,
+    TRIGGER_NOT_FOUND,
     NOT_EVALUATED,
     SCENARIO_RUN_EXISTS,
     SCENARIO_RUN_INACTIVE,

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from interlock.base.principal import Principal
-from interlock.gates.control.errors import NOT_EVALUATED
+from interlock.gates.control.errors import NOT_EVALUATED, SCENARIO_RUN_NOT_FOUND, TRIGGER_NOT_FOUND
 from interlock.gates.control.keys import TRIGGER_INDEX
 from interlock.gates.control.reading import Answered
 from interlock.gates.control.scenario import Scenario
@@ -59,12 +59,16 @@ async def explained(
 ) -> StageExplanation:
     """Why the stage is as it was decided last, or for a trigger.
 
-    Raises: `scenario_not_found`, `scenario_run_not_found`, `scenario_not_evaluated`.
+    Raises: `scenario_not_found`, `scenario_run_not_found`, `scenario_trigger_not_found`, `scenario_not_evaluated`.
     """
     scenario, _, state = await runs.seen(scenario_id, tenant_id, namespace_id, run_id, None, principal=principal)
+    if not state.exists:
+        raise SCENARIO_RUN_NOT_FOUND.error("there is no such run")
     place = state.last_trigger
     if trigger_id is not None:
         place = await runs.place_of(state.stream, TRIGGER_INDEX, trigger_id) or 0
+        if not place:
+            raise TRIGGER_NOT_FOUND.error("the run has no decision for that trigger")
     if not place:
         raise NOT_EVALUATED.error("nothing was decided for it yet")
     answer = await runs.read.answer_at(state.stream, place, scenario)

@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from interlock.base.errors import Conflict
 from interlock.base.events import Place, Timer
+from interlock.base.ids import shown
 from interlock.base.principal import Principal
 from interlock.base.secret_scan import refuse_secrets, scan_bytes
 from interlock.gates.control.calls import Call
@@ -71,6 +72,7 @@ SecretScan = Literal["off", "warn", "refuse"]
 
 ATTEMPTS_MAX = 20
 RULES_KNOWN_MAX = 256
+POINTER_CHARACTERS_MAX = 200
 PAYLOAD_BYTES_MAX = 2 * 1024 * 1024
 
 
@@ -100,8 +102,13 @@ def check_payload(payload: Payload, scan: SecretScan) -> None:
         )
     if scan == "refuse":
         refuse_secrets(content, "payload")
-    elif scan == "warn" and (kind := scan_bytes(content)) is not None:
-        _LOG.warning("a payload that is kept and exported as it is looks like a secret (%s)", kind)
+    elif scan == "warn" and (found := scan_bytes(content)) is not None:
+        _LOG.warning(
+            "a payload that is kept and exported as it is looks like a secret: %s at %s; "
+            '`payload_secret_scan = "refuse"` takes none',
+            found.kind,
+            shown(found.pointer.removeprefix("/value"), POINTER_CHARACTERS_MAX),
+        )
 
 
 class ScenarioRuns:

@@ -246,6 +246,9 @@ def test_payloads_that_look_like_secrets_are_told_of_or_refused(
     run(main())
     assert len(caplog.records) == told
     assert token not in caplog.text
+    assert all(
+        " looks like a secret: " in each.message and "SecretFinding" not in each.message for each in caplog.records
+    )
 
 
 def test_a_payload_has_a_bound() -> None:

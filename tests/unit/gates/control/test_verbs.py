@@ -12,6 +12,8 @@ import pytest
 
 from interlock.app import App
 from interlock.base.errors import InterlockError
+from interlock.gates.control.commands import Opened, decided_code
+from interlock.gates.records import Advanced, Completed, Failed, Held, SafeSummary
 from interlock.testing.app import memory_app
 from interlock.testing.loop import run
 from tests.unit.gates.control.scenes import ADA
@@ -92,6 +94,14 @@ def test_a_scenario_is_defined_listed_run_and_explained(tmp_path: Path) -> None:
     run(main())
 
 
+def test_a_look_ends_as_the_stage_stands() -> None:
+    """8 where it stays closed, 1 where the run has failed, so that a script goes on only where it opened."""
+    held = Held(SafeSummary("hold", ["gate-one"], []))
+    outcomes = (held, Failed("timeout"), Advanced("one", "two", timeout=True), Completed("two"))
+    codes = [decided_code(Opened("decision-1", outcome, "one", "active", [], [])) for outcome in outcomes]
+    assert codes == [8, 1, 0, 0]
+
+
 def test_what_is_handed_in_is_kept(tmp_path: Path) -> None:
     async def main() -> None:
         app = await begun(tmp_path)
@@ -116,7 +126,8 @@ def test_what_is_handed_in_is_kept(tmp_path: Path) -> None:
         ("trigger", {"scenario": "release", "run": "r1", "namespace": 2}, "scenario_not_found"),
         ("status", {"scenario": "release", "run": "r2"}, "scenario_run_not_found"),
         ("explain", {"scenario": "release", "run": "r1"}, "scenario_not_evaluated"),
-        ("explain", {"scenario": "release", "run": "r1", "trigger": "none"}, "scenario_not_evaluated"),
+        ("explain", {"scenario": "release", "run": "r1", "trigger": "none"}, "scenario_trigger_not_found"),
+        ("explain", {"scenario": "release", "run": "r2"}, "scenario_run_not_found"),
     ],
 )
 def test_what_cannot_be_is_refused_with_a_code(tmp_path: Path, verb: str, given: dict[str, object], code: str) -> None:
