@@ -1,8 +1,8 @@
 """The namespace `gates`: how a run of a plan begins and triggers a scenario, recorded like any other answer.
 
 What it does: serves requests `begin_v1` (define a document, or find a scenario, and start a run of it) and `trigger_v1`
-(a tick that looks at the run's stage, and explains it). What it does not do: it reaches nothing outside of this
-installation; evidence providers do, behind the scenario.
+(a tick that looks at the run's stage, and explains it; or the decision that left `stage`, where there is one). What it
+does not do: it reaches nothing outside of this installation; evidence providers do, behind the scenario.
 
 Rules: both are repeated without harm: a definition, a run and a trigger are found again under their ids, and a run
 under that id with another scenario or configuration is refused; a trigger's id begins with that of the plan's run, so
@@ -12,6 +12,7 @@ that several may wait for one scenario. A document is read for the user of this 
 from __future__ import annotations
 
 import os
+from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,10 +30,14 @@ from interlock.gates.config import GatesSettings
 from interlock.gates.control.definitions import Definitions
 from interlock.gates.control.errors import SCENARIO_CALL_INVALID, SCENARIO_RUN_EXISTS
 from interlock.gates.control.explaining import explained
+from interlock.gates.control.fold import ScenarioRun
+from interlock.gates.control.reading import Answered
+from interlock.gates.control.scenario import Scenario
 from interlock.gates.control.service import ScenarioRuns
 from interlock.gates.errors import SCENARIO_INVALID
 from interlock.gates.evidence.query import Evidence
-from interlock.gates.records import DispatchTarget, RunConfig, TriggerEvent
+from interlock.gates.logic.status import Status
+from interlock.gates.records import Advanced, Completed, DispatchTarget, RunConfig, TriggerEvent
 from interlock.gates.scenario.check import linter
 from interlock.gates.spec import ScenarioSpec
 from interlock.gates.values import UnixMillis, plain
@@ -62,6 +67,7 @@ class TriggerRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     tenant: Annotated[int, Meta(ge=1)]
     namespace: Annotated[int, Meta(ge=1)]
     trigger: Id
+    stage: Id | None = None
 
 
 class GatesTransport:
@@ -130,7 +136,12 @@ class GatesTransport:
             time=self._now(),
             source_id=f"run:{context.run_id}",
         )
-        answer = await runs.trigger(order.scenario, event, principal=ENGINE)
+        scenario, _, state = await runs.seen(
+            order.scenario, order.tenant, order.namespace, order.run, None, principal=ENGINE
+        )
+        answer = await _left(runs, scenario, state, order.stage)
+        if answer is None:
+            answer = await runs.trigger(order.scenario, event, principal=ENGINE)
         reasons: Any = []
         if answer.gates:
             stage = await explained(
@@ -140,7 +151,7 @@ class GatesTransport:
                 order.tenant,
                 order.namespace,
                 order.run,
-                event.trigger_id,
+                answer.decision.trigger_id,
                 principal=ENGINE,
             )
             reasons = msgspec.json.decode(msgspec.json.encode(stage.gates))
@@ -149,10 +160,30 @@ class GatesTransport:
             "status": answer.status,
             "packets": [each.envelope.packet_id for each in answer.packets],
             "gates": reasons,
+            "opened": _is_open(scenario, answer),
         }
 
     def _now(self) -> UnixMillis:
         return UnixMillis(self._services.get(Journal).now_ms())
+
+
+async def _left(runs: ScenarioRuns, scenario: Scenario, state: ScenarioRun, stage_id: str | None) -> Answered | None:
+    """The last decision that left a stage in which the run does not stand any more; None where there is none."""
+    if stage_id is None or not state.exists or (state.status == "active" and state.stage_id == stage_id):
+        return None
+    last = None
+    async with aclosing(runs.read.answers(state.stream, scenario)) as answers:
+        async for answer in answers:
+            leaves = isinstance(answer.decision.outcome, Advanced | Completed)
+            last = answer if leaves and answer.decision.stage_id == stage_id else last
+    return None if last is None else msgspec.structs.replace(last, status=state.status)
+
+
+def _is_open(scenario: Scenario, answer: Answered) -> bool:
+    """Whether every gate of the decision's stage was evaluated for it, and is true."""
+    status = {gate.evaluation.gate_id: gate.evaluation.status for gate in answer.gates}
+    gates = scenario.stage(answer.decision.stage_id).gates
+    return all(status.get(gate.gate_id) is Status.TRUE for gate in gates)
 
 
 TRANSPORTS = (TransportFactory(NAMESPACE, GatesTransport),)

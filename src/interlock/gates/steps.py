@@ -3,9 +3,10 @@
 What it does: begins a run of a scenario, triggers it, and sleeps between two looks, holding nothing. What it does not
 do: it evaluates nothing itself; decision and reasons are the scenario's, and are recorded with the run that waits.
 
-Rules: it is passed only by a decision that the stage opened, or that the scenario is complete; a scenario that fails,
-and a stage that stayed closed for all looks, fail the step. A look has the id of its run, step and number, so that it
-is made once.
+Rules: it is passed only by a decision that the stage opened, or that the scenario is complete, each with every gate
+true. A stage that was left otherwise (its time was over, a branch was taken), a scenario that fails, and a stage that
+stayed closed for all looks, fail the step; one that somebody else opened before is passed by that decision. A look has
+the id of its run, step and number, so that it is made once.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ async def run(call: StepCall, given: GateStep) -> Json:
     for number in range(1, given.looks + 1):
         found = await _look(call, given, begun, number)
         outcome = found["decision"]["outcome"]
-        if _is_passed(given.stage, outcome):
+        if _is_left(given.stage, outcome):
+            if not found["opened"]:
+                raise GATE_NOT_PASSED.error("the stage was left, and its gates had not opened", run=str(begun["run"]))
             return {**begun, **found, "looks": number}
         if found["status"] != "active":
             raise GATE_NOT_PASSED.error(f"the scenario has ended: {found['status']}", run=str(begun["run"]))
@@ -102,6 +105,7 @@ async def _look(call: StepCall, given: GateStep, begun: dict[str, Any], number: 
         "tenant": given.tenant,
         "namespace": begun["namespace"],
         "trigger": f"{call.state_id}#{number}",
+        "stage": given.stage,
     }
     answer = await call.io.call(IoCall(NAMESPACE, request, call.fact_key(f"gate_look_{number}")))
     found: dict[str, Any] = answer.response
@@ -116,8 +120,8 @@ def _shut(gates: list[dict[str, Any]]) -> str:
     return ", ".join(closed[:NAMED_MAX]) + more
 
 
-def _is_passed(stage: str | None, outcome: dict[str, Any]) -> bool:
-    """Whether an outcome says that the stage opened (None: that the scenario is complete)."""
+def _is_left(stage: str | None, outcome: dict[str, Any]) -> bool:
+    """Whether an outcome says that the stage was left (None: that the scenario is complete)."""
     if outcome["kind"] == "complete":
         return stage is None or bool(outcome["stage_id"] == stage)
     return outcome["kind"] == "advance" and bool(outcome["from_stage"] == stage)
@@ -130,5 +134,5 @@ HANDLER = StepHandler(
     summary="Waits until a scenario's stage opens.",
     example="{document: release.json, run: release-1.2.0, stage: checks, every: 1m}",
     declares=lambda _given: False,
-    output=("scenario", "namespace", "run", "spec_hash", "decision", "status", "packets", "gates", "looks"),
+    output=("scenario", "namespace", "run", "spec_hash", "decision", "status", "packets", "gates", "opened", "looks"),
 )

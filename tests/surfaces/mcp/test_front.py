@@ -121,6 +121,7 @@ def test_who_may_start_nothing_has_no_file_read_or_written(tmp_path: Path) -> No
             ("run_replay", {"run": row["run_id"], "plan": "greeting.py:plan"}),
             ("run_lint", {"documents": ["greeting.py"]}),
             ("scenario_lint", {"documents": ["greeting.py"]}),
+            ("evidence_query", {"provider": "exec", "check": "output", "params": {"program": "/usr/bin/id"}}),
         ]
         return [value(await client.call_tool(*call)) for call in calls]
 
@@ -128,7 +129,7 @@ def test_who_may_start_nothing_has_no_file_read_or_written(tmp_path: Path) -> No
         folder = tmp_path / allowed
         folder.mkdir()
         answers = session(made(folder), talk, "--allow", allowed)
-        assert [set(answer) for answer in answers] == [{"error"}] * 4
+        assert [set(answer) for answer in answers] == [{"error"}] * 5
         assert {answer["error"]["category"] for answer in answers} == {"refused"}
         assert not (folder / "out.pack").exists()
 

@@ -80,6 +80,65 @@ def test_several_runs_may_wait_for_one_run_of_a_scenario(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
+    "leaves",
+    [
+        {"timeout": {"timeout_ms": 5_000, "policy_tags": []}, "on_timeout": "advance_with_flag"},
+        {
+            "on_hold": "branch",
+            "advance_to": {
+                "kind": "branch",
+                "branches": [{"gate_id": "gate-one", "outcome": "false", "next_stage_id": "two"}],
+                "default": "two",
+            },
+        },
+    ],
+)
+def test_a_stage_that_is_left_without_its_gates_passes_nothing(tmp_path: Path, leaves: dict[str, Any]) -> None:
+    stages = json.loads(Path(document(tmp_path / "release.json", 2**52)).read_text())["stages"]
+    stages[0] |= leaves
+    document(tmp_path / "release.json", 2**52, stages=stages)
+
+    async def main() -> None:
+        app = memory_app()
+        result = await started(app, plan(tmp_path, "{document: release.json, run: r1, stage: one, every: 6s}"))
+        assert (result["phase"], result["error"]["code"]) == ("failed", "gate_not_passed")
+        assert "had not opened" in result["error"]["message"]
+        again = await started(app, plan(tmp_path, "{scenario: release, run: r1, stage: one, every: 6s}"))
+        assert (again["phase"], again["error"]["code"]) == ("failed", "gate_not_passed")
+
+    run(main())
+
+
+def test_an_end_that_no_gate_opened_passes_nothing(tmp_path: Path) -> None:
+    stages = json.loads(Path(document(tmp_path / "release.json", 2**52)).read_text())["stages"]
+    ends = {"timeout": {"timeout_ms": 5_000, "policy_tags": []}, "on_timeout": "advance_with_flag"}
+    document(tmp_path / "release.json", 2**52, stages=[stages[0] | ends | {"advance_to": {"kind": "terminal"}}])
+
+    async def main() -> None:
+        app = memory_app()
+        result = await started(app, plan(tmp_path, "{document: release.json, run: r1, every: 6s}"))
+        assert (result["phase"], result["error"]["code"]) == ("failed", "gate_not_passed")
+
+    run(main())
+
+
+def test_a_stage_that_another_opened_before_is_passed_and_nothing_is_moved(tmp_path: Path) -> None:
+    async def main() -> None:
+        app = memory_app()
+        document(tmp_path / "release.json", 0)
+        await started(app, plan(tmp_path, "{document: release.json, run: r1, stage: one}"))
+        before = (await app.scenarios.state("release", 1, 1, "r1", principal=ADA)).triggers
+        result = await started(app, plan(tmp_path, "{scenario: release, run: r1, stage: one}"))
+        found = await output(app, result["run_id"])
+        assert (result["phase"], found["looks"], found["opened"]) == ("completed", 1, True)
+        assert found["decision"]["outcome"]["from_stage"] == "one"
+        assert [gate["gate_id"] for gate in found["gates"]] == ["gate-one"]
+        assert (await app.scenarios.state("release", 1, 1, "r1", principal=ADA)).triggers == before
+
+    run(main())
+
+
+@pytest.mark.parametrize(
     ("given", "code"),
     [
         ("{document: release.json, run: r1, stage: two, every: 1s, looks: 3}", "gate_not_passed"),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,12 +24,25 @@ from interlock.gates.control.reading import Answered
 from interlock.gates.control.scenario import Scenario
 from interlock.gates.control.service import ScenarioRuns
 from interlock.gates.evidence.records import EvidenceResult
-from interlock.gates.evidence.trust import TRUST_LANE
+from interlock.gates.evidence.trust import EVIDENCE_STALE, TRUST_LANE, age_fault
 from interlock.gates.records import Advanced, DecisionOutcome, EvidenceRecord, Failed, Started
 from interlock.gates.spec import ConditionSpec, EvidenceQuery
-from interlock.gates.values import wire
+from interlock.gates.values import Timestamp, wire
 
 Judge = Callable[[ConditionSpec, EvidenceResult], EvidenceRecord]
+
+
+class Known(NamedTuple):
+    """Evidence that was recorded, and when it was observed."""
+
+    result: EvidenceResult
+    observed_ms: int | None
+
+    def as_of(self, decided_at: Timestamp, condition: ConditionSpec) -> EvidenceResult:
+        """The evidence for a condition of today, which may be too old for it."""
+        if self.result.error is not None:
+            return self.result
+        return replace(self.result, error=age_fault(self.observed_ms, decided_at, condition.max_age_ms))
 
 
 class ChangedDecision(Struct, frozen=True):
@@ -53,7 +67,7 @@ class Backtest(Struct, frozen=True):
 
 
 def redecided(
-    today: Scenario, answer: Answered, known: Mapping[str, EvidenceResult], judged: Judge, run: str
+    today: Scenario, answer: Answered, known: Mapping[str, Known], judged: Judge, run: str
 ) -> tuple[ChangedDecision | None, list[str]]:
     """A decision by today's document over what was known, None where it is the same; and what was not recorded."""
     stage_id, recorded = answer.decision.stage_id, answer.decision.outcome
@@ -61,7 +75,11 @@ def redecided(
         fault = "the document has no such stage"
         return ChangedDecision(run, answer.decision.trigger_id, stage_id, recorded, None, fault, []), []
     conditions = asked(today, today.stage(stage_id))
-    given = {each.condition_id: known[key] for each in conditions if (key := query_key(each.query)) in known}
+    given = {
+        each.condition_id: known[key].as_of(answer.decision.decided_at, each)
+        for each in conditions
+        if (key := query_key(each.query)) in known
+    }
     missing = [each.condition_id for each in conditions if each.condition_id not in given]
     outcome, why = _outcome(today, stage_id, given, judged)
     if outcome == recorded:
@@ -84,15 +102,16 @@ def query_key(query: EvidenceQuery) -> str:
     return wire(query).decode()
 
 
-def evidence_of(scenario: Scenario, answer: Answered) -> dict[str, EvidenceResult]:
-    """What was recorded for a decision, by query; a lane that was too low then is judged anew."""
-    found: dict[str, EvidenceResult] = {}
+def evidence_of(scenario: Scenario, answer: Answered) -> dict[str, Known]:
+    """What was recorded for a decision, by query; a lane that was too low then, and an age, are judged anew."""
+    found: dict[str, Known] = {}
     for gate in answer.gates:
         for each in gate.evidence:
             result = each.result
-            if result.error is not None and result.error.code == TRUST_LANE:
+            if result.error is not None and result.error.code in {TRUST_LANE, EVIDENCE_STALE}:
                 result = replace(result, error=None)
-            found.setdefault(query_key(scenario.conditions[each.condition_id].query), result)
+            known = Known(result, answer.observed.get(each.condition_id))
+            found.setdefault(query_key(scenario.conditions[each.condition_id].query), known)
     return found
 
 

@@ -36,9 +36,14 @@ from interlock.gates.control.decide import (
     Submit,
     status_asked,
 )
-from interlock.gates.control.deciding import is_overdue
+from interlock.gates.control.deciding import TICK, is_overdue
 from interlock.gates.control.definitions import Definitions
-from interlock.gates.control.errors import PAYLOAD_TOO_LARGE, SCENARIO_MISMATCH, SCENARIO_RUN_MOVED
+from interlock.gates.control.errors import (
+    PAYLOAD_TOO_LARGE,
+    SCENARIO_CALL_INVALID,
+    SCENARIO_MISMATCH,
+    SCENARIO_RUN_MOVED,
+)
 from interlock.gates.control.evaluation import EvidenceSource, asked
 from interlock.gates.control.fold import ScenarioRun
 from interlock.gates.control.keys import SUBMISSION_INDEX, TRIGGER_INDEX, call_key, run_stream
@@ -60,7 +65,7 @@ from interlock.gates.records import (
     SubmitRequest,
     TriggerEvent,
 )
-from interlock.gates.spec import Payload
+from interlock.gates.spec import BytesPayload, Payload
 from interlock.gates.values import Timestamp, wire
 from interlock.journal.journal import Journal
 from interlock.journal.runner import Runner
@@ -96,13 +101,14 @@ def check_payload(payload: Payload, scan: SecretScan) -> None:
     Raises: `payload_too_large`; `secrets_detected`.
     """
     content = wire(payload)
+    text = bytes(payload.bytes) if isinstance(payload, BytesPayload) else content
     if len(content) > PAYLOAD_BYTES_MAX:
         raise PAYLOAD_TOO_LARGE.error(
             f"a payload of more than {PAYLOAD_BYTES_MAX} bytes", limit_bytes=PAYLOAD_BYTES_MAX
         )
     if scan == "refuse":
-        refuse_secrets(content, "payload")
-    elif scan == "warn" and (found := scan_bytes(content)) is not None:
+        refuse_secrets(text, "payload")
+    elif scan == "warn" and (found := scan_bytes(text)) is not None:
         _LOG.warning(
             "a payload that is kept and exported as it is looks like a secret: %s at %s; "
             '`payload_secret_scan = "refuse"` takes none',
@@ -216,6 +222,8 @@ class ScenarioRuns:
         raise SCENARIO_RUN_MOVED.error("the run kept moving")
 
     async def _fire(self, scenario_id: str, call: Call, event: TriggerEvent, principal: Principal) -> Answered:
+        if event.trigger_id.startswith(f"{TICK}:"):  # else a caller could take the place of a stage's own tick
+            raise SCENARIO_CALL_INVALID.error(f"ids that begin with `{TICK}:` are those of stages", member="id")
         if event.payload is not None:
             check_payload(event.payload, self._secret_scan)
         scenario = await self._scenario(scenario_id, event.namespace_id, event.tenant_id, principal)

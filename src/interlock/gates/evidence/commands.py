@@ -3,7 +3,9 @@
 What it does: lists and shows contracts, and asks one check for a person. What it does not do: nothing that is asked
 here belongs to a run, and nothing is recorded.
 
-Rule: raw values are shown only where the configuration and the provider allow it; else their hash stands for them.
+Rules: raw values are shown only where the configuration and the provider allow it; else their hash stands for them.
+Providers that reach outside of the store (files, programs, variables, servers) are asked for the user of this machine
+alone: the arguments are the asker's, and no scenario chose them.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct
 
 from interlock.base.part import CallContext, Command, Effect
+from interlock.base.principal import PrincipalKind
+from interlock.gates.errors import EVIDENCE_QUERY_REFUSED
 from interlock.gates.evidence.contracts import CheckContract, ProviderContract
 from interlock.gates.evidence.query import Evidence
 from interlock.gates.evidence.records import EvidenceContext, EvidenceResult
@@ -24,6 +28,8 @@ from interlock.journal.journal import Journal
 ProviderName = Annotated[str, Meta(min_length=1, max_length=255, description="The provider's id.")]
 CheckName = Annotated[str, Meta(min_length=1, max_length=255, description="The check's id.")]
 NOBODY = "evidence-query"
+WITHIN = frozenset({"time", "run"})
+"""Providers that look at the clock and the store alone."""
 
 
 class QueryInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -82,6 +88,8 @@ class ProviderReport(Struct, frozen=True):
 
 
 async def _query(ctx: CallContext, given: QueryInput) -> QueryAnswer:
+    if given.provider not in WITHIN and ctx.principal.kind is not PrincipalKind.LOCAL:
+        raise EVIDENCE_QUERY_REFUSED.error("only the user of this machine may have this provider asked")
     params = UNSET if given.params is None else msgspec.json.decode(given.params)
     context = EvidenceContext(
         tenant_id=given.tenant,

@@ -229,6 +229,10 @@ def signature_fault(answer: EvidenceResult, computed: HashDigest | None, keys: M
     return None
 
 
+SKEW_MS_MAX = 60_000
+"""How far the clock of evidence may be ahead of the trigger's."""
+
+
 def age_fault(observed_ms: int | None, trigger_time: Timestamp, max_age_ms: int | UnsetType) -> EvidenceError | None:
     """Why evidence is too old for a condition; None where it is not, or may be of any age."""
     if max_age_ms is UNSET or observed_ms is None:
@@ -236,8 +240,14 @@ def age_fault(observed_ms: int | None, trigger_time: Timestamp, max_age_ms: int 
     if not isinstance(trigger_time, UnixMillis):
         return EvidenceError(EVIDENCE_STALE, "the age of the evidence cannot be told: the trigger's time is logical")
     age_ms = trigger_time.value - observed_ms
-    if age_ms <= max_age_ms:
+    if -SKEW_MS_MAX <= age_ms <= max_age_ms:
         return None
+    if age_ms < 0:
+        return EvidenceError(
+            EVIDENCE_STALE,
+            f"the evidence is from {-age_ms} ms after the trigger, so that its age cannot be told",
+            {"age_ms": age_ms, "max_age_ms": max_age_ms, "observed_ms": observed_ms},
+        )
     return EvidenceError(
         EVIDENCE_STALE,
         f"the evidence is {age_ms} ms old, and may be {max_age_ms}",

@@ -62,6 +62,8 @@ class RunpackFolder:
             self._folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
             raise PACK_NOT_FOUND.error("there is no such folder") from None
+        except ValueError:  # a NUL, or half of a surrogate pair
+            raise PACK_UNREADABLE.error("no folder can have this name") from None
         except OSError as fault:
             raise PACK_UNREADABLE.error(f"the folder cannot be read: {fault.strerror}") from None
 
@@ -162,7 +164,11 @@ def _content(file: int, bytes_max: int) -> bytes | None:
 
 def write_folder(path: Path, files: Mapping[str, bytes], *, force: bool) -> None:
     """Write a runpack. Raises: `pack_exists` unless `force` and what is there is a runpack, `pack_unwritable`."""
-    if not path.parent.is_dir():
+    try:
+        os.fsencode(path)
+    except ValueError:
+        raise PACK_UNWRITABLE.error("no folder can have this name") from None
+    if "\0" in str(path) or not path.parent.is_dir():
         raise PACK_UNWRITABLE.error("there is no folder for it")
     if os.path.lexists(path) and not _may_give_way(path, force=force):
         raise PACK_EXISTS.error(f"something of this name is there already: {shown(path.name)}")

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from interlock.base.errors import InterlockError
-from interlock.gates.spec import Branch, BranchRule, Fixed, Linear, Terminal, TimeoutSpec
+from interlock.gates.control.service import check_payload
+from interlock.gates.spec import Branch, BranchRule, BytesPayload, Fixed, Linear, Terminal, TimeoutSpec
 from interlock.testing.app import memory_app
 from interlock.testing.loop import run
 from tests.unit.gates.control.scenes import Said, Scene, outcome, spec, stage
@@ -249,6 +250,27 @@ def test_payloads_that_look_like_secrets_are_told_of_or_refused(
     assert all(
         " looks like a secret: " in each.message and "SecretFinding" not in each.message for each in caplog.records
     )
+
+
+def test_a_payload_of_bytes_is_searched_for_secrets_as_its_bytes() -> None:
+    token = "ghp" + "_" + "a1B2c3D4e5F6" * 3
+    with pytest.raises(InterlockError) as fault:
+        check_payload(BytesPayload(list(token.encode())), "refuse")
+    assert fault.value.code == "secrets_detected"
+
+
+def test_the_ids_of_a_stages_own_ticks_are_not_to_be_had() -> None:
+    """Else a caller could take the place of the tick that ends a stage."""
+
+    async def main() -> None:
+        scene = Scene(memory_app(), Said())
+        await scene.begun(spec(stage("one", "a")))
+        with pytest.raises(InterlockError) as fault:
+            await scene.trigger("auto_tick:one:1")
+        assert fault.value.code == "scenario_call_invalid"
+        assert (await scene.state()).triggers == []
+
+    run(main())
 
 
 def test_a_payload_has_a_bound() -> None:

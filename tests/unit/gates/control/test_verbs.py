@@ -9,11 +9,16 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import UNSET
 
 from interlock.app import App
 from interlock.base.errors import InterlockError
+from interlock.gates.control.backtest import Known
 from interlock.gates.control.commands import Opened, decided_code
+from interlock.gates.evidence.records import EvidenceResult
 from interlock.gates.records import Advanced, Completed, Failed, Held, SafeSummary
+from interlock.gates.spec import ConditionSpec, EvidenceQuery
+from interlock.gates.values import UnixMillis
 from interlock.testing.app import memory_app
 from interlock.testing.loop import run
 from tests.unit.gates.control.scenes import ADA
@@ -96,7 +101,7 @@ def test_a_scenario_is_defined_listed_run_and_explained(tmp_path: Path) -> None:
 
 def test_a_look_ends_as_the_stage_stands() -> None:
     """8 where it stays closed, 1 where the run has failed, so that a script goes on only where it opened."""
-    held = Held(SafeSummary("hold", ["gate-one"], []))
+    held = Held(SafeSummary("hold", ["gate-one"], "", []))
     outcomes = (held, Failed("timeout"), Advanced("one", "two", timeout=True), Completed("two"))
     codes = [decided_code(Opened("decision-1", outcome, "one", "active", [], [])) for outcome in outcomes]
     assert codes == [8, 1, 0, 0]
@@ -198,6 +203,19 @@ def test_a_document_of_today_is_held_against_recorded_runs(tmp_path: Path) -> No
         assert [each["today"] for each in found["changed"]] == [None, None, None]
 
     run(main())
+
+
+def test_recorded_evidence_is_as_old_for_the_document_of_today_as_it_was() -> None:
+    query = EvidenceQuery("json", "path", {"file": "report.json"})
+    today = ConditionSpec("fresh", query, "exists", [], max_age_ms=60_000)
+    old, young = Known(EvidenceResult(), 1), Known(EvidenceResult(), 1_000_000)
+    decided_at = UnixMillis(1_000_000)
+
+    assert [each.as_of(decided_at, today).error is None for each in (old, young)] == [False, True]
+    fault = old.as_of(decided_at, today).error
+    assert fault is not None
+    assert fault.code == "evidence_stale"
+    assert old.as_of(decided_at, msgspec.structs.replace(today, max_age_ms=UNSET)).error is None
 
 
 def test_a_precheck_says_what_given_data_would_come_to(tmp_path: Path) -> None:

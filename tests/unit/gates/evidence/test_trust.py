@@ -261,6 +261,8 @@ def test_each_fault_of_a_signature_is_an_error_and_leaves_no_value(answer: Evide
         (900, UnixMillis(1000), 100, False),
         (899, UnixMillis(1000), 100, True),
         (2000, UnixMillis(1000), 100, False),
+        (61_000, UnixMillis(1000), 100, False),
+        (61_001, UnixMillis(1000), 100, True),
         (None, Logical(5), 100, False),
         (900, Logical(5), 100, True),
     ],

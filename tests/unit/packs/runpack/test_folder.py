@@ -26,6 +26,16 @@ def left(folder: Path) -> list[str]:
     return sorted(each.name for each in folder.iterdir())
 
 
+def test_a_name_that_no_folder_can_have_is_refused(tmp_path: Path) -> None:
+    for name in ("a\0b", "\udcff\ud800"):
+        with pytest.raises(InterlockError) as fault:
+            RunpackFolder(tmp_path / name)
+        assert code(fault) == "pack_unreadable"
+        with pytest.raises(InterlockError) as fault:
+            write_folder(tmp_path / name, FILES, force=False)
+        assert code(fault) == "pack_unwritable"
+
+
 def test_what_is_written_is_read_again_and_belongs_to_its_owner(tmp_path: Path) -> None:
     place = tmp_path / "pack"
     write_folder(place, FILES, force=False)

@@ -40,6 +40,7 @@ _PATTERN_BYTES_MAX: Final = 1024 * 1024
 _CHARACTERS_A_STEP: Final = 64
 _MEMBERS_A_STEP: Final = 4
 _STEPS_A_MATCH: Final = 8
+_STEPS_A_PATTERN: Final = WORK_MAX // 32
 
 
 class PathFault(Exception):
@@ -51,12 +52,20 @@ class _Work:
 
     def __init__(self) -> None:
         self._left = WORK_MAX
+        self._patterns: dict[str, Any] = {}
 
     def spend(self, steps: int = 1) -> None:
         """Count steps. Raises: `PathFault`."""
         self._left -= steps
         if self._left < 0:
             raise PathFault("the path asks for too much work")
+
+    def pattern(self, text: str) -> Any:
+        """A pattern, compiled once for the evaluation; None where it is none. Raises: `PathFault`."""
+        if text not in self._patterns:
+            self.spend(_STEPS_A_PATTERN)  # compiling takes milliseconds, whatever is matched then
+            self._patterns[text] = _compiled(text)
+        return self._patterns[text]
 
     def spend_on(self, value: Any) -> None:
         """Count what a value is made of, as far as there is work left for it."""
@@ -151,7 +160,7 @@ class _Matching(FilterFunction):
         if not isinstance(text, str) or not isinstance(pattern, str):
             return False
         self._work.spend_on(text)
-        compiled = _compiled(pattern)
+        compiled = self._work.pattern(pattern)
         if compiled is None:
             return False
         return (compiled.fullmatch(text) if self._whole else compiled.search(text)) is not None

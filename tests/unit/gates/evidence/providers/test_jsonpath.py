@@ -18,6 +18,7 @@ DOCUMENT: Any = {
     "pairs": [{"n": each, "t": "x" * 20} for each in range(1_000)],
     "deep": DEEP,
     "text": "a" * 100_000,
+    "texts": [f"\\p{{L}}\\p{{L}}{each}" for each in range(1_000)],
 }
 HOSTILE = [
     "$..*..*..*..*",
@@ -31,6 +32,8 @@ HOSTILE = [
     "$.list[?" + "@.b||" * 150 + "@.b]",
     "$.list[?" + 'match("a","b")||' * 200 + "@.b]",
     "$.list[?search($.text, '(((a+)+)+)+b')]",
+    "$.pairs[?" + "||".join(f"match(@.t,'\\\\p{{L}}\\\\p{{L}}{each}')" for each in range(120)) + "]",
+    "$.texts[?match('x', @)]",
     "$..[?@..[?@..['zz']]]",
 ]
 SENSELESS = [
