@@ -55,12 +55,13 @@ async def test_a_run_in_back_off_says_until_when() -> None:
 async def test_the_user_of_this_machine_draws_a_plan() -> None:
     text = (await drawing(memory_app(), plan=str(DOCUMENT))).text
 
-    assert text.splitlines()[:2] == ["release", "  plan, version 1 · 7 states"]
-    assert [line.split()[1] for line in text.splitlines()[3:]] == [
+    assert text.splitlines()[:2] == ["release", "  plan, version 1 · 8 states"]
+    assert [line.partition("○ ")[2].split()[0] for line in text.splitlines()[3:]] == [
         "inventory",
         "build",
         "inspect",
         "materials",
+        "test",
         "checks",
         "approve",
         "publish",
