@@ -114,6 +114,11 @@ def test_the_demo_releases_a_project_through_two_crashes_once_a_person_allows_it
         ('license = "Apache-2.0"', "def test_of_nothing():\n    assert False\n", "the-tests-pass is False"),
         ('license = "Apache-2.0"', "import nothing_of_that_name\n", "the-tests-pass is False"),
         ('license = "Apache-2.0"', None, "the-tests-pass is False"),
+        (
+            'license = "Apache-2.0"',
+            "def test_one():\n    pass\ndef test_two():\n    raise KeyboardInterrupt\n",
+            "the-tests-pass is False",
+        ),
     ],
 )
 def test_a_release_whose_gate_stays_closed_is_told_as_the_projects_own(

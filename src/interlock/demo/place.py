@@ -99,7 +99,7 @@ class Place:
         for path in (self.work, self.channel):
             path.mkdir(parents=True)
         (self.folder / MARKER).touch()
-        evidence = json.dumps(str(self.work / EVIDENCE))  # a string of JSON is one of TOML
+        evidence = json.dumps(str(self.work / EVIDENCE), ensure_ascii=False)  # such a string of JSON is one of TOML
         self.settings.write_text(_SETTINGS.replace("EVIDENCE", evidence), "utf-8")
 
     def tests(self) -> str:

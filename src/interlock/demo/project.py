@@ -25,6 +25,8 @@ from interlock.demo.crash import crash_once
 
 LOG = "began.log"
 EVIDENCE = "evidence"
+_EXITS_SOUND = (0, 5)
+"""How pytest ends where all tests passed, and where there was none."""
 
 
 def inventory(project: str, git: str) -> dict[str, object]:
@@ -94,6 +96,7 @@ def test(wheel: str, project: str, tests: str) -> dict[str, object]:
     # What Python compiles is kept in the work folder, for nothing is written to the project.
     variables = {"PYTHONPATH": str(work / "unpacked"), "PYTHONPYCACHEPREFIX": str(work / "compiled")}
     results = work / "tests.xml"
+    results.unlink(missing_ok=True)  # an attempt that was killed may have left its own
     ended = subprocess.run(  # noqa: S603 - the project's own tests, at the user's word
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={results}", tests],
         cwd=project,
@@ -104,16 +107,20 @@ def test(wheel: str, project: str, tests: str) -> dict[str, object]:
     )
     if not results.is_file():
         sys.exit(f"error: the tests did not run: {(ended.stderr or ended.stdout).strip()}")
-    return {"tests": tests, **_counted(results)}
+    return {"tests": tests, **_counted(results, is_broken=ended.returncode not in _EXITS_SOUND)}
 
 
-def _counted(results: Path) -> dict[str, object]:
-    """How many tests passed, failed (with those that could not begin) and were skipped."""
+def _counted(results: Path, *, is_broken: bool) -> dict[str, object]:
+    """How many tests passed, failed (with those that could not begin) and were skipped; a broken run has failed."""
     suites = [suite.attrib for suite in ET.parse(results).getroot().iter("testsuite")]  # noqa: S314 - written here
     ran, failures, errors, skipped = (
         sum(int(suite[name]) for suite in suites) for name in ("tests", "failures", "errors", "skipped")
     )
-    return {"passed": ran - failures - errors - skipped, "failed": failures + errors, "skipped": skipped}
+    return {
+        "passed": ran - failures - errors - skipped,
+        "failed": max(failures + errors, int(is_broken)),
+        "skipped": skipped,
+    }
 
 
 _ASKED: dict[str, Callable[..., object]] = {

@@ -62,10 +62,7 @@ async def show(project: Path, folder: Path) -> DemoReport:
     stage.say("")
     stage.say("The store and the pack are left for a look:")
     stage.say(f"  {_program()} run status {place.run_id} --store {_shown(place.store)}")
-    stage.say(
-        f"  {_program()} scenario explain release-checks {place.run_id}"
-        f" --store {_shown(place.store)} --config {_shown(place.settings)}"
-    )
+    stage.say(f"  {_program()} scenario explain release-checks {place.run_id} --store {_shown(place.store)}")
     stage.say(f"  {_program()} pack show {_shown(place.pack)}")
     stage.say(f"  {_program()} pack verify {_shown(place.changed)}")
     stage.say("")

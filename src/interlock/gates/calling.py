@@ -12,7 +12,6 @@ that several may wait for one scenario. A document is read for the user of this 
 from __future__ import annotations
 
 import os
-from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,7 +36,7 @@ from interlock.gates.control.service import ScenarioRuns
 from interlock.gates.errors import SCENARIO_INVALID
 from interlock.gates.evidence.query import Evidence
 from interlock.gates.logic.status import Status
-from interlock.gates.records import Advanced, Completed, DispatchTarget, RunConfig, TriggerEvent
+from interlock.gates.records import DispatchTarget, RunConfig, TriggerEvent
 from interlock.gates.scenario.check import linter
 from interlock.gates.spec import ScenarioSpec
 from interlock.gates.values import UnixMillis, plain
@@ -169,14 +168,10 @@ class GatesTransport:
 
 async def _left(runs: ScenarioRuns, scenario: Scenario, state: ScenarioRun, stage_id: str | None) -> Answered | None:
     """The last decision that left a stage in which the run does not stand any more; None where there is none."""
-    if stage_id is None or not state.exists or (state.status == "active" and state.stage_id == stage_id):
+    if stage_id not in state.left or (state.status == "active" and state.stage_id == stage_id):
         return None
-    last = None
-    async with aclosing(runs.read.answers(state.stream, scenario)) as answers:
-        async for answer in answers:
-            leaves = isinstance(answer.decision.outcome, Advanced | Completed)
-            last = answer if leaves and answer.decision.stage_id == stage_id else last
-    return None if last is None else msgspec.structs.replace(last, status=state.status)
+    answer = await runs.read.answer_at(state.stream, state.left[stage_id], scenario)
+    return msgspec.structs.replace(answer, status=state.status)
 
 
 def _is_open(scenario: Scenario, answer: Answered) -> bool:

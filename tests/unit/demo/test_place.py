@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,14 @@ def test_a_folder_that_cannot_be_made_is_an_error_with_its_path(project: Path) -
 def test_a_folder_with_other_content_is_left_alone(project: Path) -> None:
     assert refusal(project, project).code == "demo_folder_taken"
     assert (project / "pyproject.toml").exists()
+
+
+def test_the_settings_name_the_evidence_whatever_the_folder_is_called(project: Path, tmp_path: Path) -> None:
+    place = Place(project, tmp_path / 'a "gift" \\ \U0001f381')
+    place.prepare()
+
+    json_files, _ = tomllib.loads(place.settings.read_text("utf-8"))["gates"]["providers"]
+    assert json_files["config"]["root"] == str(place.work / "evidence")
 
 
 def test_an_earlier_demonstration_is_replaced(project: Path, tmp_path: Path) -> None:

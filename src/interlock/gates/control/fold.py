@@ -40,6 +40,8 @@ class ScenarioRun(Struct):
     timer_ms: int | None = None
     rules_id: str = ""
     packet_ids: list[str] = []
+    left: dict[str, int] = {}
+    """The trigger by which each stage was left last."""
 
     @property
     def exists(self) -> bool:
@@ -64,6 +66,8 @@ def evolve(state: Any, record: Struct, place: Place) -> Any:
         case e.ScenarioDecided():
             state.decisions += 1
             state.last_decision = place.seq
+            if record.status == "completed" or record.stage_id != state.stage_id:
+                state.left[state.stage_id] = state.last_trigger
             state.stage_id = record.stage_id
             state.entered_at = _timestamp.decode(record.stage_entered_at)
             state.status = record.status
@@ -82,7 +86,7 @@ def evolve(state: Any, record: Struct, place: Place) -> Any:
 
 SNAPSHOTS = DeciderSnapshots(
     name="gates.run",
-    version=1,
+    version=2,
     restore=msgspec.json.Decoder(ScenarioRun).decode,
     save=msgspec.json.encode,
     every_events=500,
