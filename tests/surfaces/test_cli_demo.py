@@ -133,6 +133,18 @@ def test_a_release_whose_gate_stays_closed_is_told_as_the_projects_own(
     assert not (tmp_path / "shown" / "channel" / "published").exists()
 
 
+def test_the_wheel_is_tested_where_sources_lie_in_the_projects_folder(tmp_path: Path) -> None:
+    home = project(tmp_path / "gift")
+    (home / "src" / "tiny_gift").rename(home / "tiny_gift")
+    settings = home / "pyproject.toml"
+    settings.write_text(settings.read_text().replace("src/tiny_gift", "tiny_gift"))
+
+    done = run("demo", str(home), "--folder", "shown", program=PRODUCT, folder=tmp_path)
+
+    assert done.code == 0, done.err
+    assert "✓ 1 tests of the project passed on the very wheel" in done.err
+
+
 def test_tests_that_an_optimised_python_runs_open_no_gate(tmp_path: Path) -> None:
     home = project(tmp_path / "gift")
 

@@ -87,14 +87,19 @@ def materials() -> dict[str, object]:
 
 
 def test(wheel: str, project: str, tests: str) -> dict[str, object]:
-    """Run the project's tests on the wheel that was built, unpacked, and not on its sources."""
+    """Run the project's tests on the wheel that was built, unpacked, unless its pytest settings put sources first."""
     work = Path(os.environ["DEMO_WORK"])
     if not Path(project, tests).exists():
         return {"tests": tests, "passed": 0, "failed": 0, "skipped": 0}
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(work / "unpacked")
-    # What Python compiles is kept in the work folder, for nothing is written to the project.
-    variables = {"PYTHONPATH": str(work / "unpacked"), "PYTHONPYCACHEPREFIX": str(work / "compiled")}
+    # What Python compiles is kept in the work folder: whatever the tests do, we write nothing to the project.
+    # A safe path leaves the project's folder out, which would come before the wheel.
+    variables = {
+        "PYTHONPATH": str(work / "unpacked"),
+        "PYTHONPYCACHEPREFIX": str(work / "compiled"),
+        "PYTHONSAFEPATH": "1",
+    }
     results = work / "tests.xml"
     results.unlink(missing_ok=True)  # an attempt that was killed may have left its own
     ended = subprocess.run(  # noqa: S603 - the project's own tests, at the user's word

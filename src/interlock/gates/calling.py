@@ -168,7 +168,8 @@ class GatesTransport:
 
 async def _left(runs: ScenarioRuns, scenario: Scenario, state: ScenarioRun, stage_id: str | None) -> Answered | None:
     """The last decision that left a stage in which the run does not stand any more; None where there is none."""
-    if stage_id not in state.left or (state.status == "active" and state.stage_id == stage_id):
+    stands = state.stage_id == stage_id and state.status != "completed"  # in it again, or failed in it
+    if stage_id not in state.left or stands:
         return None
     answer = await runs.read.answer_at(state.stream, state.left[stage_id], scenario)
     return msgspec.structs.replace(answer, status=state.status)

@@ -47,7 +47,7 @@ class GateStep(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = None
     stage: Annotated[
         Annotated[str, Meta(min_length=1, max_length=400)] | None,
-        Meta(description="The stage to wait for; default: the scenario's end."),
+        Meta(description="The stage to wait for; default: the end, with the last stage's gates alone."),
     ] = None
     run: Annotated[
         Annotated[str, Meta(min_length=1, max_length=400)],

@@ -109,6 +109,25 @@ def test_a_stage_that_is_left_without_its_gates_passes_nothing(tmp_path: Path, l
     run(main())
 
 
+def test_a_run_that_came_back_to_a_stage_and_failed_in_it_passes_nothing(tmp_path: Path) -> None:
+    one, two = json.loads(Path(document(tmp_path / "release.json", 0)).read_text())["stages"]
+    one |= {"timeout": {"timeout_ms": 5_000, "policy_tags": []}, "on_timeout": "fail"}
+    two |= {"gates": [], "advance_to": {"kind": "fixed", "stage_id": "one"}}
+    document(tmp_path / "release.json", 0, stages=[one, two])
+
+    async def main() -> None:
+        app = memory_app()
+        await started(app, plan(tmp_path, "{document: release.json, run: r1, stage: one}"))
+        await started(app, plan(tmp_path, "{scenario: release, run: r1, stage: two}"))
+        late = {"scenario": "release", "run": "r1", "kind": "tick", "time": "4070908800000"}
+        ended = msgspec.to_builtins(await app.client(ADA).call("scenario.trigger", late))
+        assert ended["status"] == "failed"
+        result = await started(app, plan(tmp_path, "{scenario: release, run: r1, stage: one}"))
+        assert (result["phase"], result["error"]["code"]) == ("failed", "gate_not_passed")
+
+    run(main())
+
+
 def test_an_end_that_no_gate_opened_passes_nothing(tmp_path: Path) -> None:
     stages = json.loads(Path(document(tmp_path / "release.json", 2**52)).read_text())["stages"]
     ends = {"timeout": {"timeout_ms": 5_000, "policy_tags": []}, "on_timeout": "advance_with_flag"}

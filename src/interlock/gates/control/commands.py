@@ -25,7 +25,9 @@ from interlock.gates.control.looking import ScenarioRunReport, look
 from interlock.gates.control.reading import Answered
 from interlock.gates.control.service import ScenarioRuns
 from interlock.gates.evidence.query import Evidence
+from interlock.gates.logic.status import Status
 from interlock.gates.records import (
+    Advanced,
     AgentTarget,
     ChannelTarget,
     DecisionOutcome,
@@ -181,14 +183,16 @@ def answer_of(answer: Answered) -> Opened:
 
 
 def decided_code(answer: Opened) -> int:
-    """Exit code of a look at a stage: 0 it opened, 1 the run has failed, 8 it stays closed."""
+    """Exit code of a look: 0 the run went on, 1 it failed or went on past closed gates, 8 the stage stays closed."""
+    if answer.status == "failed":
+        return 1
     match answer.outcome:
         case Held():
             return EXIT_WAITING
-        case Failed():
+        case Failed() | Advanced(timeout=True):
             return 1
         case _:
-            return 0
+            return 0 if all(gate.status is Status.TRUE for gate in answer.gates) else 1
 
 
 def time_of(ctx: CallContext, given: str | None) -> Timestamp:

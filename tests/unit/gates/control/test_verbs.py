@@ -16,7 +16,8 @@ from interlock.base.errors import InterlockError
 from interlock.gates.control.backtest import Known
 from interlock.gates.control.commands import Opened, decided_code
 from interlock.gates.evidence.records import EvidenceResult
-from interlock.gates.records import Advanced, Completed, Failed, Held, SafeSummary
+from interlock.gates.logic.status import Status
+from interlock.gates.records import Advanced, Completed, Failed, GateEvaluation, Held, SafeSummary
 from interlock.gates.spec import ConditionSpec, EvidenceQuery
 from interlock.gates.values import UnixMillis
 from interlock.testing.app import memory_app
@@ -100,11 +101,15 @@ def test_a_scenario_is_defined_listed_run_and_explained(tmp_path: Path) -> None:
 
 
 def test_a_look_ends_as_the_stage_stands() -> None:
-    """8 where it stays closed, 1 where the run has failed, so that a script goes on only where it opened."""
+    """8 where it stays closed, 1 where the run has failed, or went on past a time that was over or a closed gate."""
     held = Held(SafeSummary("hold", ["gate-one"], "", []))
-    outcomes = (held, Failed("timeout"), Advanced("one", "two", timeout=True), Completed("two"))
+    opened = Advanced("one", "two", timeout=False)
+    outcomes = (held, Failed("timeout"), Advanced("one", "two", timeout=True), opened, Completed("two"))
     codes = [decided_code(Opened("decision-1", outcome, "one", "active", [], [])) for outcome in outcomes]
-    assert codes == [8, 1, 0, 0]
+    assert codes == [8, 1, 1, 0, 0]
+    closed = GateEvaluation("gate-one", Status.FALSE, [])
+    assert decided_code(Opened("decision-1", opened, "one", "active", [], [closed])) == 1
+    assert decided_code(Opened("decision-1", held, "one", "failed", [], [])) == 1
 
 
 def test_what_is_handed_in_is_kept(tmp_path: Path) -> None:
