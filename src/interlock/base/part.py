@@ -163,7 +163,7 @@ class TimerTarget:
     """Which decider takes the due timers of the streams of one kind.
 
     `command(timer)` is what it is given, or what `prepare(services, timer)` makes where a decision needs more than the
-    timer says. Every firing must leave an event whose `index` clears the timer or sets it
+    timer says. Every firing of a timer that is still set must leave an event whose `index` clears it or sets it
     anew, also one that comes to nothing: what refuses or records nothing is tried again and again.
     """
 

@@ -28,7 +28,7 @@ from interlock.engine.io.transports.requests import read_request
 from interlock.gates.config import GatesSettings
 from interlock.gates.control.definitions import Definitions
 from interlock.gates.control.errors import SCENARIO_CALL_INVALID, SCENARIO_RUN_EXISTS
-from interlock.gates.control.explaining import explained
+from interlock.gates.control.explaining import closings, explained
 from interlock.gates.control.fold import ScenarioRun
 from interlock.gates.control.reading import Answered
 from interlock.gates.control.scenario import Scenario
@@ -159,7 +159,7 @@ class GatesTransport:
             "status": answer.status,
             "packets": [each.envelope.packet_id for each in answer.packets],
             "gates": reasons,
-            "opened": _is_open(scenario, answer),
+            "opened": _is_open(scenario, answer, runs.now_ms),
         }
 
     def _now(self) -> UnixMillis:
@@ -175,11 +175,12 @@ async def _left(runs: ScenarioRuns, scenario: Scenario, state: ScenarioRun, stag
     return msgspec.structs.replace(answer, status=state.status)
 
 
-def _is_open(scenario: Scenario, answer: Answered) -> bool:
-    """Whether every gate of the decision's stage was evaluated for it, and is true."""
+def _is_open(scenario: Scenario, answer: Answered, now_ms: int) -> bool:
+    """Whether every gate of the decision's stage was evaluated for it, is true, and has not closed since."""
     status = {gate.evaluation.gate_id: gate.evaluation.status for gate in answer.gates}
     gates = scenario.stage(answer.decision.stage_id).gates
-    return all(status.get(gate.gate_id) is Status.TRUE for gate in gates)
+    opened = all(status.get(gate.gate_id) is Status.TRUE for gate in gates)
+    return opened and all(at_ms > now_ms for at_ms in closings(scenario, answer).values())
 
 
 TRANSPORTS = (TransportFactory(NAMESPACE, GatesTransport),)

@@ -5,8 +5,8 @@ do: it evaluates nothing itself; decision and reasons are the scenario's, and ar
 
 Rules: it is passed only by a decision that the stage opened, or that the scenario is complete, each with every gate
 true. A stage that was left otherwise (its time was over, a branch was taken), a scenario that fails, and a stage that
-stayed closed for all looks, fail the step; one that somebody else opened before is passed by that decision. A look has
-the id of its run, step and number, so that it is made once.
+stayed closed for all looks, fail the step; one that somebody else opened before is passed by that decision, unless its
+evidence has become too old since. A look has the id of its run, step and number, so that it is made once.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ async def run(call: StepCall, given: GateStep) -> Json:
         outcome = found["decision"]["outcome"]
         if _is_left(given.stage, outcome):
             if not found["opened"]:
-                raise GATE_NOT_PASSED.error("the stage was left, and its gates had not opened", run=str(begun["run"]))
+                raise GATE_NOT_PASSED.error(_not_open(found["gates"]), run=str(begun["run"]))
             return {**begun, **found, "looks": number}
         if found["status"] != "active":
             raise GATE_NOT_PASSED.error(f"the scenario has ended: {found['status']}", run=str(begun["run"]))
@@ -110,6 +110,15 @@ async def _look(call: StepCall, given: GateStep, begun: dict[str, Any], number: 
     answer = await call.io.call(IoCall(NAMESPACE, request, call.fact_key(f"gate_look_{number}")))
     found: dict[str, Any] = answer.response
     return found
+
+
+def _not_open(gates: list[dict[str, Any]]) -> str:
+    """Why a stage that was left passes nothing."""
+    closed = [shown(gate["gate_id"], NAME_CHARACTERS_MAX) for gate in gates if gate.get("closed")]
+    if not closed:
+        return "the stage was left, and its gates had not opened"
+    more = f", and {len(closed) - NAMED_MAX} more" if len(closed) > NAMED_MAX else ""
+    return f"the evidence of a gate has become too old since it opened: {', '.join(closed[:NAMED_MAX])}{more}"
 
 
 def _shut(gates: list[dict[str, Any]]) -> str:

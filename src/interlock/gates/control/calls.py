@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 
 from msgspec import Raw, Struct
 
+from interlock.base.bounds import INTEGER_MAX
 from interlock.base.canonical import digest
 from interlock.base.part import Artifact
 from interlock.gates.control import events as e
+from interlock.gates.errors import GATE_INPUT_INVALID
 from interlock.gates.records import SubmissionRecord, SubmitRequest, ToolCallError, ToolCallRecord
 from interlock.gates.values import Timestamp, hash_of, plain, wire
 
@@ -43,6 +45,15 @@ def kept(record: Any) -> Kept:
 def given_digest(request: SubmitRequest | SubmissionRecord) -> str:
     """What makes a submission the same: its payload and content type."""
     return hash_of(wire({"content_type": request.content_type, "payload": plain(request.payload)})).value
+
+
+def check_time(at: Timestamp) -> None:
+    """Whether the bytes that are hashed name the time of a call itself, and not its double.
+
+    Raises: `gate_input_invalid`.
+    """
+    if not -INTEGER_MAX <= at.value <= INTEGER_MAX:
+        raise GATE_INPUT_INVALID.error(f"the time of a call is beyond {INTEGER_MAX}", member="time")
 
 
 class Call(Struct, frozen=True):

@@ -121,7 +121,16 @@ class StageTimeOver(Struct, frozen=True):
     at_ms: int
 
 
-Command = StartRun | Fire | AskStatus | Submit | StageTimeOver
+class EvidenceTooOld(Struct, frozen=True):
+    """The timer by which gates of a stage close has fired."""
+
+    stream: str
+    scenario: Any
+    stage_id: str
+    at_ms: int
+
+
+Command = StartRun | Fire | AskStatus | Submit | StageTimeOver | EvidenceTooOld
 
 
 def _initial(stream: str) -> ScenarioRun:
@@ -150,6 +159,8 @@ def _decide(states: Mapping[str, Any], command: Command, ctx: DecideContext) -> 
     match command:
         case StageTimeOver():
             return _stage_time_over(state, state.config, command)
+        case EvidenceTooOld():
+            return _evidence_too_old(state, command)
         case Fire():
             return _fire(state, state.config, command, ctx)
         case AskStatus():
@@ -223,9 +234,12 @@ def _fire(state: ScenarioRun, config: RunConfig, command: Fire, ctx: DecideConte
 
 
 def _stage_time_over(state: ScenarioRun, config: RunConfig, command: StageTimeOver) -> Decision:
-    """The tick that a stage makes by itself; whatever comes of it takes the timer away."""
+    """The tick that a stage makes by itself; whatever comes of it takes the timer away.
+
+    Nothing comes of a timer that a decision has moved since it was due.
+    """
     if state.status != "active" or state.timer_ms != command.at_ms:
-        return {command.stream: (e.StageTimePassed(command.at_ms, None),)}
+        return {command.stream: ()}
     event = TriggerEvent(
         trigger_id=f"{TICK}:{state.stage_id}:{state.decisions + 1}",
         tenant_id=config.tenant_id,
@@ -242,6 +256,16 @@ def _stage_time_over(state: ScenarioRun, config: RunConfig, command: StageTimeOv
         return {command.stream: (e.StageTimePassed(command.at_ms, fault.code),)}
     applied, artifacts = command.rules.unless(state.rules_id)
     return Decided({command.stream: (*applied, *writing.events)}, [*artifacts, *writing.artifacts])
+
+
+def _evidence_too_old(state: ScenarioRun, command: EvidenceTooOld) -> Decision:
+    """Say which gates have closed; none, where a decision has moved the timer since it was due."""
+    until = state.until.get(command.stage_id, {})
+    closed = tuple(sorted(name for name, at_ms in until.items() if at_ms <= command.at_ms))
+    if not closed:
+        return {command.stream: ()}
+    later = [at_ms for name, at_ms in until.items() if name not in closed]
+    return {command.stream: (e.GatesClosed(command.at_ms, closed, min(later, default=None), command.stage_id),)}
 
 
 def _provider_missing(state: ScenarioRun, command: Fire, missing: ProviderMissing) -> Refusal:

@@ -16,7 +16,17 @@ from msgspec import Raw, Struct
 
 from interlock.base.events import ClearTimer, EventType, IndexRow, Place, Row, SetTimer
 from interlock.base.ids import ArtifactId
-from interlock.gates.control.keys import RUN_INDEX, SCENARIO_INDEX, SUBMISSION_INDEX, TRIGGER_INDEX, call_key, run_key
+from interlock.gates.control.closing import GateEnd
+from interlock.gates.control.keys import (
+    RUN_INDEX,
+    SCENARIO_INDEX,
+    SUBMISSION_INDEX,
+    TRIGGER_INDEX,
+    call_key,
+    closing_timer,
+    run_key,
+    stage_timer,
+)
 from interlock.gates.evidence.port import CallMade
 from interlock.gates.records import RunConfig, RunStatus
 
@@ -35,6 +45,13 @@ class StageTimer(Struct, frozen=True):
     """When the stage in which a run stands makes its own tick, in ms since 1970; None: it makes none."""
 
     at_ms: int | None
+
+
+class GatesUntil(Struct, frozen=True):
+    """Until when the gates of a stage that are true are so by themselves; those that are not named need no time."""
+
+    ends: tuple[GateEnd, ...]
+    stage_id: str
 
 
 class ScenarioRunStarted(Struct, frozen=True):
@@ -78,7 +95,7 @@ class GateEvaluated(Struct, frozen=True):
 
 
 class ScenarioDecided(Struct, frozen=True):
-    """A decision, and where the run stands after it. `timer` is None where it stays as it was."""
+    """A decision, and where the run stands after it. `timer` and `until` are None where they stay as they were."""
 
     record: Raw
     record_id: ArtifactId | None
@@ -86,13 +103,26 @@ class ScenarioDecided(Struct, frozen=True):
     stage_id: str
     status: RunStatus
     timer: StageTimer | None
+    until: GatesUntil | None = None
 
 
 class StageTimePassed(Struct, frozen=True):
-    """The timer of a stage fired and decided nothing: the run had moved on, or `code` says why it could not."""
+    """The timer of a stage fired and decided nothing; `code` says why it could not."""
 
     at_ms: int
-    code: str | None
+    code: str
+
+
+class GatesClosed(Struct, frozen=True):
+    """Gates that were true at the last look at their stage rest on evidence that has become too old.
+
+    Gates are in the order of their ids; `next_ms` is when the next ones of the stage close.
+    """
+
+    at_ms: int
+    gates: tuple[str, ...]
+    next_ms: int | None
+    stage_id: str
 
 
 class PacketIssued(Struct, frozen=True):
@@ -138,18 +168,34 @@ def _timer_rows(place: Place, timer: StageTimer | None) -> Sequence[Row]:
     """The row of a stage's timer; its payload tells one setting from another of the same time."""
     if timer is None:
         return []
-    name = f"{place.stream}#stage"
+    name = stage_timer(place.stream)
     return [ClearTimer(name) if timer.at_ms is None else SetTimer(name, place.stream, timer.at_ms, b"%d" % place.seq)]
 
 
 def _decided(place: Place, record: Struct) -> Sequence[Row]:
     if not isinstance(record, ScenarioDecided):
         raise TypeError("only a decision moves the timer of a stage")
-    return _timer_rows(place, record.timer)
+    rows = _timer_rows(place, record.timer)
+    if record.until is None:
+        return rows
+    ends = record.until.ends
+    return [*rows, _closing_row(place, record.until.stage_id, ends[0].at_ms if ends else None)]
+
+
+def _closing_row(place: Place, stage_id: str, at_ms: int | None) -> Row:
+    """The row of the timer by which gates of a stage close."""
+    name = closing_timer(place.stream, stage_id)
+    return ClearTimer(name) if at_ms is None else SetTimer(name, place.stream, at_ms, b"%d" % place.seq)
+
+
+def _closed(place: Place, record: Struct) -> Sequence[Row]:
+    if not isinstance(record, GatesClosed):
+        raise TypeError("only gates that close move their timer")
+    return [_closing_row(place, record.stage_id, record.next_ms)]
 
 
 def _passed(place: Place, _record: Struct) -> Sequence[Row]:
-    return [ClearTimer(f"{place.stream}#stage")]
+    return [ClearTimer(stage_timer(place.stream))]
 
 
 def _triggered(place: Place, record: Struct) -> Sequence[Row]:
@@ -174,6 +220,7 @@ EVENTS = (
     EventType("gates.gate_evaluated", 1, GateEvaluated),
     EventType("gates.decided", 1, ScenarioDecided, index=_decided),
     EventType("gates.stage_time_passed", 1, StageTimePassed, index=_passed),
+    EventType("gates.gates_closed", 1, GatesClosed, index=_closed),
     EventType("gates.packet_issued", 1, PacketIssued),
     EventType("gates.submitted", 1, Submitted, index=_submitted),
     EventType("gates.tool_called", 1, ToolCalled),

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from interlock.base.principal import Principal
+from interlock.gates.control.closing import gate_ends
 from interlock.gates.control.errors import NOT_EVALUATED, SCENARIO_RUN_NOT_FOUND, TRIGGER_NOT_FOUND
 from interlock.gates.control.keys import TRIGGER_INDEX
 from interlock.gates.control.reading import Answered
@@ -31,10 +32,15 @@ SECRET_TAG = "secret"  # noqa: S105 - a policy tag
 
 
 class GateExplanation(Struct, frozen=True):
-    """A gate, and why it is what it is."""
+    """A gate, and why it was what it was for the trigger.
+
+    One that was true closes by itself at `closes_at_ms`, when its evidence is too old, and is `closed` since then.
+    """
 
     gate_id: str
     explanation: Explanation[EvidenceDetail]
+    closed: bool = False
+    closes_at_ms: int | UnsetType = UNSET
 
 
 class StageExplanation(Struct, frozen=True):
@@ -72,28 +78,38 @@ async def explained(
     if not place:
         raise NOT_EVALUATED.error("nothing was decided for it yet")
     answer = await runs.read.answer_at(state.stream, place, scenario)
-    return _stage(scenario, run_id, answer, evidence)
+    return _stage(scenario, run_id, answer, evidence, runs.now_ms)
 
 
-def _stage(scenario: Scenario, run_id: str, answer: Answered, evidence: Evidence) -> StageExplanation:
+def closings(scenario: Scenario, answer: Answered) -> dict[str, int]:
+    """When the gates of a decision that were true close by themselves, in ms since 1970."""
+    ends = gate_ends(scenario, answer.gates, answer.observed, answer.decision.decided_at)
+    return {end.gate_id: end.at_ms for end in ends}
+
+
+def _stage(scenario: Scenario, run_id: str, answer: Answered, evidence: Evidence, now_ms: int) -> StageExplanation:
     stage = scenario.stage(answer.decision.stage_id)
     by_id = {each.evaluation.gate_id: each for each in answer.gates}
-    gates = [
-        _gate(scenario, gate, by_id[gate.gate_id], answer, evidence) for gate in stage.gates if gate.gate_id in by_id
-    ]
+    ends = closings(scenario, answer)
+    gates = []
+    for gate in stage.gates:
+        if gate.gate_id in by_id:
+            why = _why(scenario, gate, by_id[gate.gate_id], answer, evidence)
+            at_ms = ends.get(gate.gate_id, UNSET)
+            gates.append(GateExplanation(gate.gate_id, why, at_ms is not UNSET and at_ms <= now_ms, at_ms))
     return StageExplanation(run_id, stage.stage_id, answer.decision.trigger_id, gates)
 
 
-def _gate(
+def _why(
     scenario: Scenario, gate: GateSpec, record: GateEvalRecord, answer: Answered, evidence: Evidence
-) -> GateExplanation:
+) -> Explanation[EvidenceDetail]:
     records = {each.condition_id: each for each in record.evidence}
     leaves = {}
     for name in dict.fromkeys(conditions_of(gate.requirement)):
         condition = scenario.conditions[name]
         age_ms = _age_ms(answer.decision.decided_at, answer.observed, name)
         leaves[name] = leaf_of(condition, records.get(name), _disclosure(condition, evidence), age_ms=age_ms)
-    return GateExplanation(gate.gate_id, explain(gate.requirement, leaves))
+    return explain(gate.requirement, leaves)
 
 
 def _disclosure(condition: ConditionSpec, evidence: Evidence) -> Disclosure:

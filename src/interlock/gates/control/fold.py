@@ -3,7 +3,8 @@
 What it does: folds the stream of a run. What it does not do: it keeps no record; readers find those in the stream
 (`reading`).
 
-Rule: the state is as large as the run's configuration and the list of issued packets, however many triggers there were.
+Rule: the state is as large as the run's configuration, the stages and gates of its document and the list of issued
+packets, however many triggers there were.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ class ScenarioRun(Struct):
     packet_ids: list[str] = []
     left: dict[str, int] = {}
     """The trigger by which each stage was left last."""
+    until: dict[str, dict[str, int]] = {}
+    """When gates that are true close by themselves, by stage and gate; those that have closed are gone."""
 
     @property
     def exists(self) -> bool:
@@ -73,8 +76,13 @@ def evolve(state: Any, record: Struct, place: Place) -> Any:
             state.status = record.status
             if record.timer is not None:
                 state.timer_ms = record.timer.at_ms
+            if record.until is not None:
+                _set_until(state, record.until)
         case e.StageTimePassed():
             state.timer_ms = None
+        case e.GatesClosed():
+            for gate_id in record.gates:
+                state.until.get(record.stage_id, {}).pop(gate_id, None)
         case e.PacketIssued():
             state.packet_ids.append(record.packet_id)
         case e.ToolCalled():
@@ -84,9 +92,16 @@ def evolve(state: Any, record: Struct, place: Place) -> Any:
     return state
 
 
+def _set_until(state: ScenarioRun, until: e.GatesUntil) -> None:
+    """A stage is named for as long as its last decision set its timer, whether that has fired or not."""
+    state.until.pop(until.stage_id, None)
+    if until.ends:
+        state.until[until.stage_id] = {end.gate_id: end.at_ms for end in until.ends}
+
+
 SNAPSHOTS = DeciderSnapshots(
     name="gates.run",
-    version=2,
+    version=3,
     restore=msgspec.json.Decoder(ScenarioRun).decode,
     save=msgspec.json.encode,
     every_events=500,

@@ -38,3 +38,19 @@ def run_key(namespace_id: int, scenario_id: str, tenant_id: int | None = None, r
 def call_key(stream: str, call_id: str) -> str:
     """The key of a trigger or submission of a run."""
     return f"{stream}#{call_id}"
+
+
+def stage_timer(stream: str) -> str:
+    """The timer of the stage in which a run stands."""
+    return f"{stream}#stage"
+
+
+def closing_timer(stream: str, stage_id: str) -> str:
+    """The timer by which gates of a stage close."""
+    return f"{stream}#gates#{stage_id}"
+
+
+def closing_stage(stream: str, timer_id: str) -> str | None:
+    """The stage whose gates a timer closes; None: it is another timer."""
+    prefix = closing_timer(stream, "")
+    return timer_id.removeprefix(prefix) if timer_id.startswith(prefix) else None

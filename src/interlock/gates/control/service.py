@@ -23,12 +23,13 @@ from interlock.base.events import Place, Timer
 from interlock.base.ids import shown
 from interlock.base.principal import Principal
 from interlock.base.secret_scan import refuse_secrets, scan_bytes
-from interlock.gates.control.calls import Call
+from interlock.gates.control.calls import Call, check_time
 from interlock.gates.control.decide import (
     RUN_FOLD,
     RUNS,
     AskStatus,
     Command,
+    EvidenceTooOld,
     Fire,
     Given,
     StageTimeOver,
@@ -46,7 +47,7 @@ from interlock.gates.control.errors import (
 )
 from interlock.gates.control.evaluation import EvidenceSource, asked
 from interlock.gates.control.fold import ScenarioRun
-from interlock.gates.control.keys import SUBMISSION_INDEX, TRIGGER_INDEX, call_key, run_stream
+from interlock.gates.control.keys import SUBMISSION_INDEX, TRIGGER_INDEX, call_key, closing_stage, run_stream
 from interlock.gates.control.policy import DisclosurePolicy, check_policy
 from interlock.gates.control.reading import Answered, RunReading
 from interlock.gates.control.rules import InForce, Rules
@@ -150,7 +151,12 @@ class ScenarioRuns:
         issue_entry_packets: bool,
         principal: Principal,
     ) -> RunState:
-        """Begin a run in the first stage. Raises: `scenario_not_found`, `scenario_run_exists`, `policy_denied`."""
+        """Begin a run in the first stage.
+
+        Raises: `scenario_not_found`, `scenario_run_exists`, `policy_denied`; `gate_input_invalid` for a time that no
+        double is.
+        """
+        check_time(started_at)
         scenario = await self._scenario(scenario_id, config.namespace_id, config.tenant_id, principal)
         if config.scenario_id != scenario_id:
             raise SCENARIO_MISMATCH.error("the configuration is of another scenario")
@@ -167,7 +173,7 @@ class ScenarioRuns:
         """Look at the stage of a run, and decide.
 
         Raises: `scenario_not_found`, `scenario_run_not_found`, `provider_missing`, `trigger_time_mismatch`,
-        `gate_resolution_failed`, `evidence_too_large`, `payload_too_large`.
+        `gate_resolution_failed`, `evidence_too_large`, `payload_too_large`, `gate_input_invalid`.
         """
         call = Call("scenario.trigger", event, event.time, event.correlation_id)
         return await self._fire(scenario_id, call, event, principal)
@@ -189,6 +195,7 @@ class ScenarioRuns:
 
     async def status(self, scenario_id: str, request: StatusRequest, *, principal: Principal) -> ScenarioStatus:
         """How a run stands; the question is recorded. Raises: `scenario_not_found`, `scenario_run_not_found`."""
+        check_time(request.requested_at)
         scenario = await self._scenario(scenario_id, request.namespace_id, request.tenant_id, principal)
         stream = run_stream(principal.tenant, request.tenant_id, request.namespace_id, request.run_id)
         call = Call("scenario.status", request, request.requested_at, request.correlation_id)
@@ -207,6 +214,7 @@ class ScenarioRuns:
 
     async def submit(self, scenario_id: str, request: SubmitRequest, *, principal: Principal) -> SubmissionRecord:
         """Hand something in. Raises: `scenario_not_found`, `scenario_run_not_found`, `submission_conflict`."""
+        check_time(request.submitted_at)
         check_payload(request.payload, self._secret_scan)
         scenario = await self._scenario(scenario_id, request.namespace_id, request.tenant_id, principal)
         stream = run_stream(principal.tenant, request.tenant_id, request.namespace_id, request.run_id)
@@ -224,6 +232,7 @@ class ScenarioRuns:
     async def _fire(self, scenario_id: str, call: Call, event: TriggerEvent, principal: Principal) -> Answered:
         if event.trigger_id.startswith(f"{TICK}:"):  # else a caller could take the place of a stage's own tick
             raise SCENARIO_CALL_INVALID.error(f"ids that begin with `{TICK}:` are those of stages", member="id")
+        check_time(event.time)
         if event.payload is not None:
             check_payload(event.payload, self._secret_scan)
         scenario = await self._scenario(scenario_id, event.namespace_id, event.tenant_id, principal)
@@ -331,10 +340,13 @@ class ScenarioRuns:
                         state, seq = RUN_FOLD.evolve(state, event.record, event.place), event.envelope.seq
         return scenario, seq, state
 
-    async def stage_time_over(self, timer: Timer) -> StageTimeOver:
-        """What the timer of a stage tells the run that it belongs to. Raises: `scenario_not_found`."""
+    async def due(self, timer: Timer) -> StageTimeOver | EvidenceTooOld:
+        """What a timer tells the run that it belongs to. Raises: `scenario_not_found`."""
         loaded = await self._journal.load(RUN_FOLD, timer.stream)
         scenario = await self._definitions.of_document(loaded.state.document_id)
+        stage_id = closing_stage(timer.stream, timer.timer_id)
+        if stage_id is not None:
+            return EvidenceTooOld(timer.stream, scenario, stage_id, timer.due_ms)
         return StageTimeOver(timer.stream, scenario, self._rules(scenario), timer.due_ms)
 
     def _rules(self, scenario: Scenario) -> InForce:
@@ -347,6 +359,11 @@ class ScenarioRuns:
             rules = InForce.of(Rules(self._policy, self._evidence.rules(scenario.spec)))
             self._known_rules[name] = rules
         return rules
+
+    @property
+    def now_ms(self) -> int:
+        """The time of the journal, in ms since 1970."""
+        return self._journal.now_ms()
 
     def statistics(self) -> MutationStats:
         """Figures of the turns."""

@@ -8,7 +8,7 @@ Rule (seed 000): trigger, gates, decision, packets; where issuing packets fails,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec import Raw, Struct
@@ -18,6 +18,7 @@ from interlock.base.part import Artifact
 from interlock.gates.control import events as e
 from interlock.gates.control.advance import timer_of
 from interlock.gates.control.calls import Kept, kept
+from interlock.gates.control.closing import gate_ends
 from interlock.gates.control.fold import ScenarioRun
 from interlock.gates.control.packets import issue
 from interlock.gates.control.policy import DisclosurePolicy
@@ -61,6 +62,8 @@ class Writing:
         self._policy = policy
         self._config = config
         self._event = event
+        self._gates: list[GateEvalRecord] = []
+        self._observed: dict[str, int | None] = {}
         record = TriggerRecord(state.triggers + 1, event)
         self._keep(record, lambda each: e.Triggered(each.record, each.record_id, event.trigger_id))
 
@@ -75,9 +78,15 @@ class Writing:
         if evidence.calls or evidence.observed_ms is not None:
             calls = tuple(sorted(evidence.calls, key=lambda each: (each.namespace, each.request_digest)))
             self.events.append(e.EvidenceAsked(calls, evidence.record.condition_id, evidence.observed_ms))
+        self.observe({evidence.record.condition_id: evidence.observed_ms})
+
+    def observe(self, observed: Mapping[str, int | None]) -> None:
+        """Learn when the evidence of conditions was observed."""
+        self._observed |= observed
 
     def gate(self, gate: GateEvalRecord) -> None:
         """A gate as it was evaluated."""
+        self._gates.append(gate)
         self._keep(gate, lambda each: e.GateEvaluated(gate.evaluation.gate_id, each.record, each.record_id))
 
     def start(self, stage: StageSpec) -> TriggerResult:
@@ -141,9 +150,10 @@ class Writing:
         entered = isinstance(outcome, Advanced | Started)
         entered_at = self._entered_at(stage_id if entered else None)
         timer = self._timer(stage_id, entered_at, entered=entered, ended=status != "active")
+        until = self._until(stage)
+        at = Raw(wire(entered_at))
         self._keep(
-            record,
-            lambda each: e.ScenarioDecided(each.record, each.record_id, Raw(wire(entered_at)), stage_id, status, timer),
+            record, lambda each: e.ScenarioDecided(each.record, each.record_id, at, stage_id, status, timer, until)
         )
         for packet in packets or []:
             self._packet(packet)
@@ -155,6 +165,12 @@ class Writing:
             return None
         at_ms = None if ended else timer_of(self._scenario.stage(stage_id), entered_at)
         return None if at_ms is None and self._state.timer_ms is None else e.StageTimer(at_ms)
+
+    def _until(self, stage: StageSpec) -> e.GatesUntil | None:
+        """When gates of the stage close by themselves; None: nothing about it changes."""
+        ends = gate_ends(self._scenario, self._gates, self._observed, self._event.time)
+        known = bool(self._gates) and stage.stage_id in self._state.until
+        return e.GatesUntil(ends, stage.stage_id) if ends or known else None
 
     def _entered_at(self, entered: str | None) -> Timestamp:
         """When the stage was entered in which the run stands now."""

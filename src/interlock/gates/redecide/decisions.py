@@ -191,7 +191,11 @@ class DecisionsAgain:
 
     def _writing(self, event: TriggerEvent, rules: Rules | None) -> Writing:
         policy = _PERMITS if rules is None else rules.policy
-        return Writing(self._state, self._scenario, policy, self._config, event)
+        writing = Writing(self._state, self._scenario, policy, self._config, event)
+        place = len(self.standings)
+        if self._known.observed is not None:
+            writing.observe(self._known.observed[place])
+        return writing
 
     def _overdue(
         self, event: TriggerEvent, stage: StageSpec, gates: list[GateEvalRecord], recorded: DecisionRecord | None

@@ -9,10 +9,21 @@ import pytest
 
 from interlock.base.errors import InterlockError
 from interlock.gates.control.service import check_payload
-from interlock.gates.spec import Branch, BranchRule, BytesPayload, Fixed, Linear, Terminal, TimeoutSpec
+from interlock.gates.records import NextRequest, RunConfig, StatusRequest, SubmitRequest
+from interlock.gates.spec import (
+    Branch,
+    BranchRule,
+    BytesPayload,
+    Fixed,
+    JsonPayload,
+    Linear,
+    Terminal,
+    TimeoutSpec,
+)
+from interlock.gates.values import Logical, Timestamp, UnixMillis
 from interlock.testing.app import memory_app
 from interlock.testing.loop import run
-from tests.unit.gates.control.scenes import Said, Scene, outcome, spec, stage
+from tests.unit.gates.control.scenes import ADA, Said, Scene, outcome, spec, stage
 
 
 def test_a_run_begins_in_the_first_stage_without_a_decision() -> None:
@@ -22,6 +33,31 @@ def test_a_run_begins_in_the_first_stage_without_a_decision() -> None:
 
         assert (state.current_stage_id, state.status) == ("one", "active")
         assert (state.triggers, state.decisions, state.packets, state.tool_calls) == ([], [], [], [])
+
+    run(main())
+
+
+@pytest.mark.parametrize("at", [UnixMillis(2**53), UnixMillis(-(2**53)), Logical(2**64 - 1)])
+def test_a_time_that_no_double_is_is_refused_before_anything_is_written(at: Timestamp) -> None:
+    async def main() -> None:
+        scene = Scene(memory_app(), Said(a=True))
+        await scene.begun(spec(stage("one", "a"), stage("two")))
+        submitted = SubmitRequest("r1", 1, 2, "s1", JsonPayload(1), "application/json", at)
+        config = RunConfig(1, 2, "r2", "release", [], [])
+        calls = [
+            scene.trigger("t1", at),
+            scene.runs.next("release", NextRequest("r1", 1, 2, "t2", "a1", at), principal=ADA),
+            scene.runs.status("release", StatusRequest("r1", 1, 2, at), principal=ADA),
+            scene.runs.submit("release", submitted, principal=ADA),
+            scene.runs.start("release", config, at, issue_entry_packets=False, principal=ADA),
+        ]
+        for call in calls:
+            with pytest.raises(InterlockError) as caught:
+                await call
+            assert caught.value.code == "gate_input_invalid"
+        state = await scene.state()
+        assert (state.triggers, state.tool_calls, state.submissions) == ([], [], [])
+        await scene.trigger("t3", Logical(2**53 - 1))
 
     run(main())
 

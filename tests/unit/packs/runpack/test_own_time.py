@@ -197,12 +197,12 @@ TICKS: dict[str, tuple[Callable[[list[list[bytes]]], object], str]] = {
         edit("triggered", 1, lambda data: data["record"]["event"].update(source_id="me")),
         "runpack_call_wrong",
     ),
-    "a timer that fired in vain and was due": (
+    "a timer that fired in vain and was not due": (
         lambda events: events.insert(
             at(events, "triggered", 1),
             [
                 events[0][0].replace(b"run_started", b"stage_time_passed"),
-                canonical({"at_ms": 6_000, "code": None}),
+                canonical({"at_ms": 5_999, "code": "gate_resolution_failed"}),
                 b"",
             ],
         ),
@@ -247,3 +247,54 @@ def test_a_timer_that_fired_in_vain_is_part_of_the_run(tmp_path: Path) -> None:
     run(main())
     assert b"stage_time_passed" in members(tmp_path / "vain.pack")[STREAM]
     assert verdict(tmp_path / "vain.pack").errors == []
+
+
+async def closing() -> App:
+    """A run whose first stage opened on evidence that becomes too old, one condition after the other."""
+    app = memory_app()
+    scene = Scene(app, Told(a="yes", b="yes", c="no"))
+    conditions = [condition("a", max_age_ms=1_000), condition("b", max_age_ms=300), condition("c")]
+    stages = [stage("one", "a", "b"), stage("two", "c", to=Terminal())]
+    await begun(app, ScenarioSpec("release", 2, "1", stages, conditions, [], []))
+    await scene.trigger("t1", UnixMillis(5_500))
+    await app.timers.fire_due("default", 6_000)
+    await scene.trigger("t2", UnixMillis(6_100))
+    await app.timers.fire_due("default", 7_000)
+    return app
+
+
+@pytest.fixture(scope="module")
+def shut(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("shut") / "shut.pack"
+
+    async def main() -> None:
+        app = await closing()
+        await export(app.journal, Wanted("default", "1:2:r1", kind="scenario_run"), out)
+
+    run(main())
+    return out
+
+
+def test_gates_that_closed_by_themselves_are_part_of_the_run(shut: Path, tmp_path: Path) -> None:
+    assert members(shut)[STREAM].count(b"gates_closed") == 2
+    found = verdict(shut)
+    assert (found.errors, found.not_rederivable) == ([], ())
+    assert runpack_verdict(unpacked(shut, tmp_path) / "runpack").errors == []
+
+
+CLOSINGS: dict[str, Callable[[list[list[bytes]]], object]] = {
+    "a gate that did not close": edit("gates_closed", 0, lambda data: data.update(gates=["a", "b"])),
+    "a gate that closed twice": lambda events: events.insert(
+        at(events, "gates_closed", 1), list(events[at(events, "gates_closed", 0)])
+    ),
+    "a gate of another stage": edit("gates_closed", 1, lambda data: data.update(stage_id="two")),
+    "a gate that closed at another time": edit("gates_closed", 0, lambda data: data.update(at_ms=5_802)),
+    "no time for the next one": edit("gates_closed", 0, lambda data: data.update(next_ms=None)),
+    "a gate that stays open": edit("decided", 0, lambda data: data.update(until=None)),
+    "a gate that closes later": edit("decided", 0, lambda data: data["until"]["ends"][0].update(at_ms=5_900)),
+}
+
+
+@pytest.mark.parametrize("what", CLOSINGS)
+def test_another_word_of_gates_that_closed_is_noticed(what: str, shut: Path, tmp_path: Path) -> None:
+    assert "runpack_sequence_wrong" in codes(rewritten(shut, tmp_path / "forged.pack", CLOSINGS[what]))

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from shlex import quote
 from typing import TypeGuard
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
+from interlock.base.clock import rfc3339
 from interlock.gates.control.backtest import Backtest
 from interlock.gates.control.commands import Opened
 from interlock.gates.control.explaining import StageExplanation
@@ -22,7 +23,7 @@ from interlock.gates.records import Advanced, Completed, DecisionOutcome, Failed
 from interlock.gates.values import Timestamp, UnixMillis
 from interlock.surfaces.cli.lint import lint_text
 from interlock.surfaces.cli.presentation import Presentation
-from interlock.surfaces.cli.text import safe
+from interlock.surfaces.cli.text import cell, safe
 
 
 class GateLine(Struct, frozen=True):
@@ -94,7 +95,7 @@ def outcome_text(outcome: DecisionOutcome) -> str:
 
 
 def _time(at: Timestamp) -> str:
-    return f"{at.value} ms" if isinstance(at, UnixMillis) else f"logical {at.value}"
+    return cell("at_ms", at.value) if isinstance(at, UnixMillis) else f"logical {at.value}"
 
 
 def _opened(output: Struct) -> Struct:
@@ -145,12 +146,18 @@ def _is_explained(output: Struct) -> TypeGuard[StageExplanation]:
     return isinstance(output, StageExplanation)
 
 
+def _closing(at_ms: int, *, closed: bool) -> str:
+    at = rfc3339(at_ms)
+    return f"closed since {at}: its evidence is too old" if closed else f"closes at {at}, when its evidence is too old"
+
+
 def _explained(output: Struct) -> bytes:
     if not _is_explained(output):
         return b""
     lines = [f"stage {safe(output.stage)} of {safe(output.run)}, as of trigger {safe(output.trigger)}"]
     for gate in output.gates:
-        lines += ["", f"gate {safe(gate.gate_id)}", as_text(gate.explanation, told)]
+        closing = "" if gate.closes_at_ms is UNSET else f", {_closing(gate.closes_at_ms, closed=gate.closed)}"
+        lines += ["", f"gate {safe(gate.gate_id)}{closing}", as_text(gate.explanation, told)]
     return ("\n".join(lines) + "\n").encode()
 
 
