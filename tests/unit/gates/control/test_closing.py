@@ -190,7 +190,7 @@ def test_a_stage_timer_that_a_decision_has_moved_meanwhile_takes_no_other_away()
     async def main() -> None:
         app = memory_app()
         scene = Scene(app, Told(a="yes"))
-        timed = {"timeout": TimeoutSpec(1_000, []), "auto_tick": True}
+        timed: dict[str, Any] = {"timeout": TimeoutSpec(1_000, []), "auto_tick": True}
         stages = (stage("one", "a", **timed), stage("two", "b", **timed))
         await begun(app, document(*stages, conditions=[condition("a"), condition("b")]))
         [timer] = await app.store.timers.due("default", 6_000, 10)
