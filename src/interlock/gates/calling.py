@@ -35,7 +35,6 @@ from interlock.gates.control.scenario import Scenario
 from interlock.gates.control.service import ScenarioRuns
 from interlock.gates.errors import SCENARIO_INVALID
 from interlock.gates.evidence.query import Evidence
-from interlock.gates.logic.status import Status
 from interlock.gates.records import DispatchTarget, RunConfig, TriggerEvent
 from interlock.gates.scenario.check import linter
 from interlock.gates.spec import ScenarioSpec
@@ -135,12 +134,14 @@ class GatesTransport:
             time=self._now(),
             source_id=f"run:{context.run_id}",
         )
-        scenario, _, state = await runs.seen(
-            order.scenario, order.tenant, order.namespace, order.run, None, principal=ENGINE
-        )
+        named = (order.scenario, order.tenant, order.namespace, order.run, None)
+        scenario, _, state = await runs.seen(*named, principal=ENGINE)
         answer = await _left(runs, scenario, state, order.stage)
         if answer is None:
             answer = await runs.trigger(order.scenario, event, principal=ENGINE)
+            if answer.decision.stage_id != order.stage:  # somebody else may have opened it between the two looks
+                _, _, state = await runs.seen(*named, principal=ENGINE)
+                answer = await _left(runs, scenario, state, order.stage) or answer
         reasons: Any = []
         if answer.gates:
             stage = await explained(
@@ -176,11 +177,8 @@ async def _left(runs: ScenarioRuns, scenario: Scenario, state: ScenarioRun, stag
 
 
 def _is_open(scenario: Scenario, answer: Answered, now_ms: int) -> bool:
-    """Whether every gate of the decision's stage was evaluated for it, is true, and has not closed since."""
-    status = {gate.evaluation.gate_id: gate.evaluation.status for gate in answer.gates}
-    gates = scenario.stage(answer.decision.stage_id).gates
-    opened = all(status.get(gate.gate_id) is Status.TRUE for gate in gates)
-    return opened and all(at_ms > now_ms for at_ms in closings(scenario, answer).values())
+    """Whether the decision's stage opened by its gates, and none of them has closed since."""
+    return answer.opened and all(at_ms > now_ms for at_ms in closings(scenario, answer).values())
 
 
 TRANSPORTS = (TransportFactory(NAMESPACE, GatesTransport),)

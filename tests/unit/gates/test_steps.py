@@ -13,6 +13,8 @@ from interlock.app import App
 from interlock.base.errors import InterlockError
 from interlock.engine.io.transports.port import TransportContext
 from interlock.gates.calling import GatesTransport
+from interlock.gates.records import TriggerEvent
+from interlock.gates.values import UnixMillis
 from interlock.testing.app import memory_app
 from interlock.testing.clock import VirtualClock
 from interlock.testing.loop import run
@@ -153,6 +155,32 @@ def test_a_stage_that_another_opened_before_is_passed_and_nothing_is_moved(tmp_p
         assert found["decision"]["outcome"]["from_stage"] == "one"
         assert [gate["gate_id"] for gate in found["gates"]] == ["gate-one"]
         assert (await app.scenarios.state("release", 1, 1, "r1", principal=ADA)).triggers == before
+
+    run(main())
+
+
+def test_a_stage_that_somebody_opens_while_a_look_asks_is_found(tmp_path: Path) -> None:
+    """The look's trigger then decides about the next stage, and says nothing of the one that is waited for."""
+
+    async def main() -> None:
+        app = memory_app()
+        other = memory_app(app.store.reopen())  # type: ignore[attr-defined]
+        document(tmp_path / "release.json", 0)
+        ask, asked = app.scenarios._evidence.gather, 0
+
+        async def gather(*given: Any, **more: Any) -> Any:
+            nonlocal asked
+            asked += 1
+            if asked == 1:
+                event = TriggerEvent("t1", 1, 1, "r1", "external_event", UnixMillis(1), "somebody")
+                await other.scenarios.trigger("release", event, principal=ADA)
+            return await ask(*given, **more)
+
+        app.scenarios._evidence.gather = gather  # type: ignore[method-assign]
+        result = await started(app, plan(tmp_path, "{document: release.json, run: r1, stage: one, looks: 1}"))
+        assert (result["phase"], asked) == ("completed", 2)
+        found = await output(app, result["run_id"])
+        assert (found["decision"]["trigger_id"], found["decision"]["outcome"]["from_stage"]) == ("t1", "one")
 
     run(main())
 

@@ -25,15 +25,12 @@ from interlock.gates.control.looking import ScenarioRunReport, look
 from interlock.gates.control.reading import Answered
 from interlock.gates.control.service import ScenarioRuns
 from interlock.gates.evidence.query import Evidence
-from interlock.gates.logic.status import Status
 from interlock.gates.records import (
-    Advanced,
     AgentTarget,
     ChannelTarget,
     DecisionOutcome,
     DispatchTarget,
     ExternalTarget,
-    Failed,
     GateEvaluation,
     Held,
     NextRequest,
@@ -159,7 +156,7 @@ class PrecheckInput(InNamespace, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Opened(Struct, frozen=True):
-    """What a trigger came to."""
+    """What a trigger came to; `opened`: every gate of the stage was evaluated for it, and is true."""
 
     decision: str
     outcome: DecisionOutcome
@@ -167,6 +164,7 @@ class Opened(Struct, frozen=True):
     status: str
     packets: list[str]
     gates: list[GateEvaluation]
+    opened: bool
 
 
 def answer_of(answer: Answered) -> Opened:
@@ -179,6 +177,7 @@ def answer_of(answer: Answered) -> Opened:
         answer.status,
         [each.envelope.packet_id for each in answer.packets],
         [each.evaluation for each in answer.gates],
+        answer.opened,
     )
 
 
@@ -189,10 +188,8 @@ def decided_code(answer: Opened) -> int:
     match answer.outcome:
         case Held():
             return EXIT_WAITING
-        case Failed() | Advanced(timeout=True):
-            return 1
         case _:
-            return 0 if all(gate.status is Status.TRUE for gate in answer.gates) else 1
+            return 0 if answer.opened else 1
 
 
 def time_of(ctx: CallContext, given: str | None) -> Timestamp:

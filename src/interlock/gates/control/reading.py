@@ -21,6 +21,7 @@ from interlock.gates.control.errors import SCENARIO_RUN_NOT_FOUND
 from interlock.gates.control.fold import ScenarioRun
 from interlock.gates.control.keys import RUN_INDEX, run_key
 from interlock.gates.control.scenario import Scenario
+from interlock.gates.logic.status import Status
 from interlock.gates.records import (
     DecisionRecord,
     DispatchReceipt,
@@ -53,12 +54,16 @@ class _Packet(Struct, frozen=True):
 
 
 class Answered(Struct, frozen=True):
-    """A decision with what belongs to it; `observed` says when evidence was, by condition, where that is known."""
+    """A decision with what belongs to it; `observed` says when evidence was, by condition, where that is known.
+
+    `opened`: every gate of the stage was evaluated for it, and is true.
+    """
 
     decision: DecisionRecord
     packets: list[PacketRecord]
     status: RunStatus
     gates: list[GateEvalRecord]
+    opened: bool
     observed: dict[str, int | None] = {}
 
 
@@ -100,7 +105,10 @@ class RunReading:
                     packets.append(await self._packet(record, scenario))
                 case _:
                     pass
-        return None if decision is None else Answered(decision, packets, status, gates, observed)
+        if decision is None:
+            return None
+        opened = _is_opened(scenario, decision.stage_id, gates)
+        return Answered(decision, packets, status, gates, opened, observed)
 
     async def answers(self, stream: str, scenario: Scenario) -> AsyncGenerator[Answered, None]:
         """Every decision of a run with what belongs to it, in order."""
@@ -208,6 +216,11 @@ class RunReading:
             for event in page:
                 yield event
             after = page[-1].envelope.seq
+
+
+def _is_opened(scenario: Scenario, stage_id: str, gates: Sequence[GateEvalRecord]) -> bool:
+    found = {gate.evaluation.gate_id: gate.evaluation.status for gate in gates}
+    return all(found.get(gate.gate_id) is Status.TRUE for gate in scenario.stage(stage_id).gates)
 
 
 class _Logs:

@@ -16,8 +16,7 @@ from interlock.base.errors import InterlockError
 from interlock.gates.control.backtest import Known
 from interlock.gates.control.commands import Opened, decided_code
 from interlock.gates.evidence.records import EvidenceResult
-from interlock.gates.logic.status import Status
-from interlock.gates.records import Advanced, Completed, Failed, GateEvaluation, Held, SafeSummary
+from interlock.gates.records import Advanced, Completed, Failed, Held, SafeSummary
 from interlock.gates.spec import ConditionSpec, EvidenceQuery
 from interlock.gates.values import UnixMillis
 from interlock.testing.app import memory_app
@@ -103,13 +102,31 @@ def test_a_scenario_is_defined_listed_run_and_explained(tmp_path: Path) -> None:
 def test_a_look_ends_as_the_stage_stands() -> None:
     """8 where it stays closed, 1 where the run has failed, or went on past a time that was over or a closed gate."""
     held = Held(SafeSummary("hold", ["gate-one"], "", []))
-    opened = Advanced("one", "two", timeout=False)
-    outcomes = (held, Failed("timeout"), Advanced("one", "two", timeout=True), opened, Completed("two"))
-    codes = [decided_code(Opened("decision-1", outcome, "one", "active", [], [])) for outcome in outcomes]
-    assert codes == [8, 1, 1, 0, 0]
-    closed = GateEvaluation("gate-one", Status.FALSE, [])
-    assert decided_code(Opened("decision-1", opened, "one", "active", [], [closed])) == 1
-    assert decided_code(Opened("decision-1", held, "one", "failed", [], [])) == 1
+    went_on = Advanced("one", "two", timeout=False)
+
+    def code(outcome: Any, *, opened: bool, status: str = "active") -> int:
+        return decided_code(Opened("decision-1", outcome, "one", status, [], [], opened))
+
+    assert [code(each, opened=True) for each in (went_on, Completed("two"))] == [0, 0]
+    closed = (held, Failed("timeout"), Advanced("one", "two", timeout=True), went_on, Completed("two"))
+    assert [code(each, opened=False) for each in closed] == [8, 1, 1, 1, 1]
+    assert code(held, opened=False, status="failed") == 1
+
+
+def test_a_scenario_that_completes_because_its_time_is_over_did_not_open(tmp_path: Path) -> None:
+    timed = stage("one", {"Condition": "late"}, "terminal")
+    timed |= {"timeout": {"timeout_ms": 1, "policy_tags": []}, "on_timeout": "advance_with_flag"}
+
+    async def main() -> None:
+        app = memory_app()
+        path = document(tmp_path / "release.json", 2**52, stages=[timed])
+        await call(app, "define", {"document": path})
+        await call(app, "start", {"scenario": "release", "run": "r1", "time": "5"})
+        late = {"scenario": "release", "run": "r1", "id": "t1", "kind": "tick", "time": "9"}
+        answer = await call(app, "trigger", late)
+        assert (answer["outcome"]["kind"], answer["status"], answer["opened"]) == ("complete", "completed", False)
+
+    run(main())
 
 
 def test_what_is_handed_in_is_kept(tmp_path: Path) -> None:
