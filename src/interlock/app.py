@@ -80,7 +80,9 @@ class App:
         gates = gate_services(self.journal, self.runner, self.runs.read, settings.get(GatesSettings))
         self.evidence, self.definitions, self.shapes, self.scenarios, _ = gates
         sinks = [factory for part in parts for factory in part.sinks]
-        self.subscriptions = Subscriptions(self.journal, self.runner, settings.get(SubscriptionSettings), sinks, self)
+        forms = [form for part in parts for form in part.forms]
+        chosen = settings.get(SubscriptionSettings)
+        self.subscriptions = Subscriptions(self.journal, self.runner, chosen, sinks, forms, self)
         ways_out = (self._router, self.subscriptions, functions, evaluation)
         services = (settings, self.catalogue, *journal, self.runs, *gates, *ways_out)
         self._services: dict[type, object] = {type(service): service for service in services}

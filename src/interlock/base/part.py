@@ -224,6 +224,25 @@ class SinkFactory:
     example: str
 
 
+class Telling(Struct, frozen=True):
+    """What is told of an event: JSON, or None where the stored data was erased, and for whom it is meant."""
+
+    data: bytes | None
+    audience: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class EventForm:
+    """How events of one type are told to the outside, where that is not their stored data.
+
+    `tell(services, stream, record)` says it, anew for each delivery: large members that the record names, and nothing
+    that must not be shown. It raises `InterlockError` where it cannot: the delivery has failed then.
+    """
+
+    type: str
+    tell: Callable[[Services, str, Any], Awaitable[Telling]]
+
+
 @dataclass(frozen=True, slots=True)
 class StepHandler:
     """A kind of step, as documents name it.
@@ -258,6 +277,7 @@ class Part:
     commands: tuple[Command, ...] = ()
     transports: tuple[TransportFactory, ...] = ()
     sinks: tuple[SinkFactory, ...] = ()
+    forms: tuple[EventForm, ...] = ()
     steps: tuple[StepHandler, ...] = ()
     settings: tuple[SettingsSection, ...] = ()
     errors: tuple[ErrorCode, ...] = ()

@@ -10,6 +10,7 @@ from interlock.gates.control import errors as control_errors
 from interlock.gates.control.decide import RUNS
 from interlock.gates.control.definitions import DEFINITIONS
 from interlock.gates.control.events import EVENTS
+from interlock.gates.control.telling import FORMS
 from interlock.gates.control.timing import TIMERS
 from interlock.gates.evidence import commands as evidence
 from interlock.gates.scenario import commands as scenario
@@ -21,6 +22,7 @@ PART = Part(
     events=(*EVENTS, *kept.EVENTS),
     deciders=(DEFINITIONS, RUNS, kept.SHAPES_KEPT),
     timers=(TIMERS,),
+    forms=FORMS,
     commands=(*scenario.COMMANDS, *control.COMMANDS, *evidence.COMMANDS, *shapes.COMMANDS),
     settings=(SettingsSection("gates", GatesSettings),),
     transports=calling.TRANSPORTS,

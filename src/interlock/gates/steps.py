@@ -25,7 +25,7 @@ from interlock.engine.io.surface import IoCall
 from interlock.engine.steps.call import StepCall
 from interlock.engine.steps.exec import below
 from interlock.gates.calling import NAMESPACE
-from interlock.gates.control.commands import target_of
+from interlock.gates.control.targets import target_of
 
 GATE_NOT_PASSED = ErrorCode(
     "gate_not_passed", Category.REFUSED, "See why with `interlock scenario explain`, and mend what is missing."

@@ -24,19 +24,15 @@ from interlock.gates.control.explaining import StageExplanation, explained
 from interlock.gates.control.looking import ScenarioRunReport, look
 from interlock.gates.control.reading import Answered
 from interlock.gates.control.service import ScenarioRuns
+from interlock.gates.control.targets import target_of
 from interlock.gates.evidence.query import Evidence
 from interlock.gates.records import (
-    AgentTarget,
-    ChannelTarget,
     DecisionOutcome,
-    DispatchTarget,
-    ExternalTarget,
     GateEvaluation,
     Held,
     NextRequest,
     Prechecked,
     RunConfig,
-    SessionTarget,
     SubmissionRecord,
     SubmitRequest,
     TriggerEvent,
@@ -201,25 +197,6 @@ def time_of(ctx: CallContext, given: str | None) -> Timestamp:
     if given.removeprefix("-").isascii() and given.removeprefix("-").isdigit() and len(given) <= 16:
         return UnixMillis(int(given))
     raise SCENARIO_CALL_INVALID.error("a time is a number of milliseconds since 1970, or logical:N", member="time")
-
-
-def target_of(given: str) -> DispatchTarget:
-    """A target as a person spells it. Raises: `scenario_call_invalid`."""
-    kind, _, name = given.partition(":")
-    system, _, target = name.partition("/")
-    match kind:
-        case "agent" if name:
-            return AgentTarget(name)
-        case "session" if name:
-            return SessionTarget(name)
-        case "channel" if name:
-            return ChannelTarget(name)
-        case "external" if system and target:
-            return ExternalTarget(system, target)
-        case _:
-            raise SCENARIO_CALL_INVALID.error(
-                "a target is agent:ID, session:ID, channel:ID or external:SYSTEM/TARGET", member="to"
-            )
 
 
 def _id(ctx: CallContext, given: str | None) -> str:

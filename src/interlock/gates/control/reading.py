@@ -102,7 +102,7 @@ class RunReading:
                 case e.ScenarioDecided():
                     decision, status = await self.record(record, DecisionRecord), record.status
                 case e.PacketIssued():
-                    packets.append(await self._packet(record, scenario))
+                    packets.append(await self.packet(record, scenario))
                 case _:
                     pass
         if decision is None:
@@ -148,10 +148,14 @@ class RunReading:
 
     async def record(self, event: Any, kind: type[Kind]) -> Kind:
         """The record of an event, from its own bytes or its artifact. Raises: `artifact_not_found`, `…_corrupt`."""
-        content = bytes(event.record)
-        if event.record_id is not None:
-            [content] = await self._journal.store.artifacts.get([event.record_id])
-        return msgspec.json.decode(content, type=kind)
+        return msgspec.json.decode(await self.content(event), type=kind)
+
+    async def content(self, event: Any) -> bytes:
+        """The bytes of an event's record. Raises: `artifact_not_found`, `…_corrupt`."""
+        if event.record_id is None:
+            return bytes(event.record)
+        [content] = await self._journal.store.artifacts.get([event.record_id])
+        return content
 
     async def whole(self, stream: str, state: ScenarioRun, scenario: Scenario) -> RunState:
         """A run with all its logs, as of `state`. Costs as much as the run is long."""
@@ -196,7 +200,7 @@ class RunReading:
             case e.ScenarioDecided():
                 logs.decisions.append(await self.record(record, DecisionRecord))
             case e.PacketIssued():
-                logs.packets.append(await self._packet(record, scenario))
+                logs.packets.append(await self.packet(record, scenario))
             case e.Submitted():
                 logs.submissions.append(await self.record(record, SubmissionRecord))
             case e.ToolCalled():
@@ -204,7 +208,8 @@ class RunReading:
             case _:
                 pass
 
-    async def _packet(self, event: e.PacketIssued, scenario: Scenario) -> PacketRecord:
+    async def packet(self, event: e.PacketIssued, scenario: Scenario) -> PacketRecord:
+        """A packet with the payload that it discloses. Raises: as `record`."""
         kept = await self.record(event, _Packet)
         payload = scenario.packets[event.packet_id].payload
         return PacketRecord(kept.envelope, payload, kept.receipts, kept.decision_id)

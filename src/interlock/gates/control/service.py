@@ -21,7 +21,7 @@ from msgspec import Struct
 from interlock.base.errors import Conflict
 from interlock.base.events import Place, Timer
 from interlock.base.ids import shown
-from interlock.base.principal import Principal
+from interlock.base.principal import Principal, PrincipalKind
 from interlock.base.secret_scan import refuse_secrets, scan_bytes
 from interlock.gates.control.calls import Call, check_time
 from interlock.gates.control.decide import (
@@ -44,6 +44,7 @@ from interlock.gates.control.errors import (
     SCENARIO_CALL_INVALID,
     SCENARIO_MISMATCH,
     SCENARIO_RUN_MOVED,
+    SCENARIO_RUN_NOT_FOUND,
 )
 from interlock.gates.control.evaluation import EvidenceSource, asked
 from interlock.gates.control.fold import ScenarioRun
@@ -77,6 +78,7 @@ SecretScan = Literal["off", "warn", "refuse"]
 """What becomes of payloads that look like secrets: they are kept and exported as they are given."""
 
 ATTEMPTS_MAX = 20
+_NAME = "system:scenarios"
 RULES_KNOWN_MAX = 256
 POINTER_CHARACTERS_MAX = 200
 PAYLOAD_BYTES_MAX = 2 * 1024 * 1024
@@ -339,6 +341,14 @@ class ScenarioRuns:
                     if event.record is not None:
                         state, seq = RUN_FOLD.evolve(state, event.record, event.place), event.envelope.seq
         return scenario, seq, state
+
+    async def scenario_of(self, stream: str) -> Scenario:
+        """The scenario of a run. Raises: `scenario_run_not_found`, `artifact_not_found`."""
+        config = await self._runner.look(RUNS, stream, lambda state: state.config)
+        if config is None:
+            raise SCENARIO_RUN_NOT_FOUND.error("there is no such run")
+        principal = Principal(id=_NAME, tenant=tenant_of(stream), kind=PrincipalKind.SYSTEM)
+        return await self._scenario(config.scenario_id, config.namespace_id, config.tenant_id, principal)
 
     async def due(self, timer: Timer) -> StageTimeOver | EvidenceTooOld:
         """What a timer tells the run that it belongs to. Raises: `scenario_not_found`."""

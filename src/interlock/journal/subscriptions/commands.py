@@ -38,6 +38,10 @@ class AddSubscription(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         tuple[Text, ...], Meta(description="Only events of this type, or of types that begin so: `engine.run_*`.")
     ] = ()
     kind: Annotated[tuple[Text, ...], Meta(description="Only events of streams of this kind, such as run.")] = ()
+    audience: Annotated[
+        tuple[Text, ...],
+        Meta(description="Only events that are for this one, such as packets for `agent:builder`."),
+    ] = ()
     start: Annotated[
         str, Meta(max_length=4096, description="Where to begin: now, beginning, or a cursor that was given out.")
     ] = NOW
@@ -125,6 +129,7 @@ class SubscriptionReport(Struct, frozen=True):
     target: Raw
     kinds: tuple[str, ...]
     types: tuple[str, ...]
+    audience: tuple[str, ...]
     cursor: str
     behind: int
     deliverer: str | None
@@ -144,6 +149,7 @@ async def _add(ctx: CallContext, given: AddSubscription) -> SubscriptionChanged:
         target=target,
         types=given.type,
         kinds=given.kind,
+        audience=given.audience,
         start=given.start,
         principal=ctx.principal,
         command_id=ctx.command_id,
@@ -171,6 +177,7 @@ async def _show(ctx: CallContext, given: SubscriptionInput) -> SubscriptionRepor
             sink=state.sink,
             target=Raw(bytes(state.target)),
             kinds=state.filter.kinds,
+            audience=state.filter.audience,
             types=state.filter.types,
             cursor=standing.cursor,
             behind=standing.behind,

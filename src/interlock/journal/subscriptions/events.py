@@ -26,9 +26,11 @@ SUBSCRIPTION = "subscription"
 class Filter(Struct, frozen=True):
     """Which events are delivered: those of one of `kinds` of streams and one of `types`; empty takes all.
 
-    A type is given whole, or by its beginning and `*`.
+    A type is given whole, or by its beginning and `*`. With an `audience`, only events that say for whom they are, and
+    are for one of it.
     """
 
+    audience: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
 

@@ -1,4 +1,4 @@
-"""Which events a subscription takes: by the type of an event and the kind of its stream. Pure.
+"""Which events a subscription takes: by the type of an event, the kind of its stream, and whom it is for. Pure.
 
 What it does: checks a filter's patterns and matches events. What it does not do: it looks into no data, and knows no
 tenant: a subscription reads the feed of its own alone.
@@ -9,6 +9,7 @@ Rule: events of subscriptions themselves are never taken, or a dead letter would
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from interlock.base.errors import InterlockError
 from interlock.base.ids import SEGMENT, shown
@@ -24,8 +25,11 @@ _TYPE = re.compile(rf"\A(?:{SEGMENT}\.{SEGMENT}|[a-z][a-z0-9_.]{{0,125}}\*|\*)\Z
 
 def fault_of(given: Filter) -> InterlockError | None:
     """Why a filter can take nothing as it is written; None for a sound one."""
-    if max(len(given.kinds), len(given.types)) > PATTERNS_MAX:
-        return SUBSCRIPTION_INVALID.error(f"a filter names at most {PATTERNS_MAX} kinds and types", place="filter")
+    if max(len(given.audience), len(given.kinds), len(given.types)) > PATTERNS_MAX:
+        what = f"a filter names at most {PATTERNS_MAX} kinds, types and audiences"
+        return SUBSCRIPTION_INVALID.error(what, place="filter")
+    if "" in given.audience:
+        return SUBSCRIPTION_INVALID.error("nobody has an empty name", place="audience")
     for kind in given.kinds:
         if _KIND.match(kind) is None or kind == SUBSCRIPTION:
             return SUBSCRIPTION_INVALID.error(f"no kind of streams that is delivered: {shown(kind)}", place="kinds")
@@ -38,10 +42,15 @@ def fault_of(given: Filter) -> InterlockError | None:
 
 
 def takes(given: Filter, kind: str, event_type: str) -> bool:
-    """Whether an event of this type, in a stream of this kind, is delivered."""
+    """Whether an event of this type, in a stream of this kind, may be meant."""
     if kind == SUBSCRIPTION or (given.kinds and kind not in given.kinds):
         return False
     return not given.types or any(_fits(pattern, event_type) for pattern in given.types)
+
+
+def reaches(given: Filter, audience: Collection[str]) -> bool:
+    """Whether an event that is meant for an audience, or for nobody in particular, is delivered."""
+    return not given.audience or not set(given.audience).isdisjoint(audience)
 
 
 def _fits(pattern: str, event_type: str) -> bool:

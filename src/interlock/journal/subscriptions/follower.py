@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -26,6 +27,7 @@ from msgspec import Raw, Struct
 from interlock.base.backoff import exponential_ms, jittered_ms
 from interlock.base.errors import Corruption, InterlockError
 from interlock.base.events import Claim
+from interlock.base.part import Telling
 from interlock.base.principal import Principal, PrincipalKind
 from interlock.journal.chain import ChainReader, Envelope, event_digest, read_envelope
 from interlock.journal.errors import (
@@ -49,7 +51,7 @@ from interlock.journal.subscriptions.decide import (
     SubscriptionCommand,
 )
 from interlock.journal.subscriptions.events import key_of
-from interlock.journal.subscriptions.filters import takes
+from interlock.journal.subscriptions.filters import reaches, takes
 from interlock.journal.subscriptions.fold import Orders, orders_of
 from interlock.journal.subscriptions.port import Delivery, Sink
 from interlock.journal.subscriptions.progress import Cursor, Lane, ProgressTable, table_of
@@ -68,6 +70,10 @@ _NAME = "system:subscriptions"
 _LOG = logging.getLogger("interlock.subscriptions")
 
 
+Tell = Callable[[Envelope, StoredEvent], Awaitable[Telling]]
+"""What is told of an event. Raises: what its part says in the way of it."""
+
+
 class Delivered(Struct):
     """What a turn has come to so far: events delivered, deliveries that failed, dead letters."""
 
@@ -80,9 +86,17 @@ class Follower:
     """Delivers one subscription, under a claim that its caller took and releases."""
 
     def __init__(
-        self, journal: Journal, runner: Runner, settings: SubscriptionSettings, claim: Claim, orders: Orders, sink: Sink
+        self,
+        journal: Journal,
+        runner: Runner,
+        settings: SubscriptionSettings,
+        claim: Claim,
+        orders: Orders,
+        sink: Sink,
+        tell: Tell,
     ) -> None:
         self.done = Delivered()
+        self._tell = tell
         self._journal = journal
         self._runner = runner
         self._settings = settings
@@ -261,16 +275,27 @@ class Follower:
     async def _take(self, lane: Lane, envelope: Envelope, event: StoredEvent) -> bool:
         """Deliver an event, if it is meant; whether the lane goes on."""
         if lane.redriven or takes(self._orders.filter, parse_stream(event.stream).kind, envelope.type):
-            fault = await self._deliver(self._delivery(lane, envelope, event))
-            if fault is not None:
+            try:
+                telling = await self._tell(envelope, event)
+            except InterlockError as fault:
                 return await self._failed(lane, fault)
-            self.done.delivered += 1
-            if lane.redriven:
-                await self._execute(Arrive(self._claim, self._orders.generation, event.stream, event.seq))
+            if lane.redriven or reaches(self._orders.filter, telling.audience):
+                return await self._hand_over(lane, self._delivery(lane, envelope, event, telling.data))
         _advance(lane)
         return True
 
-    def _delivery(self, lane: Lane, envelope: Envelope, event: StoredEvent) -> Delivery:
+    async def _hand_over(self, lane: Lane, delivery: Delivery) -> bool:
+        """Deliver an event that is meant; whether the lane goes on."""
+        fault = await self._deliver(delivery)
+        if fault is not None:
+            return await self._failed(lane, fault)
+        self.done.delivered += 1
+        if lane.redriven:
+            await self._execute(Arrive(self._claim, self._orders.generation, delivery.stream, delivery.seq))
+        _advance(lane)
+        return True
+
+    def _delivery(self, lane: Lane, envelope: Envelope, event: StoredEvent, data: bytes | None) -> Delivery:
         return Delivery(
             key=key_of(event.stream, event.seq),
             subscription=parse_stream(self._claim.stream).id,
@@ -285,7 +310,7 @@ class Follower:
             digest=event.digest,
             attempt=lane.attempts + 1,
             redriven=lane.redriven,
-            data=None if event.data is None else Raw(event.data),
+            data=None if data is None else Raw(data),
         )
 
     async def _deliver(self, delivery: Delivery) -> InterlockError | None:

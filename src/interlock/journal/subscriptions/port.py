@@ -17,8 +17,9 @@ from msgspec import Raw, Struct
 class Delivery(Struct, frozen=True, kw_only=True):
     """One event on its way: `key` is `<stream>#<seq>`, by which the outside knows a repetition.
 
-    `data` are the stored bytes, None where they were erased. `attempt` counts from 1; `redriven` says that a person had
-    it sent again, so that later events of its stream may have arrived before it.
+    `data` are the stored bytes, or what the event's part tells of it; None where they were erased. `digest` is that of
+    the event as it is stored. `attempt` counts from 1; `redriven` says that a person had it sent again, so that later
+    events of its stream may have arrived before it.
     """
 
     key: str

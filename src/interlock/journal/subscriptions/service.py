@@ -21,12 +21,13 @@ from msgspec import Struct
 from interlock.base.canonical import canonical
 from interlock.base.errors import InterlockError, StorageFailure
 from interlock.base.events import Claim
-from interlock.base.part import Services, SinkFactory
+from interlock.base.part import EventForm, Services, SinkFactory, Telling
 from interlock.base.principal import Principal, PrincipalKind
+from interlock.journal.chain import Envelope
 from interlock.journal.cursor import read_cursor, write_cursor
 from interlock.journal.errors import SINK_TARGET_INVALID, SINK_UNKNOWN, SUBSCRIPTION_NOT_FOUND
 from interlock.journal.journal import Journal
-from interlock.journal.ports import Held
+from interlock.journal.ports import Held, StoredEvent
 from interlock.journal.runner import Runner
 from interlock.journal.subscriptions.decide import (
     DECIDER,
@@ -71,6 +72,7 @@ class Subscriptions:
         runner: Runner,
         settings: SubscriptionSettings,
         sinks: Iterable[SinkFactory],
+        forms: Iterable[EventForm],
         services: Services,
     ) -> None:
         self._journal = journal
@@ -78,6 +80,7 @@ class Subscriptions:
         self._settings = settings
         self._services = services
         self._sinks: dict[str, SinkFactory] = {}
+        self._forms = {form.type: form for form in forms}
         for factory in sinks:
             if self._sinks.setdefault(factory.name, factory) is not factory:
                 raise ValueError(f"declared twice: sink {factory.name}")
@@ -91,11 +94,13 @@ class Subscriptions:
         principal: Principal,
         types: Iterable[str] = (),
         kinds: Iterable[str] = (),
+        audience: Iterable[str] = (),
         start: str = NOW,
         command_id: str | None = None,
     ) -> bool:
         """Deliver events of the principal's tenant from `start` on: `now`, the `beginning`, or a cursor of its feed.
 
+        With an `audience`, only events that say for whom they are, and are for one of it.
         False where it is there as it is given. Raises: `subscription_invalid`, `subscription_exists`, `sink_unknown`,
         `sink_target_invalid`, what making the sink raises, `cursor_invalid`, `cursor_foreign`.
         """
@@ -105,7 +110,7 @@ class Subscriptions:
         if after == -1:
             after = read_cursor(self._journal.store.id, principal.tenant, start)
         stream = subscription_stream(principal.tenant, name)
-        command = Add(stream, sink, content.decode(), Filter(tuple(kinds), tuple(types)), after)
+        command = Add(stream, sink, content.decode(), Filter(tuple(audience), tuple(kinds), tuple(types)), after)
         return await self._execute(command, principal, command_id) > 0
 
     async def pause(self, name: str, reason: str, *, principal: Principal, command_id: str | None = None) -> bool:
@@ -211,13 +216,21 @@ class Subscriptions:
         try:
             sink = self._made(orders.sink, bytes(orders.target), local=orders.local)
             try:
-                follower = Follower(self._journal, self._runner, self._settings, claim, orders, sink)
+                follower = Follower(self._journal, self._runner, self._settings, claim, orders, sink, self._tell)
                 await follower.run(until_idle=until_idle)
             finally:
                 await sink.close()
         finally:
             await self._journal.store.activations.release([claim], None)
         return follower.done
+
+    async def _tell(self, envelope: Envelope, event: StoredEvent) -> Telling:
+        """What is told of an event: its stored data, unless its part says otherwise."""
+        form = self._forms.get(envelope.type)
+        if form is None or event.data is None:
+            return Telling(event.data)
+        record = self._journal.catalogue.decode(envelope.type, envelope.version, event.data)
+        return await form.tell(self._services, event.stream, record)
 
     async def _claim(self, stream: str) -> Claim | None:
         """A claim on a subscription, or None where another process has one. A claim that nobody waits for is let go."""

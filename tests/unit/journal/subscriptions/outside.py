@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from interlock.base.clock import Clock, SeededEntropy
 from interlock.base.errors import Category, ErrorCode, InterlockError
 from interlock.base.events import EventType
-from interlock.base.part import SinkFactory
+from interlock.base.part import EventForm, SinkFactory
 from interlock.base.principal import Principal
 from interlock.journal.catalogue import EventCatalogue
 from interlock.journal.chain import Authorship, seal
@@ -108,7 +108,14 @@ class NoServices:
 class Process:
     """One process: subscriptions on a store, whose sink is an `Outside`."""
 
-    def __init__(self, store: Store, outside: Outside, clock: Clock | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        store: Store,
+        outside: Outside,
+        clock: Clock | None = None,
+        forms: Sequence[EventForm] = (),
+        **settings: Any,
+    ) -> None:
         self.store = store
         self.outside = outside
         self.clock = clock or VirtualClock()
@@ -117,7 +124,7 @@ class Process:
         self.views = Views(self.journal, [SUBSCRIPTIONS])
         factory = SinkFactory("toy", Target, self._sink, "Of tests.", "{}")
         given = replace(SubscriptionSettings(), **settings)
-        self.subscriptions = Subscriptions(self.journal, self.runner, given, [factory], NoServices())
+        self.subscriptions = Subscriptions(self.journal, self.runner, given, [factory], forms, NoServices())
 
     def _sink(self, _services: object, target: Target, local: bool) -> Outside:
         self.outside.targets.append((target, local))

@@ -31,7 +31,7 @@ from tests.unit.journal.subscriptions.outside import ADA, STREAM
 
 THING = "default/thing/a"
 CLAIM = Claim(STREAM, e.SUBSCRIPTION, "host-1", 4, 9_000)
-ADDED = e.SubscriptionAdded(None, e.Filter(("thing",), ("toy.*",)), True, "toy", Raw(b'{"place":"here"}'))
+ADDED = e.SubscriptionAdded(None, e.Filter(kinds=("thing",), types=("toy.*",)), True, "toy", Raw(b'{"place":"here"}'))
 PAUSED, RESUMED, REMOVED = e.SubscriptionPaused(None, "why"), e.SubscriptionResumed(), e.SubscriptionRemoved()
 REDRIVEN, REDONE = e.DeliveryRedriven(3, THING), e.DeliveryRedone(4, 9_000, "host-1", 3, THING)
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 
+from interlock.base.part import EventForm, Telling
+from interlock.journal.errors import EVENT_CORRUPT
 from interlock.journal.subscriptions import Delivery
 from interlock.journal.subscriptions import follower as following
 from interlock.stores.memory import MemoryStore
@@ -140,5 +144,29 @@ def test_a_long_stream_is_delivered_page_by_page_with_few_writes(events: int) ->
         assert await one.deliver() == (events, 0, 0)
         assert outside.keys == [f"a#{seq}" for seq in range(1, events + 1)]
         assert (await one.progress()).revision <= 2 + -(-events // following.PAGE_EVENTS)
+
+    run(main())
+
+
+def test_what_a_part_tells_of_an_event_is_delivered_and_a_failure_to_tell_is_tried_again() -> None:
+    failing = ["c"]
+
+    async def tell(_services: object, stream: str, record: Noted) -> Telling:
+        if stream[-1] in failing:
+            raise EVENT_CORRUPT.error("nothing can be told of it")
+        return Telling(b'{"told":"%s"}' % record.text.encode(), frozenset(stream[-1]))
+
+    async def main() -> None:
+        one = Process(MemoryStore(), outside := Outside(), forms=[EventForm("toy.noted", tell)])
+        await one.add(audience=["a", "c"], start="beginning")
+        for thing in "abc":
+            await one.note(thing, Noted("it"))
+        assert await one.deliver() == (1, 1, 0)
+        assert [(each.key[-3:], each.data) for each in outside.got] == [("a#1", msgspec.Raw(b'{"told":"it"}'))]
+        assert [lane.code for lane in (await one.progress()).lanes.values()] == ["event_corrupt"]
+        failing.clear()
+        await asyncio.sleep(2)
+        assert await one.deliver() == (1, 0, 0)
+        assert outside.keys[-1][-3:] == "c#1"
 
     run(main())

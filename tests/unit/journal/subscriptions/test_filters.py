@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from interlock.journal.subscriptions.events import Filter
-from interlock.journal.subscriptions.filters import PATTERNS_MAX, fault_of, takes
+from interlock.journal.subscriptions.filters import PATTERNS_MAX, fault_of, reaches, takes
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ from interlock.journal.subscriptions.filters import PATTERNS_MAX, fault_of, take
 def test_a_filter_takes_what_its_kinds_and_its_types_both_name(
     kinds: tuple[str, ...], types: tuple[str, ...], kind: str, event_type: str, taken: bool
 ) -> None:
-    assert takes(Filter(kinds, types), kind, event_type) is taken
+    assert takes(Filter(kinds=kinds, types=types), kind, event_type) is taken
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,8 @@ def test_a_filter_takes_what_its_kinds_and_its_types_both_name(
         (Filter(types=("engine.run*ed",)), "types"),
         (Filter(kinds=("run",) * (PATTERNS_MAX + 1)), "filter"),
         (Filter(types=("*",) * (PATTERNS_MAX + 1)), "filter"),
+        (Filter(audience=("a",) * (PATTERNS_MAX + 1)), "filter"),
+        (Filter(audience=("",)), "audience"),
     ],
 )
 def test_a_filter_that_means_nothing_is_refused_at_its_place(given: Filter, place: str) -> None:
@@ -58,7 +60,28 @@ def test_a_filter_that_means_nothing_is_refused_at_its_place(given: Filter, plac
 
 
 @pytest.mark.parametrize(
-    "given", [Filter(), Filter(("run", "scenario"), ("gates.decision_made", "engine.*", "*")), Filter(types=("e*",))]
+    "given",
+    [
+        Filter(),
+        Filter(kinds=("run", "scenario"), types=("gates.decision_made", "engine.*", "*")),
+        Filter(types=("e*",)),
+    ],
 )
 def test_a_sound_filter_has_no_fault(given: Filter) -> None:
     assert fault_of(given) is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "audience", "reached"),
+    [
+        ((), (), True),
+        ((), ("agent:a",), True),
+        (("agent:a",), ("agent:b", "agent:a"), True),
+        (("agent:a", "agent:c"), ("agent:b",), False),
+        (("agent:a",), (), False),
+    ],
+)
+def test_an_audience_takes_only_what_is_for_one_of_it(
+    wanted: tuple[str, ...], audience: tuple[str, ...], reached: bool
+) -> None:
+    assert reaches(Filter(audience=wanted), audience) is reached

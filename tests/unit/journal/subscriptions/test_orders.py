@@ -166,6 +166,6 @@ def test_two_sinks_of_one_name_are_a_fault_of_the_program() -> None:
         one = Process(MemoryStore(), Outside())
         twice = [SinkFactory("toy", Target, lambda *_: Outside(), "One.", "{}") for _ in range(2)]
         with pytest.raises(ValueError, match="declared twice: sink toy"):
-            Subscriptions(one.journal, one.runner, SubscriptionSettings(), twice, one)  # type: ignore[arg-type]
+            Subscriptions(one.journal, one.runner, SubscriptionSettings(), twice, (), one)  # type: ignore[arg-type]
 
     run(main())
