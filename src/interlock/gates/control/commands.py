@@ -23,7 +23,7 @@ from interlock.gates.control.errors import SCENARIO_CALL_INVALID
 from interlock.gates.control.explaining import StageExplanation, explained
 from interlock.gates.control.looking import ScenarioRunReport, look
 from interlock.gates.control.reading import Answered
-from interlock.gates.control.service import ScenarioRuns
+from interlock.gates.control.service import RunStanding, ScenarioRuns
 from interlock.gates.control.targets import target_of
 from interlock.gates.evidence.query import Evidence
 from interlock.gates.records import (
@@ -78,6 +78,21 @@ class ScenarioList(Struct, frozen=True):
     """A page of scenarios."""
 
     items: list[ScenarioRow]
+    next: str | None
+
+
+class ListScenarioRuns(InNamespace, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which scenario's runs to list, in the order of their ids."""
+
+    scenario: ScenarioName
+    limit: Annotated[int, Meta(ge=1, le=LIMIT_MAX, description="Rows in a page.")] = 50
+    cursor: Annotated[str | None, Meta(description="Where the page before ended.")] = None
+
+
+class ScenarioRunList(Struct, frozen=True):
+    """A page of a scenario's runs."""
+
+    items: list[RunStanding]
     next: str | None
 
 
@@ -154,6 +169,7 @@ class PrecheckInput(InNamespace, frozen=True, kw_only=True, forbid_unknown_field
 class Opened(Struct, frozen=True):
     """What a trigger came to; `opened`: every gate of the stage was evaluated for it, and is true."""
 
+    trigger: str
     decision: str
     outcome: DecisionOutcome
     stage: str
@@ -167,6 +183,7 @@ def answer_of(answer: Answered) -> Opened:
     """What a person wants to see of a decision."""
     outcome = answer.decision.outcome
     return Opened(
+        answer.decision.trigger_id,
         answer.decision.decision_id,
         outcome,
         answer.decision.stage_id,
@@ -211,6 +228,13 @@ async def _list(ctx: CallContext, given: ListScenarios) -> ScenarioList:
     )
     rows = [ScenarioRow(each.scenario_id, each.namespace_id, each.spec_hash.value) for each in found]
     return ScenarioList(rows, rows[-1].scenario if len(rows) == given.limit else None)
+
+
+async def _runs(ctx: CallContext, given: ListScenarioRuns) -> ScenarioRunList:
+    rows = await ctx.services.get(ScenarioRuns).listed(
+        given.scenario, given.tenant, given.namespace, given.cursor or "", given.limit, principal=ctx.principal
+    )
+    return ScenarioRunList(rows, rows[-1].run if len(rows) == given.limit else None)
 
 
 async def _start(ctx: CallContext, given: StartInput) -> ScenarioRunReport:
@@ -316,6 +340,18 @@ COMMANDS = (
         "interlock scenario list --namespace 1",
         "scenario.read",
         Effect.READS,
+    ),
+    Command(
+        "scenario",
+        "runs",
+        ListScenarioRuns,
+        ScenarioRunList,
+        _runs,
+        "List the runs of a scenario, and how each stands.",
+        "interlock scenario runs release",
+        "scenario.read",
+        Effect.READS,
+        positional=("scenario",),
     ),
     Command(
         "scenario",

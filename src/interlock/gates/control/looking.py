@@ -9,7 +9,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from interlock.base.principal import Principal
-from interlock.gates.control.errors import SCENARIO_RUN_NOT_FOUND
+from interlock.gates.control.errors import SCENARIO_CALL_INVALID, SCENARIO_RUN_NOT_FOUND
 from interlock.gates.control.service import ScenarioRuns
 from interlock.gates.records import DecisionOutcome, Held, RunStatus
 from interlock.gates.values import Timestamp
@@ -42,7 +42,10 @@ async def look(
     *,
     principal: Principal,
 ) -> ScenarioRunReport:
-    """How a run stands, or stood at one of its events. Raises: `scenario_not_found`, `scenario_run_not_found`."""
+    """How a run stands, or stood at one of its events.
+
+    Raises: `scenario_not_found`, `scenario_run_not_found`; `scenario_call_invalid` for an event that there is not yet.
+    """
     scenario, seq, state = await runs.seen(scenario_id, tenant_id, namespace_id, run_id, at_seq, principal=principal)
     entered_at = state.entered_at
     if entered_at is None:
@@ -51,6 +54,8 @@ async def look(
     if state.last_decision:
         decision = (await runs.read.answer_at(state.stream, state.last_decision, scenario)).decision
     outcome = None if decision is None else decision.outcome
+    if at_seq is not None and at_seq > seq:
+        raise SCENARIO_CALL_INVALID.error(f"the run has {seq} events, and no event {at_seq}", member="at")
     return ScenarioRunReport(
         run=run_id,
         scenario=scenario_id,

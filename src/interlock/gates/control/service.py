@@ -48,7 +48,15 @@ from interlock.gates.control.errors import (
 )
 from interlock.gates.control.evaluation import EvidenceSource, asked
 from interlock.gates.control.fold import ScenarioRun
-from interlock.gates.control.keys import SUBMISSION_INDEX, TRIGGER_INDEX, call_key, closing_stage, run_stream
+from interlock.gates.control.keys import (
+    RUN_INDEX,
+    SUBMISSION_INDEX,
+    TRIGGER_INDEX,
+    call_key,
+    closing_stage,
+    run_key,
+    run_stream,
+)
 from interlock.gates.control.policy import DisclosurePolicy, check_policy
 from interlock.gates.control.reading import Answered, RunReading
 from interlock.gates.control.rules import InForce, Rules
@@ -84,6 +92,16 @@ POINTER_CHARACTERS_MAX = 200
 PAYLOAD_BYTES_MAX = 2 * 1024 * 1024
 
 
+class RunStanding(Struct, frozen=True):
+    """How a run of a list stands; `entered_at` is when it entered its stage."""
+
+    run: str
+    stage: str
+    status: RunStatus
+    entered_at: Timestamp | None
+    triggers: int
+
+
 class _Seen(NamedTuple):
     """A run as it stood when it was looked at."""
 
@@ -96,6 +114,10 @@ class _Seen(NamedTuple):
 
 def _seen(state: ScenarioRun) -> _Seen:
     return _Seen(state.exists, state.stage_id, state.status, state.last_decision, state.entered_at)
+
+
+def _standing(run_id: str, state: ScenarioRun) -> RunStanding:
+    return RunStanding(run_id, state.stage_id, state.status, state.entered_at, state.triggers)
 
 
 def check_payload(payload: Payload, scan: SecretScan) -> None:
@@ -341,6 +363,21 @@ class ScenarioRuns:
                     if event.record is not None:
                         state, seq = RUN_FOLD.evolve(state, event.record, event.place), event.envelope.seq
         return scenario, seq, state
+
+    async def listed(
+        self, scenario_id: str, tenant_id: int, namespace_id: int, after: str, limit: int, *, principal: Principal
+    ) -> list[RunStanding]:
+        """At most `limit` runs of a scenario after the one named `after`, in the order of their ids.
+
+        Raises: `scenario_not_found`.
+        """
+        await self._scenario(scenario_id, namespace_id, tenant_id, principal)
+        prefix = run_key(namespace_id, scenario_id, tenant_id)
+        rows = await self._journal.store.index.scan(principal.tenant, RUN_INDEX, prefix, prefix + after, limit)
+        return [
+            await self._runner.look(RUNS, stream.decode(), partial(_standing, key.removeprefix(prefix)))
+            for key, stream in rows
+        ]
 
     async def scenario_of(self, stream: str) -> Scenario:
         """The scenario of a run. Raises: `scenario_run_not_found`, `artifact_not_found`."""

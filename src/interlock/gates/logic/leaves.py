@@ -38,6 +38,7 @@ class EvidenceDetail(Struct, frozen=True, kw_only=True, omit_defaults=True):
     provider_id: str
     check_id: str
     comparator: Comparator
+    params: Any | UnsetType = UNSET
     expected: Any | UnsetType = UNSET
     lane: Lane | UnsetType = UNSET
     age_ms: int | UnsetType = UNSET
@@ -52,12 +53,14 @@ def leaf_of(
 ) -> Leaf[EvidenceDetail]:
     """The leaf of a condition: `record` is its evidence, if there is any, of this age when it was decided."""
     result = EvidenceResult() if record is None else record.result
+    params = condition.query.params
     there = {"expected": condition.expected is not None, "value": result.value is not None}
     open_to = {"expected": disclosure.expected, "value": disclosure.evidence}
     detail = EvidenceDetail(
         provider_id=condition.query.provider_id,
         check_id=condition.query.check_id,
         comparator=condition.comparator,
+        params=UNSET if params is None or not disclosure.expected else params,
         expected=condition.expected if there["expected"] and disclosure.expected else UNSET,
         lane=UNSET if record is None else result.lane,
         age_ms=UNSET if age_ms is None else age_ms,
@@ -85,6 +88,8 @@ def _why(condition: ConditionSpec, record: EvidenceRecord | None, status: Status
 def told(detail: EvidenceDetail) -> str:
     """A detail in one line."""
     parts = [f"{shown(detail.provider_id)}.{shown(detail.check_id)}"]
+    if detail.params is not UNSET:
+        parts[0] += f" {_brief(detail.params)}"
     if detail.lane is not UNSET:
         parts.append(detail.lane)
     if detail.age_ms is not UNSET:
@@ -94,7 +99,7 @@ def told(detail: EvidenceDetail) -> str:
     if detail.expected is not UNSET:
         parts.append(f"expects {detail.comparator} {_brief(detail.expected)}")
     if detail.withheld:
-        parts.append(f"withheld: {', '.join(detail.withheld)}")
+        parts.append(f"not disclosed: {', '.join(detail.withheld)}")
     return ", ".join(parts)
 
 

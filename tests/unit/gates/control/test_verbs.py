@@ -105,7 +105,7 @@ def test_a_look_ends_as_the_stage_stands() -> None:
     went_on = Advanced("one", "two", timeout=False)
 
     def code(outcome: Any, *, opened: bool, status: str = "active") -> int:
-        return decided_code(Opened("decision-1", outcome, "one", status, [], [], opened))
+        return decided_code(Opened("t1", "decision-1", outcome, "one", status, [], [], opened))
 
     assert [code(each, opened=True) for each in (went_on, Completed("two"))] == [0, 0]
     closed = (held, Failed("timeout"), Advanced("one", "two", timeout=True), went_on, Completed("two"))
@@ -125,6 +125,43 @@ def test_a_scenario_that_completes_because_its_time_is_over_did_not_open(tmp_pat
         late = {"scenario": "release", "run": "r1", "id": "t1", "kind": "tick", "time": "9"}
         answer = await call(app, "trigger", late)
         assert (answer["outcome"]["kind"], answer["status"], answer["opened"]) == ("complete", "completed", False)
+
+    run(main())
+
+
+def test_the_runs_of_a_scenario_are_listed_page_by_page_each_as_it_stands(tmp_path: Path) -> None:
+    async def main() -> None:
+        app = memory_app()
+        await call(app, "define", {"document": document(tmp_path / "release.json", 2**52)})
+        await call(app, "define", {"document": document(tmp_path / "other.json", 2**52, scenario_id="releases")})
+        for name in ("r1", "r2", "r:3"):
+            await call(app, "start", {"scenario": "release", "run": name, "time": "5"})
+        await call(app, "start", {"scenario": "release", "run": "r2", "tenant": 2})
+        await call(app, "start", {"scenario": "releases", "run": "r9"})
+        await call(app, "trigger", {"scenario": "release", "run": "r2", "id": "t1"})
+        page = await call(app, "runs", {"scenario": "release", "limit": 2})
+        assert [(each["run"], each["stage"], each["status"], each["triggers"]) for each in page["items"]] == [
+            ("r1", "one", "active", 0),
+            ("r2", "one", "active", 1),
+        ]
+        rest = await call(app, "runs", {"scenario": "release", "limit": 2, "cursor": page["next"]})
+        assert ([each["run"] for each in rest["items"]], rest["next"]) == (["r:3"], None)
+        with pytest.raises(InterlockError) as caught:
+            await call(app, "runs", {"scenario": "nobody"})
+        assert caught.value.code == "scenario_not_found"
+
+    run(main())
+
+
+def test_an_event_that_there_is_not_yet_has_no_status(tmp_path: Path) -> None:
+    async def main() -> None:
+        app = memory_app()
+        await call(app, "define", {"document": document(tmp_path / "release.json")})
+        await call(app, "start", {"scenario": "release", "run": "r1"})
+        assert (await call(app, "status", {"scenario": "release", "run": "r1", "at": 1}))["seq"] == 1
+        with pytest.raises(InterlockError) as caught:
+            await call(app, "status", {"scenario": "release", "run": "r1", "at": 9})
+        assert caught.value.code == "scenario_call_invalid"
 
     run(main())
 

@@ -46,7 +46,17 @@ def test_a_leaf_tells_query_comparator_lane_age_and_hash_and_withholds_values() 
         withheld=("expected", "value"),
     )
     assert HIDDEN.encode() not in msgspec.json.encode(leaf)
-    assert told(leaf.detail) == "env.get, asserted, 1500 ms old, withheld: expected, value"
+    assert told(leaf.detail) == "env.get, asserted, 1500 ms old, not disclosed: expected, value"
+
+
+def test_what_was_asked_is_told_with_the_expected_value_alone() -> None:
+    asked = ConditionSpec("c", EvidenceQuery("json", "path", {"file": "a.json", "jsonpath": "$.x"}), "equals", [], True)
+    told_of = leaf_of(asked, FOUND, Disclosure(expected=True)).detail
+    assert isinstance(told_of, EvidenceDetail)
+    assert told(told_of).startswith('json.path {"file":"a.json","jsonpath":"$.x"}, asserted, expects')
+    hidden = leaf_of(asked, FOUND, Disclosure(evidence=True)).detail
+    assert isinstance(hidden, EvidenceDetail)
+    assert hidden.params is msgspec.UNSET
 
 
 def test_values_are_told_where_they_are_disclosed_each_on_its_own() -> None:

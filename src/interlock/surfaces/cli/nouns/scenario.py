@@ -14,7 +14,7 @@ from msgspec import UNSET, Struct
 
 from interlock.base.clock import rfc3339
 from interlock.gates.control.backtest import Backtest
-from interlock.gates.control.commands import Opened
+from interlock.gates.control.commands import Opened, ScenarioRunList
 from interlock.gates.control.explaining import StageExplanation
 from interlock.gates.control.looking import ScenarioRunReport
 from interlock.gates.logic.explain import as_text
@@ -37,6 +37,7 @@ class GateLine(Struct, frozen=True):
 class OpenedLines(Struct, frozen=True):
     """What a trigger came to, in words."""
 
+    trigger: str
     decision: str
     outcome: str
     stage: str
@@ -58,6 +59,23 @@ class StatusLines(Struct, frozen=True):
     decision: str | None
     outcome: str | None
     packets: list[str]
+
+
+class RunLine(Struct, frozen=True):
+    """A run in a list, in words."""
+
+    run: str
+    stage: str
+    status: str
+    entered: str
+    triggers: int
+
+
+class RunLines(Struct, frozen=True):
+    """Runs of a scenario, in words."""
+
+    items: list[RunLine]
+    next: str | None
 
 
 class ChangeLine(Struct, frozen=True):
@@ -106,7 +124,19 @@ def _opened(output: Struct) -> Struct:
         for each in output.gates
     ]
     outcome = outcome_text(output.outcome)
-    return OpenedLines(output.decision, outcome, output.stage, output.status, output.packets, gates)
+    return OpenedLines(output.trigger, output.decision, outcome, output.stage, output.status, output.packets, gates)
+
+
+def _runs(output: Struct) -> Struct:
+    if not isinstance(output, ScenarioRunList):
+        return output
+    items = [
+        RunLine(
+            each.run, each.stage, each.status, "" if each.entered_at is None else _time(each.entered_at), each.triggers
+        )
+        for each in output.items
+    ]
+    return RunLines(items, output.next)
 
 
 def _status(output: Struct) -> Struct:
@@ -171,7 +201,14 @@ def _why(output: Struct, line: Mapping[str, object]) -> str | None:
 PRESENTATION = Presentation(
     columns={"list.items": ("scenario", "namespace", "spec_hash")},
     text={"lint": lint_text, "explain": _explained},
-    people={"trigger": _opened, "next": _opened, "status": _status, "start": _status, "backtest": _backtest},
-    empty={"list": "no scenarios"},
+    people={
+        "trigger": _opened,
+        "next": _opened,
+        "runs": _runs,
+        "status": _status,
+        "start": _status,
+        "backtest": _backtest,
+    },
+    empty={"list": "no scenarios", "runs": "no runs"},
     follow={"trigger": _why, "next": _why, "status": _why},
 )

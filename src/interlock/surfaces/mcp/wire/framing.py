@@ -69,6 +69,8 @@ class Frames:
                 return fields
             if lines > HEAD_LINES_MAX:
                 raise WIRE_FRAME_INVALID.error(f"the head of a frame has more than {HEAD_LINES_MAX} lines")
+            if lines == 1 and text[0] in "{[":
+                raise WIRE_FRAME_INVALID.error("a message stands where the head of a frame has to: Content-Length: N")
             name, _, value = text.partition(":")
             fields.setdefault(name.strip().lower(), []).append(value.strip())
         return None

@@ -90,6 +90,8 @@ LENGTH = b"Content-Length: 2\r\n"
         b"X: y\r\n" * HEAD_LINES_MAX + LENGTH + b"\r\n",
         b"X: " + b"y" * HEAD_BYTES_MAX + b"\r\n" + LENGTH + b"\r\n",
         b"y" * (HEAD_BYTES_MAX + 1),
+        b'{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}\n',
+        b"[1]\n",
         b"X: yyyyyyy\r\n" * 60 + b"Y: " + b"y" * (HEAD_BYTES_MAX - 700) + b"\r\n" + LENGTH + b"\r\n",
     ],
 )
