@@ -387,6 +387,7 @@ COMMANDS = (
         f"interlock pack export --run {_RUN} --out release.pack --sign interlock.key",
         "run.read",
         Effect.READS,
+        local=True,
     ),
     Command(
         "pack",

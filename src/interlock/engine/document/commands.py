@@ -92,6 +92,7 @@ COMMANDS = (
         "interlock run lint release.yaml",
         "run.read",
         Effect.READS,
+        local=True,
         positional=("documents",),
         exit_code=lambda report: 1 if report.errors or report.omitted else 0,
         reads_store=lambda _given: False,

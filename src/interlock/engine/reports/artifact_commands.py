@@ -145,6 +145,7 @@ COMMANDS = (
         "interlock artifact show 6fb7c5a7 --out errors.txt",
         "artifact.read",
         Effect.READS,
+        local=True,
         positional=("id",),
     ),
 )

@@ -201,5 +201,6 @@ COMMANDS = (
         "interlock scenario export --tenant 1 --namespace 1 --run r1 --out r1 --at 2026-01-31T12:00:00Z --verify",
         "run.read",
         Effect.READS,
+        local=True,
     ),
 )
