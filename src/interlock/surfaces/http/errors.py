@@ -1,0 +1,58 @@
+"""Error codes of HTTP: what is wrong with a request before a command sees it.
+
+It raises nothing itself; nothing of a server is imported with it.
+"""
+
+from __future__ import annotations
+
+from interlock.base.errors import Category, ErrorCode
+
+CREDENTIALS_MISSING = ErrorCode(
+    "credentials_missing",
+    Category.REFUSED,
+    "Send `Authorization: Bearer TOKEN`; `interlock token new` makes one, and `interlock up` has its own in the file "
+    "that it names.",
+)
+HOST_REFUSED = ErrorCode(
+    "host_refused", Category.REFUSED, "Reach the server by its address or a name that `server.hosts` lists."
+)
+ORIGIN_REFUSED = ErrorCode("origin_refused", Category.REFUSED, "Ask from a program, or from a page of this server.")
+REQUEST_TOO_LARGE = ErrorCode(
+    "request_too_large",
+    Category.INVALID,
+    "Send less: `server.body_bytes_max` and `server.upload_bytes_max` say how much.",
+)
+REQUEST_TIMEOUT = ErrorCode(
+    "request_timeout",
+    Category.UNAVAILABLE,
+    "Send the body without pauses, or raise `server.body_timeout_ms`.",
+    retryable=True,
+)
+MEDIA_TYPE_UNSUPPORTED = ErrorCode(
+    "media_type_unsupported", Category.INVALID, "Send the body with the content type that the message names."
+)
+PATH_UNKNOWN = ErrorCode("path_unknown", Category.NOT_FOUND, "Ask for a path of `/api/v1/openapi.json`.")
+METHOD_NOT_ALLOWED = ErrorCode("method_not_allowed", Category.INVALID, "Use a method that the `Allow` header names.")
+SERVER_BUSY = ErrorCode(
+    "server_busy", Category.OVERLOADED, "Wait as long as `Retry-After` says, then ask again.", retryable=True
+)
+SERVER_DRAINING = ErrorCode(
+    "server_draining", Category.UNAVAILABLE, "Ask again: another server takes over.", retryable=True
+)
+ADDRESS_INVALID = ErrorCode(
+    "server_address_invalid", Category.INVALID, "Give an address of this machine and a port that is free."
+)
+
+ERRORS = (
+    CREDENTIALS_MISSING,
+    HOST_REFUSED,
+    ORIGIN_REFUSED,
+    REQUEST_TOO_LARGE,
+    REQUEST_TIMEOUT,
+    MEDIA_TYPE_UNSUPPORTED,
+    PATH_UNKNOWN,
+    METHOD_NOT_ALLOWED,
+    SERVER_BUSY,
+    SERVER_DRAINING,
+    ADDRESS_INVALID,
+)
