@@ -6,6 +6,7 @@ It raises nothing itself; nothing of a server is imported with it.
 from __future__ import annotations
 
 from interlock.base.errors import Category, ErrorCode
+from interlock.base.extras import install_advice
 
 CREDENTIALS_MISSING = ErrorCode(
     "credentials_missing",
@@ -42,8 +43,20 @@ SERVER_DRAINING = ErrorCode(
 ADDRESS_INVALID = ErrorCode(
     "server_address_invalid", Category.INVALID, "Give an address of this machine and a port that is free."
 )
+TOKEN_INVALID = ErrorCode("token_invalid", Category.REFUSED, "Send a token that `interlock token list` shows.")
+SERVER_UNSAFE = ErrorCode(
+    "server_unsafe", Category.INVALID, "Serve this machine alone, or say how others are kept safe; see `--help`."
+)
+SERVER_LIBRARY_ABSENT = ErrorCode("server_library_absent", Category.REFUSED, install_advice("server"))
+UP_CHILD_FAILED = ErrorCode(
+    "up_child_failed", Category.FAILED, "Mend what the process said on standard error, then bring it up again."
+)
 
 ERRORS = (
+    TOKEN_INVALID,
+    SERVER_UNSAFE,
+    SERVER_LIBRARY_ABSENT,
+    UP_CHILD_FAILED,
     CREDENTIALS_MISSING,
     HOST_REFUSED,
     ORIGIN_REFUSED,
