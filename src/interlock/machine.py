@@ -129,6 +129,59 @@ class WorkInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     concurrency: Annotated[int, Meta(ge=1, le=10_000, description="Runs that are driven at once.")] = 64
 
 
+Port = Annotated[int, Meta(ge=0, le=65_535, description="The port; 0 takes one that is free.")]
+
+
+class ServeInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which store to serve, where, and to whom."""
+
+    store: Annotated[str, Meta(description="The store's path or URL.")]
+    config: Annotated[str | None, Meta(description="The settings file.")] = None
+    host: Annotated[str, Meta(min_length=1, max_length=64, description="The address to listen at.")] = "127.0.0.1"
+    port: Port = 8470
+    beyond_this_machine: Annotated[
+        bool, Meta(description="Others may reach the address; they need tokens and TLS.")
+    ] = False
+    certificate: Annotated[str | None, Meta(description="A PEM file with the certificate chain for TLS.")] = None
+    key: Annotated[str | None, Meta(description="A PEM file with the certificate's private key.")] = None
+    tls_upstream: Annotated[bool, Meta(description="TLS ends at a proxy before this server.")] = False
+
+
+class ServeReport(Struct, frozen=True):
+    """Where a server listened, and why it ended."""
+
+    url: str
+    ended: str
+
+
+class UpInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which store to bring up, and on which port."""
+
+    store: Annotated[str, Meta(description="The store's path or URL.")]
+    config: Annotated[str | None, Meta(description="The settings file.")] = None
+    port: Port = 8470
+
+
+class UpReport(Struct, frozen=True):
+    """What was kept alive, how often each was started, and why it ended."""
+
+    store: str
+    ended: str
+    starts: dict[str, int]
+
+
+async def _serve(ctx: CallContext, given: ServeInput) -> ServeReport:
+    from interlock.serving import serve
+
+    return await serve(store_name(given.store), given, ctx.principal, ctx.services.get(Narrator))
+
+
+async def _up(ctx: CallContext, given: UpInput) -> UpReport:
+    from interlock.up import up
+
+    return await up(store_name(given.store), given, ctx.services.get(Narrator))
+
+
 async def _work(ctx: CallContext, given: WorkInput) -> WorkReport:
     from interlock.working import work
 
@@ -211,6 +264,30 @@ PART = Part(
             _work,
             "Drive every run that wants an owner, and fire timers, until told to stop.",
             "interlock work --until-idle",
+            "machine",
+            Effect.STARTS,
+            machine=True,
+        ),
+        Command(
+            "",
+            "up",
+            UpInput,
+            UpReport,
+            _up,
+            "Run engine and server on this machine, each in a process of its own, until told to stop.",
+            "interlock up",
+            "machine",
+            Effect.STARTS,
+            machine=True,
+        ),
+        Command(
+            "",
+            "serve",
+            ServeInput,
+            ServeReport,
+            _serve,
+            "Answer over HTTP and MCP on a store, until told to stop.",
+            "interlock serve --port 8470",
             "machine",
             Effect.STARTS,
             machine=True,

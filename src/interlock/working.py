@@ -21,6 +21,7 @@ from msgspec import Struct
 from interlock.engine.owners.work import Driven, Worked
 from interlock.journal.store_name import StoreName
 from interlock.machine import WorkReport
+from interlock.supervised import watch_parent
 from interlock.surfaces.narration import Narrator
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ async def work(
     """Work on a store until it is idle, or until this process is told to stop. Raises: as opening a store does."""
     from interlock.app import APPLICATION, App
 
+    watch_parent()
     async with APPLICATION.open(store=store, config=config, create=False) as app:
         assert isinstance(app, App)  # noqa: S101 - what the product opens
         worker = app.runs.worker

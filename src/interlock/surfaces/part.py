@@ -11,10 +11,12 @@ from typing import Annotated, Literal
 from msgspec import Meta, Raw, Struct
 
 from interlock.base.canonical import digest
-from interlock.base.part import CallContext, Command, Effect, Part
+from interlock.base.part import CallContext, Command, Effect, Part, SettingsSection
 from interlock.surfaces.application import Application
 from interlock.surfaces.catalogue import Catalogue
 from interlock.surfaces.errors import ERRORS, USAGE_INVALID
+from interlock.surfaces.http import errors as http_errors
+from interlock.surfaces.http.settings import ServerSettings
 
 
 class CanonicalInput(Struct, frozen=True):
@@ -132,5 +134,6 @@ PART = Part(
             machine=True,
         ),
     ),
-    errors=ERRORS,
+    settings=(SettingsSection("server", ServerSettings),),
+    errors=(*ERRORS, *http_errors.ERRORS),
 )

@@ -73,13 +73,14 @@ def _value(member: Member | None, name: str, texts: list[str]) -> Any:
     if member is None:
         return texts[0]
     if member.repeated:
-        return [_one(member, text) for text in texts]
+        return [value_of(member, text) for text in texts]
     if len(texts) > 1:
         raise INPUT_INVALID.error(f"`{name}` is given more than once", place=name)
-    return _one(member, texts[0])
+    return value_of(member, texts[0])
 
 
-def _one(member: Member, text: str) -> Any:
+def value_of(member: Member, text: str) -> Any:
+    """The value of a member that is given as text. Raises: `input_invalid`, `json_…`."""
     match member.kind:
         case Kind.FLAG:
             if text not in FLAGS:

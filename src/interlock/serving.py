@@ -1,0 +1,124 @@
+"""The verb `serve`: answers over HTTP on one store, until it is told to stop.
+
+What it does: opens the application, makes the edge, the socket and the file by which the user of this machine is known,
+and runs the server. What it does not do: it drives no run (`interlock work` does), and knows no route.
+
+Rules: only this machine is served, unless it is said that others are, and then only with TLS, ours or that of a proxy
+that is named; the proof of the user of this machine is a token in a file that nobody else can read, for as long as the
+server lives; a combination that would open more than it says is refused before anything is opened.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from interlock.base.errors import InterlockError
+from interlock.base.extras import install_advice
+from interlock.base.principal import Principal
+from interlock.journal.store_name import MEMORY, StoreName, is_url
+from interlock.machine import ServeInput, ServeReport
+from interlock.supervised import watch_parent
+from interlock.surfaces.cli.edge import STORE_FOLDER, folder_of
+from interlock.surfaces.http.errors import SERVER_LIBRARY_ABSENT, SERVER_UNSAFE
+from interlock.surfaces.narration import Narrator
+
+TOKEN_VARIABLE = "INTERLOCK_LOCAL_TOKEN"  # noqa: S105 - where it is handed over
+FILE = "server.json"
+
+
+class Serving(Struct, frozen=True):
+    """The server listens: where, and the file that proves who is the user of this machine (None: nobody is)."""
+
+    url: str
+    file: str | None
+
+
+class ServerFile(Struct, frozen=True):
+    """What the file of a server says to programs of the same user."""
+
+    url: str
+    token: str
+    pid: int
+
+
+def check(given: ServeInput) -> None:
+    """Refuse what would open more than it says. Raises: `server_unsafe`."""
+    from interlock.surfaces.http.listening import is_loopback
+
+    if is_loopback(given.host):
+        return
+    if not given.beyond_this_machine:
+        raise SERVER_UNSAFE.error("the address is reached by others: say so with --beyond-this-machine")
+    if given.certificate is None and not given.tls_upstream:
+        raise SERVER_UNSAFE.error("others would send their tokens in the clear: give --certificate and --key")
+    if given.certificate is not None and given.tls_upstream:
+        raise SERVER_UNSAFE.error("TLS ends here or at a proxy: give --certificate or --tls-upstream")
+
+
+async def serve(store: StoreName, given: ServeInput, principal: Principal, narrator: Narrator) -> ServeReport:
+    """Serve until this process is told to stop.
+
+    Raises: as opening a store does, `server_unsafe`, `server_address_invalid`, `server_library_absent`.
+    """
+    try:
+        from interlock.surfaces.http import listening as http
+        from interlock.surfaces.http.serving import run, served
+    except ImportError:
+        raise SERVER_LIBRARY_ABSENT.error(
+            f"the server's libraries are not installed. {install_advice('server')}"
+        ) from None
+    from interlock.app import APPLICATION, App
+
+    check(given)
+    watch_parent()
+    config = None if given.config is None else Path(given.config)
+    local = http.is_loopback(given.host)
+    with _folder(store), http.listen(given.host, given.port) as listening:
+        async with APPLICATION.open(store=store, config=config, create=True) as app:
+            assert isinstance(app, App)  # noqa: S101 - what the product opens
+            token = os.environ.pop(TOKEN_VARIABLE, "") or secrets.token_urlsafe(32)
+            place = None if not local or is_url(store) or str(store) == MEMORY else Path(store).parent / FILE
+            url = http.url_of(listening, tls=given.certificate is not None)
+            with _told(place, ServerFile(url, token, os.getpid())):
+                narrator.tell(Serving(url, None if place is None else str(place)), f"serving at {url}")
+                server = served(app, (token, principal) if local else None)
+                ended = await run(server, listening, given.certificate, given.key)
+    narrator.close()
+    return ServeReport(url, ended)
+
+
+@contextmanager
+def _folder(store: StoreName) -> Iterator[None]:
+    if isinstance(store, Path) and store.parent.name == STORE_FOLDER:
+        with folder_of(store):
+            yield
+    else:
+        yield
+
+
+@contextmanager
+def _told(place: Path | None, told: ServerFile) -> Iterator[None]:
+    """The file of a server for as long as it lives. Side effect: takes the place of one that is left over."""
+    if place is None:
+        yield
+        return
+    made = place.with_name(f".{FILE}.{told.pid}")
+    with suppress(FileNotFoundError):
+        made.unlink()
+    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(msgspec.json.encode(told))
+    made.replace(place)
+    try:
+        yield
+    finally:
+        with suppress(OSError, InterlockError, msgspec.MsgspecError):
+            if msgspec.json.decode(place.read_bytes(), type=ServerFile).pid == told.pid:
+                place.unlink()

@@ -1,0 +1,168 @@
+"""The root of the server: every path under one application, with one way of telling errors.
+
+What it does: puts the generated routes beside those of other modules, counts what is under way, and answers whatever
+is raised as a problem. What it does not do: it knows no verb, makes no principal and listens nowhere.
+
+Rules: an error of ours is told by its code, any other by `program_fault` and nothing more; a path that there is not is
+told like an error; what is under way is bounded, and while the server drains nothing new is taken; keys stay encoded
+until they are read, so that one may hold a slash.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+from starlette.routing import Route as Path
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from interlock.base.clock import SystemEntropy
+from interlock.base.errors import InterlockError
+from interlock.surfaces.errors import PROGRAM_FAULT
+from interlock.surfaces.http.calls import Calls
+from interlock.surfaces.http.errors import METHOD_NOT_ALLOWED, PATH_UNKNOWN, SERVER_BUSY, SERVER_DRAINING
+from interlock.surfaces.http.health import Health
+from interlock.surfaces.http.problems import problem
+from interlock.surfaces.http.routes import PREFIX, Routes
+
+REQUEST_ID: Final = "x-request-id"
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+_LOG = logging.getLogger("interlock.http")
+Endpoint = Callable[[Request], Awaitable[Response]]
+Lifespan = Callable[[], AbstractAsyncContextManager[Any]]
+
+
+@dataclass
+class Gate:
+    """What is under way, and whether anything new is taken."""
+
+    in_flight_max: int
+    in_flight: int = 0
+    draining: bool = False
+
+    def enter(self) -> None:
+        """Take a request. Raises: `server_draining`, `server_busy`."""
+        if self.draining:
+            raise SERVER_DRAINING.error("the server is about to stop")
+        if self.in_flight >= self.in_flight_max:
+            raise SERVER_BUSY.error(f"{self.in_flight_max} requests are under way", retry_after_ms=1_000)
+        self.in_flight += 1
+
+    def leave(self) -> None:
+        """A request was answered."""
+        self.in_flight -= 1
+
+
+@dataclass(frozen=True)
+class Additions:
+    """What other modules put beside the generated routes; endpoints of `guarded` are told errors for."""
+
+    guarded: Sequence[tuple[str, str, Endpoint]] = ()
+    routes: Sequence[BaseRoute] = ()
+    lifespans: Sequence[Lifespan] = field(default=())
+
+
+def build(routes: Routes, calls: Calls, health: Health, gate: Gate, additions: Additions) -> ASGIApp:
+    """The server's application. Whoever runs it enters its lifespan."""
+    ordered = sorted(routes.by_name.values(), key=lambda route: ("{" in route.path.rpartition("/")[2], route.path))
+    paths: list[BaseRoute] = [
+        Path(route.path, guarded(calls.endpoint(route), gate), methods=[route.method]) for route in ordered
+    ]
+    beside = [Path(path, guarded(answer, gate), methods=[method]) for path, method, answer in additions.guarded]
+    looks = [Path("/healthz", health.alive), Path("/readyz", health.ready)]
+    app = Starlette(
+        routes=[*looks, *beside, *paths, *additions.routes],
+        lifespan=_lifespan(additions.lifespans),
+        exception_handlers={HTTPException: _not_found, Exception: _fault},
+    )
+    return _Encoded(app)
+
+
+def guarded(answer: Endpoint, gate: Gate) -> Endpoint:
+    """An endpoint whose errors are told as problems, and which counts as under way while it answers."""
+
+    async def whole(request: Request) -> Response:
+        request_id = request_id_of(request)
+        try:
+            gate.enter()
+        except InterlockError as fault:
+            return problem(fault, request_id)
+        try:
+            response = await answer(request)
+        except InterlockError as fault:
+            response = problem(fault, request_id)
+        except Exception as fault:  # noqa: BLE001 - the last place where anything can be said about it
+            response = _unexpected(fault, request_id)
+        finally:
+            gate.leave()
+        return _headed(response, request_id)
+
+    return whole
+
+
+def request_id_of(request: Request) -> str:
+    """The id of a request: the caller's, if it has the form of one, else a new one."""
+    if "request_id" not in request.scope:
+        given = request.headers.get(REQUEST_ID, "")
+        request.scope["request_id"] = given if _REQUEST_ID.fullmatch(given) else SystemEntropy().random_bytes(12).hex()
+    found: str = request.scope["request_id"]
+    return found
+
+
+def _headed(response: Response, request_id: str) -> Response:
+    response.headers["X-Request-Id"] = request_id
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _unexpected(fault: BaseException, request_id: str) -> Response:
+    _LOG.error("request %s met a fault of the program", request_id, exc_info=fault)
+    return problem(PROGRAM_FAULT.error(f"unexpected {type(fault).__name__}"), request_id)
+
+
+async def _not_found(request: Request, fault: Exception) -> Response:
+    request_id = request_id_of(request)
+    status = fault.status_code if isinstance(fault, HTTPException) else 404
+    if status == 405:
+        error = METHOD_NOT_ALLOWED.error("the path knows no such method")
+        headers = dict(getattr(fault, "headers", None) or {})
+        return _headed(problem(error, request_id, **headers), request_id)
+    return _headed(problem(PATH_UNKNOWN.error("there is no such path"), request_id), request_id)
+
+
+async def _fault(request: Request, fault: Exception) -> Response:
+    return _unexpected(fault, request_id_of(request))
+
+
+def _lifespan(lifespans: Sequence[Lifespan]) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def entered(_app: Starlette) -> Any:
+        async with AsyncExitStack() as ends:
+            for lifespan in lifespans:
+                await ends.enter_async_context(lifespan())
+            yield
+
+    return entered
+
+
+class _Encoded:
+    """Leaves paths of the API as they were sent, percent-encoded."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raw = scope.get("raw_path")
+        if scope["type"] == "http" and raw is not None and raw.startswith(PREFIX.encode()):
+            scope = {**scope, "path": raw.decode("latin-1")}
+        await self._app(scope, receive, send)

@@ -1,0 +1,122 @@
+"""Answers the requests that are generated from the catalogue.
+
+What it does: reads the input of a route's command, calls the client for whoever asks, and answers with the output.
+What it does not do: it knows no verb, and tells no error (`app` does, for every endpoint).
+
+Rules: what changes something takes effect once under its `Idempotency-Key`; what starts work is answered when the start
+is durable, `202` with the place where it can be watched; what is read has an `ETag`, and is not sent again to who has
+it; a version that a command expects may be given as `If-Match`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Struct
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+
+from interlock.base.canonical import digest
+from interlock.base.part import Command, Effect
+from interlock.base.principal import Principal
+from interlock.surfaces.client import Client
+from interlock.surfaces.errors import INPUT_INVALID
+from interlock.surfaces.http.bodies import JSON, body, check_media_type
+from interlock.surfaces.http.requests import given_of, value_of
+from interlock.surfaces.http.routes import PREFIX, Route
+from interlock.surfaces.http.settings import ServerSettings
+from interlock.surfaces.members import members_of
+
+IDEMPOTENCY_KEY: Final = "idempotency-key"
+_DETACH, _EXPECT = "detach", "expect"
+ETAG_CHARACTERS: Final = 32
+
+Authenticate = Callable[[HTTPConnection], Awaitable[Principal]]
+ClientOf = Callable[[Principal], Client]
+
+
+class Calls:
+    """The endpoint of every route: one for all."""
+
+    def __init__(self, authenticate: Authenticate, client_of: ClientOf, settings: ServerSettings) -> None:
+        self._authenticate = authenticate
+        self._client_of = client_of
+        self._settings = settings
+
+    def endpoint(self, route: Route) -> Callable[[Request], Awaitable[Response]]:
+        """What answers a route. Raises: what authentication, the input and the command raise."""
+
+        async def answer(request: Request) -> Response:
+            principal = await self._authenticate(request)
+            given = await self._given(route, request)
+            key = None if route.command.effect is Effect.READS else request.headers.get(IDEMPOTENCY_KEY)
+            output = await self._client_of(principal).call(route.command.name, given, command_id=key)
+            return _answered(route, request, given, output)
+
+        return answer
+
+    async def _given(self, route: Route, request: Request) -> dict[str, Any]:
+        content = None
+        if route.body:
+            content = await body(request, self._settings.body_bytes_max, self._settings.body_timeout_ms)
+            if content:
+                check_media_type(request, JSON)
+        given = given_of(route, request.path_params, request.query_params.multi_items(), content)
+        return given | _ordered(route.command, given, request)
+
+
+def _ordered(command: Command, given: Mapping[str, Any], request: Request) -> dict[str, Any]:
+    """Members that the protocol gives: a start is never waited for, and a version is expected by `If-Match`."""
+    members = {member.name: member for member in members_of(command.input)}
+    found: dict[str, Any] = {_DETACH: True} if _DETACH in members else {}
+    expected = request.headers.get("if-match")
+    if expected is None:
+        return found
+    if _EXPECT not in members or _EXPECT in given:
+        raise INPUT_INVALID.error("`If-Match`: nothing of this request has a version", place="If-Match")
+    return found | {_EXPECT: value_of(members[_EXPECT], expected.removeprefix("W/").strip('"'))}
+
+
+def _answered(route: Route, request: Request, given: Mapping[str, Any], output: Struct) -> Response:
+    content = msgspec.json.encode(output)
+    if route.command.effect is Effect.READS:
+        return _read(request, content)
+    headers = {}
+    place = _place(route, given, output)
+    if place is not None:
+        headers["Location"] = place
+    return Response(content, status_of(route), headers, JSON)
+
+
+def status_of(route: Route) -> int:
+    """The status of an answer: 202 where work goes on behind it, 201 where something was made, else 200."""
+    if route.command.effect is Effect.STARTS and _DETACH in {each.name for each in members_of(route.command.input)}:
+        return 202
+    return 201 if route.method == "POST" and "{" not in route.path and route.path.count("/") == 3 else 200
+
+
+def _read(request: Request, content: bytes) -> Response:
+    etag = f'"{digest(content)[:ETAG_CHARACTERS]}"'
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    known = [each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")]
+    if etag in known or known == ["*"]:
+        return Response(status_code=304, headers=headers)
+    return Response(content, 200, headers, JSON)
+
+
+def _place(route: Route, given: Mapping[str, Any], output: Struct) -> str | None:
+    """Where what was made or started can be looked at."""
+    collection = route.path.removeprefix(PREFIX).split("/")[1]
+    match collection:
+        case "runs" if isinstance(run_id := getattr(output, "run_id", None), str):
+            names = [run_id]
+        case "scenario-runs" if route.command.verb == "start":
+            names = [str(given["scenario"]), str(given["run"])]
+        case _ if status_of(route) == 201 and isinstance(given.get("name"), str):
+            names = [given["name"]]
+        case _:
+            return None
+    return f"{PREFIX}/{collection}/" + "/".join(quote(name, safe="") for name in names)

@@ -1,0 +1,103 @@
+"""Whether the server lives, and whether it is of use.
+
+What it does: answers `/healthz` and `/readyz`. What it does not do: it says nothing of any tenant, so that both may be
+asked by anybody.
+
+Rules: alive is who answers; ready is who reads the store, has its writer write, finds the feed without a hole and the
+timers not long overdue; each is looked at anew, in bounded time, and named with what was found.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, Literal
+
+import msgspec
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
+
+from interlock.base.errors import InterlockError
+from interlock.base.part import Services
+from interlock.journal.journal import Journal
+from interlock.surfaces.http.bodies import JSON
+
+LOOK_MS_MAX: Final = 2_000
+OVERDUE_MS_MAX: Final = 60_000
+_NO_VIEW: Final = "server_readiness"
+State = Literal["ok", "failed", "draining"]
+
+
+class Look(Struct, frozen=True):
+    """One thing that was looked at."""
+
+    name: str
+    state: State
+    code: str | None = None
+
+
+class Readiness(Struct, frozen=True):
+    """Whether the server is of use, and why not."""
+
+    ready: bool
+    checks: list[Look]
+
+
+class Health:
+    """Looks at what a server needs. `partition` is the one whose feed and timers are looked at."""
+
+    def __init__(self, services: Services, draining: Callable[[], bool], partition: str = "default") -> None:
+        self._journal = services.get(Journal)
+        self._draining = draining
+        self._partition = partition
+
+    async def alive(self, _request: Request) -> Response:
+        """`GET /healthz`."""
+        return Response(b'{"alive":true}', 200, media_type=JSON)
+
+    async def ready(self, _request: Request) -> Response:
+        """`GET /readyz`: 200, or 503 with what is missing."""
+        found = await self.readiness()
+        return Response(msgspec.json.encode(found), 200 if found.ready else 503, media_type=JSON)
+
+    async def readiness(self) -> Readiness:
+        """Every look, each on its own."""
+        looks = {"store": self._store, "writer": self._writer, "feed": self._feed, "timers": self._timers}
+        found = [await _looked(name, look) for name, look in looks.items()]
+        if self._draining():
+            found.append(Look("server", "draining"))
+        return Readiness(all(each.state == "ok" for each in found), found)
+
+    async def _store(self) -> str | None:
+        await self._journal.store.events.position(self._partition)
+        return None
+
+    async def _writer(self) -> str | None:
+        # Forgetting what is not there takes the writer's turn and leaves nothing behind.
+        await self._journal.store.views.drop(self._partition, _NO_VIEW)
+        return None
+
+    async def _feed(self) -> str | None:
+        events = self._journal.store.events
+        position = await events.position(self._partition)
+        if not position:
+            return None
+        page = await events.feed(self._partition, position - 1, 1)
+        return None if page and page[0].position == position else "feed_hole"
+
+    async def _timers(self) -> str | None:
+        due_ms = await self._journal.store.timers.next_due(self._partition)
+        late = due_ms is not None and due_ms < self._journal.now_ms() - OVERDUE_MS_MAX
+        return "timers_overdue" if late else None
+
+
+async def _looked(name: str, look: Callable[[], Awaitable[str | None]]) -> Look:
+    try:
+        async with asyncio.timeout(LOOK_MS_MAX / 1000):
+            code = await look()
+    except TimeoutError:
+        code = "timeout"
+    except InterlockError as fault:
+        code = fault.code
+    return Look(name, "ok" if code is None else "failed", code)

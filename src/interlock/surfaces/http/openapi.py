@@ -1,0 +1,195 @@
+"""The description of the API: OpenAPI 3.1, made of the catalogue and nothing else.
+
+What it does: writes operations, parameters, bodies, answers, problems and examples of every route, and of what stands
+beside the routes by hand. What it does not do: it serves nothing.
+
+Rules: schemas are those by which inputs are checked and outputs are written; an example is the one of the command line,
+read as the command line reads it; each operation lists every status that it can answer.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+import interlock
+from interlock.base.part import Command, Effect
+from interlock.engine.document.schema import plain_patterns
+from interlock.surfaces.catalogue import Catalogue
+from interlock.surfaces.http.bodies import JSON
+from interlock.surfaces.http.calls import status_of
+from interlock.surfaces.http.problems import MEDIA_TYPE, STATUSES
+from interlock.surfaces.http.routes import PREFIX, Route, Routes
+from interlock.surfaces.members import Kind, Member, members_of
+
+VERSION: Final = "3.1.1"
+DETACHED: Final = "detach"
+Example = Callable[[Command], Mapping[str, Any]]
+_PROBLEM: Final = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code", "advice", "retryable", "request_id", "details"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string"},
+        "advice": {"type": "string"},
+        "retryable": {"type": "boolean"},
+        "request_id": {"type": "string"},
+        "details": {"type": "object"},
+    },
+}
+
+
+def describe(routes: Routes, example: Example, beside: Mapping[str, Any]) -> dict[str, Any]:
+    """The document. `beside` are paths that are written by hand, as OpenAPI has them."""
+    schemas: dict[str, Any] = {"Problem": _PROBLEM}
+    paths: dict[str, Any] = copy.deepcopy(dict(beside))
+    for route in routes.by_name.values():
+        operation = _operation(route, example(route.command), schemas)
+        paths.setdefault(route.path, {})[route.method.lower()] = operation
+    return {
+        "openapi": VERSION,
+        "info": {"title": "Interlock", "version": interlock.__version__, "summary": "Runs that must not go wrong."},
+        "servers": [{"url": "/"}],
+        "security": [{"bearer": []}],
+        "paths": {path: paths[path] for path in sorted(paths)},
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "responses": {
+                "Problem": {"description": "What went wrong.", "content": {MEDIA_TYPE: {"schema": _ref("Problem")}}}
+            },
+        },
+    }
+
+
+def _operation(route: Route, example: Mapping[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    command = route.command
+    given = _taken(Catalogue.input_schema(command), schemas, command.noun)
+    properties = given.get("properties", {})
+    members = [each for each in members_of(command.input) if each.name != DETACHED]
+    operation: dict[str, Any] = {
+        "operationId": command.name,
+        "summary": command.summary,
+        "tags": [route.path.removeprefix(PREFIX).split("/")[1]],
+        "x-permission": command.permission,
+        "parameters": [_parameter(route, each, properties, example) for each in members if _in_address(route, each)],
+        "responses": _responses(route, schemas),
+    }
+    if command.effect is not Effect.READS:
+        operation["parameters"].append(_IDEMPOTENCY_KEY)
+    if route.body:
+        names = [each.name for each in members if each.name not in route.keys]
+        schema = {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {name: properties[name] for name in names},
+            "required": [name for name in given.get("required", []) if name in names],
+        }
+        shown = {name: value for name, value in example.items() if name in names}
+        operation["requestBody"] = {
+            "required": bool(schema["required"]),
+            "content": {JSON: {"schema": schema, "example": shown}},
+        }
+    return operation
+
+
+def _in_address(route: Route, member: Member) -> bool:
+    return member.name in route.keys or not route.body
+
+
+def _parameter(
+    route: Route, member: Member, properties: Mapping[str, Any], example: Mapping[str, Any]
+) -> dict[str, Any]:
+    in_path = member.name in route.keys
+    found: dict[str, Any] = {
+        "name": member.name,
+        "in": "path" if in_path else "query",
+        "required": in_path or member.required,
+    }
+    schema = _without_null(properties[member.name])
+    if member.kind is Kind.JSON and not in_path:
+        found["content"] = {JSON: {"schema": schema}}
+    else:
+        found["schema"] = {**schema, "minLength": max(1, schema.get("minLength", 1))} if in_path else schema
+    if member.description:
+        found["description"] = member.description
+    if member.name in example and "content" not in found:
+        found["example"] = example[member.name]
+    return found
+
+
+def _without_null(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of a value that is given: in an address there is no null."""
+    found = {name: value for name, value in schema.items() if name != "default" or value is not None}
+    options = [each for each in found.get("anyOf", []) if each != {"type": "null"}]
+    if "anyOf" in found and len(options) == 1:
+        del found["anyOf"]
+        found |= options[0]
+    return found
+
+
+_IDEMPOTENCY_KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same request under the same key takes effect once.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[ -~]+$"},
+}
+
+
+def _responses(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
+    output = _taken(Catalogue.output_schema(route.command), schemas, route.command.noun)["$id"]
+    answer = {"description": "Done.", "content": {JSON: {"schema": _ref(output)}}}
+    found: dict[str, Any] = {str(status_of(route)): answer}
+    if route.command.effect is Effect.READS and not route.body:
+        found["304"] = {"description": "Nothing has changed since the `ETag` of `If-None-Match`."}
+    return found | {str(status): {"$ref": "#/components/responses/Problem"} for status in STATUSES}
+
+
+def _taken(schema: Mapping[str, Any], schemas: dict[str, Any], noun: str) -> dict[str, Any]:
+    """The top record of a schema, its definitions taken into the components: under their names, or behind the noun's.
+
+    Two parts may have a record of one name.
+    """
+    plain = plain_patterns(copy.deepcopy(dict(schema)))
+    definitions: dict[str, Any] = plain.get("$defs", {})
+    own = {name: _moved(each, {}) for name, each in definitions.items()}
+    names = {name: name if schemas.get(name, own[name]) == own[name] else f"{noun}.{name}" for name in definitions}
+    for name, each in definitions.items():
+        schemas[names[name]] = _moved(each, names)
+    top = plain["$ref"].rpartition("/")[2]
+    found: dict[str, Any] = {**schemas[names[top]], "$id": names[top]}
+    return found
+
+
+def _moved(value: Any, names: Mapping[str, str]) -> Any:
+    """The schema with its definitions named as the components have them."""
+    if isinstance(value, list):
+        return [_moved(each, names) for each in value]
+    if not isinstance(value, dict):
+        return value
+    found = {key: _moved(each, names) for key, each in value.items()}
+    if isinstance(reference := found.get("$ref"), str):
+        name = reference.rpartition("/")[2]
+        found["$ref"] = f"#/components/schemas/{names.get(name, name)}"
+    return found
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def encoded(document: Mapping[str, Any]) -> bytes:
+    """The document as it is sent."""
+    return msgspec.json.encode(document)
+
+
+def permissions(routes: Iterable[Route]) -> dict[str, str]:
+    """Which permission each operation needs, by method and path."""
+    return {f"{route.method} {route.path}": route.command.permission for route in routes}

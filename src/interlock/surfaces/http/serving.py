@@ -1,0 +1,118 @@
+"""Puts the server together for an opened application, and runs it.
+
+What it does: makes edge, routes, calls, health and what stands beside them, and answers on one socket until the process
+is told to stop. What it does not do: it opens no store and no socket, and chooses no address.
+
+Rule: who is told to stop takes nothing new, ends what is under way in bounded time, and lets go of what streams.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from interlock.base.part import Command
+from interlock.base.principal import Principal
+from interlock.surfaces.application import Opened
+from interlock.surfaces.catalogue import Catalogue
+from interlock.surfaces.http.app import Additions, Gate, build
+from interlock.surfaces.http.bodies import JSON
+from interlock.surfaces.http.calls import Calls
+from interlock.surfaces.http.edge import Edge
+from interlock.surfaces.http.errors import TOKEN_INVALID
+from interlock.surfaces.http.examples import Examples
+from interlock.surfaces.http.health import Health
+from interlock.surfaces.http.openapi import describe, encoded
+from interlock.surfaces.http.routes import PREFIX, Routes
+from interlock.surfaces.http.settings import ServerSettings
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+OPENAPI_PATH: Final = f"{PREFIX}/openapi.json"
+
+
+class Server(NamedTuple):
+    """A server's application, with what is under way in it."""
+
+    app: ASGIApp
+    gate: Gate
+    settings: ServerSettings
+
+
+def served(opened: Opened, local: tuple[str, Principal] | None) -> Server:
+    """The server of an opened application; `local` is the token of the user of this machine, and that user."""
+    settings, catalogue = opened.get(ServerSettings), opened.get(Catalogue)
+    gate = Gate(settings.in_flight_max)
+    edge = Edge(_nobody, settings.hosts, local)
+    additions = Additions()
+    routes = Routes(catalogue)
+    calls = Calls(edge.principal, opened.client, settings)
+    health = Health(opened, lambda: gate.draining)
+    document = _document(routes, Examples(catalogue).of)
+    whole = Additions([(OPENAPI_PATH, "GET", document), *additions.guarded], additions.routes, additions.lifespans)
+    return Server(build(routes, calls, health, gate, whole), gate, settings)
+
+
+async def _nobody(_token: str) -> Principal:
+    raise TOKEN_INVALID.error("the token is not one of this server")
+
+
+async def run(server: Server, listening: socket.socket, certificate: str | None = None, key: str | None = None) -> str:
+    """Answer until the process is told to stop, then drain; the name of the signal."""
+    import uvicorn
+
+    told: list[signal.Signals] = []
+
+    class Draining(uvicorn.Server):
+        """Takes signals by the loop, and raises none again once it has drained."""
+
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            loop = asyncio.get_running_loop()
+            for number in _SIGNALS:
+                loop.add_signal_handler(number, self.stop, number)
+            try:
+                yield
+            finally:
+                for number in _SIGNALS:
+                    loop.remove_signal_handler(number)
+
+        def stop(self, number: signal.Signals) -> None:
+            server.gate.draining = True
+            told.append(number)
+            self.handle_exit(number, None)
+
+    config = uvicorn.Config(
+        server.app,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=max(1, server.settings.drain_ms // 1000),
+        h11_max_incomplete_event_size=64 * 1024,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+    )
+    answering = Draining(config)
+    await answering.serve(sockets=[listening])
+    return told[0].name if told else "ended"
+
+
+def _document(routes: Routes, example: Callable[[Command], Any]) -> Callable[[Request], Any]:
+    """What answers with the description of the API, which is made when it is first asked for."""
+    made: list[bytes] = []
+
+    async def answer(_request: Request) -> Response:
+        if not made:
+            made.append(encoded(describe(routes, example, {})))
+        return Response(made[0], media_type=JSON)
+
+    return answer

@@ -1,0 +1,32 @@
+"""The section `[server]`: where the server listens, and what it bears.
+
+What it does: declares the settings. What it does not do: it opens nothing.
+
+Rule: each bound has a default that one small machine bears; nothing here opens the server to the network by itself.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+Milliseconds = Annotated[int, Meta(ge=1, le=86_400_000)]
+
+
+class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits of the server, and the names under which it is reached."""
+
+    hosts: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=253)], ...],
+        Meta(max_length=100, description="Names of hosts that requests may be for, beside those of this machine."),
+    ] = ()
+    body_bytes_max: Annotated[
+        int, Meta(ge=1024, le=64 * 1024 * 1024, description="Bytes of a request's body, but for uploads.")
+    ] = 4 * 1024 * 1024
+    body_timeout_ms: Annotated[Milliseconds, Meta(description="How long a body may take to arrive.")] = 30_000
+    upload_bytes_max: Annotated[int, Meta(ge=1024, le=64 * 1024**3, description="Bytes of an uploaded pack.")] = (
+        2 * 1024**3
+    )
+    in_flight_max: Annotated[int, Meta(ge=1, le=100_000, description="Requests that are answered at once.")] = 256
+    drain_ms: Annotated[Milliseconds, Meta(description="How long requests may take to end when it stops.")] = 10_000
