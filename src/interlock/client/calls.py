@@ -26,6 +26,7 @@ from interlock.client.exchange import Sending
 from interlock.surfaces.application import Application
 from interlock.surfaces.client import checked_input
 from interlock.surfaces.errors import INPUT_INVALID
+from interlock.surfaces.http.errors import SERVER_DRAINING
 from interlock.surfaces.http.requests import parts_of
 from interlock.surfaces.http.routes import Route, Routes
 from interlock.surfaces.members import members_of
@@ -86,7 +87,7 @@ def may_repeat(command: Command, refusal: InterlockError) -> bool:
     """
     if not changes(command) or (command.effect is Effect.CHANGES and command.idempotent):
         return True
-    return refusal.category is Category.OVERLOADED
+    return refusal.category is Category.OVERLOADED or refusal.kind is SERVER_DRAINING
 
 
 def key_of(command_id: str) -> str:
