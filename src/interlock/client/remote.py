@@ -24,6 +24,7 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import Struct
 
+from interlock.base.clock import Clock, SystemClock
 from interlock.base.errors import InterlockError
 from interlock.base.extras import install_advice
 from interlock.base.part import Command, unheard
@@ -76,6 +77,7 @@ class AsyncClient:
         retrying: Retrying = Retrying(),  # noqa: B008 - immutable
         application: Application | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        clock: Clock = SystemClock(),  # noqa: B008 - immutable
     ) -> None:
         self._place = place_of(url, token, profile, ca, plain=unsafe_plain_http, environ=os.environ, folder=Path.cwd())
         self._timeout_s = timeout_s
@@ -83,6 +85,7 @@ class AsyncClient:
         self._retrying = retrying
         self._application = application
         self._sleep = sleep
+        self._clock = clock
         self._wire: Wire | None = None
         self._opening = asyncio.Lock()
         self._closed = False
@@ -143,8 +146,11 @@ class AsyncClient:
         """
         from interlock.engine.reports.settled import is_settled
 
+        async def ask(run: str) -> RunReport:
+            return cast("RunReport", await self.call("run.status", {"run": run}))
+
         pause_s, spent_s = WAIT_SECONDS_FIRST, 0.0
-        while not is_settled(report := cast("RunReport", await self.call("run.status", {"run": run_id}))):
+        while not await is_settled(report := await ask(run_id), ask, self._clock.now_ms()):
             if timeout_s is not None and spent_s + pause_s > timeout_s:
                 raise CLIENT_TIMEOUT.error(f"the run has not ended within {timeout_s:g} s")
             await self._sleep(pause_s)

@@ -317,11 +317,11 @@ ENDED = msgspec.structs.replace(report("r", "p", 2), phase="completed")
 
 
 @pytest.mark.parametrize(
-    "last", [ENDED, waiting("suspended"), waiting("parked"), waiting("paused"), waiting("backoff", 3_600_000)]
+    "last", [ENDED, waiting("suspended"), waiting("parked"), waiting("paused"), waiting("backoff", 9**15)]
 )
 def test_waiting_for_a_run_ends_when_it_has_ended_or_waits_for_somebody(last: RunReport) -> None:
     clock = Clock()
-    stands = [waiting("queued"), report("r", "p", 0), waiting("backoff", 10_000), last]
+    stands = [waiting("queued"), report("r", "p", 0), waiting("backoff", 1), last]
     found, server = calling(told(*stands), lambda client: client.wait("r"), clock)
 
     assert (found, len(server.requests)) == (last, 4)

@@ -73,7 +73,7 @@ class Following:
         if is_less or progress.is_over is None or progress.came_to is None:
             return output
         pause_s = PAUSE_SECONDS_FIRST
-        while not progress.is_over(stands := await self._asked(key)):
+        while not await progress.is_over(self._client, stands := await self._asked(key)):
             await self._sleep(pause_s)
             pause_s = min(pause_s * _GROWTH, PAUSE_SECONDS_MAX)
         return await progress.came_to(self._client, output, stands)

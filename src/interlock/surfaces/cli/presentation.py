@@ -46,7 +46,7 @@ class Progress:
     steps: Callable[[Struct], Sequence[Step]]
     goes_on: Callable[[str], str]
     fresh: Callable[[], str] | None = None
-    is_over: Callable[[Struct], bool] | None = None
+    is_over: Callable[[Caller, Struct], Awaitable[bool]] | None = None
     came_to: Callable[[Caller, Struct, Struct], Awaitable[Struct]] | None = None
 
 

@@ -7,11 +7,12 @@ and asks for the reasons of a run that waits or has failed. What it does not do:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from msgspec import Struct
 
+from interlock.base.clock import SystemClock
 from interlock.base.errors import InterlockError
 from interlock.engine.commands import WhyReport
 from interlock.engine.lineage.forking import ForkResult
@@ -20,9 +21,13 @@ from interlock.engine.reports.settled import is_settled
 from interlock.surfaces.caller import Caller
 
 
-def is_over(report: Struct) -> bool:
-    """Whether there is nothing more to see of a run for now."""
-    return not isinstance(report, RunReport) or is_settled(report)
+async def is_over(client: Caller, report: Struct) -> bool:
+    """Whether there is nothing more to see of a run for now. Raises: what asking about its children raises."""
+
+    async def ask(run_id: str) -> RunReport:
+        return cast("RunReport", await client.call("run.status", {"run": run_id}))
+
+    return not isinstance(report, RunReport) or await is_settled(report, ask, SystemClock().now_ms())
 
 
 async def came_to(client: Caller, output: Struct, report: Struct) -> Struct:
