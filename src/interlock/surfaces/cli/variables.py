@@ -13,6 +13,14 @@ CONFIG_VARIABLE: Final = "INTERLOCK_CONFIG"
 SERVER_VARIABLE: Final = "INTERLOCK_SERVER"
 PROFILE_VARIABLE: Final = "INTERLOCK_PROFILE"
 
+VARIABLES: Final = {
+    "store": STORE_VARIABLE,
+    "config": CONFIG_VARIABLE,
+    "server": SERVER_VARIABLE,
+    "profile": PROFILE_VARIABLE,
+}
+"""The variable of each option that has one."""
+
 
 def is_on_line(value: str | None, variable: str) -> bool:
     """Whether an option has its value from the line, and not from the environment."""

@@ -15,8 +15,8 @@ def test_a_server_tells_the_same_lines_as_a_store() -> None:
     info = ErrorInfo(ErrorCategory.RPC, "net_down", Raw(b"null"), "no answer", retryable=True)
     records = [
         e.RunPaused("local:ada", "lunch"),
-        e.StateFailed(StateError(info, "x.fetch.run"), None, "x.fetch.run"),
-        e.StateEntered(1, "b", "x.fetch.run"),
+        e.StateFailed(StateError(info, "x.fetch.main"), None, "x.fetch.main"),
+        e.StateEntered(1, "b", "x.fetch.main"),
         None,
     ]
     events = [RunEvent(seq, 1, "engine.x", "local:bob", "d", record) for seq, record in enumerate(records)]
