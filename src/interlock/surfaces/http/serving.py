@@ -13,7 +13,8 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -38,12 +39,14 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 OPENAPI_PATH: Final = f"{PREFIX}/openapi.json"
 
 
-class Server(NamedTuple):
-    """A server's application, with what is under way in it."""
+@dataclass
+class Server:
+    """A server's application, with what is under way in it. `stop` ends it as a signal does."""
 
     app: ASGIApp
     gate: Gate
     settings: ServerSettings
+    stop: Callable[[], None] = field(default=lambda: None)
 
 
 def served(opened: Opened, local: tuple[str, Principal] | None) -> Server:
@@ -87,7 +90,7 @@ async def run(server: Server, listening: socket.socket, certificate: str | None 
         def stop(self, number: signal.Signals) -> None:
             server.gate.draining = True
             told.append(number)
-            self.handle_exit(number, None)
+            self.should_exit = True
 
     config = uvicorn.Config(
         server.app,
@@ -102,6 +105,7 @@ async def run(server: Server, listening: socket.socket, certificate: str | None 
         ssl_keyfile=key,
     )
     answering = Draining(config)
+    server.stop = lambda: answering.stop(signal.SIGTERM)
     await answering.serve(sockets=[listening])
     return told[0].name if told else "ended"
 
