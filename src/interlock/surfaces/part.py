@@ -11,10 +11,11 @@ from typing import Annotated, Literal
 from msgspec import Meta, Raw, Struct
 
 from interlock.base.canonical import digest
-from interlock.base.part import CallContext, Command, Effect, Part
+from interlock.base.part import CallContext, Command, Effect, Part, SettingsSection
 from interlock.surfaces.application import Application
 from interlock.surfaces.catalogue import Catalogue
 from interlock.surfaces.errors import ERRORS, USAGE_INVALID
+from interlock.surfaces.sse.settings import EventStreamSettings
 
 
 class CanonicalInput(Struct, frozen=True):
@@ -132,5 +133,6 @@ PART = Part(
             machine=True,
         ),
     ),
+    settings=(SettingsSection("event_stream", EventStreamSettings),),
     errors=ERRORS,
 )
