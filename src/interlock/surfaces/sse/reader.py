@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from interlock.base.errors import InterlockError
 from interlock.base.principal import Principal
@@ -134,8 +135,9 @@ class Reader:
         self._marked = self.after
         yield snapshot(self._teller.cursor(self.after), self.head)
         try:
-            async for chunk in self._missed():
-                yield chunk
+            async with aclosing(self._missed()) as missed:
+                async for chunk in missed:
+                    yield chunk
             while not self._stopped and not self.dropped:
                 if chunk := await self._live():
                     yield chunk
