@@ -22,7 +22,7 @@ CLOUD_EVENT_MALFORMED = ErrorCode(
     "cloud_event_malformed", Category.INVALID, "Correct the event at the place named; it must be a CloudEvent 1.0."
 )
 
-ATTRIBUTE_CHARACTERS_MAX: Final = 1_024
+ATTRIBUTE_CHARACTERS_MAX: Final = 4_096
 """Characters of one attribute."""
 
 EXTENSIONS_MAX: Final = 64

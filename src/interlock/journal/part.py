@@ -1,4 +1,4 @@
-"""The journal's registration, with the error codes of what stands below it."""
+"""The journal's registration, with the error codes of what stands below it. It declares and does nothing else."""
 
 from __future__ import annotations
 

@@ -11,13 +11,14 @@ from typing import Annotated
 from msgspec import Meta, Raw, Struct
 
 from interlock.base.bounds import PAGE_ITEMS_MAX
+from interlock.base.cloud_attributes import ATTRIBUTE_CHARACTERS_MAX
 from interlock.base.part import CallContext, Command, Effect
 from interlock.journal.ingest.events import NOTHING
 from interlock.journal.ingest.service import Ingest
 from interlock.journal.ingest.views import EventRow
 from interlock.journal.views import Views
 
-Text = Annotated[str, Meta(min_length=1, max_length=1_024)]
+Text = Annotated[str, Meta(min_length=1, max_length=ATTRIBUTE_CHARACTERS_MAX)]
 
 
 class ListEvents(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,8 +41,8 @@ class EventList(Struct, frozen=True):
 class ShowEvent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which event."""
 
-    source: Annotated[str, Meta(min_length=1, max_length=1_024, description="The source, as the event says it.")]
-    id: Annotated[str, Meta(min_length=1, max_length=1_024, description="The id, as the event says it.")]
+    source: Annotated[Text, Meta(description="The source, as the event says it.")]
+    id: Annotated[Text, Meta(description="The id, as the event says it.")]
 
 
 class EventReport(Struct, frozen=True, omit_defaults=True):
