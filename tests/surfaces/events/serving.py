@@ -26,6 +26,7 @@ from interlock.app import App
 from interlock.base.clock import SystemClock
 from interlock.base.errors import Category, ErrorCode, InterlockError
 from interlock.base.principal import Principal
+from interlock.journal.ports import Store
 from interlock.surfaces import ingest as ingest_surface
 from interlock.surfaces.ingest import ingest_routes
 from interlock.surfaces.sse import routes as sse_surface
@@ -107,15 +108,16 @@ class Served:
         await self.task
 
 
-def application(**settings: Mapping[str, object]) -> App:
-    """An application in memory that lives in real time."""
-    return memory_app(settings={"events": {"sources": SOURCES}, **settings}, clock=SystemClock())
+def application(store: Store | None = None, **settings: Mapping[str, object]) -> App:
+    """An application in memory, or on a store that is given, that lives in real time."""
+    given = {**settings, "events": {"sources": SOURCES, **settings.get("events", {})}}
+    return memory_app(store, settings=given, clock=SystemClock())
 
 
-def routes_of(app: App, streams: EventStreams) -> list[BaseRoute]:
+def routes_of(app: App, streams: EventStreams, path: str = ingest_surface.PATH) -> list[BaseRoute]:
     """The routes of both endpoints."""
     return [
-        *ingest_routes(app.ingest, authenticate=authenticate, problem=problem),
+        *ingest_routes(app.ingest, authenticate=authenticate, problem=problem, path=path),
         *stream_routes(streams, authenticate=authenticate, problem=problem),
     ]
 
@@ -126,12 +128,12 @@ def streams_of(app: App) -> EventStreams:
 
 
 @asynccontextmanager
-async def serving(app: App) -> AsyncIterator[Served]:
+async def serving(app: App, path: str = ingest_surface.PATH) -> AsyncIterator[Served]:
     """Serve an application on a port of this machine."""
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
     streams = streams_of(app)
-    root = Starlette(routes=routes_of(app, streams))
+    root = Starlette(routes=routes_of(app, streams, path))
     config = uvicorn.Config(root, log_config=None, lifespan="off", access_log=False)
     server = Server(config, streams)
     task = asyncio.ensure_future(server.serve(sockets=[listening]))

@@ -20,7 +20,9 @@ from interlock.app import App
 from interlock.base.cloud_binding import EVENT_BYTES_MAX
 from interlock.base.principal import Principal
 from interlock.base.secrets import Secret
+from interlock.journal.errors import DISK_FULL
 from interlock.journal.ingest.signature import HEADER, signature
+from interlock.stores.memory import MemoryStore
 from tests.cloudevents import BATCH, SOURCE, STRUCTURED, document, event
 from tests.surfaces.events.serving import Served, application, on_the_wire, routes_of, serving, streams_of, talking
 
@@ -219,6 +221,34 @@ async def test_who_leaves_in_the_middle_of_a_body_leaves_nothing() -> None:
             assert (await client.post(PATH, content=document("2"), headers=STRUCTURED)).status_code == 202
 
     assert await ids(app) == ["2"]
+
+
+@on_the_wire
+async def test_what_could_not_be_recorded_is_not_acknowledged_and_may_be_sent_again() -> None:
+    full = True
+
+    def fault(point: str) -> None:
+        if full and point == "append:before":
+            raise DISK_FULL.error("no space is left")
+
+    app = application(store=MemoryStore(faults=fault))
+    async with serving(app) as served, talking(served) as client:
+        answer = await client.post(PATH, content=document(), headers=STRUCTURED)
+        assert problem_of(answer) == (500, "disk_full")
+        full = False
+        assert (await client.post(PATH, content=document(), headers=STRUCTURED)).status_code == 202
+
+    assert await ids(app) == ["1"]
+
+
+@on_the_wire
+async def test_events_may_be_taken_at_any_address() -> None:
+    app = application()
+    async with serving(app, path="/hooks/forge") as served, talking(served) as client:
+        assert (await client.post("/hooks/forge", content=document(), headers=STRUCTURED)).status_code == 202
+        assert (await client.post(PATH, content=document(), headers=STRUCTURED)).status_code == 404
+
+    assert await ids(app) == ["1"]
 
 
 @on_the_wire

@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
@@ -16,6 +17,7 @@ from interlock.base.principal import Principal
 from interlock.journal.cursor import write_cursor
 from interlock.journal.errors import FEED_HOLE
 from interlock.journal.ingest.events import inbox_stream
+from interlock.stores.sqlite import open_sqlite
 from tests.cloudevents import CLOUD_EVENT, SOURCE
 from tests.surfaces.events.serving import application, listening, on_the_wire, serving, talking
 
@@ -198,7 +200,7 @@ async def test_a_silent_stream_beats_and_says_how_far_it_is_where_that_has_moved
 
 @on_the_wire
 async def test_a_reader_that_does_not_read_is_dropped_and_others_hear_on() -> None:
-    app = application(event_stream={"slow_reader_ms": 200, "backlog_bytes_max": 1_000_000})
+    app = application(event_stream={"slow_reader_ms": 1_000, "backlog_bytes_max": 2_000_000})
     async with serving(app) as served, talking(served) as client:
         stuck = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -213,7 +215,7 @@ async def test_a_reader_that_does_not_read_is_dropped_and_others_hear_on() -> No
             hearing = asyncio.ensure_future(listener.events(len(wanted)))
             for each in wanted:
                 await send(app, each, data=large)
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.002)
             assert sent_ids(await hearing) == wanted
             while served.streams.readers > 1:
                 await asyncio.sleep(0.01)
@@ -273,3 +275,18 @@ async def test_a_feed_that_cannot_be_read_ends_the_stream_with_the_reason() -> N
         assert message is not None
         assert (message.name, message.data["code"]) == ("error", "feed_hole")
         assert await listener.message() is None
+
+
+@on_the_wire
+async def test_what_another_process_writes_into_a_file_is_heard_too(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    ours, theirs = await open_sqlite(path), await open_sqlite(path)
+    app, other = application(ours), application(theirs)
+    async with serving(app) as served, talking(served) as client, listening(client) as (listener, _):
+        for each in ("1", "2", "3"):
+            await send(other, each)
+        await send(app, "4")
+
+        assert sent_ids(await listener.events(4)) == ["1", "2", "3", "4"]
+    await theirs.close()
+    await ours.close()

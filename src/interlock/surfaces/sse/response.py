@@ -70,12 +70,12 @@ class EventStreamResponse(Response):
 
     async def _send(self, send: Send, chunk: bytes | None, *, more: bool = True) -> bool:
         """Send a piece, with the head before it where there is none; False if it was not taken in time."""
-        if chunk is None:
-            await self._start(send)
         try:
             async with asyncio.timeout(self._slow_reader_ms / 1000):
+                if chunk is None:
+                    await self._start(send)
                 await send({"type": "http.response.body", "body": chunk or b"", "more_body": more})
-        except TimeoutError:
+        except OSError:  # a time that is over is one; so is a connection that is
             return False
         return True
 
