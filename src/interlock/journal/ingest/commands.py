@@ -13,7 +13,6 @@ from msgspec import Meta, Raw, Struct
 from interlock.base.bounds import PAGE_ITEMS_MAX
 from interlock.base.cloud_attributes import ATTRIBUTE_CHARACTERS_MAX
 from interlock.base.part import CallContext, Command, Effect
-from interlock.journal.ingest.events import NOTHING
 from interlock.journal.ingest.service import Ingest
 from interlock.journal.ingest.views import EventRow
 from interlock.journal.views import Views
@@ -54,16 +53,16 @@ class EventReport(Struct, frozen=True, omit_defaults=True):
     seq: int
     received_ms: int
     received_by: str
+    data: Raw
+    extensions: Raw
     type: str | None = None
     known: bool | None = None
     subject: str | None = None
     time: str | None = None
     datacontenttype: str | None = None
     dataschema: str | None = None
-    extensions: Raw = Raw(b"{}")
     binary: bool = False
     erased: bool = False
-    data: Raw = NOTHING
 
 
 async def _list(ctx: CallContext, given: ListEvents) -> EventList:
@@ -76,21 +75,20 @@ async def _list(ctx: CallContext, given: ListEvents) -> EventList:
 
 async def _show(ctx: CallContext, given: ShowEvent) -> EventReport:
     found = await ctx.services.get(Ingest).find(given.source, given.id, principal=ctx.principal)
-    place = (given.source, given.id, found.stream, found.seq, found.received_ms, found.received_by)
+    place = (given.source, given.id, found.stream, found.seq, found.received_ms, found.received_by, found.data)
     event = found.event
     if event is None:
-        return EventReport(*place, erased=True)
+        return EventReport(*place, Raw(b"{}"), erased=True)
     return EventReport(
         *place,
+        event.extensions,
         type=event.type,
         known=event.known,
         subject=event.subject,
         time=event.time,
         datacontenttype=event.datacontenttype,
         dataschema=event.dataschema,
-        extensions=event.extensions,
         binary=event.binary,
-        data=found.data,
     )
 
 
