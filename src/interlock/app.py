@@ -24,12 +24,14 @@ from interlock.engine.document.commands import DocumentSettings
 from interlock.engine.document.expressions import Evaluation
 from interlock.engine.io.router import Router
 from interlock.engine.io.transports.python import PythonFunction, PythonFunctions
+from interlock.engine.io.transports.requests import local_secret
 from interlock.engine.runs import Runs
 from interlock.engine.sources import Plans
 from interlock.engine.steps.call import StepHandlers
 from interlock.gates.config import GatesSettings
 from interlock.gates.services import gate_services
 from interlock.journal.catalogue import EventCatalogue
+from interlock.journal.ingest import EventSettings, Ingest
 from interlock.journal.journal import Journal
 from interlock.journal.leases import Leases
 from interlock.journal.ports import Store
@@ -83,8 +85,9 @@ class App:
         forms = [form for part in parts for form in part.forms]
         chosen = settings.get(SubscriptionSettings)
         self.subscriptions = Subscriptions(self.journal, self.runner, chosen, sinks, forms, self)
-        ways_out = (self._router, self.subscriptions, functions, evaluation)
-        services = (settings, self.catalogue, *journal, self.runs, *gates, *ways_out)
+        self.ingest = Ingest(self.journal, self.runner, settings.get(EventSettings), local_secret)
+        ways = (self._router, self.subscriptions, self.ingest, functions, evaluation)
+        services = (settings, self.catalogue, *journal, self.runs, *gates, *ways)
         self._services: dict[type, object] = {type(service): service for service in services}
 
     @classmethod

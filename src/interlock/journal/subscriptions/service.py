@@ -225,7 +225,7 @@ class Subscriptions:
         return follower.done
 
     async def tell(self, envelope: Envelope, event: StoredEvent, audience: tuple[str, ...] = ()) -> Telling | None:
-        """What is told of an event: its stored data, unless its part says otherwise.
+        """What is told of an event to the outside, by whatever way: its stored data, unless its part says otherwise.
 
         None where it is for nobody of an audience. Raises: what its part says in the way of it.
         """
