@@ -21,9 +21,10 @@ from interlock.base import ids
 from interlock.base.bounds import JSON_BYTES_MAX
 from interlock.base.canonical import JSON_TOO_LARGE, canonical, parse
 from interlock.base.errors import InterlockError
+from interlock.base.nearest import suggestion
 from interlock.base.part import CallContext, Command, Services, unheard
 from interlock.base.principal import Principal
-from interlock.surfaces.catalogue import Catalogue, suggestion
+from interlock.surfaces.catalogue import Catalogue
 from interlock.surfaces.errors import INPUT_INVALID
 from interlock.surfaces.members import Member, members_of
 

@@ -14,7 +14,8 @@ from cyclopts import exceptions as parser
 
 from interlock.base.errors import InterlockError
 from interlock.base.ids import shown
-from interlock.surfaces.catalogue import Catalogue, suggestion
+from interlock.base.nearest import suggestion
+from interlock.surfaces.catalogue import Catalogue
 from interlock.surfaces.errors import USAGE_INVALID
 
 
