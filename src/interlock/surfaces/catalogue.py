@@ -22,7 +22,7 @@ from interlock.base.nearest import suggestion
 from interlock.base.part import Command, Effect
 from interlock.surfaces.errors import COMMAND_UNKNOWN, COMMAND_UNSOUND
 
-GLOBAL_OPTIONS = ("store", "config", "json")
+GLOBAL_OPTIONS = ("store", "config", "as", "json")
 """Options of every verb. Members `store` and `config` of a machine verb take the values of these options."""
 
 _WORD = re.compile(r"\A[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
