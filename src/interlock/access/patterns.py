@@ -9,8 +9,9 @@ Rule: a pattern is one of these three forms, so that a person sees at once what 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 PATTERN = r"\A(\*|[a-z][a-z0-9_-]{0,62}(\.(\*|[a-z][a-z0-9_-]{0,62}))?)\Z"
 ALL = "*"
@@ -26,8 +27,7 @@ def takes(pattern: str, permission: str) -> bool:
     return permission == pattern
 
 
-@dataclass(frozen=True)
-class Patterns:
+class Patterns(Struct, frozen=True, dict=True):
     """Several patterns: together they take what any of them takes."""
 
     given: tuple[str, ...]

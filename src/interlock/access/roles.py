@@ -10,7 +10,8 @@ name one of them; a role with tenants permits nothing in another one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from interlock.access.errors import ACCESS_UNSOUND, GROUP_UNKNOWN, ROLE_UNKNOWN
 from interlock.access.patterns import ALL, Patterns, takes
@@ -21,8 +22,7 @@ from interlock.base.nearest import suggestion
 from interlock.base.principal import Principal
 
 
-@dataclass(frozen=True, slots=True)
-class Role:
+class Role(Struct, frozen=True):
     """What a role permits, in which tenants (empty: that of whoever has it) and namespaces (empty: all)."""
 
     name: str

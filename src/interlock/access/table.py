@@ -10,8 +10,9 @@ data: which effects a role permits, and which permissions administer access.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+
+from msgspec import Struct
 
 from interlock.access.patterns import ALL, Patterns
 from interlock.base.part import Command, Effect
@@ -26,8 +27,7 @@ ADMINISTRATION = Patterns(("token.new", "token.revoke"))
 """Permissions that decide what others may do: for `admin` alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class PermissionRow:
+class PermissionRow(Struct, frozen=True):
     """A permission, the commands that ask for it, and what they do."""
 
     permission: str
@@ -35,8 +35,7 @@ class PermissionRow:
     effects: frozenset[Effect]
 
 
-@dataclass(frozen=True, slots=True)
-class PermissionTable:
+class PermissionTable(Struct, frozen=True):
     """Every permission by name, in order."""
 
     rows: Mapping[str, PermissionRow]
