@@ -15,6 +15,9 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from interlock import settings as settings_loader
+from interlock.access.check import Access
+from interlock.access.settings import AccessSettings
+from interlock.access.tokens import Tokens
 from interlock.base.clock import Clock, Entropy, SystemClock, SystemEntropy
 from interlock.base.part import Part
 from interlock.base.principal import Principal
@@ -78,6 +81,8 @@ class App:
         handlers = StepHandlers(handler for part in parts for handler in part.steps)
         plans = Plans(handlers, children_anywhere=settings.get(DocumentSettings).children_anywhere)
         self.runs = Runs(self.journal, self.runner, self.timers, plans, self._router, engine, self.leases, budget)
+        self.access = Access(settings.get(AccessSettings), self.catalogue, self.runner, clock)
+        self.tokens = Tokens(self.journal, self.runner, self.access)
         journal = (self.journal, self.views, self.runner, self.timers, self.leases)
         gates = gate_services(self.journal, self.runner, self.runs.read, settings.get(GatesSettings))
         self.evidence, self.definitions, self.shapes, self.scenarios, _ = gates
@@ -87,7 +92,7 @@ class App:
         self.subscriptions = Subscriptions(self.journal, self.runner, chosen, sinks, forms, self)
         self.ingest = Ingest(self.journal, self.runner, settings.get(EventSettings), local_secret)
         ways = (self._router, self.subscriptions, self.ingest, functions, evaluation)
-        services = (settings, self.catalogue, *journal, self.runs, *gates, *ways)
+        services = (settings, self.catalogue, self.access, self.tokens, *journal, self.runs, *gates, *ways)
         self._services: dict[type, object] = {type(service): service for service in services}
 
     @classmethod

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import entry_points
 
+from interlock.access.part import PART as ACCESS
 from interlock.base.part import Part, SettingsSection
 from interlock.engine.part import PART as ENGINE
 from interlock.gates.part import PART as GATES
@@ -23,7 +24,7 @@ from interlock.settings import PART as SETTINGS
 from interlock.stores.part import PART as STORES
 from interlock.surfaces.part import PART as SURFACES
 
-PARTS: tuple[Part, ...] = (SETTINGS, JOURNAL, STORES, ENGINE, GATES, PACKS, SURFACES, MACHINE)
+PARTS: tuple[Part, ...] = (SETTINGS, JOURNAL, STORES, ENGINE, ACCESS, GATES, PACKS, SURFACES, MACHINE)
 """The product's own parts."""
 
 PLUGINS = "interlock.parts"

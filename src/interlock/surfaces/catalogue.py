@@ -18,10 +18,11 @@ from dataclasses import dataclass
 import msgspec
 
 from interlock.base.ids import shown
+from interlock.base.nearest import suggestion
 from interlock.base.part import Command, Effect
 from interlock.surfaces.errors import COMMAND_UNKNOWN, COMMAND_UNSOUND
 
-GLOBAL_OPTIONS = ("store", "config", "json")
+GLOBAL_OPTIONS = ("store", "config", "as", "json")
 """Options of every verb. Members `store` and `config` of a machine verb take the values of these options."""
 
 _WORD = re.compile(r"\A[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
@@ -87,20 +88,6 @@ class Catalogue:
     def output_schema(command: Command) -> dict[str, object]:
         """JSON Schema (2020-12) of the command's output."""
         return msgspec.json.schema(command.output)
-
-
-def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The name that a person most likely meant, or None."""
-    from difflib import get_close_matches
-
-    found = get_close_matches(name[:80], list(names), n=1, cutoff=0.6)
-    return found[0] if found else None
-
-
-def suggestion(name: str, names: Iterable[str]) -> str:
-    """`; did you mean X?`, or nothing where no name is near."""
-    meant = nearest(name, names)
-    return f"; did you mean {meant}?" if meant else ""
 
 
 def _prove(command: Command) -> None:

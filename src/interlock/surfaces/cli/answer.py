@@ -1,7 +1,8 @@
 """Answers one parsed command line: embedded, on the store that it means.
 
 What it does: reads the values that the line names, opens the application where the verb needs one, and calls
-the client as the person at this machine. What it does not do: it shows nothing and chooses no exit code.
+the client as the person at this machine, or as the declared principal that the line names. What it does not do: it
+shows nothing and chooses no exit code.
 
 Rules: nothing is opened, let alone created, for a call that cannot be accepted, but to say what could be; only a verb
 that `creates` makes a store; verbs about the machine itself get no application, and a call that concerns no store gets
@@ -10,6 +11,7 @@ an empty one.
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
@@ -18,16 +20,18 @@ from typing import TypeVar
 from msgspec import Struct
 
 from interlock.base.errors import InterlockError
+from interlock.base.principal import Principal
 from interlock.journal.store_name import MEMORY
-from interlock.surfaces.application import Application
+from interlock.surfaces.application import Application, Opened
 from interlock.surfaces.catalogue import Catalogue
-from interlock.surfaces.cli.build import Invocation
+from interlock.surfaces.cli.build import AS_VARIABLE, Invocation
 from interlock.surfaces.cli.driving import driven
 from interlock.surfaces.cli.edge import folder_of, looked_for, person, store_path
 from interlock.surfaces.cli.hinting import hinted
 from interlock.surfaces.cli.narrator import narrator_of
 from interlock.surfaces.cli.values import read_values
 from interlock.surfaces.client import Client, checked_input
+from interlock.surfaces.errors import USAGE_INVALID
 from interlock.surfaces.narration import Narrator
 
 Service = TypeVar("Service")
@@ -38,6 +42,8 @@ NO_STORE = Path(MEMORY)
 async def answer(invocation: Invocation, catalogue: Catalogue, application: Application) -> Struct:
     """The output of the invoked command. Raises: what reading, opening and the command raise."""
     command = invocation.command
+    if command.machine and os.environ.get(AS_VARIABLE):
+        raise USAGE_INVALID.error(f"{command.name} is for the user of this machine alone: unset {AS_VARIABLE}")
     try:
         given = read_values(command, invocation.given)
     except InterlockError as fault:
@@ -58,7 +64,16 @@ async def answer(invocation: Invocation, catalogue: Catalogue, application: Appl
     folder = folder_of(Path(store)) if create and not invocation.store else nullcontext()
     with looked_for(store, Path.cwd(), named=bool(invocation.store)), folder, redirect_stdout(sys.stderr):
         async with application.open(store=store, config=config, create=create) as opened:
-            return await driven(opened.client(person()), invocation, given)
+            return await driven(opened.client(_caller(opened, invocation)), invocation, given)
+
+
+def _caller(opened: Opened, invocation: Invocation) -> Principal:
+    """Who calls. Raises: `principal_unknown`."""
+    if invocation.acting_as is None:
+        return person()
+    from interlock.access.check import Access
+
+    return opened.get(Access).declared(invocation.acting_as)
 
 
 def _names(record: type[Struct]) -> tuple[str, ...]:

@@ -59,6 +59,8 @@ _RUNS = {"run", "a", "b", "parent"}
 """Members that name a run: shells complete them from the store."""
 
 _INTEGER_DIGITS_MAX = 20
+AS_VARIABLE = "INTERLOCK_AS"
+"""The variable behind `--as`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class Invocation:
     config: str | None
     json: bool
     command_id: str | None = None
+    acting_as: str | None = None
 
 
 def build(catalogue: Catalogue, only: str | None = None) -> App:
@@ -152,6 +155,7 @@ def _reader(command: Command) -> Callable[..., Invocation]:
             config=values.get("config") or None,
             json=values["json"],
             command_id=values.get("command_id"),
+            acting_as=values.get("acting_as") or None,
         )
 
     read.__signature__ = signature  # type: ignore[attr-defined]
@@ -332,13 +336,24 @@ def _global_options(command: Command) -> Iterator[inspect.Parameter]:
                 help="The settings file; by default interlock.toml of the working directory, if any.",
             ),
         ),
+        (
+            "as",
+            str | None,
+            Parameter(
+                name="--as",
+                metavar="NAME",
+                env_var=AS_VARIABLE,
+                help="Act as a principal that the settings declare, with its roles, and not as yourself.",
+                completer=completers.principals,
+            ),
+        ),
         ("json", bool, Parameter(name="--json", negative=(), help="Answer with one JSON object.")),
     ):
         if name not in meant:
             continue
         common = Parameter(group=_GLOBAL, show_default=False)
         yield inspect.Parameter(
-            name,
+            "acting_as" if name == "as" else name,  # a word of the language
             inspect.Parameter.KEYWORD_ONLY,
             default=False if hint is bool else None,
             annotation=Annotated[hint, common, parameter],

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from interlock.base.errors import InterlockError, NotFound
 from interlock.journal.store_name import shown_store, store_name
-from interlock.surfaces.cli.build import Invocation
+from interlock.surfaces.cli.build import AS_VARIABLE, Invocation
 from interlock.surfaces.cli.calling import exited
 from interlock.surfaces.cli.presentation import Progress, presentation_of
 from interlock.surfaces.cli.report import Interrupted
@@ -77,11 +77,14 @@ async def _kept(client: Client, invocation: Invocation, progress: Progress, key:
 
 
 def _on_store(invocation: Invocation) -> str:
-    """The option without which another line would mean another store."""
-    named = invocation.store
-    if not named or named == os.environ.get("INTERLOCK_STORE"):
-        return ""
-    return f" --store {shlex.quote(shown_store(store_name(named)))}"
+    """The options without which another line would mean another store, or would be somebody else's."""
+    named, acting_as = invocation.store, invocation.acting_as
+    options = ""
+    if named and named != os.environ.get("INTERLOCK_STORE"):
+        options += f" --store {shlex.quote(shown_store(store_name(named)))}"
+    if acting_as and acting_as != os.environ.get(AS_VARIABLE):
+        options += f" --as {shlex.quote(acting_as)}"
+    return options
 
 
 def _say(line: str) -> None:

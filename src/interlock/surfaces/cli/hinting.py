@@ -3,7 +3,8 @@
 What it does: asks the presentation of the noun for words about the member whose text could not be read, and puts them
 into the error. What it does not do: it makes no store, changes nothing, and says nothing where anything goes wrong.
 
-Rule: the call is refused whatever is found; a store is opened only if it is there.
+Rule: the call is refused whatever is found; a store is opened only if it is there, and only for the user of this
+machine.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from interlock.surfaces.cli.presentation import presentation_of
 async def hinted(fault: InterlockError, invocation: Invocation, application: Application) -> InterlockError:
     """The fault of a value, with what would fit it."""
     hint = presentation_of(invocation.command.noun).hint.get(invocation.command.verb)
-    if hint is None or fault.kind is not JSON_INVALID:
+    if hint is None or fault.kind is not JSON_INVALID or invocation.acting_as is not None:
         return fault
     config = Path(invocation.config) if invocation.config else None
     try:

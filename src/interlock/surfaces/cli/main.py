@@ -38,6 +38,9 @@ EXIT_CODES = {
     Category.OVERLOADED: 6,
     Category.CORRUPT: 7,
 }
+_VALUED = {"--store", "--config", "--as"}
+"""Options of every verb that take a value."""
+
 EXIT_INTERRUPTED = 130
 EXIT_PIPE_CLOSED = 141
 EXIT_TERMINATED = 143
@@ -172,8 +175,8 @@ def _asked_in_words(tokens: Sequence[str]) -> Sequence[str]:
 def _globals_last(tokens: Sequence[str]) -> list[str]:
     """Move options of every verb that stand before the noun behind the verb, where they are defined."""
     rest, front = list(tokens), []
-    while rest and rest[0].partition("=")[0] in {"--json", "--store", "--config"}:
-        takes_value = rest[0] in {"--store", "--config"}
+    while rest and rest[0].partition("=")[0] in {"--json", *_VALUED}:
+        takes_value = rest[0] in _VALUED
         front += rest[: 1 + takes_value]
         del rest[: 1 + takes_value]
     words = next((place for place, word in enumerate(rest[:2]) if word.startswith("-")), len(rest[:2]))
