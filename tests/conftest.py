@@ -29,7 +29,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.ge
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take every INTERLOCK_ variable out of the environment of the test and of the programs it starts."""
+    """Take every INTERLOCK_ variable, and a person's profiles, from the test and from the programs it starts."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/nowhere")
     for name in [name for name in os.environ if name.startswith("INTERLOCK_")]:
         monkeypatch.delenv(name)
 

@@ -1,8 +1,8 @@
 """The application, as a surface that starts it sees it.
 
-What it does: declares `Application`, the two things that a command line needs of the whole product: its parts
-(cheap, for help and completion) and how to open it on a store. What it does not do: it adds no parts and
-opens nothing itself.
+What it does: declares `Application`, the things that a command line needs of the whole product: its parts (cheap,
+for help and completion), how to open it on a store, and how to reach a server that has opened it. What it does not
+do: it adds no parts and opens nothing itself.
 
 Rule: surfaces stand below the application, so they find it by name; nothing heavy is imported before it is
 needed.
@@ -20,12 +20,14 @@ from typing import TYPE_CHECKING, Protocol
 from interlock.base.part import Part, Services
 from interlock.base.principal import Principal
 from interlock.journal.store_name import StoreName
+from interlock.surfaces.caller import Caller
 from interlock.surfaces.catalogue import Catalogue
 
 if TYPE_CHECKING:
     from interlock.surfaces.client import Client
 
 _HOME = "interlock.app"
+_CLIENT = "interlock.client.line"
 
 
 class Opened(Services, Protocol):
@@ -45,6 +47,32 @@ class Opener(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ServerName:
+    """Which server is meant: by its address, or by a profile; neither is the default profile."""
+
+    url: str | None
+    profile: str | None
+
+
+class Connector(Protocol):
+    """Reaches a server, and lets go of it in the end."""
+
+    def __call__(self, application: Application, server: ServerName) -> AbstractAsyncContextManager[Caller]:
+        """A client whose commands are those of `application`."""
+        ...
+
+
+def _connected(application: Application, server: ServerName) -> AbstractAsyncContextManager[Caller]:
+    connect: Connector = import_module(_CLIENT).connect
+    return connect(application, server)
+
+
+def _default_profile() -> str | None:
+    found: str | None = import_module(_CLIENT).default_profile()
+    return found
+
+
+@dataclass(frozen=True, slots=True)
 class Application:
     """What a surface needs in order to show and to start the product.
 
@@ -53,6 +81,8 @@ class Application:
 
     parts: Callable[[], Sequence[Part]]
     open: Opener
+    connect: Connector = _connected
+    default_profile: Callable[[], str | None] = _default_profile
 
     def catalogue(self) -> Catalogue:
         """The commands of every part, in their order."""

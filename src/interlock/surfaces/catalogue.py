@@ -22,10 +22,24 @@ from interlock.base.nearest import suggestion
 from interlock.base.part import Command, Effect
 from interlock.surfaces.errors import COMMAND_UNKNOWN, COMMAND_UNSOUND
 
-GLOBAL_OPTIONS = ("store", "config", "as", "json")
+MACHINE_OPTIONS = ("store", "config", "json")
 """Options of every verb. Members `store` and `config` of a machine verb take the values of these options."""
 
+SERVER_OPTIONS = ("server", "profile")
+"""Options of every verb that a server can be asked for."""
+
+STORE_OPTIONS = (*MACHINE_OPTIONS, "as")
+"""Options of every verb on a store."""
+
+GLOBAL_OPTIONS = (*STORE_OPTIONS, *SERVER_OPTIONS)
+"""Options that no verb of a server has members of the names of."""
+
 _WORD = re.compile(r"\A[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
+
+
+def takes_option(command: Command, member: str) -> bool:
+    """Whether a member of a machine verb's input has its value from an option of every verb."""
+    return command.machine and member in MACHINE_OPTIONS
 
 
 @dataclass(frozen=True, slots=True)

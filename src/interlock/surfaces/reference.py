@@ -20,7 +20,7 @@ from interlock.gates.scenario.schema import scenario_schema
 from interlock.surfaces import reference_documents as documents
 from interlock.surfaces import reference_permissions as permissions
 from interlock.surfaces.application import load
-from interlock.surfaces.catalogue import GLOBAL_OPTIONS, Catalogue
+from interlock.surfaces.catalogue import Catalogue, takes_option
 from interlock.surfaces.members import Kind, Member, default_text, members_of
 
 SCENARIO_SCHEMA = "scenario.schema.json"
@@ -41,12 +41,34 @@ upwards that has a `.interlock`, else of the working directory |
 | `--config PATH` | `INTERLOCK_CONFIG` | the settings file; by default `interlock.toml` of the working \
 directory, if there is one; see [settings](settings.md) |
 | `--as NAME` | `INTERLOCK_AS` | act as a principal that the settings declare; not of verbs about the machine itself |
+| `--server URL` | `INTERLOCK_SERVER` | ask this server instead of a store; its token is in `INTERLOCK_TOKEN` |
+| `--profile NAME` | `INTERLOCK_PROFILE` | ask the server that the file of profiles has under this name |
 | `--json` | | answer with one JSON object on standard output, also where the answer is an error |
 | `--command-id TEXT` | | only of verbs that change something: the same line under the same id takes effect once |
 | `--help` | | what the noun or verb takes, with an example |
 
 A JSON value is given inline, as `@FILE`, or as `-` for standard input. Text answers are for people and may
 change; programs use `--json`. `NO_COLOR` switches colour off.
+
+## Servers
+
+A verb without `works on this machine alone` below can be asked of a server: it takes the same values, answers the same
+and exits by the same codes. What is driven goes on there: a line that starts it looks on until it ends or waits, and to
+interrupt the line stops nothing. The line wins over the environment; `--store` and `--server` exclude each other.
+
+The file of profiles is `~/.config/interlock/profiles.toml` (`XDG_CONFIG_HOME` is respected):
+
+```toml
+default = "work"                       # meant where no line names a place and no folder upwards has a store
+
+[profiles.work]
+server = "https://interlock.example"
+token = "env:WORK_TOKEN"               # or file:/absolute/path; never the token itself
+ca = "work-ca.pem"                     # optional: the authorities to trust instead of the usual ones
+```
+
+Without a token, a server of this machine is asked with the one that it has left beside its store, in `server.json`, for
+the user who runs it. Plain `http` is for servers of this machine; no redirect is followed, and no proxy asked.
 
 ## Exit codes
 
@@ -130,14 +152,15 @@ def _verb(command: Command) -> Iterator[str]:
     words = " ".join(filter(None, [command.noun, command.verb]))
     yield f"\n### {words}\n\n{command.summary} Example: `{command.example}`\n\n"
     again = "may be repeated safely" if command.idempotent else "is a new call each time"
-    yield f"Permission `{command.permission}`; {_EFFECTS[command.effect]}; {again}.\n"
+    place = "; works on this machine alone" if command.machine or command.local else ""
+    yield f"Permission `{command.permission}`; {_EFFECTS[command.effect]}; {again}{place}.\n"
     yield from _inputs(command)
     outputs = ", ".join(f"`{name}`" for name in command.output.__struct_encode_fields__)
     yield f"\nAnswers with {outputs}.\n" if outputs else "\nAnswers with an empty object.\n"
 
 
 def _inputs(command: Command) -> Iterator[str]:
-    members = [each for each in members_of(command.input) if not (command.machine and each.name in GLOBAL_OPTIONS)]
+    members = [each for each in members_of(command.input) if not takes_option(command, each.name)]
     if not members:
         return
     yield "\n| argument | value | default | meaning |\n|---|---|---|---|\n"

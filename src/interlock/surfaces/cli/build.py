@@ -13,7 +13,7 @@ long the catalogue grows; what the line does not give is left out, so the record
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from keyword import iskeyword
 from pathlib import Path
@@ -24,11 +24,11 @@ from cyclopts import App, Group, Parameter, Token
 import interlock
 from interlock.base.ids import shown
 from interlock.base.part import Command, Effect
-from interlock.surfaces.catalogue import GLOBAL_OPTIONS, Catalogue
+from interlock.surfaces.catalogue import Catalogue, takes_option
 from interlock.surfaces.cli import completers
+from interlock.surfaces.cli.common import global_options, text_of
 from interlock.surfaces.members import Kind, Member, default_text, members_of
 
-_GLOBAL = Group("Options of every verb", sort_key=2)
 _OWN = Group("Options", sort_key=1)
 _ARGUMENTS = Group("Arguments", sort_key=0)
 _NOUNS = Group("Nouns", sort_key=0)
@@ -59,13 +59,14 @@ _RUNS = {"run", "a", "b", "parent"}
 """Members that name a run: shells complete them from the store."""
 
 _INTEGER_DIGITS_MAX = 20
-AS_VARIABLE = "INTERLOCK_AS"
-"""The variable behind `--as`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """One parsed command line: `given` holds the members that were given, as texts, integers and flags."""
+    """One parsed command line: `given` holds the members that were given, as texts, integers and flags.
+
+    `server` and `profile` name a server, where the verb can be asked of one.
+    """
 
     command: Command
     given: Mapping[str, object]
@@ -74,6 +75,8 @@ class Invocation:
     json: bool
     command_id: str | None = None
     acting_as: str | None = None
+    server: str | None = None
+    profile: str | None = None
 
 
 def build(catalogue: Catalogue, only: str | None = None) -> App:
@@ -133,13 +136,13 @@ def _usage(command: Command) -> str:
 
 def _reader(command: Command) -> Callable[..., Invocation]:
     """A function with the command's members and the global options as its signature."""
-    own = [member for member in members_of(command.input) if not (command.machine and member.name in GLOBAL_OPTIONS)]
+    own = [member for member in members_of(command.input) if not takes_option(command, member.name)]
     placed = sorted(
         (member for member in own if member.name in command.positional),
         key=lambda member: command.positional.index(member.name),
     )
     named = [member for member in own if member.name not in command.positional]
-    common = [*([_COMMAND_ID] if takes_command_id(command) else []), *_global_options(command)]
+    common = [*([_COMMAND_ID] if takes_command_id(command) else []), *global_options(command)]
     signature = inspect.Signature(
         [_positional(command, member) for member in placed] + [_option(m) for m in named] + common
     )
@@ -156,6 +159,8 @@ def _reader(command: Command) -> Callable[..., Invocation]:
             json=values["json"],
             command_id=values.get("command_id"),
             acting_as=values.get("acting_as") or None,
+            server=values.get("server") or None,
+            profile=values.get("profile") or None,
         )
 
     read.__signature__ = signature  # type: ignore[attr-defined]
@@ -276,15 +281,11 @@ def _converter(member: Member) -> Callable[[object, Sequence[Token]], object] | 
         case Kind.TEXT, True if _is_path(member):
             return lambda _hint, tokens: [token.value for token in tokens]
         case Kind.TEXT, False if _is_path(member):
-            return _text
+            return text_of
         case Kind.JSON, _:
             return lambda _hint, tokens: _json_texts(tokens, several=takes_pairs(member))
         case _:
             return None
-
-
-def _text(_hint: object, tokens: Sequence[Token]) -> str:
-    return tokens[0].value
 
 
 def _integer(text: str, bounds: str) -> int:
@@ -308,53 +309,3 @@ def _json_text(text: str) -> str:
     if text.startswith("--"):
         raise ValueError(f"JSON is expected, not the option {shown(text.partition('=')[0])}")
     return text
-
-
-def _global_options(command: Command) -> Iterator[inspect.Parameter]:
-    """The options of every verb, without those that mean nothing to a verb about the machine itself."""
-    meant = {"json", *command.input.__struct_encode_fields__} if command.machine else set(GLOBAL_OPTIONS)
-    for name, hint, parameter in (
-        (
-            "store",
-            Path | None,
-            Parameter(
-                converter=_text,
-                name="--store",
-                metavar="PATH",
-                env_var="INTERLOCK_STORE",
-                help="The store: a file, or postgresql://…; by default the nearest .interlock/store.db upwards.",
-            ),
-        ),
-        (
-            "config",
-            Path | None,
-            Parameter(
-                converter=_text,
-                name="--config",
-                metavar="PATH",
-                env_var="INTERLOCK_CONFIG",
-                help="The settings file; by default interlock.toml of the working directory, if any.",
-            ),
-        ),
-        (
-            "as",
-            str | None,
-            Parameter(
-                name="--as",
-                metavar="NAME",
-                env_var=AS_VARIABLE,
-                help="Act as a principal that the settings declare, with its roles, and not as yourself.",
-                completer=completers.principals,
-            ),
-        ),
-        ("json", bool, Parameter(name="--json", negative=(), help="Answer with one JSON object.")),
-    ):
-        if name not in meant:
-            continue
-        common = Parameter(group=_GLOBAL, show_default=False)
-        yield inspect.Parameter(
-            "acting_as" if name == "as" else name,  # a word of the language
-            inspect.Parameter.KEYWORD_ONLY,
-            default=False if hint is bool else None,
-            annotation=Annotated[hint, common, parameter],
-        )

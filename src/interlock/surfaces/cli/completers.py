@@ -1,13 +1,14 @@
 """What a shell completes from data: ids of runs, and principals that are declared.
 
-What it does: names the newest runs of the store that the line means, when a shell asks for them. What it does not do:
-it makes no store, and says nothing where anything is wrong: a person is in the middle of a line.
+What it does: names the newest runs of the store or the server that the line means, when a shell asks for them. What it
+does not do: it makes no store, and says nothing where anything is wrong: a person is in the middle of a line.
 
 Rules: a bounded number of runs, and a bounded time; nothing is imported before a shell asks.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,16 +22,12 @@ def runs(context: CompletionContext) -> list[tuple[str, str]]:
     """The newest runs whose id begins with what is typed, each with its operation and its state."""
     import asyncio
     import logging
-    from pathlib import Path
 
-    from interlock.surfaces.cli.edge import store_path
-
-    given = {name: context.get(name) for name in ("--store", "--config")}
+    given = {name: context.get(f"--{name}") for name in ("store", "config", "server", "profile")}
     named = {name: value.raw for name, value in given.items() if value is not None}
     logging.disable(logging.CRITICAL)
-    store = store_path(named.get("--store"), Path.cwd())
     try:
-        found = asyncio.run(_listed(store, named.get("--config")))
+        found = asyncio.run(_listed(named))
     except Exception:  # noqa: BLE001 - a broken store must not write into the line that a person types
         return []
     return [(run.run_id, f"{run.op_id} {run.state}") for run in found if run.run_id.startswith(context.incomplete)]
@@ -64,17 +61,21 @@ async def _declared(config: str | None) -> list[tuple[str, str]]:
             return [(name, each.tenant) for name, each in opened.get(Access).principals().items()]
 
 
-async def _listed(store: Any, config: str | None) -> list[Any]:
+async def _listed(named: Mapping[str, str | None]) -> list[Any]:
     import asyncio
-    from pathlib import Path
+    import os
     from typing import cast
 
     from interlock.engine.search.commands import RunList
     from interlock.surfaces.application import load
-    from interlock.surfaces.cli.edge import person
+    from interlock.surfaces.cli.answer import answer
+    from interlock.surfaces.cli.build import Invocation
+    from interlock.surfaces.cli.variables import VARIABLES
 
+    application = load()
+    catalogue = application.catalogue()
+    places = {name: named.get(name) or os.environ.get(variable) or None for name, variable in VARIABLES.items()}
+    line = Invocation(catalogue.get("run.list"), {"limit": RUNS_MAX}, json=True, **places)
     async with asyncio.timeout(SECONDS_MAX):
-        place = None if config is None else Path(config)
-        async with load().open(store=store, config=place, create=False) as opened:
-            page = cast("RunList", await opened.client(person()).call("run.list", {"limit": RUNS_MAX}))
+        page = cast("RunList", await answer(line, catalogue, application))
     return list(page.items)

@@ -10,7 +10,6 @@ Rule: everything goes to standard error, and with `--json` nothing is said while
 from __future__ import annotations
 
 import asyncio
-import os
 import shlex
 import sys
 from collections.abc import Mapping
@@ -19,15 +18,17 @@ from msgspec import Struct
 
 from interlock.base.errors import InterlockError, NotFound
 from interlock.journal.store_name import shown_store, store_name
-from interlock.surfaces.cli.build import AS_VARIABLE, Invocation
+from interlock.surfaces.caller import Caller
+from interlock.surfaces.cli.build import Invocation
 from interlock.surfaces.cli.calling import exited
+from interlock.surfaces.cli.following import Following
 from interlock.surfaces.cli.presentation import Progress, presentation_of
 from interlock.surfaces.cli.report import Interrupted
 from interlock.surfaces.cli.text import safe
-from interlock.surfaces.client import Client
+from interlock.surfaces.cli.variables import AS_VARIABLE, PROFILE_VARIABLE, SERVER_VARIABLE, STORE_VARIABLE, is_on_line
 
 
-async def driven(client: Client, invocation: Invocation, given: Mapping[str, object]) -> Struct:
+async def driven(client: Caller, invocation: Invocation, given: Mapping[str, object]) -> Struct:
     """The output of the call. Raises: what the command raises; `Interrupted` where it drives something."""
     command = invocation.command
     progress = presentation_of(command.noun).progress.get(command.verb)
@@ -61,30 +62,37 @@ def say_next(invocation: Invocation, output: Struct) -> None:
     command = invocation.command
     follow = presentation_of(command.noun).follow.get(command.verb)
     if follow is not None and (line := follow(output, invocation.given)):
-        _say(f"next: {line}{_on_store(invocation)}")
+        _say(f"next: {line}{_place(invocation)}")
 
 
-async def _kept(client: Client, invocation: Invocation, progress: Progress, key: str) -> str:
+async def _kept(client: Caller, invocation: Invocation, progress: Progress, key: str) -> str:
     """What an interruption leaves: asked, because it may have come before anything was durable."""
-    noun = invocation.command.noun
+    noun, place = invocation.command.noun, _place(invocation)
+    far = isinstance(client, Following)
+    line = f"interlock {progress.query.replace('.', ' ')} {key}" if far else progress.goes_on(key)
     try:
         await client.call(progress.query, {progress.asks: key})
     except NotFound:
-        return f"no {noun} was begun"
+        return f"the {noun} may yet begin: {line}{place}" if far else f"no {noun} was begun"
     except InterlockError:
-        return f"the {noun} may be kept: {progress.goes_on(key)}{_on_store(invocation)}"
-    return f"the {noun} is kept: {progress.goes_on(key)}{_on_store(invocation)}"
+        return f"the {noun} may {'go on' if far else 'be kept'}: {line}{place}"
+    return f"the {noun} {'goes on without you' if far else 'is kept'}: {line}{place}"
 
 
-def _on_store(invocation: Invocation) -> str:
-    """The options without which another line would mean another store, or would be somebody else's."""
-    named, acting_as = invocation.store, invocation.acting_as
-    options = ""
-    if named and named != os.environ.get("INTERLOCK_STORE"):
-        options += f" --store {shlex.quote(shown_store(store_name(named)))}"
-    if acting_as and acting_as != os.environ.get(AS_VARIABLE):
-        options += f" --as {shlex.quote(acting_as)}"
-    return options
+def _place(invocation: Invocation) -> str:
+    """The options without which another line would mean another place, or would be somebody else's."""
+    acting = f" --as {shlex.quote(str(invocation.acting_as))}" if is_on_line(invocation.acting_as, AS_VARIABLE) else ""
+    return _where(invocation) + acting
+
+
+def _where(invocation: Invocation) -> str:
+    if is_on_line(invocation.server, SERVER_VARIABLE):
+        return f" --server {shlex.quote(str(invocation.server))}"
+    if is_on_line(invocation.profile, PROFILE_VARIABLE):
+        return f" --profile {shlex.quote(str(invocation.profile))}"
+    if is_on_line(invocation.store, STORE_VARIABLE):
+        return f" --store {shlex.quote(shown_store(store_name(str(invocation.store))))}"
+    return ""
 
 
 def _say(line: str) -> None:

@@ -32,8 +32,13 @@ def store_path(named: str | None, folder: Path) -> StoreName:
     """The store that is meant: `named`, or the default seen from `folder`."""
     if named:
         return store_name(named)
-    home = next((place for place in (folder, *folder.parents) if (place / STORE_FOLDER).is_dir()), folder)
-    return home / STORE_FOLDER / STORE_FILE
+    return (store_home(folder) or folder / STORE_FOLDER) / STORE_FILE
+
+
+def store_home(folder: Path) -> Path | None:
+    """The nearest `.interlock` upwards of `folder`, or None."""
+    places = (place / STORE_FOLDER for place in (folder, *folder.parents))
+    return next((place for place in places if place.is_dir()), None)
 
 
 @contextmanager

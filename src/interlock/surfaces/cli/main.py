@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from interlock.base.errors import Category, InterlockError
 from interlock.surfaces.application import Application, load
-from interlock.surfaces.catalogue import Catalogue
+from interlock.surfaces.catalogue import GLOBAL_OPTIONS, Catalogue
 from interlock.surfaces.cli.hiding import hide_passwords
 from interlock.surfaces.cli.report import Interrupted, report, report_interruption
 from interlock.surfaces.errors import OUTPUT_UNWRITABLE, PROGRAM_FAULT
@@ -38,9 +38,7 @@ EXIT_CODES = {
     Category.OVERLOADED: 6,
     Category.CORRUPT: 7,
 }
-_VALUED = {"--store", "--config", "--as"}
-"""Options of every verb that take a value."""
-
+_GLOBALS = {f"--{name}" for name in GLOBAL_OPTIONS}
 EXIT_INTERRUPTED = 130
 EXIT_PIPE_CLOSED = 141
 EXIT_TERMINATED = 143
@@ -175,8 +173,8 @@ def _asked_in_words(tokens: Sequence[str]) -> Sequence[str]:
 def _globals_last(tokens: Sequence[str]) -> list[str]:
     """Move options of every verb that stand before the noun behind the verb, where they are defined."""
     rest, front = list(tokens), []
-    while rest and rest[0].partition("=")[0] in {"--json", *_VALUED}:
-        takes_value = rest[0] in _VALUED
+    while rest and rest[0].partition("=")[0] in _GLOBALS:
+        takes_value = rest[0] in _GLOBALS and rest[0] != "--json"
         front += rest[: 1 + takes_value]
         del rest[: 1 + takes_value]
     words = next((place for place, word in enumerate(rest[:2]) if word.startswith("-")), len(rest[:2]))

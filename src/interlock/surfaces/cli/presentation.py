@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from interlock.surfaces.client import Client
+    from interlock.surfaces.caller import Caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,8 @@ class Progress:
 
     Member `key` of the verb's input names what is driven; member `asks` of the query's input takes that name.
     `fresh` makes one where the line gave none, so that there is something to ask for; `goes_on` is the command
-    that drives it on after an interruption.
+    that drives it on after an interruption. A server only starts it: there the query is asked until `is_over` says so
+    of its answer, and `came_to` makes the output of the verb from what it answered first and what the query said last.
     """
 
     key: str
@@ -45,6 +46,8 @@ class Progress:
     steps: Callable[[Struct], Sequence[Step]]
     goes_on: Callable[[str], str]
     fresh: Callable[[], str] | None = None
+    is_over: Callable[[Caller, Struct], Awaitable[bool]] | None = None
+    came_to: Callable[[Caller, Struct, Struct], Awaitable[Struct]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class Presentation:
     after the other in this order, so that the last of them is whole for longest; `empty` is said on standard error
     where an output has nothing to show; `follow` gives the command that a person needs next, if any, by the output
     and the line; `progress` watches a verb that drives; `hint` asks what would have fitted where the value of a line
-    is no JSON.
+    is no JSON; `sent` reads what a line names in files of this machine, before it goes to a server.
     """
 
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -69,7 +72,8 @@ class Presentation:
     empty: Mapping[str, str] = field(default_factory=dict)
     follow: Mapping[str, Callable[[Struct, Mapping[str, object]], str | None]] = field(default_factory=dict)
     progress: Mapping[str, Progress] = field(default_factory=dict)
-    hint: Mapping[str, Callable[[Client, Mapping[str, object]], Awaitable[str | None]]] = field(default_factory=dict)
+    hint: Mapping[str, Callable[[Caller, Mapping[str, object]], Awaitable[str | None]]] = field(default_factory=dict)
+    sent: Mapping[str, Callable[[Mapping[str, object]], Mapping[str, object]]] = field(default_factory=dict)
 
 
 def presentation_of(noun: str) -> Presentation:

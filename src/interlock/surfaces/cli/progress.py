@@ -21,9 +21,9 @@ from rich.text import Text
 
 from interlock.base.errors import InterlockError, NotFound
 from interlock.base.part import Command, unheard
+from interlock.surfaces.caller import Caller
 from interlock.surfaces.cli.presentation import Progress, Step
 from interlock.surfaces.cli.text import safe
-from interlock.surfaces.client import Client
 
 _POLL_SECONDS = 0.1
 _STEPS_SHOWN_MAX = 20
@@ -40,7 +40,7 @@ _RUNNING = Spinner("dots", style="cyan")
 
 
 async def watched(
-    client: Client,
+    client: Caller,
     command: Command,
     given: Mapping[str, object],
     progress: Progress,
@@ -62,7 +62,7 @@ async def watched(
 
 
 async def _draw_until_done(
-    client: Client, call: asyncio.Future[Struct], progress: Progress, key: object, accepted: Callable[[], bool]
+    client: Caller, call: asyncio.Future[Struct], progress: Progress, key: object, accepted: Callable[[], bool]
 ) -> None:
     with ExitStack() as stack:
         live: Live | None = None  # begun with its first picture: an empty one would leave an empty line

@@ -17,7 +17,7 @@ from interlock.engine.reports.records import RunReport
 from interlock.engine.search.batch_commands import BatchAnswer
 from interlock.engine.search.batches import Outcome
 from interlock.engine.search.commands import ListedRun
-from interlock.surfaces.client import Client
+from interlock.surfaces.caller import Caller
 
 
 def told_next(output: Struct, _given: Mapping[str, object]) -> str | None:
@@ -30,7 +30,7 @@ def resolved_next(output: Struct, _given: Mapping[str, object]) -> str | None:
     return resume_line(output.run_id) if isinstance(output, Resolved) else None
 
 
-async def what_a_wait_takes(client: Client, given: Mapping[str, object]) -> str | None:
+async def what_a_wait_takes(client: Caller, given: Mapping[str, object]) -> str | None:
     """What fits the schema of the wait that a line means to answer, in words."""
     report = await client.call("run.status", {"run": given.get("run")})
     if not isinstance(report, RunReport):

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from interlock.base.ids import step_name
 from interlock.engine.budget import RunUsage
-from interlock.engine.commands import RunEvent, RunEvents, WhyReport
+from interlock.engine.commands import RunEvents, WhyReport
 from interlock.engine.graph.commands import Drawing
 from interlock.engine.lineage.forking import ForkResult
 from interlock.engine.replay.report import ReplayReport
@@ -29,6 +29,8 @@ from interlock.surfaces.cli.lineage import diff_text, fork_outcome, migration_ne
 from interlock.surfaces.cli.lint import lint_text
 from interlock.surfaces.cli.outputs import written
 from interlock.surfaces.cli.presentation import Presentation, Progress
+from interlock.surfaces.cli.run_following import came_to, is_over, with_input
+from interlock.surfaces.cli.run_history import history
 from interlock.surfaces.cli.run_orders import batch, batch_next, resolved_next, told, told_next, what_a_wait_takes
 from interlock.surfaces.cli.run_outcome import outcome, waiting_lines
 from interlock.surfaces.cli.run_steps import steps_of
@@ -233,58 +235,6 @@ def _row(step: StepReport) -> StepRow:
     return StepRow(step.name, status, step.attempts, crashes, step.started_ms, step.ended_ms, step.error_code)
 
 
-class EventRow(Struct, frozen=True):
-    """A line of a run's history."""
-
-    seq: int
-    at_ms: int
-    type: str
-    step: str | None
-    detail: str | None
-    actor: str | None
-
-
-class History(Struct, frozen=True):
-    """`RunEvents` for people."""
-
-    items: list[EventRow]
-
-
-def _history(output: Struct) -> Struct:
-    if not isinstance(output, RunEvents):
-        return output
-    return History([_envelope(event) if isinstance(event, dict) else _event(event) for event in output.items])
-
-
-def _envelope(event: Mapping[str, Any]) -> EventRow:
-    """A line about an envelope of the contract: its whole content is for programs."""
-    [(kind, content)] = event["event"].items()
-    name = content["name"] if kind == "Domain" else next(iter(content))
-    state = event.get("interlock", {}).get("state_id") or (content.get(name) or {}).get("state_id")
-    return EventRow(event["seq"], event["ts_millis"], name, step_name(state) if state else None, None, None)
-
-
-def _event(event: RunEvent) -> EventRow:
-    state = getattr(event.data, "state_id", None) or getattr(getattr(event.data, "error", None), "state_id", None)
-    kind = event.type.removeprefix("engine.")
-    detail = " ".join(_details(event.data))
-    # Who wrote an event is its envelope's actor; who decided what it records stands in the record.
-    actor = getattr(event.data, "actor", None) or event.actor
-    return EventRow(event.seq, event.at_ms, kind, step_name(state) if state else None, detail or None, actor)
-
-
-def _details(data: object) -> Iterator[str]:
-    """What tells an event from another of its type: names, codes and reasons, no content."""
-    info = getattr(getattr(data, "error", None), "info", None)
-    for record, member in (
-        *((data, name) for name in ("status", "action", "code", "fact_key", "kind", "name", "key", "op_id", "owner")),
-        (info, "code"),
-        (data, "reason"),
-    ):
-        if value := getattr(record, member, None):
-            yield str(value)
-
-
 def _why(output: Struct) -> bytes:
     """Each reason on a line, and each command that may release the run on a line of its own."""
     if not isinstance(output, WhyReport):
@@ -384,7 +334,7 @@ PRESENTATION = Presentation(
         "start": outcome,
         "resume": outcome,
         "status": _status,
-        "events": _history,
+        "events": history,
         "list": _page,
         "artifacts": _artifacts,
         "batch": batch,
@@ -405,9 +355,14 @@ PRESENTATION = Presentation(
         **dict.fromkeys(_ORDERED, told_next),
     },
     hint={"signal": what_a_wait_takes},
+    sent={"start": with_input},
     progress={
-        "start": Progress("run_id", "run.status", "run", steps_of, resume_line, fresh=lambda: str(uuid4())),
-        "resume": Progress("run", "run.status", "run", steps_of, resume_line),
-        "fork": Progress("run_id", "run.status", "run", steps_of, resume_line, fresh=lambda: str(uuid4())),
+        "start": Progress(
+            "run_id", "run.status", "run", steps_of, resume_line, lambda: str(uuid4()), is_over=is_over, came_to=came_to
+        ),
+        "resume": Progress("run", "run.status", "run", steps_of, resume_line, is_over=is_over, came_to=came_to),
+        "fork": Progress(
+            "run_id", "run.status", "run", steps_of, resume_line, lambda: str(uuid4()), is_over=is_over, came_to=came_to
+        ),
     },
 )

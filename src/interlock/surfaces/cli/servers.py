@@ -1,0 +1,68 @@
+"""Whether a line is for a server, and for which.
+
+What it does: reads that from the line, else from the environment, else from the default profile. What it does not do:
+it reaches no server.
+
+Rules: the line wins over the environment, and both over the default, which counts only where no folder upwards has a
+store; two places on one line, or in one environment, are refused; a verb about files of this machine never leaves it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from interlock.surfaces.application import Application, ServerName
+from interlock.surfaces.cli.build import Invocation
+from interlock.surfaces.cli.edge import store_home
+from interlock.surfaces.cli.variables import (
+    AS_VARIABLE,
+    CONFIG_VARIABLE,
+    PROFILE_VARIABLE,
+    SERVER_VARIABLE,
+    STORE_VARIABLE,
+    is_on_line,
+)
+from interlock.surfaces.errors import USAGE_INVALID
+
+_EMBEDDED_ONLY: Final = {"store": STORE_VARIABLE, "config": CONFIG_VARIABLE, "as": AS_VARIABLE}
+"""Options that mean nothing to a server, each with its variable."""
+
+
+def meant_server(invocation: Invocation, application: Application, folder: Path) -> ServerName | None:
+    """The server that a line is for; None where it is for a store. Raises: `usage_invalid`, `profile…`."""
+    if invocation.command.machine or invocation.command.local:
+        return None
+    server, profile = invocation.server, invocation.profile
+    on_line = _one(
+        server if is_on_line(server, SERVER_VARIABLE) else None,
+        profile if is_on_line(profile, PROFILE_VARIABLE) else None,
+        "--server and --profile",
+    )
+    if on_line is not None:
+        _refuse_embedded(invocation)
+        return on_line
+    if is_on_line(invocation.store, STORE_VARIABLE):
+        return None
+    found = _one(server, profile, f"{SERVER_VARIABLE} and {PROFILE_VARIABLE}")
+    if found is not None and invocation.store:
+        raise USAGE_INVALID.error(f"the environment names a server and, in {STORE_VARIABLE}, a store: keep one of them")
+    if found is not None or invocation.store or store_home(folder) is not None:
+        return found
+    default = application.default_profile()
+    return None if default is None else ServerName(None, default)
+
+
+def _one(server: str | None, profile: str | None, names: str) -> ServerName | None:
+    if server and profile:
+        raise USAGE_INVALID.error(f"{names} both name a server: keep one of them")
+    return ServerName(server, profile) if server or profile else None
+
+
+def _refuse_embedded(invocation: Invocation) -> None:
+    for name, variable in _EMBEDDED_ONLY.items():
+        value = invocation.acting_as if name == "as" else getattr(invocation, name)
+        if is_on_line(value, variable):
+            raise USAGE_INVALID.error(
+                f"--{name} is for a store of this machine, and --server or --profile for a server"
+            )
