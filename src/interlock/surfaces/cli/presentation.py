@@ -31,13 +31,24 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Afar:
+    """How to look on at what a server drives: the query is asked until `is_over` says so of its answer.
+
+    `came_to` makes the output of the verb from what the server answered first (None: it was still at it) and what the
+    query said last.
+    """
+
+    is_over: Callable[[Caller, Struct], Awaitable[bool]]
+    came_to: Callable[[Caller, Struct | None, Struct], Awaitable[Struct]]
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How to watch a verb that drives: ask `query` ten times a second, and draw the steps of its answer.
 
     Member `key` of the verb's input names what is driven; member `asks` of the query's input takes that name.
     `fresh` makes one where the line gave none, so that there is something to ask for; `goes_on` is the command
-    that drives it on after an interruption. A server only starts it: there the query is asked until `is_over` says so
-    of its answer, and `came_to` makes the output of the verb from what it answered first and what the query said last.
+    that drives it on after an interruption; `afar` is how to look on while a server drives.
     """
 
     key: str
@@ -46,8 +57,7 @@ class Progress:
     steps: Callable[[Struct], Sequence[Step]]
     goes_on: Callable[[str], str]
     fresh: Callable[[], str] | None = None
-    is_over: Callable[[Caller, Struct], Awaitable[bool]] | None = None
-    came_to: Callable[[Caller, Struct, Struct], Awaitable[Struct]] | None = None
+    afar: Afar | None = None
 
 
 @dataclass(frozen=True, slots=True)

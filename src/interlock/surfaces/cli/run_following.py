@@ -19,6 +19,7 @@ from interlock.engine.lineage.forking import ForkResult
 from interlock.engine.reports.records import Reason, RunFailure, RunReport, RunResult
 from interlock.engine.reports.settled import is_settled
 from interlock.surfaces.caller import Caller
+from interlock.surfaces.cli.presentation import Afar
 
 
 async def is_over(client: Caller, report: Struct) -> bool:
@@ -30,9 +31,12 @@ async def is_over(client: Caller, report: Struct) -> bool:
     return not isinstance(report, RunReport) or await is_settled(report, ask, SystemClock().now_ms())
 
 
-async def came_to(client: Caller, output: Struct, report: Struct) -> Struct:
+async def came_to(client: Caller, output: Struct | None, report: Struct) -> Struct:
     """The output of a verb that drives, made of its first answer and the report of the run as it ended or waits."""
-    if not isinstance(report, RunReport) or not isinstance(output, RunResult | ForkResult):
+    if not isinstance(report, RunReport):
+        return report if output is None else output
+    output = output or RunResult(report.run_id, report.phase, None, None)
+    if not isinstance(output, RunResult | ForkResult):
         return output
     reasons = await _reasons(client, report)
     stands: dict[str, Any] = {
@@ -78,3 +82,7 @@ def _failure(report: RunReport, reasons: list[Reason]) -> RunFailure | None:
             output = next((each.output for each in reasons if each.state_id == step.state_id and each.output), None)
             return RunFailure(step.state_id, step.error_code, step.error_message or "", output)
     return None
+
+
+AFAR = Afar(is_over, came_to)
+"""How to look on at a run that a server drives."""

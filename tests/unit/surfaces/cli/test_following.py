@@ -39,9 +39,9 @@ class FarClient:
 
     def __init__(self, *reports: RunReport | InterlockError, reasons: tuple[Reason, ...] = ()) -> None:
         self.called: list[tuple[str, Mapping[str, object]]] = []
-        self._reports = list(reports)
+        self._reports: list[Struct | InterlockError] = list(reports)
         self._reasons = list(reasons)
-        self.started: Struct = STARTED
+        self.started: Struct | InterlockError = STARTED
 
     async def call(
         self,
@@ -56,9 +56,8 @@ class FarClient:
         await asyncio.sleep(0)
         if name == "run.why":
             return WhyReport(RUN, self._reasons)
-        if name != "run.status":
-            return self.started
-        found = self._reports.pop(0) if len(self._reports) > 1 else self._reports[0]
+        queue = [self.started] if name != "run.status" else self._reports
+        found = queue.pop(0) if len(queue) > 1 else queue[0]
         if isinstance(found, InterlockError):
             raise found
         return found
@@ -123,6 +122,19 @@ def test_a_run_that_is_driven_on_is_looked_at_in_the_same_way() -> None:
 
     assert line(client, RESUME).phase == "cancelled"
     assert client.called[0] == ("run.resume", {"run": RUN})
+
+
+def test_a_server_that_drives_for_longer_than_an_answer_may_take_is_looked_at() -> None:
+    late = AWAY.error("no answer")
+    client = FarClient(stands(), stands("completed"))
+    client.started = late
+
+    assert line(client, RESUME) == RunResult(RUN, "completed", None, "s")
+    for verb, fault in ((START, late), (RESUME, FORBIDDEN.error("no"))):
+        client.started = fault
+        with pytest.raises(InterlockError) as caught:
+            line(client, verb)
+        assert caught.value is fault
 
 
 def test_a_server_that_is_away_for_a_moment_is_asked_again() -> None:

@@ -29,7 +29,7 @@ from interlock.surfaces.cli.lineage import diff_text, fork_outcome, migration_ne
 from interlock.surfaces.cli.lint import lint_text
 from interlock.surfaces.cli.outputs import written
 from interlock.surfaces.cli.presentation import Presentation, Progress
-from interlock.surfaces.cli.run_following import came_to, is_over, with_input
+from interlock.surfaces.cli.run_following import AFAR, with_input
 from interlock.surfaces.cli.run_history import history
 from interlock.surfaces.cli.run_orders import batch, batch_next, resolved_next, told, told_next, what_a_wait_takes
 from interlock.surfaces.cli.run_outcome import outcome, waiting_lines
@@ -357,12 +357,8 @@ PRESENTATION = Presentation(
     hint={"signal": what_a_wait_takes},
     sent={"start": with_input},
     progress={
-        "start": Progress(
-            "run_id", "run.status", "run", steps_of, resume_line, lambda: str(uuid4()), is_over=is_over, came_to=came_to
-        ),
-        "resume": Progress("run", "run.status", "run", steps_of, resume_line, is_over=is_over, came_to=came_to),
-        "fork": Progress(
-            "run_id", "run.status", "run", steps_of, resume_line, lambda: str(uuid4()), is_over=is_over, came_to=came_to
-        ),
+        "start": Progress("run_id", "run.status", "run", steps_of, resume_line, lambda: str(uuid4()), AFAR),
+        "resume": Progress("run", "run.status", "run", steps_of, resume_line, afar=AFAR),
+        "fork": Progress("run_id", "run.status", "run", steps_of, resume_line, lambda: str(uuid4()), AFAR),
     },
 )
