@@ -15,6 +15,9 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from interlock import settings as settings_loader
+from interlock.access.check import Access
+from interlock.access.settings import AccessSettings
+from interlock.access.tokens import Tokens
 from interlock.base.clock import Clock, Entropy, SystemClock, SystemEntropy
 from interlock.base.part import Part
 from interlock.base.principal import Principal
@@ -24,12 +27,14 @@ from interlock.engine.document.commands import DocumentSettings
 from interlock.engine.document.expressions import Evaluation
 from interlock.engine.io.router import Router
 from interlock.engine.io.transports.python import PythonFunction, PythonFunctions
+from interlock.engine.io.transports.requests import local_secret
 from interlock.engine.runs import Runs
 from interlock.engine.sources import Plans
 from interlock.engine.steps.call import StepHandlers
 from interlock.gates.config import GatesSettings
 from interlock.gates.services import gate_services
 from interlock.journal.catalogue import EventCatalogue
+from interlock.journal.ingest import EventSettings, Ingest
 from interlock.journal.journal import Journal
 from interlock.journal.leases import Leases
 from interlock.journal.ports import Store
@@ -76,6 +81,8 @@ class App:
         handlers = StepHandlers(handler for part in parts for handler in part.steps)
         plans = Plans(handlers, children_anywhere=settings.get(DocumentSettings).children_anywhere)
         self.runs = Runs(self.journal, self.runner, self.timers, plans, self._router, engine, self.leases, budget)
+        self.access = Access(settings.get(AccessSettings), self.catalogue, self.runner, clock)
+        self.tokens = Tokens(self.journal, self.runner, self.access)
         journal = (self.journal, self.views, self.runner, self.timers, self.leases)
         gates = gate_services(self.journal, self.runner, self.runs.read, settings.get(GatesSettings))
         self.evidence, self.definitions, self.shapes, self.scenarios, _ = gates
@@ -83,8 +90,9 @@ class App:
         forms = [form for part in parts for form in part.forms]
         chosen = settings.get(SubscriptionSettings)
         self.subscriptions = Subscriptions(self.journal, self.runner, chosen, sinks, forms, self)
-        ways_out = (self._router, self.subscriptions, functions, evaluation)
-        services = (settings, self.catalogue, *journal, self.runs, *gates, *ways_out)
+        self.ingest = Ingest(self.journal, self.runner, settings.get(EventSettings), local_secret)
+        ways = (self._router, self.subscriptions, self.ingest, functions, evaluation)
+        services = (settings, self.catalogue, self.access, self.tokens, *journal, self.runs, *gates, *ways)
         self._services: dict[type, object] = {type(service): service for service in services}
 
     @classmethod

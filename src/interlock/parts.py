@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import entry_points
 
+from interlock.access.part import PART as ACCESS
 from interlock.base.part import Part, SettingsSection
 from interlock.client.part import PART as CLIENT
 from interlock.engine.part import PART as ENGINE
@@ -24,7 +25,7 @@ from interlock.settings import PART as SETTINGS
 from interlock.stores.part import PART as STORES
 from interlock.surfaces.part import PART as SURFACES
 
-PARTS: tuple[Part, ...] = (SETTINGS, JOURNAL, STORES, ENGINE, GATES, PACKS, SURFACES, CLIENT, MACHINE)
+PARTS: tuple[Part, ...] = (SETTINGS, JOURNAL, STORES, ENGINE, ACCESS, GATES, PACKS, SURFACES, CLIENT, MACHINE)
 """The product's own parts."""
 
 PLUGINS = "interlock.parts"

@@ -27,11 +27,11 @@ from msgspec import Meta, Struct, inspect
 from interlock.base.canonical import canonical_digest, parse
 from interlock.base.errors import Category, ErrorCode, InterlockError
 from interlock.base.ids import shown
+from interlock.base.nearest import suggestion
 from interlock.base.part import CallContext, Command, Effect, Part, SettingsSection
 from interlock.base.secrets import SecretRef
 from interlock.journal.store_name import MEMORY
 from interlock.surfaces.application import Application
-from interlock.surfaces.catalogue import suggestion
 from interlock.surfaces.client import explained
 from interlock.surfaces.members import Kind, members_of
 

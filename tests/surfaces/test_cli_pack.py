@@ -247,7 +247,7 @@ def test_only_the_user_of_the_machine_has_files_written(lived: Path) -> None:
 
     async def scenario() -> None:
         async with App.open(lived / ".interlock" / "store.db") as app:
-            client = app.client(Principal(id="token:remote", kind=PrincipalKind.TOKEN))
+            client = app.client(Principal(id="token:remote", kind=PrincipalKind.TOKEN, roles=("admin",)))
             with pytest.raises(Refused, match="pack_place_refused"):
                 await client.call("pack.export", {"run": RUN, "out": str(lived / "remote.pack")})
 

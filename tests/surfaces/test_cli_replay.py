@@ -179,7 +179,7 @@ def test_a_plan_that_has_changed_its_outline_is_replayed_with_only_where_it_is_n
 def test_only_the_user_of_the_machine_may_name_code_to_replay_with(folder: Path) -> None:
     async def scenario() -> None:
         async with App.open() as app:
-            stranger = Principal(id="user:mallory", kind=PrincipalKind.TOKEN)
+            stranger = Principal(id="user:mallory", kind=PrincipalKind.TOKEN, roles=("admin",))
             with pytest.raises(Refused) as refused:
                 await app.client(stranger).call("run.replay", {"run": RUN, "plan": f"{folder}/hello.py:plan"})
             assert refused.value.code == "replay_plan_refused"

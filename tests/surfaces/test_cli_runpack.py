@@ -178,7 +178,7 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 def test_nobody_from_elsewhere_has_files_written_here(tmp_path: Path) -> None:
     async def main() -> None:
         async with App.open() as app:
-            client = app.client(Principal(id="token:remote", kind=PrincipalKind.TOKEN))
+            client = app.client(Principal(id="token:remote", kind=PrincipalKind.TOKEN, roles=("admin",)))
             line = {"tenant": 1, "namespace": 2, "run": "r1", "out": str(tmp_path / "pack"), "at": "0"}
             await client.call("scenario.export", line)
 

@@ -49,13 +49,23 @@ def store(tmp_path: Path) -> Path:
 
 
 def test_they_need_no_application_and_have_no_route() -> None:
-    assert {command.name for command in PART.commands} == {"work", "doctor", "backup", "store.copy", "demo"}
+    assert {command.name for command in PART.commands} == {
+        "work",
+        "up",
+        "serve",
+        "doctor",
+        "backup",
+        "store.copy",
+        "demo",
+    }
     assert all(command.machine for command in PART.commands)
 
 
 def test_looking_and_copying_change_nothing_and_worker_and_demonstration_start_something() -> None:
     assert {command.name: command.effect for command in PART.commands} == {
         "work": Effect.STARTS,
+        "up": Effect.STARTS,
+        "serve": Effect.STARTS,
         "doctor": Effect.READS,
         "backup": Effect.READS,
         "store.copy": Effect.READS,

@@ -227,22 +227,23 @@ class SinkFactory:
 
 
 class Telling(Struct, frozen=True):
-    """What is told of an event: JSON, or None where the stored data was erased, and for whom it is meant."""
+    """What is told of an event: JSON, or None where the stored data was erased."""
 
     data: bytes | None
-    audience: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class EventForm:
     """How events of one type are told to the outside, where that is not their stored data.
 
-    `tell(services, stream, record)` says it, anew for each delivery: large members that the record names, and nothing
-    that must not be shown. It raises `InterlockError` where it cannot: the delivery has failed then.
+    `tell(services, stream, record, audience)` says it, anew for each delivery: large members that the record names, and
+    nothing that must not be shown. It raises `InterlockError` where it cannot: the delivery has failed then. An
+    `addressed` type says for whom its events are: None where they are for nobody of an `audience` that is not empty.
     """
 
     type: str
-    tell: Callable[[Services, str, Any], Awaitable[Telling]]
+    tell: Callable[[Services, str, Any, tuple[str, ...]], Awaitable[Telling | None]]
+    addressed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,9 @@ from msgspec import Meta, Struct
 
 from interlock.base.errors import InterlockError
 from interlock.base.ids import shown
+from interlock.base.nearest import suggestion
 from interlock.base.secrets import Secret, SecretRef, resolve
 from interlock.client.errors import PROFILE_TOKEN_LITERAL, PROFILE_UNKNOWN, PROFILES_INVALID, PROFILES_UNREADABLE
-from interlock.surfaces.catalogue import suggestion
 from interlock.surfaces.client import explained
 from interlock.surfaces.members import members_of
 

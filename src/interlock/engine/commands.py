@@ -23,6 +23,7 @@ from interlock.engine.contract import contract_of
 from interlock.engine.document.inputs import read_input_file
 from interlock.engine.errors import ATTRIBUTES_INVALID, INPUT_INVALID, RESOLUTION_UNCLEAR, RUN_NOT_FOUND, VALUE_UNKNOWN
 from interlock.engine.meta import APPLY_SIDE_EFFECT
+from interlock.engine.offered import source_of
 from interlock.engine.reports.records import RUNNING, Reason, RunFailure, RunReport, RunResult
 from interlock.engine.runs import Runs
 from interlock.engine.search.times import length_ms
@@ -74,6 +75,7 @@ class ResumeInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     run: RunArgument
     plan: Annotated[str | None, Meta(description=f"Where its plan is, if it moved: {PLAN_FORMS}.")] = None
     steal: Annotated[bool, Meta(description="Take the run over from an owner that still lives.")] = False
+    detach: Annotated[bool, Meta(description="Return at once how it stands; a worker drives it on.")] = False
 
 
 class EventsInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -144,7 +146,8 @@ class WhyReport(Struct, frozen=True):
 
 
 async def _start(ctx: CallContext, given: StartInput) -> RunResult:
-    plan = ctx.services.get(Runs).plans.load(given.plan)
+    source = source_of(ctx, given.plan)
+    plan = ctx.services.get(Runs).plans.load(source)
     had_ended = given.run_id is not None and await _has_ended(ctx, given.run_id)
     config = RunConfig() if plan.planned is None else plan.planned.run_config
     if given.dry_run:
@@ -157,7 +160,7 @@ async def _start(ctx: CallContext, given: StartInput) -> RunResult:
         _input(ctx, given),
         run_id=given.run_id,
         config=config,
-        source=given.plan,
+        source=source,
         attributes=_attributes(given.attribute),
         timeout_ms=None if given.timeout is None else length_ms(given.timeout, "timeout"),
         detach=given.detach,
@@ -212,7 +215,10 @@ async def with_output(ctx: CallContext, run_id: str, error: RunFailure) -> RunFa
 
 
 async def _resume(ctx: CallContext, given: ResumeInput) -> RunResult:
-    plan = None if given.plan is None else ctx.services.get(Runs).plans.load(given.plan)
+    plan = None if given.plan is None else ctx.services.get(Runs).plans.load(source_of(ctx, given.plan))
+    if given.detach:
+        result = await ctx.services.get(Runs).read.result(given.run, tenant=ctx.principal.tenant)
+        return msgspec.structs.replace(result, detached=True)
     had_ended = await _has_ended(ctx, given.run)
     result = await ctx.services.get(Runs).resume(given.run, plan=plan, steal=given.steal, principal=ctx.principal)
     return await _with_reasons(ctx, msgspec.structs.replace(result, had_ended=had_ended))

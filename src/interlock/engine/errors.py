@@ -178,6 +178,9 @@ PLAN_NOT_FOUND = ErrorCode(
     Category.NOT_FOUND,
     "Name a plan that is there: a document (plan.yaml), file.py:PLAN or MODULE:PLAN.",
 )
+PLAN_NOT_OFFERED = ErrorCode(
+    "plan_not_offered", Category.REFUSED, "Name a plan that `plans.offered` lists, or have it listed there."
+)
 PLAN_DRIFTED = ErrorCode(
     "plan_drifted", Category.CONFLICT, "Resume with the plan that started the run, or start a new run."
 )
@@ -344,6 +347,7 @@ ERRORS = (
     PLAN_INVALID,
     OP_NOT_FOUND,
     PLAN_NOT_FOUND,
+    PLAN_NOT_OFFERED,
     PLAN_DRIFTED,
     RUN_NOT_FOUND,
     RUN_CONFLICT,

@@ -22,6 +22,7 @@ from interlock.engine.flow import limits as flow
 from interlock.engine.graph import commands as graph
 from interlock.engine.io import replay, router, secret_facts, sinks, transports
 from interlock.engine.lineage.commands import COMMANDS as LINEAGE
+from interlock.engine.offered import PlanSettings
 from interlock.engine.replay import artifacts as replay_artifacts
 from interlock.engine.replay import commands as replay_command
 from interlock.engine.reports import artifact_commands
@@ -57,6 +58,7 @@ PART = Part(
         SettingsSection("run_budget", BudgetSettings),
         SettingsSection("document", DocumentSettings),
         SettingsSection("search", SearchSettings),
+        SettingsSection("plans", PlanSettings),
         *transports.SETTINGS,
         *sinks.SETTINGS,
     ),

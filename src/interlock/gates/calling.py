@@ -139,7 +139,10 @@ class GatesTransport:
         answer = await _left(runs, scenario, state, order.stage)
         if answer is None:
             answer = await runs.trigger(order.scenario, event, principal=ENGINE)
-            if answer.decision.stage_id != order.stage:  # somebody else may have opened it between the two looks
+            if order.stage not in (
+                None,
+                answer.decision.stage_id,
+            ):  # somebody else may have opened it between the two looks
                 _, _, state = await runs.seen(*named, principal=ENGINE)
                 answer = await _left(runs, scenario, state, order.stage) or answer
         reasons: Any = []

@@ -70,13 +70,28 @@ def read_cursor(store_id: str, partition: str, cursor: str) -> int:
 
     Raises: `cursor_invalid`, `cursor_foreign` (Invalid).
     """
+    return _place(store_id, cursor).p.get(partition, 0)
+
+
+def read_own_cursor(store_id: str, partition: str, cursor: str) -> int:
+    """The position in `partition` that a cursor names; one that names another partition alone is foreign, too.
+
+    Raises: `cursor_invalid`, `cursor_foreign` (Invalid).
+    """
+    place = _place(store_id, cursor)
+    if partition not in place.p:
+        raise CURSOR_FOREIGN.error("this cursor belongs to another tenant")
+    return place.p[partition]
+
+
+def _place(store_id: str, cursor: str) -> _Place:
     try:
         place = msgspec.json.decode(_read(cursor), type=_Place)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise CURSOR_INVALID.error("not a cursor of a feed") from None
     if place.s != store_id:
         raise CURSOR_FOREIGN.error("this cursor belongs to another store")
-    return place.p.get(partition, 0)
+    return place
 
 
 def write_page(store_id: str, key: tuple[int, str]) -> str:

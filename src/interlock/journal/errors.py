@@ -134,7 +134,7 @@ ARTIFACT_CORRUPT = ErrorCode(
 )
 ARTIFACT_ID_MISMATCH = ErrorCode("artifact_id_mismatch", Category.INVALID, "Give the SHA-256 of the bytes as the id.")
 CURSOR_INVALID = ErrorCode("cursor_invalid", Category.INVALID, "Use a cursor exactly as it was given out.")
-CURSOR_FOREIGN = ErrorCode("cursor_foreign", Category.INVALID, "This cursor is of another store: start anew.")
+CURSOR_FOREIGN = ErrorCode("cursor_foreign", Category.INVALID, "This cursor is of another store or tenant: start anew.")
 CURSOR_EXPIRED = ErrorCode("cursor_expired", Category.CONFLICT, "Events before it were pruned: start anew.")
 VIEW_BEHIND = ErrorCode(
     "view_behind", Category.UNAVAILABLE, "The table has not caught up yet: ask again.", retryable=True
@@ -188,6 +188,21 @@ DELIVERY_TIMEOUT = ErrorCode(
     "The sink was too slow: it is asked again, or give it more time with subscriptions.timeout_ms.",
     retryable=True,
 )
+EVENT_SOURCE_REFUSED = ErrorCode(
+    "event_source_refused", Category.REFUSED, "Ask the operator to list the source in `events.sources` of the settings."
+)
+EVENT_SIGNATURE_INVALID = ErrorCode(
+    "event_signature_invalid",
+    Category.REFUSED,
+    "Sign the body with the secret of this source, now: `X-Interlock-Signature: t=<seconds>,v1=<HMAC-SHA-256>`.",
+)
+EVENT_SECRET_UNREADABLE = ErrorCode(
+    "event_secret_unreadable",
+    Category.UNAVAILABLE,
+    "Send it again later; the operator must mend the `secret` that the log of the server names.",
+    retryable=True,
+)
+EVENT_NOT_FOUND = ErrorCode("event_not_found", Category.NOT_FOUND, "Name an event that `event list` shows.")
 
 ERRORS = (
     HEAD_MOVED,
@@ -246,4 +261,8 @@ ERRORS = (
     SINK_GONE,
     SINK_FAILED,
     DELIVERY_TIMEOUT,
+    EVENT_SOURCE_REFUSED,
+    EVENT_SIGNATURE_INVALID,
+    EVENT_SECRET_UNREADABLE,
+    EVENT_NOT_FOUND,
 )

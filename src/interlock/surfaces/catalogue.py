@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import msgspec
 
 from interlock.base.ids import shown
+from interlock.base.nearest import suggestion
 from interlock.base.part import Command, Effect
 from interlock.surfaces.errors import COMMAND_UNKNOWN, COMMAND_UNSOUND
 
@@ -27,7 +28,10 @@ MACHINE_OPTIONS = ("store", "config", "json")
 SERVER_OPTIONS = ("server", "profile")
 """Options of every verb that a server can be asked for."""
 
-GLOBAL_OPTIONS = (*MACHINE_OPTIONS, *SERVER_OPTIONS)
+STORE_OPTIONS = (*MACHINE_OPTIONS, "as")
+"""Options of every verb on a store."""
+
+GLOBAL_OPTIONS = (*STORE_OPTIONS, *SERVER_OPTIONS)
 """Options that no verb of a server has members of the names of."""
 
 _WORD = re.compile(r"\A[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
@@ -98,20 +102,6 @@ class Catalogue:
     def output_schema(command: Command) -> dict[str, object]:
         """JSON Schema (2020-12) of the command's output."""
         return msgspec.json.schema(command.output)
-
-
-def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The name that a person most likely meant, or None."""
-    from difflib import get_close_matches
-
-    found = get_close_matches(name[:80], list(names), n=1, cutoff=0.6)
-    return found[0] if found else None
-
-
-def suggestion(name: str, names: Iterable[str]) -> str:
-    """`; did you mean X?`, or nothing where no name is near."""
-    meant = nearest(name, names)
-    return f"; did you mean {meant}?" if meant else ""
 
 
 def _prove(command: Command) -> None:

@@ -1,9 +1,11 @@
 """The client: the only way by which a surface reaches the product.
 
 What it does: takes the name of a command and its input, checks the input by the command's record, and runs
-the handler for one principal. What it does not do: it decides no permission and keeps no state between calls.
+the handler for one principal. What it does not do: it decides no permission (`access` does)
+and keeps no state between calls.
 
-Rules: a client acts for the principal it was made for and for no other; an unknown member is refused, never
+Rules: a client acts for the principal it was made for and for no other; every call but those of the user of this
+machine passes the one check, and where there is none to ask, is refused; an unknown member is refused, never
 dropped; what a handler gets is JSON that `canonical` accepts, with free JSON as its canonical bytes
 (`msgspec.Raw`); an error names the place and never the value.
 """
@@ -21,9 +23,10 @@ from interlock.base import ids
 from interlock.base.bounds import JSON_BYTES_MAX
 from interlock.base.canonical import JSON_TOO_LARGE, canonical, parse
 from interlock.base.errors import InterlockError
+from interlock.base.nearest import suggestion
 from interlock.base.part import CallContext, Command, Services, unheard
-from interlock.base.principal import Principal
-from interlock.surfaces.catalogue import Catalogue, suggestion
+from interlock.base.principal import Principal, PrincipalKind
+from interlock.surfaces.catalogue import Catalogue
 from interlock.surfaces.errors import INPUT_INVALID
 from interlock.surfaces.members import Member, members_of
 
@@ -64,14 +67,29 @@ class Client:
     ) -> Struct:
         """Run the command `name` and return its output; one that drives tells `begun` what, before it does.
 
-        Raises: `command_unknown`, `input_invalid` (with the place), `json_…` and `id_invalid` before anything
-        is done; else what the handler raises.
+        Raises: `command_unknown`, `input_invalid` (with the place), `json_…`, `id_invalid` and `permission_denied`
+        before anything is done; else what the handler raises.
         """
         command = self.catalogue.get(name)
         record = checked_input(command, given)
         if command_id is not None:
             ids.command_id(command_id)
+        if self.principal.kind is not PrincipalKind.LOCAL:
+            await self._check(command, record)
         return await command.handler(CallContext(self.principal, self._services, command_id, begun), record)
+
+    async def _check(self, command: Command, record: Struct) -> None:
+        """Refuse what the principal may not do; verbs about the machine itself are for its user alone."""
+        from interlock.access.check import Access, denied
+
+        try:
+            access = self._services.get(Access)
+        except KeyError:
+            raise denied(command.permission) from None
+        if command.machine:
+            raise await access.refusal(self.principal, command.permission, command.name)
+        namespace = getattr(record, "namespace", getattr(record, "namespace_id", None))
+        await access.check(self.principal, command.permission, command=command.name, namespace=namespace)
 
     def call_sync(self, name: str, given: Struct | Mapping[str, object], *, command_id: str | None = None) -> Struct:
         """`call` for a thread that runs no event loop: waits until the output is there."""

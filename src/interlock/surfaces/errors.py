@@ -66,6 +66,17 @@ CONTRACT_HIDDEN = ErrorCode(
 RUNPACKS_ABSENT = ErrorCode(
     "runpacks_absent", Category.UNAVAILABLE, "Export and verify runpacks with an installation that has them."
 )
+EVENT_BODY_SLOW = ErrorCode(
+    "event_body_slow", Category.UNAVAILABLE, "Send the whole request at once, then again later.", retryable=True
+)
+EVENT_FILTER_INVALID = ErrorCode(
+    "event_filter_invalid",
+    Category.INVALID,
+    "Use `type`, `kind` and `stream` as often as wanted, and `after` once with a cursor that was given out.",
+)
+STREAM_READERS_FULL = ErrorCode(
+    "stream_readers_full", Category.OVERLOADED, "Wait retry_after_ms, then connect again.", retryable=True
+)
 
 ERRORS = (
     COMMAND_UNKNOWN,
@@ -86,4 +97,7 @@ ERRORS = (
     WIRE_ANSWER_TOO_LARGE,
     CONTRACT_HIDDEN,
     RUNPACKS_ABSENT,
+    EVENT_BODY_SLOW,
+    EVENT_FILTER_INVALID,
+    STREAM_READERS_FULL,
 )

@@ -17,6 +17,7 @@ from interlock.surfaces.catalogue import Catalogue
 from interlock.surfaces.errors import ERRORS, USAGE_INVALID
 from interlock.surfaces.http import errors as http_errors
 from interlock.surfaces.http.settings import ServerSettings
+from interlock.surfaces.sse.settings import EventStreamSettings
 
 
 class CanonicalInput(Struct, frozen=True):
@@ -134,6 +135,6 @@ PART = Part(
             machine=True,
         ),
     ),
-    settings=(SettingsSection("server", ServerSettings),),
+    settings=(SettingsSection("server", ServerSettings), SettingsSection("event_stream", EventStreamSettings)),
     errors=(*ERRORS, *http_errors.ERRORS),
 )

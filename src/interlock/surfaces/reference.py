@@ -1,4 +1,4 @@
-"""Writes the reference pages of `docs/reference/`: command line, error codes, settings, plan documents.
+"""Writes the reference pages of `docs/reference/`: commands, permissions, error codes, settings, plan documents.
 
 What it does: turns the declarations of the parts into pages. What it does not do: it adds no fact of
 its own; what a page lacks, a part has not declared.
@@ -18,6 +18,7 @@ from msgspec import Struct
 from interlock.base.part import Command, Part
 from interlock.gates.scenario.schema import scenario_schema
 from interlock.surfaces import reference_documents as documents
+from interlock.surfaces import reference_permissions as permissions
 from interlock.surfaces.application import load
 from interlock.surfaces.catalogue import Catalogue, takes_option
 from interlock.surfaces.members import Kind, Member, default_text, members_of
@@ -39,6 +40,7 @@ from the catalogue of commands.
 upwards that has a `.interlock`, else of the working directory |
 | `--config PATH` | `INTERLOCK_CONFIG` | the settings file; by default `interlock.toml` of the working \
 directory, if there is one; see [settings](settings.md) |
+| `--as NAME` | `INTERLOCK_AS` | act as a principal that the settings declare; not of verbs about the machine itself |
 | `--server URL` | `INTERLOCK_SERVER` | ask this server instead of a store; its token is in `INTERLOCK_TOKEN` |
 | `--profile NAME` | `INTERLOCK_PROFILE` | ask the server that the file of profiles has under this name |
 | `--json` | | answer with one JSON object on standard output, also where the answer is an error |
@@ -116,6 +118,7 @@ def pages(parts: Sequence[Part]) -> dict[str, str]:
         "cli.md": _CLI_HEAD + "".join(_nouns(Catalogue(each for part in parts for each in part.commands))),
         "errors.md": _ERRORS_HEAD + "".join(_error_rows(parts)),
         "settings.md": _SETTINGS_HEAD + "".join(_sections(parts)),
+        permissions.PAGE: permissions.page(each for part in parts for each in part.commands),
         documents.PAGE: documents.page(parts),
     }
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interlock.base.errors import InterlockError, Invalid
-from interlock.journal.cursor import read_cursor, read_page, write_cursor, write_page
+from interlock.journal.cursor import read_cursor, read_own_cursor, read_page, write_cursor, write_page
 
 STORE = "000102030405060708090a0b0c0d0e0f"
 OTHER = "ff0102030405060708090a0b0c0d0e0f"
@@ -136,3 +136,11 @@ def test_a_cursor_is_bounded_in_length() -> None:
 def test_no_text_does_more_than_be_refused(text: str) -> None:
     for cursor in (text, "c1." + text):
         assert code_of(cursor) == "cursor_invalid"
+
+
+def test_a_cursor_of_another_tenant_is_foreign_where_only_ones_own_is_taken() -> None:
+    assert read_own_cursor(STORE, "default", GOLDEN) == 1234
+    for store, partition in ((STORE, "other"), (OTHER, "default")):
+        with pytest.raises(Invalid) as caught:
+            read_own_cursor(store, partition, GOLDEN)
+        assert caught.value.code == "cursor_foreign"

@@ -82,11 +82,11 @@ def test_the_same_parts_give_the_same_bytes(tmp_path: Path) -> None:
     write(tmp_path / "one", (TOY, PART))
     write(tmp_path / "two", (TOY, PART))
 
-    for name in ("cli.md", "errors.md", "settings.md"):
+    for name in ("cli.md", "errors.md", "permissions.md", "settings.md"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
-@pytest.mark.parametrize("name", ["cli.md", "errors.md", "settings.md"])
+@pytest.mark.parametrize("name", ["cli.md", "errors.md", "permissions.md", "settings.md"])
 def test_the_committed_page_is_the_generated_one(name: str) -> None:
     committed = (FOLDER / name).read_text(encoding="utf-8")
 

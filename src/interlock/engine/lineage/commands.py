@@ -18,6 +18,7 @@ from interlock.engine.errors import MIGRATION_UNSEEN
 from interlock.engine.lineage.diff import RunDifference
 from interlock.engine.lineage.forking import ForkResult
 from interlock.engine.lineage.migrate import Migration
+from interlock.engine.offered import source_of
 from interlock.engine.reports.records import RUNNING
 from interlock.engine.runs import Runs
 
@@ -59,7 +60,8 @@ class MigrateInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 async def _fork(ctx: CallContext, given: ForkInput) -> ForkResult:
-    plan = None if given.plan is None else ctx.services.get(Runs).plans.load(given.plan)
+    source = None if given.plan is None else source_of(ctx, given.plan)
+    plan = None if source is None else ctx.services.get(Runs).plans.load(source)
     result = await ctx.services.get(Runs).fork(
         given.run,
         given.step,
@@ -70,7 +72,7 @@ async def _fork(ctx: CallContext, given: ForkInput) -> ForkResult:
         plan=plan,
         input=None if given.input is None else msgspec.json.decode(given.input),
         run_id=given.run_id,
-        source=given.plan,
+        source=source,
         detach=given.detach,
         principal=ctx.principal,
         begun=ctx.begun,
@@ -86,7 +88,8 @@ async def _diff(ctx: CallContext, given: DiffInput) -> RunDifference:
 
 async def _migrate(ctx: CallContext, given: MigrateInput) -> Migration:
     runs = ctx.services.get(Runs)
-    plan = runs.plans.load(given.plan)
+    source = source_of(ctx, given.plan)
+    plan = runs.plans.load(source)
     if not given.apply:
         return await runs.migration(given.run, plan, tenant=ctx.principal.tenant)
     if given.expect is None or not given.reason:
@@ -96,7 +99,7 @@ async def _migrate(ctx: CallContext, given: MigrateInput) -> Migration:
         plan,
         expect=given.expect,
         reason=given.reason,
-        source=given.plan,
+        source=source,
         principal=ctx.principal,
         command_id=ctx.command_id,
     )

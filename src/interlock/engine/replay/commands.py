@@ -56,6 +56,7 @@ COMMANDS = (
         "interlock run replay 01890a5d-ac96-774b-bcce-b302099a8057 --plan release:plan",
         "run.replay",
         Effect.READS,
+        local=True,
         positional=("run",),
         exit_code=_exit_code,
     ),

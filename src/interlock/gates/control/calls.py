@@ -56,6 +56,12 @@ def check_time(at: Timestamp) -> None:
         raise GATE_INPUT_INVALID.error(f"the time of a call is beyond {INTEGER_MAX}", member="time")
 
 
+def check_ids(*ids: int) -> None:
+    """Whether the bytes that are hashed name these ids themselves. Raises: `gate_input_invalid`."""
+    if any(int(float(each)) != each for each in ids):
+        raise GATE_INPUT_INVALID.error("no double is the number of this namespace or tenant", member="tenant_id")
+
+
 class Call(Struct, frozen=True):
     """A call that is to be recorded: its method, what was asked, and when the caller says that it was."""
 

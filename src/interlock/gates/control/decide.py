@@ -31,6 +31,7 @@ from interlock.gates.control.errors import (
     SUBMISSION_CONFLICT,
 )
 from interlock.gates.control.evaluation import gates_of
+from interlock.gates.control.events import gates_closed
 from interlock.gates.control.fold import SNAPSHOTS, ScenarioRun, evolve
 from interlock.gates.control.keys import SUBMISSION_INDEX, TRIGGER_INDEX, call_key
 from interlock.gates.control.packets import payload_hash
@@ -261,11 +262,9 @@ def _stage_time_over(state: ScenarioRun, config: RunConfig, command: StageTimeOv
 def _evidence_too_old(state: ScenarioRun, command: EvidenceTooOld) -> Decision:
     """Say which gates have closed; none, where a decision has moved the timer since it was due."""
     until = state.until.get(command.stage_id, {})
-    closed = tuple(sorted(name for name, at_ms in until.items() if at_ms <= command.at_ms))
-    if not closed:
+    if command.at_ms != min(until.values(), default=None):
         return {command.stream: ()}
-    later = [at_ms for name, at_ms in until.items() if name not in closed]
-    return {command.stream: (e.GatesClosed(command.at_ms, closed, min(later, default=None), command.stage_id),)}
+    return {command.stream: (gates_closed(command.stage_id, until),)}
 
 
 def _provider_missing(state: ScenarioRun, command: Fire, missing: ProviderMissing) -> Refusal:

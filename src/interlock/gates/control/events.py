@@ -9,7 +9,7 @@ are many; beside it stands what the fold needs, so that no fold reads a record; 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from msgspec import Raw, Struct
@@ -23,6 +23,7 @@ from interlock.gates.control.keys import (
     SUBMISSION_INDEX,
     TRIGGER_INDEX,
     call_key,
+    closing_payload,
     closing_timer,
     run_key,
     stage_timer,
@@ -110,7 +111,7 @@ class StageTimePassed(Struct, frozen=True):
     """The timer of a stage fired and decided nothing; `code` says why it could not."""
 
     at_ms: int
-    code: str
+    code: str | None
 
 
 class GatesClosed(Struct, frozen=True):
@@ -123,6 +124,13 @@ class GatesClosed(Struct, frozen=True):
     gates: tuple[str, ...]
     next_ms: int | None
     stage_id: str
+
+
+def gates_closed(stage_id: str, until: Mapping[str, int]) -> GatesClosed:
+    """What happens first to gates that close by themselves: `until` says when each does, and names one at least."""
+    at_ms = min(until.values())
+    closed = tuple(sorted(name for name, end_ms in until.items() if end_ms == at_ms))
+    return GatesClosed(at_ms, closed, min((each for each in until.values() if each > at_ms), default=None), stage_id)
 
 
 class PacketIssued(Struct, frozen=True):
@@ -185,7 +193,9 @@ def _decided(place: Place, record: Struct) -> Sequence[Row]:
 def _closing_row(place: Place, stage_id: str, at_ms: int | None) -> Row:
     """The row of the timer by which gates of a stage close."""
     name = closing_timer(place.stream, stage_id)
-    return ClearTimer(name) if at_ms is None else SetTimer(name, place.stream, at_ms, b"%d" % place.seq)
+    return (
+        ClearTimer(name) if at_ms is None else SetTimer(name, place.stream, at_ms, closing_payload(place.seq, stage_id))
+    )
 
 
 def _closed(place: Place, record: Struct) -> Sequence[Row]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from interlock.base.canonical import digest
+from interlock.base.events import Timer
 from interlock.journal.streams import stream_id
 
 SCENARIO = "scenario"
@@ -46,11 +48,16 @@ def stage_timer(stream: str) -> str:
 
 
 def closing_timer(stream: str, stage_id: str) -> str:
-    """The timer by which gates of a stage close."""
-    return f"{stream}#gates#{stage_id}"
+    """The timer by which gates of a stage close; stages have names of any length."""
+    return f"{stream}#gates#{digest(stage_id.encode())[:32]}"
 
 
-def closing_stage(stream: str, timer_id: str) -> str | None:
+def closing_payload(seq: int, stage_id: str) -> bytes:
+    """What such a timer carries: the event that set it, which tells settings apart, and the stage."""
+    return f"{seq} {stage_id}".encode()
+
+
+def closing_stage(timer: Timer) -> str | None:
     """The stage whose gates a timer closes; None: it is another timer."""
-    prefix = closing_timer(stream, "")
-    return timer_id.removeprefix(prefix) if timer_id.startswith(prefix) else None
+    closes = timer.timer_id.startswith(f"{timer.stream}#gates#")
+    return timer.payload.partition(b" ")[2].decode() if closes else None

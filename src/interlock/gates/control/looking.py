@@ -50,12 +50,12 @@ async def look(
     entered_at = state.entered_at
     if entered_at is None:
         raise SCENARIO_RUN_NOT_FOUND.error("there is no such run")
+    if at_seq is not None and at_seq > seq:
+        raise SCENARIO_CALL_INVALID.error(f"the run has {seq} events, and no event {at_seq}", member="at")
     decision = None
     if state.last_decision:
         decision = (await runs.read.answer_at(state.stream, state.last_decision, scenario)).decision
     outcome = None if decision is None else decision.outcome
-    if at_seq is not None and at_seq > seq:
-        raise SCENARIO_CALL_INVALID.error(f"the run has {seq} events, and no event {at_seq}", member="at")
     return ScenarioRunReport(
         run=run_id,
         scenario=scenario_id,

@@ -23,6 +23,8 @@ from interlock.gates.control.keys import RUN_INDEX, run_key
 from interlock.gates.control.scenario import Scenario
 from interlock.gates.logic.status import Status
 from interlock.gates.records import (
+    Advanced,
+    Completed,
     DecisionRecord,
     DispatchReceipt,
     GateEvalRecord,
@@ -56,7 +58,7 @@ class _Packet(Struct, frozen=True):
 class Answered(Struct, frozen=True):
     """A decision with what belongs to it; `observed` says when evidence was, by condition, where that is known.
 
-    `opened`: every gate of the stage was evaluated for it, and is true.
+    `opened`: the stage was left because every gate of it was evaluated, and is true.
     """
 
     decision: DecisionRecord
@@ -107,7 +109,7 @@ class RunReading:
                     pass
         if decision is None:
             return None
-        opened = _is_opened(scenario, decision.stage_id, gates)
+        opened = _is_opened(scenario, decision, gates)
         return Answered(decision, packets, status, gates, opened, observed)
 
     async def answers(self, stream: str, scenario: Scenario) -> AsyncGenerator[Answered, None]:
@@ -223,9 +225,13 @@ class RunReading:
             after = page[-1].envelope.seq
 
 
-def _is_opened(scenario: Scenario, stage_id: str, gates: Sequence[GateEvalRecord]) -> bool:
+def _is_opened(scenario: Scenario, decision: DecisionRecord, gates: Sequence[GateEvalRecord]) -> bool:
+    """Whether a stage was left because every gate is true, and not by its time."""
+    outcome = decision.outcome
+    if not isinstance(outcome, Advanced | Completed) or (isinstance(outcome, Advanced) and outcome.timeout):
+        return False
     found = {gate.evaluation.gate_id: gate.evaluation.status for gate in gates}
-    return all(found.get(gate.gate_id) is Status.TRUE for gate in scenario.stage(stage_id).gates)
+    return all(found.get(gate.gate_id) is Status.TRUE for gate in scenario.stage(decision.stage_id).gates)
 
 
 class _Logs:

@@ -23,7 +23,7 @@ from interlock.base.events import Place, Timer
 from interlock.base.ids import shown
 from interlock.base.principal import Principal, PrincipalKind
 from interlock.base.secret_scan import refuse_secrets, scan_bytes
-from interlock.gates.control.calls import Call, check_time
+from interlock.gates.control.calls import Call, check_ids, check_time
 from interlock.gates.control.decide import (
     RUN_FOLD,
     RUNS,
@@ -323,6 +323,7 @@ class ScenarioRuns:
         return None if row is None else int(row.split()[0])
 
     async def _scenario(self, scenario_id: str, namespace_id: int, tenant_id: int, principal: Principal) -> Scenario:
+        check_ids(namespace_id, tenant_id)
         return await self._definitions.find(namespace_id, scenario_id, tenant_id, principal=principal)
 
     async def _whole(self, stream: str, scenario: Scenario) -> RunState:
@@ -391,7 +392,7 @@ class ScenarioRuns:
         """What a timer tells the run that it belongs to. Raises: `scenario_not_found`."""
         loaded = await self._journal.load(RUN_FOLD, timer.stream)
         scenario = await self._definitions.of_document(loaded.state.document_id)
-        stage_id = closing_stage(timer.stream, timer.timer_id)
+        stage_id = closing_stage(timer)
         if stage_id is not None:
             return EvidenceTooOld(timer.stream, scenario, stage_id, timer.due_ms)
         return StageTimeOver(timer.stream, scenario, self._rules(scenario), timer.due_ms)

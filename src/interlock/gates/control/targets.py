@@ -1,9 +1,13 @@
 """Whom packets are for, in one word: `agent:ID`, `session:ID`, `channel:ID` or `external:SYSTEM/TARGET`.
 
 What it does: reads and spells dispatch targets. What it does not do: it sends nothing.
+
+Rule: no two targets have one word: a system is percent-encoded.
 """
 
 from __future__ import annotations
+
+from urllib.parse import quote, unquote
 
 from interlock.gates.control.errors import SCENARIO_CALL_INVALID
 from interlock.gates.records import AgentTarget, ChannelTarget, DispatchTarget, ExternalTarget, SessionTarget
@@ -21,7 +25,7 @@ def target_of(given: str) -> DispatchTarget:
         case "channel" if name:
             return ChannelTarget(name)
         case "external" if system and target:
-            return ExternalTarget(system, target)
+            return ExternalTarget(unquote(system), target)
         case _:
             raise SCENARIO_CALL_INVALID.error(
                 "a target is agent:ID, session:ID, channel:ID or external:SYSTEM/TARGET", member="to"
@@ -38,4 +42,4 @@ def spelled(target: DispatchTarget) -> str:
         case ChannelTarget(name):
             return f"channel:{name}"
         case ExternalTarget(system, name):
-            return f"external:{system}/{name}"
+            return f"external:{quote(system, safe=' :')}/{name}"

@@ -54,13 +54,17 @@ def leaf_of(
     """The leaf of a condition: `record` is its evidence, if there is any, of this age when it was decided."""
     result = EvidenceResult() if record is None else record.result
     params = condition.query.params
-    there = {"expected": condition.expected is not None, "value": result.value is not None}
-    open_to = {"expected": disclosure.expected, "value": disclosure.evidence}
+    there = {
+        "params": bool(params),
+        "expected": condition.expected is not None,
+        "value": result.value is not None,
+    }
+    open_to = {"params": disclosure.expected, "expected": disclosure.expected, "value": disclosure.evidence}
     detail = EvidenceDetail(
         provider_id=condition.query.provider_id,
         check_id=condition.query.check_id,
         comparator=condition.comparator,
-        params=UNSET if params is None or not disclosure.expected else params,
+        params=params if params and disclosure.expected else UNSET,
         expected=condition.expected if there["expected"] and disclosure.expected else UNSET,
         lane=UNSET if record is None else result.lane,
         age_ms=UNSET if age_ms is None else age_ms,

@@ -79,9 +79,9 @@ class EventsAgain:
                 return "it names the rules that were in force already" if self._state.rules_id == rules_id else None
             case e.EvidenceAsked():
                 return self._asked(event)
-            case e.StageTimePassed(at_ms=at_ms):
+            case e.StageTimePassed(at_ms=at_ms, code=code):
                 due = self._state.status == "active" and self._state.timer_ms == at_ms
-                return None if due else "the timer of the stage was not the one that fired"
+                return None if due and code is not None else "the timer of the stage was not the one that fired"
             case e.GatesClosed():
                 return self._closed(event)
             case e.Submitted():
@@ -133,11 +133,9 @@ class EventsAgain:
 
     def _closed(self, event: e.GatesClosed) -> str | None:
         """Gates close when their evidence is too old, each once."""
-        until = self._state.until.get(event.stage_id, {})
-        closed = tuple(sorted(name for name, at_ms in until.items() if at_ms <= event.at_ms))
-        next_ms = min((at_ms for name, at_ms in until.items() if name not in closed), default=None)
-        follows = e.GatesClosed(event.at_ms, closed, next_ms, event.stage_id)
-        return None if closed and event == follows and event.at_ms in until.values() else "those gates did not close"
+        until = self._state.until.get(event.stage_id)
+        follows = e.gates_closed(event.stage_id, until) if until else None
+        return None if event == follows else "those gates did not close"
 
     def _submitted(self, place: int, event: e.Submitted) -> str | None:
         number = len(self._submissions)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct
 
 from interlock.base.part import CallContext, Command, Effect
 from interlock.base.principal import PrincipalKind
@@ -22,7 +22,7 @@ from interlock.gates.control.backtest import Backtest, backtest
 from interlock.gates.control.definitions import Definitions
 from interlock.gates.control.scenario import Scenario
 from interlock.gates.control.service import ScenarioRuns
-from interlock.gates.errors import SCENARIO_INVALID
+from interlock.gates.errors import GATE_INPUT_INVALID, SCENARIO_INVALID
 from interlock.gates.evidence.query import Evidence
 from interlock.gates.scenario.check import linter
 from interlock.gates.scenario.lint import LintedScenario
@@ -40,7 +40,10 @@ class ScenarioLintInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class DefineInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to define."""
 
-    document: Annotated[str, Meta(min_length=1, description="The file of a scenario document.")]
+    document: Annotated[
+        Annotated[str, Meta(min_length=1)] | None, Meta(description="The file of a scenario document.")
+    ] = None
+    spec: Annotated[Raw | None, Meta(description="The document itself, as JSON, in the place of a file.")] = None
 
 
 class ScenarioDefinition(Struct, frozen=True):
@@ -70,6 +73,11 @@ def _read(ctx: CallContext, name: str) -> LintedScenario:
     return linter(ctx.services.get(Evidence), validation).file(Path(name), name)
 
 
+def _given(ctx: CallContext, content: bytes) -> LintedScenario:
+    validation = ctx.services.get(GatesSettings).validation
+    return linter(ctx.services.get(Evidence), validation).content(content, "spec.json")
+
+
 async def _lint(ctx: CallContext, given: ScenarioLintInput) -> LintReport:
     findings: list[Finding] = []
     omitted = 0
@@ -82,7 +90,11 @@ async def _lint(ctx: CallContext, given: ScenarioLintInput) -> LintReport:
 
 
 async def _define(ctx: CallContext, given: DefineInput) -> ScenarioDefinition:
-    linted = _read(ctx, given.document)
+    if (given.document is None) == (given.spec is None):
+        raise GATE_INPUT_INVALID.error(
+            "`document`: give the file of a document, or the document as `spec`", place="document"
+        )
+    linted = _given(ctx, bytes(given.spec or b"")) if given.document is None else _read(ctx, given.document)
     if linted.normalised is None:
         raise _refused(linted)
     spec = linted.normalised.spec

@@ -1,7 +1,7 @@
-"""Which events a subscription takes: by the type of an event, the kind of its stream, and whom it is for. Pure.
+"""Which events a subscription takes: by the type of an event and the kind of its stream. Pure.
 
-What it does: checks a filter's patterns and matches events. What it does not do: it looks into no data, and knows no
-tenant: a subscription reads the feed of its own alone.
+What it does: checks a filter's patterns and matches events. What it does not do: it looks into no data, which alone
+says for whom an event is, and knows no tenant: a subscription reads the feed of its own alone.
 
 Rule: events of subscriptions themselves are never taken, or a dead letter would beget another without end.
 """
@@ -9,7 +9,6 @@ Rule: events of subscriptions themselves are never taken, or a dead letter would
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 
 from interlock.base.errors import InterlockError
 from interlock.base.ids import SEGMENT, shown
@@ -46,11 +45,6 @@ def takes(given: Filter, kind: str, event_type: str) -> bool:
     if kind == SUBSCRIPTION or (given.kinds and kind not in given.kinds):
         return False
     return not given.types or any(_fits(pattern, event_type) for pattern in given.types)
-
-
-def reaches(given: Filter, audience: Collection[str]) -> bool:
-    """Whether an event that is meant for an audience, or for nobody in particular, is delivered."""
-    return not given.audience or not set(given.audience).isdisjoint(audience)
 
 
 def _fits(pattern: str, event_type: str) -> bool:

@@ -25,7 +25,7 @@ from typing import Any
 from msgspec import Raw, Struct
 
 from interlock.base.backoff import exponential_ms, jittered_ms
-from interlock.base.errors import Corruption, InterlockError
+from interlock.base.errors import Corruption, InterlockError, Invalid, StorageFailure
 from interlock.base.events import Claim
 from interlock.base.part import Telling
 from interlock.base.principal import Principal, PrincipalKind
@@ -51,7 +51,7 @@ from interlock.journal.subscriptions.decide import (
     SubscriptionCommand,
 )
 from interlock.journal.subscriptions.events import key_of
-from interlock.journal.subscriptions.filters import reaches, takes
+from interlock.journal.subscriptions.filters import takes
 from interlock.journal.subscriptions.fold import Orders, orders_of
 from interlock.journal.subscriptions.port import Delivery, Sink
 from interlock.journal.subscriptions.progress import Cursor, Lane, ProgressTable, table_of
@@ -70,8 +70,8 @@ _NAME = "system:subscriptions"
 _LOG = logging.getLogger("interlock.subscriptions")
 
 
-Tell = Callable[[Envelope, StoredEvent], Awaitable[Telling]]
-"""What is told of an event. Raises: what its part says in the way of it."""
+Tell = Callable[[Envelope, StoredEvent, tuple[str, ...]], Awaitable[Telling | None]]
+"""What is told of an event; None where it is for nobody of the audience. Raises: what stands in its part's way."""
 
 
 class Delivered(Struct):
@@ -275,14 +275,29 @@ class Follower:
     async def _take(self, lane: Lane, envelope: Envelope, event: StoredEvent) -> bool:
         """Deliver an event, if it is meant; whether the lane goes on."""
         if lane.redriven or takes(self._orders.filter, parse_stream(event.stream).kind, envelope.type):
-            try:
-                telling = await self._tell(envelope, event)
-            except InterlockError as fault:
-                return await self._failed(lane, fault)
-            if lane.redriven or reaches(self._orders.filter, telling.audience):
+            telling = await self._told(envelope, event)
+            if isinstance(telling, InterlockError):
+                return await self._failed(lane, telling)
+            if telling is not None:
                 return await self._hand_over(lane, self._delivery(lane, envelope, event, telling.data))
         _advance(lane)
         return True
+
+    async def _told(self, envelope: Envelope, event: StoredEvent) -> Telling | InterlockError | None:
+        """What is told of an event, or why nothing can be. Raises: what our own store raises."""
+        timeout_ms = self._settings.timeout_ms
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                return await self._tell(envelope, event, self._orders.filter.audience)
+        except TimeoutError:
+            return DELIVERY_TIMEOUT.error(f"it could not be told within {timeout_ms} ms")
+        except StorageFailure:
+            raise
+        except InterlockError as fault:
+            return fault
+        except Exception as fault:  # noqa: BLE001 - what a part's code raises is not all declared
+            _LOG.exception("the form of %s is at fault", envelope.type)
+            return SINK_FAILED.error(f"telling the event ended with {type(fault).__name__}")
 
     async def _hand_over(self, lane: Lane, delivery: Delivery) -> bool:
         """Deliver an event that is meant; whether the lane goes on."""
@@ -336,7 +351,7 @@ class Follower:
             self._over = True
             await self._execute(Pause(self._claim.stream, fault.message, fault.code, self._orders.generation))
             return False
-        if lane.attempts >= self._settings.attempts_max:
+        if lane.attempts >= self._settings.attempts_max or isinstance(fault, Invalid):
             generation, seq = self._orders.generation, lane.after + 1
             await self._execute(
                 GiveUp(self._claim, generation, lane.stream, seq, lane.attempts, lane.code, lane.message)

@@ -216,7 +216,7 @@ class Subscriptions:
         try:
             sink = self._made(orders.sink, bytes(orders.target), local=orders.local)
             try:
-                follower = Follower(self._journal, self._runner, self._settings, claim, orders, sink, self._tell)
+                follower = Follower(self._journal, self._runner, self._settings, claim, orders, sink, self.tell)
                 await follower.run(until_idle=until_idle)
             finally:
                 await sink.close()
@@ -224,13 +224,18 @@ class Subscriptions:
             await self._journal.store.activations.release([claim], None)
         return follower.done
 
-    async def _tell(self, envelope: Envelope, event: StoredEvent) -> Telling:
-        """What is told of an event: its stored data, unless its part says otherwise."""
+    async def tell(self, envelope: Envelope, event: StoredEvent, audience: tuple[str, ...] = ()) -> Telling | None:
+        """What is told of an event to the outside, by whatever way: its stored data, unless its part says otherwise.
+
+        None where it is for nobody of an audience. Raises: what its part says in the way of it.
+        """
         form = self._forms.get(envelope.type)
+        if audience and (form is None or not form.addressed or event.data is None):
+            return None
         if form is None or event.data is None:
             return Telling(event.data)
         record = self._journal.catalogue.decode(envelope.type, envelope.version, event.data)
-        return await form.tell(self._services, event.stream, record)
+        return await form.tell(self._services, event.stream, record, audience)
 
     async def _claim(self, stream: str) -> Claim | None:
         """A claim on a subscription, or None where another process has one. A claim that nobody waits for is let go."""

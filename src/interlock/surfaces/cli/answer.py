@@ -1,7 +1,8 @@
 """Answers one parsed command line: embedded, on the store that it means, or by the server that it names.
 
 What it does: reads the values that the line names, opens the application where the verb needs one, or a client of the
-server, and calls as the person at this machine. What it does not do: it shows nothing and chooses no exit code.
+server, and calls as the person at this machine, or as the declared principal that the line names. What it does not do:
+it shows nothing and chooses no exit code.
 
 Rules: nothing is opened, let alone created, for a call that cannot be accepted, but to say what could be; only a verb
 that `creates` makes a store; verbs about the machine itself get no application, and a call that concerns no store gets
@@ -10,6 +11,7 @@ an empty one; a line for a server opens no store.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, nullcontext, redirect_stdout
@@ -19,8 +21,9 @@ from typing import TypeVar
 from msgspec import Struct
 
 from interlock.base.errors import InterlockError
+from interlock.base.principal import Principal
 from interlock.journal.store_name import MEMORY
-from interlock.surfaces.application import Application, ServerName
+from interlock.surfaces.application import Application, Opened, ServerName
 from interlock.surfaces.caller import Caller
 from interlock.surfaces.catalogue import Catalogue
 from interlock.surfaces.cli.build import Invocation
@@ -32,7 +35,9 @@ from interlock.surfaces.cli.narrator import narrator_of
 from interlock.surfaces.cli.presentation import presentation_of
 from interlock.surfaces.cli.servers import meant_server
 from interlock.surfaces.cli.values import read_values
+from interlock.surfaces.cli.variables import AS_VARIABLE
 from interlock.surfaces.client import Client, checked_input
+from interlock.surfaces.errors import USAGE_INVALID
 from interlock.surfaces.narration import Narrator
 
 Service = TypeVar("Service")
@@ -46,6 +51,8 @@ async def answer(invocation: Invocation, catalogue: Catalogue, application: Appl
     if server is not None:
         return await _by_server(invocation, application, server)
     command = invocation.command
+    if command.machine and os.environ.get(AS_VARIABLE):
+        raise USAGE_INVALID.error(f"{command.name} is for the user of this machine alone: unset {AS_VARIABLE}")
     given = await _values(invocation, application)
     store = store_path(invocation.store, Path.cwd())
     if command.machine:
@@ -62,7 +69,16 @@ async def answer(invocation: Invocation, catalogue: Catalogue, application: Appl
     folder = folder_of(Path(store)) if create and not invocation.store else nullcontext()
     with looked_for(store, Path.cwd(), named=bool(invocation.store)), folder, redirect_stdout(sys.stderr):
         async with application.open(store=store, config=_config(invocation), create=create) as opened:
-            return await driven(opened.client(person()), invocation, given)
+            return await driven(opened.client(_caller(opened, invocation)), invocation, given)
+
+
+def _caller(opened: Opened, invocation: Invocation) -> Principal:
+    """Who calls. Raises: `principal_unknown`."""
+    if invocation.acting_as is None:
+        return person()
+    from interlock.access.check import Access
+
+    return opened.get(Access).declared(invocation.acting_as)
 
 
 async def _by_server(invocation: Invocation, application: Application, server: ServerName) -> Struct:
@@ -97,7 +113,7 @@ async def looking(invocation: Invocation, application: Application) -> AsyncIter
         return
     store = store_path(invocation.store, Path.cwd())
     async with application.open(store=store, config=_config(invocation), create=False) as opened:
-        yield opened.client(person())
+        yield opened.client(_caller(opened, invocation))
 
 
 def _config(invocation: Invocation) -> Path | None:

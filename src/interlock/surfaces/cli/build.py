@@ -74,6 +74,7 @@ class Invocation:
     config: str | None
     json: bool
     command_id: str | None = None
+    acting_as: str | None = None
     server: str | None = None
     profile: str | None = None
 
@@ -157,6 +158,7 @@ def _reader(command: Command) -> Callable[..., Invocation]:
             config=values.get("config") or None,
             json=values["json"],
             command_id=values.get("command_id"),
+            acting_as=values.get("acting_as") or None,
             server=values.get("server") or None,
             profile=values.get("profile") or None,
         )

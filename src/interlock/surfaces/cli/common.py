@@ -16,8 +16,15 @@ from typing import Annotated, Final
 from cyclopts import Group, Parameter, Token
 
 from interlock.base.part import Command
-from interlock.surfaces.catalogue import GLOBAL_OPTIONS, MACHINE_OPTIONS
-from interlock.surfaces.cli.variables import CONFIG_VARIABLE, PROFILE_VARIABLE, SERVER_VARIABLE, STORE_VARIABLE
+from interlock.surfaces.catalogue import GLOBAL_OPTIONS, MACHINE_OPTIONS, STORE_OPTIONS
+from interlock.surfaces.cli import completers
+from interlock.surfaces.cli.variables import (
+    AS_VARIABLE,
+    CONFIG_VARIABLE,
+    PROFILE_VARIABLE,
+    SERVER_VARIABLE,
+    STORE_VARIABLE,
+)
 
 _GLOBAL = Group("Options of every verb", sort_key=2)
 _COMMON = Parameter(group=_GLOBAL, show_default=False)
@@ -52,6 +59,17 @@ _OPTIONS: Final = (
         ),
     ),
     (
+        "as",
+        str | None,
+        Parameter(
+            name="--as",
+            metavar="NAME",
+            env_var=AS_VARIABLE,
+            help="Act as a principal that the settings declare, with its roles, and not as yourself.",
+            completer=completers.principals,
+        ),
+    ),
+    (
         "server",
         str | None,
         Parameter(
@@ -81,7 +99,7 @@ def global_options(command: Command) -> Iterator[inspect.Parameter]:
     for name, hint, parameter in _OPTIONS:
         if name in meant:
             yield inspect.Parameter(
-                name,
+                "acting_as" if name == "as" else name,  # a word of the language
                 inspect.Parameter.KEYWORD_ONLY,
                 default=False if hint is bool else None,
                 annotation=Annotated[hint, _COMMON, parameter],
@@ -91,4 +109,4 @@ def global_options(command: Command) -> Iterator[inspect.Parameter]:
 def _meant(command: Command) -> Sequence[str]:
     if command.machine:
         return ["json", *(name for name in command.input.__struct_encode_fields__ if name in MACHINE_OPTIONS)]
-    return MACHINE_OPTIONS if command.local else GLOBAL_OPTIONS
+    return STORE_OPTIONS if command.local else GLOBAL_OPTIONS

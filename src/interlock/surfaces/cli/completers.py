@@ -1,4 +1,4 @@
-"""What a shell completes from data: ids of runs.
+"""What a shell completes from data: ids of runs, and principals that are declared.
 
 What it does: names the newest runs of the store or the server that the line means, when a shell asks for them. What it
 does not do: it makes no store, and says nothing where anything is wrong: a person is in the middle of a line.
@@ -31,6 +31,34 @@ def runs(context: CompletionContext) -> list[tuple[str, str]]:
     except Exception:  # noqa: BLE001 - a broken store must not write into the line that a person types
         return []
     return [(run.run_id, f"{run.op_id} {run.state}") for run in found if run.run_id.startswith(context.incomplete)]
+
+
+def principals(context: CompletionContext) -> list[tuple[str, str]]:
+    """The declared principals whose name begins with what is typed, each with its tenant."""
+    import asyncio
+    import logging
+
+    config = context.get("--config")
+    logging.disable(logging.CRITICAL)
+    try:
+        found = asyncio.run(_declared(None if config is None else config.raw))
+    except Exception:  # noqa: BLE001 - broken settings must not write into the line that a person types
+        return []
+    return [(name, tenant) for name, tenant in found if name.startswith(context.incomplete)]
+
+
+async def _declared(config: str | None) -> list[tuple[str, str]]:
+    import asyncio
+    from pathlib import Path
+
+    from interlock.access.check import Access
+    from interlock.journal.store_name import MEMORY
+    from interlock.surfaces.application import load
+
+    async with asyncio.timeout(SECONDS_MAX):
+        place = None if config is None else Path(config)
+        async with load().open(store=MEMORY, config=place, create=True) as opened:
+            return [(name, each.tenant) for name, each in opened.get(Access).principals().items()]
 
 
 async def _listed(named: Mapping[str, str | None]) -> list[Any]:

@@ -25,7 +25,7 @@ from interlock.surfaces.cli.following import Following
 from interlock.surfaces.cli.presentation import Progress, presentation_of
 from interlock.surfaces.cli.report import Interrupted
 from interlock.surfaces.cli.text import safe
-from interlock.surfaces.cli.variables import PROFILE_VARIABLE, SERVER_VARIABLE, STORE_VARIABLE, is_on_line
+from interlock.surfaces.cli.variables import AS_VARIABLE, PROFILE_VARIABLE, SERVER_VARIABLE, STORE_VARIABLE, is_on_line
 
 
 async def driven(client: Caller, invocation: Invocation, given: Mapping[str, object]) -> Struct:
@@ -80,7 +80,12 @@ async def _kept(client: Caller, invocation: Invocation, progress: Progress, key:
 
 
 def _place(invocation: Invocation) -> str:
-    """The option without which another line would mean another server or another store."""
+    """The options without which another line would mean another place, or would be somebody else's."""
+    acting = f" --as {shlex.quote(str(invocation.acting_as))}" if is_on_line(invocation.acting_as, AS_VARIABLE) else ""
+    return _where(invocation) + acting
+
+
+def _where(invocation: Invocation) -> str:
     if is_on_line(invocation.server, SERVER_VARIABLE):
         return f" --server {shlex.quote(str(invocation.server))}"
     if is_on_line(invocation.profile, PROFILE_VARIABLE):

@@ -3,7 +3,8 @@
 What it does: asks the presentation of the noun for words about the member whose text could not be read, and puts them
 into the error. What it does not do: it makes no store, changes nothing, and says nothing where anything goes wrong.
 
-Rule: the call is refused whatever is found; nothing is opened unless there is something to ask.
+Rule: the call is refused whatever is found; nothing is opened unless there is something to ask, and only for the user
+of this machine.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ async def hinted(
 ) -> InterlockError:
     """The fault of a value, with what would fit it."""
     hint = presentation_of(invocation.command.noun).hint.get(invocation.command.verb)
-    if hint is None or fault.kind is not JSON_INVALID:
+    if hint is None or fault.kind is not JSON_INVALID or invocation.acting_as is not None:
         return fault
     try:
         async with looking as client:

@@ -14,7 +14,8 @@ from cyclopts import exceptions as parser
 
 from interlock.base.errors import InterlockError
 from interlock.base.ids import shown
-from interlock.surfaces.catalogue import SERVER_OPTIONS, Catalogue, suggestion
+from interlock.base.nearest import suggestion
+from interlock.surfaces.catalogue import SERVER_OPTIONS, Catalogue
 from interlock.surfaces.errors import USAGE_INVALID
 
 
@@ -28,6 +29,8 @@ def _message(fault: parser.CycloptsError, verb: str, catalogue: Catalogue) -> st
     match fault:
         case parser.UnknownOptionError():
             typed = (fault.token.keyword or fault.token.value).partition("=")[0]
+            if typed == "--as":
+                return f"`{verb}` is for the user of this machine alone and takes no --as"
             if typed.removeprefix("--") in SERVER_OPTIONS:
                 return f"`{verb}` works on this machine, and no server can be asked for it: it has no option {typed}"
             known = chain.from_iterable(argument.names for argument in fault.argument_collection if argument.parse)

@@ -12,6 +12,7 @@ STORE_VARIABLE: Final = "INTERLOCK_STORE"
 CONFIG_VARIABLE: Final = "INTERLOCK_CONFIG"
 SERVER_VARIABLE: Final = "INTERLOCK_SERVER"
 PROFILE_VARIABLE: Final = "INTERLOCK_PROFILE"
+AS_VARIABLE: Final = "INTERLOCK_AS"
 
 VARIABLES: Final = {
     "store": STORE_VARIABLE,
@@ -19,7 +20,7 @@ VARIABLES: Final = {
     "server": SERVER_VARIABLE,
     "profile": PROFILE_VARIABLE,
 }
-"""The variable of each option that has one."""
+"""The variable of each option that says where to ask."""
 
 
 def is_on_line(value: str | None, variable: str) -> bool:

@@ -84,6 +84,7 @@ def build(routes: Routes, calls: Calls, health: Health, gate: Gate, additions: A
         lifespan=_lifespan(additions.lifespans),
         exception_handlers={HTTPException: _not_found, Exception: _fault},
     )
+    app.router.redirect_slashes = False
     return _Encoded(app)
 
 
@@ -95,7 +96,7 @@ def guarded(answer: Endpoint, gate: Gate) -> Endpoint:
         try:
             gate.enter()
         except InterlockError as fault:
-            return problem(fault, request_id)
+            return _headed(problem(fault, request_id), request_id)
         try:
             response = await answer(request)
         except InterlockError as fault:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
@@ -18,6 +19,8 @@ from starlette.requests import ClientDisconnect, Request
 from interlock.surfaces.http.errors import MEDIA_TYPE_UNSUPPORTED, REQUEST_TIMEOUT, REQUEST_TOO_LARGE
 
 JSON: Final = "application/json"
+PASSED_BYTES_MAX: Final = 16 * 1024 * 1024
+PASSED_MS_MAX: Final = 2_000
 
 
 def check_media_type(request: Request, *expected: str) -> None:
@@ -31,6 +34,7 @@ async def chunks(request: Request, bytes_max: int, timeout_ms: int) -> AsyncIter
     """The body, piece by piece. Raises: `request_too_large`, `request_timeout`."""
     announced = request.headers.get("content-length", "0")
     if not announced.isascii() or not announced.isdigit() or len(announced) > 15 or int(announced) > bytes_max:
+        await _pass_over(request.stream())
         raise REQUEST_TOO_LARGE.error(f"the body has more than {bytes_max} bytes", limit_bytes=bytes_max)
     seen = 0
     stream = request.stream()
@@ -46,9 +50,21 @@ async def chunks(request: Request, bytes_max: int, timeout_ms: int) -> AsyncIter
             return
         seen += len(chunk)
         if seen > bytes_max:
+            await _pass_over(stream)
             raise REQUEST_TOO_LARGE.error(f"the body has more than {bytes_max} bytes", limit_bytes=bytes_max)
         if chunk:
             yield chunk
+
+
+async def _pass_over(stream: AsyncIterator[bytes]) -> None:
+    """Read on a little, so that whoever sends too much hears of it before the connection ends."""
+    passed = 0
+    with suppress(TimeoutError, ClientDisconnect):
+        async with asyncio.timeout(PASSED_MS_MAX / 1000):
+            async for chunk in stream:
+                passed += len(chunk)
+                if passed > PASSED_BYTES_MAX:
+                    return
 
 
 async def body(request: Request, bytes_max: int, timeout_ms: int) -> bytes:

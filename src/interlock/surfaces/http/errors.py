@@ -43,7 +43,6 @@ SERVER_DRAINING = ErrorCode(
 ADDRESS_INVALID = ErrorCode(
     "server_address_invalid", Category.INVALID, "Give an address of this machine and a port that is free."
 )
-TOKEN_INVALID = ErrorCode("token_invalid", Category.REFUSED, "Send a token that `interlock token list` shows.")
 SERVER_UNSAFE = ErrorCode(
     "server_unsafe", Category.INVALID, "Serve this machine alone, or say how others are kept safe; see `--help`."
 )
@@ -53,7 +52,6 @@ UP_CHILD_FAILED = ErrorCode(
 )
 
 ERRORS = (
-    TOKEN_INVALID,
     SERVER_UNSAFE,
     SERVER_LIBRARY_ABSENT,
     UP_CHILD_FAILED,

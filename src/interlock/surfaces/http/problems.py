@@ -76,6 +76,8 @@ def problem(error: InterlockError, request_id: str, **headers: str) -> Response:
     if status in {429, 503}:
         wait_ms = error.details.get("retry_after_ms")
         headers["Retry-After"] = str(ceil((wait_ms if isinstance(wait_ms, int) else RETRY_MS) / 1000))
+    if status in {408, 413}:
+        headers["Connection"] = "close"  # what is left of the body is read by nobody
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="interlock"'
     body: dict[str, Any] = {

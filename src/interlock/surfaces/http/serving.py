@@ -13,12 +13,14 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from interlock.access.tokens import Tokens
 from interlock.base.part import Command
 from interlock.base.principal import Principal
 from interlock.surfaces.application import Opened
@@ -27,7 +29,6 @@ from interlock.surfaces.http.app import Additions, Gate, build
 from interlock.surfaces.http.bodies import JSON
 from interlock.surfaces.http.calls import Calls
 from interlock.surfaces.http.edge import Edge
-from interlock.surfaces.http.errors import TOKEN_INVALID
 from interlock.surfaces.http.examples import Examples
 from interlock.surfaces.http.health import Health
 from interlock.surfaces.http.openapi import describe, encoded
@@ -38,19 +39,21 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 OPENAPI_PATH: Final = f"{PREFIX}/openapi.json"
 
 
-class Server(NamedTuple):
-    """A server's application, with what is under way in it."""
+@dataclass
+class Server:
+    """A server's application, with what is under way in it. `stop` ends it as a signal does."""
 
     app: ASGIApp
     gate: Gate
     settings: ServerSettings
+    stop: Callable[[], None] = field(default=lambda: None)
 
 
 def served(opened: Opened, local: tuple[str, Principal] | None) -> Server:
     """The server of an opened application; `local` is the token of the user of this machine, and that user."""
     settings, catalogue = opened.get(ServerSettings), opened.get(Catalogue)
     gate = Gate(settings.in_flight_max)
-    edge = Edge(_nobody, settings.hosts, local)
+    edge = Edge(opened.get(Tokens).verify, settings.hosts, local)
     additions = Additions()
     routes = Routes(catalogue)
     calls = Calls(edge.principal, opened.client, settings)
@@ -58,10 +61,6 @@ def served(opened: Opened, local: tuple[str, Principal] | None) -> Server:
     document = _document(routes, Examples(catalogue).of)
     whole = Additions([(OPENAPI_PATH, "GET", document), *additions.guarded], additions.routes, additions.lifespans)
     return Server(build(routes, calls, health, gate, whole), gate, settings)
-
-
-async def _nobody(_token: str) -> Principal:
-    raise TOKEN_INVALID.error("the token is not one of this server")
 
 
 async def run(server: Server, listening: socket.socket, certificate: str | None = None, key: str | None = None) -> str:
@@ -87,7 +86,7 @@ async def run(server: Server, listening: socket.socket, certificate: str | None 
         def stop(self, number: signal.Signals) -> None:
             server.gate.draining = True
             told.append(number)
-            self.handle_exit(number, None)
+            self.should_exit = True
 
     config = uvicorn.Config(
         server.app,
@@ -102,6 +101,7 @@ async def run(server: Server, listening: socket.socket, certificate: str | None 
         ssl_keyfile=key,
     )
     answering = Draining(config)
+    server.stop = lambda: answering.stop(signal.SIGTERM)
     await answering.serve(sockets=[listening])
     return told[0].name if told else "ended"
 

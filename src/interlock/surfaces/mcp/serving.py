@@ -17,6 +17,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from interlock.access.table import OPERATOR, VIEWER
 from interlock.base.extras import install_advice
 from interlock.base.part import Services
 from interlock.base.principal import Principal, PrincipalKind
@@ -69,7 +70,10 @@ async def _official(
 
 def acting(principal: Principal, allowed: Allowed) -> Principal:
     """For whom commands act: for the user of this machine only where they may start what they want."""
-    return principal if allowed == "starts" else replace(principal, kind=PrincipalKind.LOCAL_DECLARED)
+    if allowed == "starts":
+        return principal
+    role = VIEWER if allowed == "reads" else OPERATOR
+    return replace(principal, kind=PrincipalKind.LOCAL_DECLARED, roles=(role,))
 
 
 async def _wire(opened: Opened, principal: Principal, source: Source, drain: Drain) -> None:

@@ -19,8 +19,9 @@ from msgspec import Struct
 
 from interlock.base.bounds import COMMAND_ID_CHARACTERS_MAX
 from interlock.base.ids import shown
+from interlock.base.nearest import suggestion
 from interlock.base.part import Command, Effect
-from interlock.surfaces.catalogue import Catalogue, suggestion
+from interlock.surfaces.catalogue import Catalogue
 from interlock.surfaces.errors import COMMAND_UNKNOWN, MCP_TOOL_NOT_ALLOWED
 from interlock.surfaces.mcp.schemas import rooted
 

@@ -75,7 +75,7 @@ def test_nobody_else_has_a_plan_imported(kind: PrincipalKind) -> None:
     @over_seeds(0)
     async def refused() -> None:
         with pytest.raises(InterlockError) as fault:
-            await drawing(memory_app(), Principal(id="eve", kind=kind), plan="no_such_module:plan")
+            await drawing(memory_app(), Principal(id="eve", kind=kind, roles=("admin",)), plan="no_such_module:plan")
         assert fault.value.code == "graph_plan_refused"
 
     refused()

@@ -5,17 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from interlock.app import App
 from interlock.base.bounds import INTEGER_MAX
+from interlock.gates.control import closing
 from interlock.gates.control import events as e
-from interlock.gates.control.closing import gate_ends
+from interlock.gates.control.closing import GateEnd, gate_ends
 from interlock.gates.control.decide import RUNS, EvidenceTooOld
 from interlock.gates.control.evaluation import gates_of
 from interlock.gates.control.keys import run_stream
 from interlock.gates.evidence.records import EvidenceResult
+from interlock.gates.logic.evaluate import evaluate
 from interlock.gates.logic.status import Status
 from interlock.gates.logic.tree import And, Condition, Group, Not, Or, RequireGroup, Requirement
 from interlock.gates.records import EvidenceRecord
@@ -182,6 +185,40 @@ def test_a_timer_that_a_decision_has_moved_meanwhile_takes_no_other_away() -> No
         assert await app.store.timers.next_due("default") == 5_801
 
     run(main())
+
+
+def test_a_timer_that_a_decision_has_moved_closes_no_gate_at_another_time_than_its_own() -> None:
+    """The decision's time is a caller's, and lies before what was due: the new end is earlier than the old one."""
+
+    async def main() -> None:
+        app, scene = await aged(Told(a="yes", b="no"))
+        [timer] = await app.store.timers.due("default", 6_501, 10)
+        stale = await app.scenarios.due(timer)
+        await scene.trigger("t2", UnixMillis(5_400))
+        assert list(await app.runner.execute(RUNS, stale, ADA)) == []
+        assert await app.timers.fire_due("default", 6_501) == 1
+        assert [each.at_ms for each in await closed(app)] == [6_401]
+
+    run(main())
+
+
+def test_many_ages_are_looked_at_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+
+    def counted(*given: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        return evaluate(*given)
+
+    monkeypatch.setattr(closing, "evaluate", counted)
+    names = [f"c{n}" for n in range(1_000)]
+    conditions = [condition(name, max_age_ms=n + 1) for n, name in enumerate(names)]
+    one = StageSpec("one", [], [GateSpec("g", Or(tuple(map(Condition, names))))], Terminal(), "fail")
+    records = [EvidenceRecord(name, Status.TRUE, EvidenceResult()) for name in names]
+    gates = gates_of(one, "t1", records)
+    scenario = scenario_of(document(one, conditions=conditions))
+    assert gate_ends(scenario, gates, {}, BEGUN) == (GateEnd(2_001, "g"),)
+    assert looks < 15
 
 
 def test_a_stage_timer_that_a_decision_has_moved_meanwhile_takes_no_other_away() -> None:

@@ -62,6 +62,30 @@ def test_a_time_that_no_double_is_is_refused_before_anything_is_written(at: Time
     run(main())
 
 
+def test_a_tenant_that_no_double_is_is_refused_before_anything_is_written() -> None:
+    async def main() -> None:
+        scene = Scene(memory_app(), Said(a=True))
+        await scene.begun(spec(stage("one", "a")))
+        config = RunConfig(2**53 + 1, 2, "r2", "release", [], [])
+        with pytest.raises(InterlockError) as caught:
+            await scene.runs.start("release", config, Logical(1), issue_entry_packets=False, principal=ADA)
+        assert caught.value.code == "gate_input_invalid"
+
+    run(main())
+
+
+def test_a_stage_without_gates_that_its_time_ended_did_not_open() -> None:
+    async def main() -> None:
+        scene = Scene(memory_app(), Said())
+        timed = stage("one", timeout=TimeoutSpec(1_000, []), on_timeout="advance_with_flag")
+        await scene.begun(spec(timed, stage("two")))
+        late = await scene.trigger("t1", 2_000, kind="tick")
+        assert (outcome(late)["timeout"], late.opened) == (True, False)
+        assert (await scene.trigger("t2", 2_001)).opened
+
+    run(main())
+
+
 def test_a_stage_opens_only_if_every_gate_is_true() -> None:
     async def main() -> None:
         scene = Scene(memory_app(), Said(a=True, b=None))

@@ -39,6 +39,9 @@ TARGETS: list[DispatchTarget] = [
 def test_a_target_is_spelled_as_it_is_read() -> None:
     for target in TARGETS:
         assert target_of(spelled(target)) == target
+    alike = [ExternalTarget("a/b", "c"), ExternalTarget("a", "b/c"), ExternalTarget("a%2Fb", "c")]
+    assert len({spelled(each) for each in alike}) == 3
+    assert [target_of(spelled(each)) for each in alike] == alike
 
 
 class Heard(logging.Handler):
@@ -79,16 +82,42 @@ def test_a_packet_is_told_with_its_payload_to_those_whom_it_is_for() -> None:
         await begun(app, spec(one), AgentTarget("a1"), ExternalTarget("desk", "mail"))
         types = ["gates.packet_issued"]
         [event] = await told(app, "all", types=types)
+        assert "payload" not in event["data"], "the policy was asked for the targets alone"
+        [event] = await told(app, "agent", types=types, audience=["agent:a1"])
         data = event["data"]
         assert data["payload"] == {"kind": "json", "value": large.value}
         assert data["record"]["envelope"]["packet_id"] == data["packet_id"] == "welcome"
         assert [each["target"]["kind"] for each in data["record"]["receipts"]] == ["agent", "external"]
         assert list(data) == sorted(data)
 
-        assert len(await told(app, "agent", types=types, audience=["agent:a1"])) == 1
         assert len(await told(app, "desk", types=types, audience=["agent:a2", "external:desk/mail"])) == 1
         assert await told(app, "other", types=types, audience=["agent:a2"]) == []
         assert [each["type"] for each in await told(app, "mine", audience=["agent:a1"])] == types
+
+    run(main())
+
+
+def test_a_packet_for_nobody_discloses_nothing_to_anybody() -> None:
+    async def main() -> None:
+        app = memory_app(settings={"gates": {"policy": {"engine": "deny_all"}}})
+        await begun(app, spec(stage("one", "a", packets=["welcome"])))
+        [event] = await told(app, "all", types=["gates.packet_issued"])
+        assert (event["data"]["record"]["receipts"], "payload" in event["data"]) == ([], False)
+        assert await told(app, "agent", audience=["agent:a1"]) == []
+
+    run(main())
+
+
+def test_a_record_that_is_too_large_for_a_sink_is_told_by_its_id() -> None:
+    large = JsonPayload({"notes": "n" * 600_000})
+
+    async def main() -> None:
+        app = memory_app()
+        await begun(app, spec(stage("one", "a")))
+        request = SubmitRequest("r1", 1, 2, "s1", large, "application/json", UnixMillis(5_100))
+        await app.scenarios.submit("release", request, principal=ADA)
+        [event] = await told(app, "all", types=["gates.submitted"])
+        assert (event["data"]["record"], len(event["data"]["record_id"])) == (None, 64)
 
     run(main())
 

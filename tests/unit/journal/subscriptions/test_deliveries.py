@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import msgspec
 import pytest
 
 from interlock.base.part import EventForm, Telling
-from interlock.journal.errors import EVENT_CORRUPT
+from interlock.journal.errors import EVENT_CORRUPT, SUBSCRIPTION_INVALID
 from interlock.journal.subscriptions import Delivery
 from interlock.journal.subscriptions import follower as following
 from interlock.stores.memory import MemoryStore
@@ -148,25 +149,70 @@ def test_a_long_stream_is_delivered_page_by_page_with_few_writes(events: int) ->
     run(main())
 
 
-def test_what_a_part_tells_of_an_event_is_delivered_and_a_failure_to_tell_is_tried_again() -> None:
+def test_what_a_part_tells_of_an_event_is_delivered_to_its_audience_alone() -> None:
+    async def tell(_services: object, stream: str, record: Any, audience: tuple[str, ...]) -> Telling | None:
+        told = Telling(b'{"told":"%s"}' % record.text.encode())
+        return told if not audience or stream[-1] in audience else None
+
+    async def main() -> None:
+        forms = [EventForm("toy.noted", tell, addressed=True)]
+        one = Process(MemoryStore(), outside := Outside(), forms=forms)
+        for thing in "ab":
+            await one.note(thing, Noted("it"), Dropped("that"))
+        await one.add(audience=["a", "c"], start="beginning")
+        assert await one.deliver() == (1, 0, 0)
+        assert [(each.key[-3:], each.data) for each in outside.got] == [("a#1", msgspec.Raw(b'{"told":"it"}'))]
+        await one.add("everybody", start="beginning")
+        await one.subscriptions.deliver_once()
+        assert [bytes(each.data or b"") for each in outside.got[1:]] == [b'{"told":"it"}', b'{"text":"that"}'] * 2
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (EVENT_CORRUPT.error("nothing can be told of it"), "event_corrupt"),
+        (KeyError("anything"), "sink_failed"),
+        (None, "delivery_timeout"),
+    ],
+)
+def test_a_failure_to_tell_holds_back_its_stream_alone_and_is_tried_again(fault: Any, code: str) -> None:
     failing = ["c"]
 
-    async def tell(_services: object, stream: str, record: Noted) -> Telling:
+    async def tell(_services: object, stream: str, _record: Any, _audience: tuple[str, ...]) -> Telling:
         if stream[-1] in failing:
-            raise EVENT_CORRUPT.error("nothing can be told of it")
-        return Telling(b'{"told":"%s"}' % record.text.encode(), frozenset(stream[-1]))
+            if fault is None:
+                await asyncio.sleep(3_600)
+            raise fault
+        return Telling(b"{}")
 
     async def main() -> None:
         one = Process(MemoryStore(), outside := Outside(), forms=[EventForm("toy.noted", tell)])
-        await one.add(audience=["a", "c"], start="beginning")
+        await one.add(start="beginning")
         for thing in "abc":
             await one.note(thing, Noted("it"))
-        assert await one.deliver() == (1, 1, 0)
-        assert [(each.key[-3:], each.data) for each in outside.got] == [("a#1", msgspec.Raw(b'{"told":"it"}'))]
-        assert [lane.code for lane in (await one.progress()).lanes.values()] == ["event_corrupt"]
+        assert await one.deliver() == (2, 1, 0)
+        assert [lane.code for lane in (await one.progress()).lanes.values()] == [code]
         failing.clear()
         await asyncio.sleep(2)
         assert await one.deliver() == (1, 0, 0)
         assert outside.keys[-1][-3:] == "c#1"
+
+    run(main())
+
+
+def test_what_a_sink_can_never_take_is_a_dead_letter_at_once() -> None:
+    async def main() -> None:
+        outside = Outside()
+
+        async def refuse(_delivery: Delivery) -> None:
+            raise SUBSCRIPTION_INVALID.error("too large, for ever")
+
+        outside.behaviour = refuse
+        one = Process(MemoryStore(), outside)
+        await one.add(start="beginning")
+        await one.note("a", Noted("it"))
+        assert await one.deliver() == (0, 1, 1)
 
     run(main())

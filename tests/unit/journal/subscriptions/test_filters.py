@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from interlock.journal.subscriptions.events import Filter
-from interlock.journal.subscriptions.filters import PATTERNS_MAX, fault_of, reaches, takes
+from interlock.journal.subscriptions.filters import PATTERNS_MAX, fault_of, takes
 
 
 @pytest.mark.parametrize(
@@ -69,19 +69,3 @@ def test_a_filter_that_means_nothing_is_refused_at_its_place(given: Filter, plac
 )
 def test_a_sound_filter_has_no_fault(given: Filter) -> None:
     assert fault_of(given) is None
-
-
-@pytest.mark.parametrize(
-    ("wanted", "audience", "reached"),
-    [
-        ((), (), True),
-        ((), ("agent:a",), True),
-        (("agent:a",), ("agent:b", "agent:a"), True),
-        (("agent:a", "agent:c"), ("agent:b",), False),
-        (("agent:a",), (), False),
-    ],
-)
-def test_an_audience_takes_only_what_is_for_one_of_it(
-    wanted: tuple[str, ...], audience: tuple[str, ...], reached: bool
-) -> None:
-    assert reaches(Filter(audience=wanted), audience) is reached

@@ -287,6 +287,10 @@ CLOSINGS: dict[str, Callable[[list[list[bytes]]], object]] = {
     "a gate that closed twice": lambda events: events.insert(
         at(events, "gates_closed", 1), list(events[at(events, "gates_closed", 0)])
     ),
+    "gates that closed together": lambda events: (
+        events.pop(at(events, "gates_closed", 0)),
+        edit("gates_closed", 0, lambda data: data.update(gates=["a", "b"]))(events),
+    ),
     "a gate of another stage": edit("gates_closed", 1, lambda data: data.update(stage_id="two")),
     "a gate that closed at another time": edit("gates_closed", 0, lambda data: data.update(at_ms=5_802)),
     "no time for the next one": edit("gates_closed", 0, lambda data: data.update(next_ms=None)),

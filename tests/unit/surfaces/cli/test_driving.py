@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from interlock.base.errors import Category, ErrorCode
 from interlock.base.part import Effect
+from interlock.base.principal import local_principal
 from interlock.engine.reports.records import RunResult
 from interlock.surfaces.catalogue import Catalogue
 from interlock.surfaces.cli.build import Invocation
@@ -37,7 +38,7 @@ def invocation(verb: Any, *, store: str | None = None) -> Invocation:
 
 
 def client(*commands: Any) -> Client:
-    return Client(Catalogue(commands), principal=None, services=SimpleNamespace())  # type: ignore[arg-type]
+    return Client(Catalogue(commands), local_principal("ada"), services=SimpleNamespace())
 
 
 def start_verb() -> Any:

@@ -6,10 +6,13 @@ import json
 from typing import Any
 
 import pytest
+from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 from msgspec import Raw
 
 from interlock.engine.io.sinks.cloud_event import cloud_event_of
 from interlock.journal.subscriptions import Delivery
+from tests.cloudevents import CLOUD_EVENT as PUBLISHED
+from tests.cloudevents import STRUCTURED
 from tests.unit.engine.io.sinks.deliveries import CLOUD_EVENT, DELIVERY, STREAM, delivery
 
 
@@ -55,6 +58,8 @@ def test_an_event_has_the_published_form_and_leaves_out_what_is_not_there(
     event = sent(delivery(**changed))
 
     CLOUD_EVENT.validate(event)
+    PUBLISHED.validate(event)
+    assert from_structured_event(HTTPMessage(STRUCTURED, json.dumps(event).encode())).get_id() == event["id"]
     assert set(sent(DELIVERY)) - set(event) == left_out
 
 

@@ -1,0 +1,40 @@
+"""Which plans a caller may name: those that the installation offers by name, and for its own user any.
+
+What it does: gives the source behind a name. What it does not do: it loads nothing.
+
+Rule: a source is code, or a file, of this machine; only its user may name one (docs/threats.md, T3).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from interlock.base.ids import shown
+from interlock.base.part import CallContext
+from interlock.base.principal import PrincipalKind
+from interlock.engine.errors import PLAN_NOT_OFFERED
+
+NAMES_TOLD_MAX = 10
+
+
+class PlanSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The plans that callers of a server may start."""
+
+    offered: Annotated[
+        dict[str, str],
+        Meta(max_length=1_000, description="Plans by name, each as its source: MODULE:PLAN, file.py:PLAN, plan.yaml."),
+    ] = {}
+
+
+def source_of(ctx: CallContext, named: str) -> str:
+    """The source of the plan that a caller names. Raises: `plan_not_offered`."""
+    offered = ctx.services.get(PlanSettings).offered
+    source = offered.get(named)
+    if source is not None:
+        return source
+    if ctx.principal.kind is PrincipalKind.LOCAL:
+        return named
+    names = ", ".join(shown(each) for each in sorted(offered)[:NAMES_TOLD_MAX])
+    raise PLAN_NOT_OFFERED.error(f"no plan {shown(named)} is offered{f'; there are {names}' if names else ''}")

@@ -1,0 +1,11 @@
+"""How the verbs about principals answer people."""
+
+from __future__ import annotations
+
+from interlock.surfaces.cli.presentation import Presentation
+
+PRESENTATION = Presentation(
+    columns={"list.items": ("name", "tenant", "roles", "groups")},
+    cut={"list.items": ("roles", "groups")},
+    empty={"list": "no principals are declared"},
+)

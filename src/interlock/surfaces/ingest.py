@@ -1,0 +1,131 @@
+"""CloudEvents over HTTP: the endpoint that takes them, and the handshake of webhooks.
+
+What it does: authenticates through what it is given, reads a body that is bounded in size and time, and hands the
+events over; 202 without a body says that they are durable. What it does not do: it chooses no address (`ingest_routes`
+are one, `EventEndpoint` serves any), spells no error, and judges no source (`journal.ingest`).
+
+Rules: nothing is read before the sender is known, and never more than the limit of the mode; a repetition is answered
+as the first time was; the handshake says what the settings say and echoes nothing else. Source: HTTP 1.1 Web Hooks for
+Event Delivery 1.0.2, sections 2 and 4. Only servers load this module: it imports Starlette.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from interlock.base.cloud_binding import (
+    CLOUD_EVENT_TOO_LARGE,
+    CLOUD_EVENT_UNSUPPORTED,
+    Form,
+    Mode,
+    check_size,
+    form_of,
+    read_events,
+)
+from interlock.base.errors import InterlockError
+from interlock.base.principal import Principal
+from interlock.journal.ingest import EventSettings, Ingest, Signed
+from interlock.journal.ingest.signature import HEADER
+from interlock.surfaces.errors import EVENT_BODY_SLOW
+
+Authenticate = Callable[[Request], Awaitable[Principal]]
+"""Who sends a request, if they may do what its address is for. Raises: `InterlockError`."""
+
+Problem = Callable[[InterlockError], Response]
+"""An error as a response: problem details (RFC 9457)."""
+
+PATH: Final = "/api/events/"
+PERMISSION: Final = "event.receive"
+"""What a principal needs; `Authenticate` refuses who has it not."""
+
+STATUSES: Final = {CLOUD_EVENT_UNSUPPORTED.code: 415, CLOUD_EVENT_TOO_LARGE.code: 413, EVENT_BODY_SLOW.code: 408}
+"""Statuses that an error's category does not give."""
+
+_METHODS: Final = "OPTIONS, POST"
+
+
+class EventEndpoint:
+    """Takes the CloudEvents of a request, whatever its address is."""
+
+    def __init__(self, ingest: Ingest, *, authenticate: Authenticate, problem: Problem) -> None:
+        self._ingest = ingest
+        self._authenticate = authenticate
+        self._problem = problem
+
+    async def post(self, request: Request) -> Response:
+        """Take the events of a request: 202, or the problem."""
+        try:
+            principal = await self._authenticate(request)
+            await self._take(request, principal)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody reads it
+        except InterlockError as fault:
+            response = self._problem(fault)
+            response.headers["Connection"] = "close"  # what is left of the body is not read
+            return response
+        return Response(status_code=202)
+
+    async def _take(self, request: Request, principal: Principal) -> None:
+        form = form_of(request.headers.items())
+        body = await _body(request, form, self._ingest.settings.body_timeout_ms)
+        events = read_events(form, body)
+        signed = Signed(_only(request, HEADER), body, whole=form.mode is not Mode.BINARY)
+        await self._ingest.receive(events, principal=principal, signed=signed)
+
+    async def handshake(self, request: Request) -> Response:
+        """Answer whether a sender may deliver here; no header of permission means no."""
+        headers = {"Allow": _METHODS, **_granted(request, self._ingest.settings)}
+        return Response(status_code=200, headers=headers)
+
+
+def ingest_routes(ingest: Ingest, *, authenticate: Authenticate, problem: Problem, path: str = PATH) -> list[Route]:
+    """The routes of the endpoint at `path`, with and without its last slash."""
+    endpoint = EventEndpoint(ingest, authenticate=authenticate, problem=problem)
+    paths = dict.fromkeys((path, path.rstrip("/") or path))
+    return [
+        Route(each, handler, methods=[method], include_in_schema=False)
+        for each in paths
+        for method, handler in (("POST", endpoint.post), ("OPTIONS", endpoint.handshake))
+    ]
+
+
+async def _body(request: Request, form: Form, timeout_ms: int) -> bytes:
+    """The body, of which no more is read than the form allows, in so much time."""
+    stated = request.headers.get("content-length", "")
+    if stated.isascii() and stated.isdigit() and len(stated) < 20:
+        check_size(form, int(stated))
+    content = bytearray()
+    try:
+        async with asyncio.timeout(timeout_ms / 1000):
+            async for chunk in request.stream():
+                check_size(form, len(content) + len(chunk))
+                content += chunk
+    except TimeoutError:
+        raise EVENT_BODY_SLOW.error(f"the body did not arrive within {timeout_ms} ms") from None
+    return bytes(content)
+
+
+def _only(request: Request, name: str) -> str | None:
+    """The value of a header; several are none that can be right."""
+    values = request.headers.getlist(name)
+    return ",".join(values) if values else None
+
+
+def _granted(request: Request, settings: EventSettings) -> dict[str, str]:
+    origin = request.headers.get("webhook-request-origin", "").lower()
+    everybody = "*" in settings.webhook_origins
+    if not origin or not (everybody or origin in {each.lower() for each in settings.webhook_origins}):
+        return {}
+    granted = {"WebHook-Allowed-Origin": "*" if everybody else origin}
+    asked = request.headers.get("webhook-request-rate")
+    if asked is not None:
+        rate = settings.webhook_rate_per_minute
+        asks_less = asked.isascii() and asked.isdigit() and len(asked) < 10 and 0 < int(asked) < rate
+        granted["WebHook-Allowed-Rate"] = asked if asks_less else str(rate)
+    return granted

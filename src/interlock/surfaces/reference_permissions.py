@@ -1,0 +1,42 @@
+"""Writes the page of permissions: each command, what it asks for, and which built-in roles have it.
+
+What it does: turns the catalogue into one table, by the same functions as the check. What it does not do: it knows no
+declared role; what those permit stands in an installation's settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from interlock.access.table import ADMIN, OPERATOR, VIEWER, permission_table
+from interlock.base.part import Command
+
+PAGE = "permissions.md"
+_ROLES = (VIEWER, OPERATOR, ADMIN)
+_HEAD = """\
+# Permissions
+
+Each command asks for one permission. A principal has what its roles permit, and nothing else; how roles are declared is
+in [control access](../how-to/control-access.md). Verbs about the machine itself are in no role: they are for its user
+alone. Written by `make docs` from the catalogue of commands.
+
+"""
+
+
+def page(commands: Iterable[Command]) -> str:
+    """The text of the page."""
+    listed = sorted(commands, key=lambda each: each.name)
+    return _HEAD + "".join(_rows(listed))
+
+
+def _rows(commands: list[Command]) -> Iterator[str]:
+    roles = permission_table(commands).built_in()
+    yield f"| command | permission | effect | {' | '.join(f'`{name}`' for name in _ROLES)} |\n"
+    yield "|---" * (3 + len(_ROLES)) + "|\n"
+    for command in commands:
+        words = " ".join(filter(None, [command.noun, command.verb]))
+        if command.machine:
+            yield f"| `{words}` | the user of this machine | {command.effect} |{' |' * len(_ROLES)}\n"
+            continue
+        marks = " | ".join("yes" if roles[name].take(command.permission) else "no" for name in _ROLES)
+        yield f"| `{words}` | `{command.permission}` | {command.effect} | {marks} |\n"

@@ -1,0 +1,82 @@
+"""A server on a real socket in the loop of a test, and a client that speaks to it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from interlock.app import App
+from interlock.base.principal import local_principal
+from interlock.surfaces.http.listening import listen, url_of
+from interlock.surfaces.http.serving import Server, run, served
+
+TOKEN = "the-token-of-this-machine"  # noqa: S105 - of a test
+ADA = local_principal("ada")
+
+
+class Asking:
+    """A client of one server, as the user of the machine unless it says otherwise."""
+
+    def __init__(self, app: App, server: Server, url: str, client: httpx2.AsyncClient) -> None:
+        self.app = app
+        self.server = server
+        self.url = url
+        self.client = client
+
+    async def ask(self, method: str, path: str, *, token: str | None = TOKEN, **more: Any) -> httpx2.Response:
+        headers = {**({} if token is None else {"Authorization": f"Bearer {token}"}), **more.pop("headers", {})}
+        return await self.client.request(method, f"{self.url}{path}", headers=headers, **more)
+
+    async def get(self, path: str, **more: Any) -> Any:
+        response = await self.ask("GET", path, **more)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    async def post(self, path: str, **body: Any) -> httpx2.Response:
+        return await self.ask("POST", path, json=body)
+
+
+@asynccontextmanager
+async def serving(folder: Path, **settings: str) -> AsyncIterator[Asking]:
+    """A server on a store in `folder`."""
+    del settings
+    async with App.open(folder / "store.db") as app:
+        server = served(app, (TOKEN, ADA))
+        with listen("127.0.0.1", 0) as listening:
+            url = url_of(listening)
+            task = asyncio.ensure_future(run(server, listening))
+            try:
+                async with httpx2.AsyncClient(timeout=20, trust_env=False) as client:
+                    await _up(client, url, task)
+                    yield Asking(app, server, url, client)
+            finally:
+                server.stop()
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait_for(task, 20)
+
+
+async def _up(client: httpx2.AsyncClient, url: str, task: asyncio.Future[str]) -> None:
+    while True:
+        assert not task.done(), task.exception()
+        with suppress(httpx2.TransportError):
+            if (await client.get(f"{url}/healthz")).status_code == 200:
+                return
+        await asyncio.sleep(0.02)
+
+
+def problem(response: httpx2.Response) -> tuple[int, str]:
+    """Status and code of a problem, whose form is checked."""
+    assert response.headers["content-type"] == "application/problem+json", response.text
+    found = json.loads(response.text)
+    assert set(found) == {
+        *("type", "title", "status", "detail", "code", "advice", "retryable", "request_id", "details")
+    }
+    assert found["status"] == response.status_code
+    assert found["request_id"] == response.headers["x-request-id"]
+    return response.status_code, found["code"]

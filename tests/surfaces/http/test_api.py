@@ -1,0 +1,248 @@
+"""The API over a real socket: what it answers, what it refuses, and what it does once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from interlock.surfaces.http.listening import listen
+from interlock.surfaces.http.routes import Routes
+from tests.surfaces.http.serving import TOKEN, Asking, problem, serving
+
+PLAN = """
+from interlock import Plan
+
+plan = Plan("ship", version="1")
+
+
+@plan.state
+async def pack(item: str) -> str:
+    return f"a box with {item}"
+"""
+
+
+def over(tmp_path: Path, check: Callable[[Asking], Awaitable[None]]) -> None:
+    async def main() -> None:
+        async with serving(tmp_path) as asking:
+            await check(asking)
+
+    asyncio.run(main())
+
+
+def test_what_is_read_has_a_tag_and_is_not_sent_again_to_who_has_it(tmp_path: Path) -> None:
+    async def check(asking: Asking) -> None:
+        first = await asking.ask("GET", "/api/v1/leases")
+        assert (first.status_code, first.json()) == (200, {"items": [], "next": None})
+        tag = first.headers["etag"]
+        again = await asking.ask("GET", "/api/v1/leases", headers={"If-None-Match": tag})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+        await asking.post("/api/v1/subscriptions", name="audit", sink="log")
+        listed = await asking.ask("GET", "/api/v1/subscriptions", headers={"If-None-Match": tag})
+        assert listed.status_code == 200
+
+    over(tmp_path, check)
+
+
+def test_what_makes_something_is_made_once_under_a_key_and_says_where_it_is(tmp_path: Path) -> None:
+    async def check(asking: Asking) -> None:
+        body = {"name": "audit", "sink": "log"}
+        headers = {"Idempotency-Key": "k-1"}
+        first, again = [await asking.ask("POST", "/api/v1/subscriptions", json=body, headers=headers) for _ in range(2)]
+        assert (first.status_code, first.json()) == (201, {"name": "audit", "changed": True})
+        assert (again.status_code, again.json()) == (201, first.json())
+        shown = await asking.get(first.headers["location"])
+        assert shown["name"] == "audit"
+        gone = await asking.ask("DELETE", "/api/v1/subscriptions/audit")
+        assert (gone.status_code, gone.json()["changed"]) == (200, True)
+        assert problem(await asking.ask("GET", "/api/v1/subscriptions/audit")) == (404, "subscription_not_found")
+
+    over(tmp_path, check)
+
+
+def test_a_start_is_accepted_and_a_worker_drives_it(tmp_path: Path) -> None:
+    (tmp_path / "ship.py").write_text(PLAN)
+
+    async def check(asking: Asking) -> None:
+        started = await asking.post("/api/v1/runs", plan=f"{tmp_path}/ship.py:plan", input={"item": "a lamp"})
+        assert (started.status_code, started.json()["detached"]) == (202, True), started.text
+        place = started.headers["location"]
+        assert place == f"/api/v1/runs/{started.json()['run_id']}"
+        await asking.app.runs.worker.work(partition="default", concurrency=2, until_idle=True)
+        assert (await asking.get(place))["phase"] == "completed"
+        output = await asking.get(f"{place}/output", params={"step": "pack"})
+        assert output["values"] == {"pack": "a box with a lamp"}
+        detached = await asking.post(f"{place}/resume")
+        assert (detached.status_code, detached.json()["phase"]) == (202, "completed")
+
+    over(tmp_path, check)
+
+
+def test_a_key_may_hold_whatever_a_name_may(tmp_path: Path) -> None:
+    async def check(asking: Asking) -> None:
+        answer = await asking.ask("GET", "/api/v1/leases/deploy%2Fproduction%20%C3%A9")
+        assert problem(answer) == (404, "lease_not_found")
+        assert problem(await asking.ask("GET", "/api/v1/leases/%ff")) == (400, "input_invalid")
+        assert problem(await asking.ask("GET", "/api/v1/leases/a/b")) == (404, "path_unknown")
+
+    over(tmp_path, check)
+
+
+WRONG: list[tuple[str, str, dict[str, Any], tuple[int, str]]] = [
+    ("GET", "/api/v1/nothing", {}, (404, "path_unknown")),
+    ("GET", "/api/v1/runs/", {}, (404, "path_unknown")),
+    ("PATCH", "/api/v1/runs", {}, (405, "method_not_allowed")),
+    ("GET", "/api/v1/runs?limit=many", {}, (400, "input_invalid")),
+    ("GET", "/api/v1/runs?limit=0", {}, (400, "input_invalid")),
+    ("GET", "/api/v1/runs?limit=1&limit=2", {}, (400, "input_invalid")),
+    ("GET", "/api/v1/runs?colour=red", {}, (400, "input_invalid")),
+    ("GET", "/api/v1/runs?cursor=forged", {}, (400, "cursor_invalid")),
+    ("GET", "/api/v1/runs/x", {}, (400, "id_invalid")),
+    ("GET", "/api/v1/runs/x/graph?run=y", {}, (400, "input_invalid")),
+    ("GET", "/api/v1/runs/x/graph?full=perhaps", {}, (400, "input_invalid")),
+    ("POST", "/api/v1/subscriptions", {"content": b"{"}, (415, "media_type_unsupported")),
+    ("POST", "/api/v1/subscriptions", {"json": []}, (400, "input_invalid")),
+    ("POST", "/api/v1/subscriptions", {"json": {"name": "a"}}, (400, "input_invalid")),
+    ("POST", "/api/v1/subscriptions", {"json": {"name": "a", "sink": "log", "x": 1}}, (400, "input_invalid")),
+    ("POST", "/api/v1/subscriptions/a/pause", {"json": {"name": "b", "reason": "r"}}, (400, "input_invalid")),
+    ("GET", "/api/v1/runs", {"token": None}, (401, "credentials_missing")),
+    ("GET", "/api/v1/runs", {"token": "guessed"}, (401, "token_invalid")),
+    ("GET", "/api/v1/runs", {"token": "x" * 600}, (401, "credentials_missing")),
+    ("GET", "/api/v1/runs", {"headers": {"Host": "evil.example"}}, (403, "host_refused")),
+    ("GET", "/api/v1/runs", {"headers": {"Origin": "https://evil.example"}}, (403, "origin_refused")),
+    ("GET", "/api/v1/runs", {"headers": {"Sec-Fetch-Site": "cross-site"}}, (403, "origin_refused")),
+    ("POST", "/api/v1/subscriptions", {"json": {}, "headers": {"If-Match": '"1"'}}, (400, "input_invalid")),
+]
+
+
+def test_what_is_wrong_is_told_as_a_problem(tmp_path: Path) -> None:
+    async def check(asking: Asking) -> None:
+        for method, path, more, expected in WRONG:
+            response = await asking.ask(method, path, **more)
+            assert problem(response) == expected, (method, path, more)
+            if expected[0] == 401:
+                assert response.headers["www-authenticate"].startswith("Bearer")
+
+    over(tmp_path, check)
+
+
+def test_json_that_no_reader_agrees_on_is_refused(tmp_path: Path) -> None:
+    headers = {"Content-Type": "application/json"}
+
+    async def check(asking: Asking) -> None:
+        for content, code in ((b"{", "json_invalid"), (b'{"name":"a","name":"b"}', "json_duplicate_key")):
+            answer = await asking.ask("POST", "/api/v1/subscriptions", content=content, headers=headers)
+            assert problem(answer)[0] == 400, code
+        deep = b'{"name":"a","sink":"log","target":' + b"[" * 100 + b"]" * 100 + b"}"
+        assert problem(await asking.ask("POST", "/api/v1/subscriptions", content=deep, headers=headers))[0] == 400
+
+    over(tmp_path, check)
+
+
+def test_a_body_that_is_too_large_is_refused_unread_or_where_it_turns_out_to_be(tmp_path: Path) -> None:
+    async def pieces() -> Any:
+        for _ in range(100):
+            yield b"x" * 65_536
+
+    async def check(asking: Asking) -> None:
+        headers = {"Content-Type": "application/json"}
+        announced = await asking.ask("POST", "/api/v1/subscriptions", content=b" " * 5_000_000, headers=headers)
+        assert problem(announced) == (413, "request_too_large")
+        chunked = await asking.ask("POST", "/api/v1/subscriptions", content=pieces(), headers=headers)
+        assert problem(chunked) == (413, "request_too_large")
+
+    over(tmp_path, check)
+
+
+def test_more_than_may_be_under_way_is_told_to_wait_and_a_draining_server_takes_nothing(tmp_path: Path) -> None:
+    async def check(asking: Asking) -> None:
+        asking.server.gate.in_flight_max = 0
+        busy = await asking.ask("GET", "/api/v1/runs")
+        assert (problem(busy), busy.headers["retry-after"]) == ((503, "server_busy"), "1")
+        asking.server.gate.in_flight_max = 10
+        assert (await asking.ask("GET", "/readyz")).status_code == 200
+        asking.server.gate.draining = True
+        assert problem(await asking.ask("GET", "/api/v1/runs")) == (503, "server_draining")
+        ready = await asking.ask("GET", "/readyz")
+        assert (ready.status_code, ready.json()["ready"]) == (503, False)
+        assert (await asking.ask("GET", "/healthz")).status_code == 200
+
+    over(tmp_path, check)
+
+
+def test_a_fault_of_the_program_says_nothing_of_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def check(asking: Asking) -> None:
+        async def fail(*_given: object, **_more: object) -> None:
+            raise RuntimeError("the password is hunter2")
+
+        monkeypatch.setattr(asking.app.leases, "list", fail, raising=False)
+        monkeypatch.setattr(asking.app.views, "query", fail)
+        answer = await asking.ask("GET", "/api/v1/leases")
+        assert problem(answer) == (500, "program_fault")
+        assert "hunter2" not in answer.text
+
+    over(tmp_path, check)
+
+
+def test_a_request_keeps_the_id_that_it_brings_if_it_has_the_form_of_one(tmp_path: Path) -> None:
+    async def check(asking: Asking) -> None:
+        for given, kept in (("abc-1", True), ("a b", False), ("x" * 200, False)):
+            answer = await asking.ask("GET", "/api/v1/leases", headers={"X-Request-Id": given})
+            assert (answer.headers["x-request-id"] == given) is kept
+
+    over(tmp_path, check)
+
+
+def test_no_answer_waits_for_the_other_sides_acknowledgement() -> None:
+    """A socket without its protocol named leaves Nagle's algorithm on: about 40 ms for each answer in two parts."""
+
+    async def main() -> None:
+        seen: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        async def met(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            made = writer.get_extra_info("socket")
+            seen.set_result(made.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        with listen("127.0.0.1", 0) as listening:
+            server = await asyncio.start_server(met, sock=listening)
+            host, port = listening.getsockname()
+            _, writer = await asyncio.open_connection(host, port)
+            assert await asyncio.wait_for(seen, 10) == 1
+            writer.close()
+            server.close()
+
+    asyncio.run(main())
+
+
+def test_every_route_is_described_and_every_description_is_served(tmp_path: Path) -> None:
+    async def check(asking: Asking) -> None:
+        document = await asking.get("/api/v1/openapi.json", token=None)
+        assert document["openapi"].startswith("3.1")
+        described = {
+            (method.upper(), path)
+            for path, methods in document["paths"].items()
+            for method in methods
+            if "x-permission" in methods[method]
+        }
+        routes = Routes(asking.app.catalogue).by_name.values()
+        assert described == {(route.method, route.path) for route in routes}
+        json.dumps(document)
+        for method, path in sorted(described):
+            answer = await asking.ask(method, path.replace("{", "").replace("}", ""), token=None)
+            assert problem(answer) == (401, "credentials_missing"), path
+
+    over(tmp_path, check)
+
+
+def test_the_token_of_the_machine_is_compared_whole(tmp_path: Path) -> None:
+    async def check(asking: Asking) -> None:
+        for forged in (TOKEN[:-1], TOKEN + "x", TOKEN.upper()):
+            assert problem(await asking.ask("GET", "/api/v1/leases", token=forged)) == (401, "token_invalid")
+
+    over(tmp_path, check)
