@@ -1,8 +1,10 @@
 """One connection to the feed of a server.
 
-What it does: opens it where the last one ended, and gives its messages. What it does not do: it does not reconnect.
+What it does: opens it where the last one ended, and gives its messages: the snapshot where it begins, then events. What
+it does not do: it does not reconnect.
 
-Rule: a stream that is silent for longer than its heartbeats is a lost one.
+Rules: heartbeats are kept to itself; a message that says why nothing follows is raised; a stream that is silent for
+longer than its heartbeats is a lost one.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from interlock.base.errors import InterlockError
 from interlock.client.errors import CLIENT_ANSWER_INVALID, CLIENT_CONNECTION_LOST
@@ -24,6 +28,8 @@ EVENTS_PATH: Final = f"{PREFIX}/events/stream"
 SECONDS_SILENT_MAX: Final = 90.0
 PROBLEM_BYTES_MAX: Final = 256 * 1024
 _MEDIA_TYPE: Final = "text/event-stream"
+_HEARTBEAT: Final = "heartbeat"
+_ERROR: Final = "error"
 
 
 async def listened(
@@ -42,7 +48,17 @@ async def listened(
             raise CLIENT_ANSWER_INVALID.error("the server's feed is no stream of events")
         while (chunk := await _next(chunks)) is not None:
             for message in messages.feed(chunk):
-                yield message
+                if message.event == _ERROR:
+                    raise refused(_ended(message))
+                if message.event != _HEARTBEAT:
+                    yield message
+
+
+def _ended(message: ServerEvent) -> Received:
+    """The last message of a stream that a fault ends, as the refusal that it is."""
+    told = message.data if isinstance(message.data, dict) else {}
+    problem = {"code": told.get("code"), "detail": told.get("message"), "retryable": told.get("retryable")}
+    return Received(500, {}, msgspec.json.encode({name: each for name, each in problem.items() if each is not None}))
 
 
 async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:

@@ -98,27 +98,21 @@ class Client:
         self, *, after: str | None = None, filters: Mapping[str, str | Sequence[str]] | None = None
     ) -> Iterator[ServerEvent]:
         """As of `AsyncClient`; a message is fetched while the one before is used, and no more."""
-        arrived: asyncio.Queue[ServerEvent] = asyncio.Queue(maxsize=1)
+        arrived: asyncio.Queue[ServerEvent | Exception] = asyncio.Queue(maxsize=1)
 
         async def pump() -> None:
-            async with aclosing(self._client.events(after=after, filters=filters)) as found:
-                async for message in found:
-                    await arrived.put(message)
-
-        async def following() -> ServerEvent | None:
-            taking = asyncio.ensure_future(arrived.get())
-            ended: asyncio.Future[Any] = asyncio.wrap_future(pumping)
-            await asyncio.wait([taking, ended], return_when=asyncio.FIRST_COMPLETED)
-            if taking.done():
-                return taking.result()
-            taking.cancel()
-            return None
+            try:
+                async with aclosing(self._client.events(after=after, filters=filters)) as found:
+                    async for message in found:
+                        await arrived.put(message)
+            except Exception as fault:  # noqa: BLE001 - whoever listens is told, in its own thread
+                await arrived.put(fault)
 
         pumping = self._begun(pump())
         try:
-            while (message := self._wait(following())) is not None:
+            while not isinstance(message := self._wait(arrived.get()), Exception):
                 yield message
-            pumping.result()
+            raise message
         finally:
             pumping.cancel()
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import aclosing
 from typing import Any
 
+import msgspec
 import pytest
 
 from interlock.base.errors import InterlockError
@@ -103,6 +104,23 @@ def test_what_no_other_connection_would_mend_ends_the_messages(answer: bytes, co
     found, server = heard(answer, 1)
 
     assert (found, len(server.requests)) == ([code], 1)
+
+
+def test_heartbeats_are_not_told_and_move_the_place() -> None:
+    answer = connections([b": heartbeat\n\nevent: heartbeat\nid: c5\ndata: {}\n\n"], [piece(6)])
+    found, server = heard(answer, 1)
+
+    assert (found, server.header("last-event-id")) == ([6], ["c5"])
+
+
+def test_a_message_that_says_why_nothing_follows_is_raised_unless_it_may_pass() -> None:
+    def ended(code: str, *, retryable: bool) -> list[bytes]:
+        body = msgspec.json.encode({"code": code, "message": "no more", "retryable": retryable})
+        return [piece(1), b"event: error\ndata: " + body + b"\n\n"]
+
+    assert heard(connections(ended("toy_corrupt", retryable=False)), 2)[0] == [1, "toy_corrupt"]
+    assert heard(connections(ended("newer_code", retryable=True), [piece(2)]), 2)[0] == [1, 2]
+    assert heard(connections([b"event: error\ndata: 3\n\n"]), 1)[0] == ["server_error"]
 
 
 def test_a_silent_stream_is_a_lost_one(monkeypatch: pytest.MonkeyPatch) -> None:
