@@ -47,7 +47,13 @@ MCP_LIBRARY_ABSENT = ErrorCode("mcp_library_absent", Category.REFUSED, install_a
 MCP_TOOL_NOT_ALLOWED = ErrorCode(
     "mcp_tool_not_allowed",
     Category.REFUSED,
-    "Ask whoever runs the server to start it with `--allow changes`, or `--allow starts` for tools that start work.",
+    "Ask whoever runs the server to start it with `--allow changes`, or `--allow starts` for tools that start work or "
+    "use files.",
+)
+MCP_TOOL_NOT_PERMITTED = ErrorCode(
+    "mcp_tool_not_permitted",
+    Category.REFUSED,
+    "Ask whoever administers the server for the permission that this needs.",
 )
 MCP_BUSY = ErrorCode(
     "mcp_busy", Category.OVERLOADED, "Wait until some of the session's calls are answered.", retryable=True
@@ -66,6 +72,13 @@ CONTRACT_HIDDEN = ErrorCode(
 RUNPACKS_ABSENT = ErrorCode(
     "runpacks_absent", Category.UNAVAILABLE, "Export and verify runpacks with an installation that has them."
 )
+ORIGIN_REFUSED = ErrorCode(
+    "origin_refused",
+    Category.REFUSED,
+    "Let `hosts` list the name by which the server is asked, or `origins` the site whose pages may ask.",
+)
+BODY_TOO_LARGE = ErrorCode("body_too_large", Category.INVALID, "Send less at once, or raise `body_bytes_max`.")
+BODY_TIMEOUT = ErrorCode("body_timeout", Category.INVALID, "Send the whole body at once.", retryable=True)
 
 ERRORS = (
     COMMAND_UNKNOWN,
@@ -79,6 +92,7 @@ ERRORS = (
     WIRE_FRAME_INVALID,
     MCP_LIBRARY_ABSENT,
     MCP_TOOL_NOT_ALLOWED,
+    MCP_TOOL_NOT_PERMITTED,
     MCP_BUSY,
     DOCUMENTS_UNREADABLE,
     DOCUMENT_UNKNOWN,
@@ -86,4 +100,7 @@ ERRORS = (
     WIRE_ANSWER_TOO_LARGE,
     CONTRACT_HIDDEN,
     RUNPACKS_ABSENT,
+    ORIGIN_REFUSED,
+    BODY_TOO_LARGE,
+    BODY_TIMEOUT,
 )
