@@ -195,10 +195,7 @@ def test_others_than_the_user_of_this_machine_read_and_reach_none_of_its_files(t
                 answer = await http.post("/rpc", json=call(tool, arguments))
                 row = WIRE_PERMISSIONS.get(tool)
                 if tool in LOCAL or (row is not None and row.effect != "reads"):
-                    assert (answer.status_code, answer.json()) == (
-                        403,
-                        error(-32003, "unauthorized", "unauthorized", 1, known=True),
-                    )
+                    assert (answer.status_code, answer.json()) == (403, refusal)
             asking = query("env", "get", params={"key": "HOME"})
             assert (await http.post("/rpc", json=call("evidence_query", asking))).json()["error"]["code"] == -32003
             assert not (tmp_path / "packs").exists()
