@@ -182,10 +182,11 @@ class AsyncClient:
                 if not fault.retryable:
                     raise
                 lost = fault
-            failed += 1
+            failed = 0 if lost is None else failed + 1
             if lost is not None and failed >= self._retrying.attempts_max:
                 raise lost
-            await self._sleep((messages.retry_ms or _RECONNECT_MS) * min(failed, _FAILURES_COUNTED_MAX) / 1000)
+            pauses = min(max(failed, 1), _FAILURES_COUNTED_MAX)
+            await self._sleep((messages.retry_ms or _RECONNECT_MS) * pauses / 1000)
             messages = messages.resumed()
 
     async def _answered(self, sending: Sending, command: Command) -> Received:
