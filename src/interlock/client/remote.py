@@ -185,8 +185,8 @@ class AsyncClient:
             failed = 0 if lost is None else failed + 1
             if lost is not None and failed >= self._retrying.attempts_max:
                 raise lost
-            pauses = min(max(failed, 1), _FAILURES_COUNTED_MAX)
-            await self._sleep((messages.retry_ms or _RECONNECT_MS) * pauses / 1000)
+            times = max(1, min(failed, _FAILURES_COUNTED_MAX))
+            await self._sleep((messages.retry_ms or _RECONNECT_MS) * times / 1000)
             messages = messages.resumed()
 
     async def _answered(self, sending: Sending, command: Command) -> Received:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, redirect_stdout
+from contextlib import asynccontextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TypeVar
 
@@ -53,7 +53,7 @@ async def answer(invocation: Invocation, catalogue: Catalogue, application: Appl
     command = invocation.command
     if command.machine and os.environ.get(AS_VARIABLE):
         raise USAGE_INVALID.error(f"{command.name} is for the user of this machine alone: unset {AS_VARIABLE}")
-    given = await _values(invocation, _looking(invocation, application))
+    given = await _values(invocation, application)
     store = store_path(invocation.store, Path.cwd())
     if command.machine:
         places = {"store": str(store), "config": invocation.config}
@@ -84,7 +84,7 @@ def _caller(opened: Opened, invocation: Invocation) -> Principal:
 async def _by_server(invocation: Invocation, application: Application, server: ServerName) -> Struct:
     """The output of a command that a server runs, or drives while this line looks on."""
     command = invocation.command
-    given: Mapping[str, object] = await _values(invocation, application.connect(application, server))
+    given: Mapping[str, object] = await _values(invocation, application)
     presentation = presentation_of(command.noun)
     if (read := presentation.sent.get(command.verb)) is not None:
         given = read(given)
@@ -95,20 +95,25 @@ async def _by_server(invocation: Invocation, application: Application, server: S
         return await driven(caller, invocation, given)
 
 
-async def _values(invocation: Invocation, looking: AbstractAsyncContextManager[Caller]) -> dict[str, object]:
-    """The values of the line. Raises: what reading them raises, with what would fit as far as `looking` can tell."""
+async def _values(invocation: Invocation, application: Application) -> dict[str, object]:
+    """The values of the line. Raises: what reading them raises, with what would fit as far as anybody can tell."""
     try:
         return read_values(invocation.command, invocation.given)
     except InterlockError as fault:
-        raise await hinted(fault, invocation, looking) from None
+        raise await hinted(fault, invocation, looking(invocation, application)) from None
 
 
 @asynccontextmanager
-async def _looking(invocation: Invocation, application: Application) -> AsyncIterator[Caller]:
-    """A client on the store that is meant, if it is there."""
+async def looking(invocation: Invocation, application: Application) -> AsyncIterator[Caller]:
+    """A client of the server, or on the store, that a line means; for questions alone, so that no store is made."""
+    server = meant_server(invocation, application, Path.cwd())
+    if server is not None:
+        async with application.connect(application, server) as client:
+            yield client
+        return
     store = store_path(invocation.store, Path.cwd())
     async with application.open(store=store, config=_config(invocation), create=False) as opened:
-        yield opened.client(person())
+        yield opened.client(_caller(opened, invocation))
 
 
 def _config(invocation: Invocation) -> Path | None:

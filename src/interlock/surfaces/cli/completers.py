@@ -68,14 +68,13 @@ async def _listed(named: Mapping[str, str | None]) -> list[Any]:
 
     from interlock.engine.search.commands import RunList
     from interlock.surfaces.application import load
-    from interlock.surfaces.cli.answer import answer
+    from interlock.surfaces.cli.answer import looking
     from interlock.surfaces.cli.build import Invocation
     from interlock.surfaces.cli.variables import VARIABLES
 
     application = load()
-    catalogue = application.catalogue()
     places = {name: named.get(name) or os.environ.get(variable) or None for name, variable in VARIABLES.items()}
-    line = Invocation(catalogue.get("run.list"), {"limit": RUNS_MAX}, json=True, **places)
-    async with asyncio.timeout(SECONDS_MAX):
-        page = cast("RunList", await answer(line, catalogue, application))
+    line = Invocation(application.catalogue().get("run.list"), {}, json=True, **places)
+    async with asyncio.timeout(SECONDS_MAX), looking(line, application) as client:
+        page = cast("RunList", await client.call("run.list", {"limit": RUNS_MAX}))
     return list(page.items)

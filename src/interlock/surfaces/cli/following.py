@@ -16,7 +16,7 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from interlock.base.errors import InterlockError, Unavailable
+from interlock.base.errors import InterlockError
 from interlock.base.part import Command, unheard
 from interlock.surfaces.caller import Caller
 from interlock.surfaces.cli.presentation import Progress
@@ -70,25 +70,13 @@ class Following:
             output = await self._client.call(self._command.name, given, command_id=command_id)
             begun(key)
             return output
-        first = await self._begun(given, key, command_id)
+        first = await self._client.call(self._command.name, {**given, _DETACH: True}, command_id=command_id)
         begun(key)
         pause_s = PAUSE_SECONDS_FIRST
         while not await afar.is_over(self._client, stands := await self._asked(key)):
             await self._sleep(pause_s)
             pause_s = min(pause_s * _GROWTH, PAUSE_SECONDS_MAX)
         return await afar.came_to(self._client, first, stands)
-
-    async def _begun(self, given: Mapping[str, Any], key: str, command_id: str | None) -> Struct | None:
-        """What the server answers at first; None where it is still at it, with a verb that has no mere start."""
-        detaches = _DETACH in self._command.input.__struct_encode_fields__
-        sent = {**given, _DETACH: True} if detaches else given
-        try:
-            return await self._client.call(self._command.name, sent, command_id=command_id)
-        except Unavailable as fault:
-            if detaches or not fault.retryable:
-                raise
-        await self._asked(key)
-        return None
 
     async def _asked(self, key: str) -> Struct:
         """How it stands. Raises: what the last of several questions comes to."""

@@ -34,12 +34,12 @@ class Step:
 class Afar:
     """How to look on at what a server drives: the query is asked until `is_over` says so of its answer.
 
-    `came_to` makes the output of the verb from what the server answered first (None: it was still at it) and what the
-    query said last.
+    `came_to` makes the output of the verb from what the server answered first and what the query said last. Inputs of
+    such verbs have a member `detach`, by which no more than the start is waited for.
     """
 
     is_over: Callable[[Caller, Struct], Awaitable[bool]]
-    came_to: Callable[[Caller, Struct | None, Struct], Awaitable[Struct]]
+    came_to: Callable[[Caller, Struct, Struct], Awaitable[Struct]]
 
 
 @dataclass(frozen=True, slots=True)

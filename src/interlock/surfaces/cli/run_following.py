@@ -31,12 +31,9 @@ async def is_over(client: Caller, report: Struct) -> bool:
     return not isinstance(report, RunReport) or await is_settled(report, ask, SystemClock().now_ms())
 
 
-async def came_to(client: Caller, output: Struct | None, report: Struct) -> Struct:
+async def came_to(client: Caller, output: Struct, report: Struct) -> Struct:
     """The output of a verb that drives, made of its first answer and the report of the run as it ended or waits."""
-    if not isinstance(report, RunReport):
-        return report if output is None else output
-    output = output or RunResult(report.run_id, report.phase, None, None)
-    if not isinstance(output, RunResult | ForkResult):
+    if not isinstance(report, RunReport) or not isinstance(output, RunResult | ForkResult):
         return output
     reasons = await _reasons(client, report)
     stands: dict[str, Any] = {

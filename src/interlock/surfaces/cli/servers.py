@@ -25,7 +25,7 @@ from interlock.surfaces.cli.variables import (
 )
 from interlock.surfaces.errors import USAGE_INVALID
 
-_EMBEDDED_ONLY: Final = {"store": STORE_VARIABLE, "config": CONFIG_VARIABLE, "as": AS_VARIABLE}
+_EMBEDDED_ONLY: Final = {"store": STORE_VARIABLE, "config": CONFIG_VARIABLE}
 """Options that mean nothing to a server, each with its variable."""
 
 
@@ -33,6 +33,18 @@ def meant_server(invocation: Invocation, application: Application, folder: Path)
     """The server that a line is for; None where it is for a store. Raises: `usage_invalid`, `profile…`."""
     if invocation.command.machine or invocation.command.local:
         return None
+    found = _named(invocation)
+    if found is None and not invocation.store and store_home(folder) is None:
+        default = application.default_profile()
+        found = None if default is None else ServerName(None, default)
+    if found is not None and invocation.acting_as:
+        # A server knows who asks by the token; to drop the option in silence would give the line more power.
+        raise USAGE_INVALID.error(f"--as, or {AS_VARIABLE}, is for a store of this machine: a server goes by the token")
+    return found
+
+
+def _named(invocation: Invocation) -> ServerName | None:
+    """The server that the line or its environment names; None where that is a store, or nothing."""
     server, profile = invocation.server, invocation.profile
     on_line = _one(
         server if is_on_line(server, SERVER_VARIABLE) else None,
@@ -47,10 +59,7 @@ def meant_server(invocation: Invocation, application: Application, folder: Path)
     found = _one(server, profile, f"{SERVER_VARIABLE} and {PROFILE_VARIABLE}")
     if found is not None and invocation.store:
         raise USAGE_INVALID.error(f"the environment names a server and, in {STORE_VARIABLE}, a store: keep one of them")
-    if found is not None or invocation.store or store_home(folder) is not None:
-        return found
-    default = application.default_profile()
-    return None if default is None else ServerName(None, default)
+    return found
 
 
 def _one(server: str | None, profile: str | None, names: str) -> ServerName | None:
@@ -61,8 +70,7 @@ def _one(server: str | None, profile: str | None, names: str) -> ServerName | No
 
 def _refuse_embedded(invocation: Invocation) -> None:
     for name, variable in _EMBEDDED_ONLY.items():
-        value = invocation.acting_as if name == "as" else getattr(invocation, name)
-        if is_on_line(value, variable):
+        if is_on_line(getattr(invocation, name), variable):
             raise USAGE_INVALID.error(
                 f"--{name} is for a store of this machine, and --server or --profile for a server"
             )

@@ -121,20 +121,7 @@ def test_a_run_that_is_driven_on_is_looked_at_in_the_same_way() -> None:
     client.started = RunResult(RUN, "running", Waiting("queued"), None)
 
     assert line(client, RESUME).phase == "cancelled"
-    assert client.called[0] == ("run.resume", {"run": RUN})
-
-
-def test_a_server_that_drives_for_longer_than_an_answer_may_take_is_looked_at() -> None:
-    late = AWAY.error("no answer")
-    client = FarClient(stands(), stands("completed"))
-    client.started = late
-
-    assert line(client, RESUME) == RunResult(RUN, "completed", None, "s")
-    for verb, fault in ((START, late), (RESUME, FORBIDDEN.error("no"))):
-        client.started = fault
-        with pytest.raises(InterlockError) as caught:
-            line(client, verb)
-        assert caught.value is fault
+    assert client.called[0] == ("run.resume", {"run": RUN, "detach": True})
 
 
 def test_a_server_that_is_away_for_a_moment_is_asked_again() -> None:

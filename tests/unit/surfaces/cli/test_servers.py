@@ -72,3 +72,10 @@ def test_the_default_profile_is_meant_where_nothing_else_is(tmp_path: Path, monk
 @pytest.mark.parametrize("more", [{"local": True}, {"machine": True, "noun": "", "example": "interlock go"}])
 def test_what_works_on_files_of_this_machine_never_leaves_it(tmp_path: Path, more: dict[str, object]) -> None:
     assert meant(tmp_path, "work", command("go", handler=None, **more), server=URL) is None
+
+
+def test_nobody_acts_as_another_over_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "a server goes by the token" in refused(tmp_path, server=URL, acting_as="reader")
+    monkeypatch.setenv("INTERLOCK_AS", "reader")
+    assert "a server goes by the token" in refused(tmp_path, server=URL, acting_as="reader")
+    assert meant(tmp_path, store="a.db", server="", acting_as="reader") is None
