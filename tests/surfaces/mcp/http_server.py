@@ -31,6 +31,7 @@ from interlock.surfaces.mcp.http import May, mcp_http, reads_only
 from interlock.surfaces.mcp.wire.http import wire_http
 
 TOKEN_INVALID = ErrorCode("token_invalid", Category.REFUSED, "Give a token that holds.")
+TOKEN_BUSY = ErrorCode("token_busy", Category.OVERLOADED, "Ask later.", retryable=True)
 TOKEN_DENIED = ErrorCode("token_denied", Category.REFUSED, "Ask for a role.")
 PRINCIPALS = {
     "local": local_principal("ada"),
@@ -47,6 +48,8 @@ async def authenticate(scope: Scope) -> Principal:
         raise RuntimeError("the secret")
     if given == "denied":
         raise TOKEN_DENIED.error("this token has no role")
+    if given == "busy":
+        raise TOKEN_BUSY.error("this token asks too often", retry_after_ms=1500)
     if given not in PRINCIPALS:
         raise TOKEN_INVALID.error("no token that holds was given")
     return PRINCIPALS[given]

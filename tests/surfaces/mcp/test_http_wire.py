@@ -166,6 +166,20 @@ def test_who_may_not_ask_is_told_no_more_than_that_and_no_figure(
     capsys.readouterr()
 
 
+def test_who_asks_too_often_is_told_when_to_ask_again(tmp_path: Path) -> None:
+    async def talk() -> None:
+        async with served(tmp_path) as url, asked(url, **JSON, **bearer("busy")) as http:
+            answer = await http.post("/rpc", json=LIST)
+            found = answer.json()["error"]
+            assert (answer.status_code, found["code"], found["message"]) == (429, -32071, "rate limit exceeded")
+            kept = {"kind": "rate_limited", "retryable": True, "request_id": "1", "retry_after_ms": 1500}
+            assert found["data"] == kept
+            official = await http.post("/mcp", json=LIST)
+            assert (official.status_code, official.headers["retry-after"]) == (429, "2")
+
+    talked(talk)
+
+
 def test_the_figures_have_the_members_of_the_contract(tmp_path: Path) -> None:
     held: list[Services] = []
 

@@ -6,10 +6,12 @@ import asyncio
 from typing import Any
 
 import pytest
+from mcp.server.lowlevel import Server
 from msgspec.structs import replace
 
 from interlock.base.errors import InterlockError
 from interlock.surfaces.mcp.entrance import EntranceSettings, GoneError, body_of, check_place, with_body
+from interlock.surfaces.mcp.http import streamable
 
 SETTINGS = EntranceSettings()
 
@@ -92,3 +94,15 @@ def test_a_body_beyond_its_bounds_is_refused(messages: Any, head: Any, code: str
 def test_who_goes_within_a_body_is_answered_nothing() -> None:
     with pytest.raises(GoneError):
         read(part(b"a", more=True), {"type": "http.disconnect"})
+
+
+def test_what_is_not_http_is_not_answered() -> None:
+    async def never(*_given: Any) -> Any:
+        raise AssertionError("nobody is asked")
+
+    async def ask() -> None:
+        app, _ = streamable(Server("x"), never, SETTINGS)
+        await app({"type": "websocket"}, never, never)
+
+    with pytest.raises(RuntimeError):
+        asyncio.run(ask())
