@@ -85,7 +85,7 @@ def build(routes: Routes, calls: Calls, health: Health, gate: Gate, additions: A
     beside = [Path(path, guarded(answer, gate), methods=[method]) for path, method, answer in additions.guarded]
     looks = [Path("/healthz", health.alive), Path("/readyz", health.ready)]
     app = Starlette(
-        routes=[*looks, *beside, *paths, *additions.routes],
+        routes=[*looks, *beside, *additions.routes, *paths],
         lifespan=_lifespan(additions.lifespans),
         exception_handlers={HTTPException: _not_found, Exception: _fault},
     )
