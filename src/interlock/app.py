@@ -81,7 +81,8 @@ class App:
         handlers = StepHandlers(handler for part in parts for handler in part.steps)
         plans = Plans(handlers, children_anywhere=settings.get(DocumentSettings).children_anywhere)
         self.runs = Runs(self.journal, self.runner, self.timers, plans, self._router, engine, self.leases, budget)
-        self.access = Access(settings.get(AccessSettings), self.catalogue, self.runner, clock)
+        others = [way for part in parts for way in part.ways]
+        self.access = Access(settings.get(AccessSettings), self.catalogue, others, self.runner, clock)
         self.tokens = Tokens(self.journal, self.runner, self.access)
         journal = (self.journal, self.views, self.runner, self.timers, self.leases)
         gates = gate_services(self.journal, self.runner, self.runs.read, settings.get(GatesSettings))

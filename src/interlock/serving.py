@@ -88,7 +88,7 @@ async def serve(store: StoreName, given: ServeInput, principal: Principal, narra
             url = http.url_of(listening, tls=given.certificate is not None)
             with _told(place, ServerFile(url, token, os.getpid())):
                 narrator.tell(Serving(url, None if place is None else str(place)), f"serving at {url}")
-                server = served(app, (token, principal) if local else None)
+                server = served(app, APPLICATION, (token, principal) if local else None)
                 ended = await run(server, listening, given.certificate, given.key)
     narrator.close()
     return ServeReport(url, ended)

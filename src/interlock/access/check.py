@@ -20,7 +20,7 @@ from interlock.base.clock import Clock
 from interlock.base.errors import InterlockError
 from interlock.base.ids import shown
 from interlock.base.nearest import suggestion
-from interlock.base.part import Command
+from interlock.base.part import Command, Way
 from interlock.base.principal import Principal, PrincipalKind
 from interlock.journal.runner import Runner
 
@@ -31,8 +31,10 @@ TRUSTED = frozenset({PrincipalKind.LOCAL, PrincipalKind.SYSTEM})
 class Access:
     """Who may do what, by the settings and the commands of an application. Raises: `access_unsound`."""
 
-    def __init__(self, settings: AccessSettings, commands: Iterable[Command], runner: Runner, clock: Clock) -> None:
-        self.table: PermissionTable = permission_table(commands)
+    def __init__(
+        self, settings: AccessSettings, commands: Iterable[Command], ways: Iterable[Way], runner: Runner, clock: Clock
+    ) -> None:
+        self.table: PermissionTable = permission_table(commands, ways)
         self.book = RoleBook(settings, self.table)
         self._principals = settings.principals
         self._audit = Audit(runner, clock)

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from interlock.access.patterns import ALL, Patterns
-from interlock.base.part import Command, Effect
+from interlock.base.part import Command, Effect, Way
 
 VIEWER, OPERATOR, ADMIN = "viewer", "operator", "admin"
 EFFECTS: Mapping[str, frozenset[Effect]] = MappingProxyType(
@@ -28,7 +28,7 @@ ADMINISTRATION = Patterns(("token.new", "token.revoke"))
 
 
 class PermissionRow(Struct, frozen=True):
-    """A permission, the commands that ask for it, and what they do."""
+    """A permission, the commands and other ways in that ask for it, and what they do."""
 
     permission: str
     commands: tuple[str, ...]
@@ -59,14 +59,14 @@ class PermissionTable(Struct, frozen=True):
         )
 
 
-def permission_table(commands: Iterable[Command]) -> PermissionTable:
-    """The table of an application's commands."""
-    found: dict[str, list[Command]] = {}
-    for command in commands:
-        if not command.machine:
-            found.setdefault(command.permission, []).append(command)
+def permission_table(commands: Iterable[Command], ways: Iterable[Way] = ()) -> PermissionTable:
+    """The table of an application's commands, and of the other ways in."""
+    found: dict[str, list[Command | Way]] = {}
+    asking: list[Command | Way] = [*(command for command in commands if not command.machine), *ways]
+    for each in asking:
+        found.setdefault(each.permission, []).append(each)
     rows = {
-        name: PermissionRow(name, tuple(each.name for each in asking), frozenset(each.effect for each in asking))
-        for name, asking in sorted(found.items())
+        name: PermissionRow(name, tuple(each.name for each in those), frozenset(each.effect for each in those))
+        for name, those in sorted(found.items())
     }
     return PermissionTable(MappingProxyType(rows))

@@ -269,6 +269,15 @@ class StepHandler:
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """A way in that is no command: which permission it needs, and what it does to the world."""
+
+    name: str
+    permission: str
+    effect: Effect
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """Everything that a package adds to the application."""
 
@@ -278,6 +287,7 @@ class Part:
     timers: tuple[TimerTarget, ...] = ()
     views: tuple[View, ...] = ()
     commands: tuple[Command, ...] = ()
+    ways: tuple[Way, ...] = ()
     transports: tuple[TransportFactory, ...] = ()
     sinks: tuple[SinkFactory, ...] = ()
     forms: tuple[EventForm, ...] = ()

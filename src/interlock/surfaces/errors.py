@@ -47,7 +47,13 @@ MCP_LIBRARY_ABSENT = ErrorCode("mcp_library_absent", Category.REFUSED, install_a
 MCP_TOOL_NOT_ALLOWED = ErrorCode(
     "mcp_tool_not_allowed",
     Category.REFUSED,
-    "Ask whoever runs the server to start it with `--allow changes`, or `--allow starts` for tools that start work.",
+    "Ask whoever runs the server to start it with `--allow changes`, or `--allow starts` for tools that start work or "
+    "use files.",
+)
+MCP_TOOL_NOT_PERMITTED = ErrorCode(
+    "mcp_tool_not_permitted",
+    Category.REFUSED,
+    "Ask whoever administers the server for the permission that this needs.",
 )
 MCP_BUSY = ErrorCode(
     "mcp_busy", Category.OVERLOADED, "Wait until some of the session's calls are answered.", retryable=True
@@ -90,6 +96,7 @@ ERRORS = (
     WIRE_FRAME_INVALID,
     MCP_LIBRARY_ABSENT,
     MCP_TOOL_NOT_ALLOWED,
+    MCP_TOOL_NOT_PERMITTED,
     MCP_BUSY,
     DOCUMENTS_UNREADABLE,
     DOCUMENT_UNKNOWN,

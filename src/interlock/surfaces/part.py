@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Raw, Struct
 
 from interlock.base.canonical import digest
-from interlock.base.part import CallContext, Command, Effect, Part, SettingsSection
+from interlock.base.part import CallContext, Command, Effect, Part, SettingsSection, Way
 from interlock.surfaces.application import Application
 from interlock.surfaces.catalogue import Catalogue
 from interlock.surfaces.errors import ERRORS, USAGE_INVALID
@@ -134,6 +134,11 @@ PART = Part(
             effect=Effect.STARTS,
             machine=True,
         ),
+    ),
+    ways=(
+        Way("events.receive", "event.receive", Effect.CHANGES),
+        Way("events.stream", "event.stream", Effect.READS),
+        Way("debug.mutation_stats", "debug.read", Effect.READS),
     ),
     settings=(SettingsSection("server", ServerSettings), SettingsSection("event_stream", EventStreamSettings)),
     errors=(*ERRORS, *http_errors.ERRORS),

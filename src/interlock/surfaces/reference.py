@@ -118,7 +118,9 @@ def pages(parts: Sequence[Part]) -> dict[str, str]:
         "cli.md": _CLI_HEAD + "".join(_nouns(Catalogue(each for part in parts for each in part.commands))),
         "errors.md": _ERRORS_HEAD + "".join(_error_rows(parts)),
         "settings.md": _SETTINGS_HEAD + "".join(_sections(parts)),
-        permissions.PAGE: permissions.page(each for part in parts for each in part.commands),
+        permissions.PAGE: permissions.page(
+            [each for part in parts for each in part.commands], [way for part in parts for way in part.ways]
+        ),
         documents.PAGE: documents.page(parts),
     }
 

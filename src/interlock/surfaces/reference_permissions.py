@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from interlock.access.table import ADMIN, OPERATOR, VIEWER, permission_table
-from interlock.base.part import Command
+from interlock.base.part import Command, Way
 
 PAGE = "permissions.md"
 _ROLES = (VIEWER, OPERATOR, ADMIN)
@@ -23,19 +23,20 @@ alone. Written by `make docs` from the catalogue of commands.
 """
 
 
-def page(commands: Iterable[Command]) -> str:
+def page(commands: Iterable[Command], ways: Iterable[Way]) -> str:
     """The text of the page."""
-    listed = sorted(commands, key=lambda each: each.name)
+    listed: list[Command | Way] = sorted([*commands, *ways], key=lambda each: each.name)
     return _HEAD + "".join(_rows(listed))
 
 
-def _rows(commands: list[Command]) -> Iterator[str]:
-    roles = permission_table(commands).built_in()
+def _rows(listed: list[Command | Way]) -> Iterator[str]:
+    commands = [each for each in listed if isinstance(each, Command)]
+    roles = permission_table(commands, [each for each in listed if isinstance(each, Way)]).built_in()
     yield f"| command | permission | effect | {' | '.join(f'`{name}`' for name in _ROLES)} |\n"
     yield "|---" * (3 + len(_ROLES)) + "|\n"
-    for command in commands:
-        words = " ".join(filter(None, [command.noun, command.verb]))
-        if command.machine:
+    for command in listed:
+        words = " ".join(command.name.split("."))
+        if isinstance(command, Command) and command.machine:
             yield f"| `{words}` | the user of this machine | {command.effect} |{' |' * len(_ROLES)}\n"
             continue
         marks = " | ".join("yes" if roles[name].take(command.permission) else "no" for name in _ROLES)

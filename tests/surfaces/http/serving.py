@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx2
 
-from interlock.app import App
+from interlock.app import APPLICATION, App
 from interlock.base.principal import local_principal
 from interlock.surfaces.http.listening import listen, url_of
 from interlock.surfaces.http.serving import Server, run, served
@@ -47,7 +47,7 @@ async def serving(folder: Path, **settings: str) -> AsyncIterator[Asking]:
     """A server on a store in `folder`."""
     del settings
     async with App.open(folder / "store.db") as app:
-        server = served(app, (TOKEN, ADA))
+        server = served(app, APPLICATION, (TOKEN, ADA))
         with listen("127.0.0.1", 0) as listening:
             url = url_of(listening)
             task = asyncio.ensure_future(run(server, listening))

@@ -113,7 +113,7 @@ WRONG: list[tuple[str, str, dict[str, Any], tuple[int, str]]] = [
     ("GET", "/api/v1/runs", {"token": None}, (401, "credentials_missing")),
     ("GET", "/api/v1/runs", {"token": "guessed"}, (401, "token_invalid")),
     ("GET", "/api/v1/runs", {"token": "x" * 600}, (401, "credentials_missing")),
-    ("GET", "/api/v1/runs", {"headers": {"Host": "evil.example"}}, (403, "host_refused")),
+    ("GET", "/api/v1/runs", {"headers": {"Host": "evil.example"}}, (403, "origin_refused")),
     ("GET", "/api/v1/runs", {"headers": {"Origin": "https://evil.example"}}, (403, "origin_refused")),
     ("GET", "/api/v1/runs", {"headers": {"Sec-Fetch-Site": "cross-site"}}, (403, "origin_refused")),
     ("POST", "/api/v1/subscriptions", {"json": {}, "headers": {"If-Match": '"1"'}}, (400, "input_invalid")),

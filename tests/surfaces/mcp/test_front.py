@@ -123,6 +123,8 @@ def test_who_may_start_nothing_has_no_file_read_or_written(tmp_path: Path) -> No
             ("scenario_lint", {"documents": ["greeting.py"]}),
             ("evidence_query", {"provider": "exec", "check": "output", "params": {"program": "/usr/bin/id"}}),
         ]
+        tools = {tool.name for tool in (await client.list_tools()).tools}
+        assert not {"pack_export", "artifact_show", "run_lint", "scenario_lint"} & tools  # they would always refuse
         return [value(await client.call_tool(*call)) for call in calls]
 
     for allowed in ("reads", "changes"):
@@ -141,6 +143,7 @@ def test_a_run_is_started_with_progress_and_its_prints_stay_out_of_the_protocol(
         reports.append((progress, total, message))
 
     async def talk(client: Client) -> Any:
+        assert {"pack_export", "run_lint"} <= {tool.name for tool in (await client.list_tools()).tools}
         given = {"plan": "greeting.py:plan", "input": {"name": "grace"}}
         answer = await client.call_tool("run_start", given, progress_callback=reported)
         assert not answer.is_error

@@ -126,6 +126,7 @@ def test_the_engine_may_all_but_use_the_machine() -> None:
 def test_every_permission_is_in_the_table() -> None:
     async def main() -> None:
         asked = {command.permission for command in COMMANDS if not command.machine}
+        asked |= {way.permission for part in PARTS for way in part.ways}
         assert set(app_of().access.table.names) == asked
 
     run(main())

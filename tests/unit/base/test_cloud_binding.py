@@ -179,6 +179,13 @@ def test_another_format_is_unsupported(headers: dict[str, str]) -> None:
     assert refused(headers)[0] == "cloud_event_unsupported"
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "text/plain; charset=iso-8859-1", "image/png"])
+def test_data_that_is_no_text_in_utf_8_is_kept_as_its_bytes(kind: str) -> None:
+    [one] = read({**BINARY, "content-type": kind}, b"gr\xfc\xdf")
+
+    assert (one.data, one.binary) == (None, b"gr\xfc\xdf")
+
+
 def test_a_member_that_is_null_is_one_that_is_not_there() -> None:
     assert read(STRUCTURED, json.dumps({**event(), "subject": None, "data": None}).encode()) == read(
         STRUCTURED, document()

@@ -11,11 +11,10 @@ until they are read, so that one may hold a slash.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -25,17 +24,15 @@ from starlette.routing import BaseRoute
 from starlette.routing import Route as Path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from interlock.base.clock import SystemEntropy
 from interlock.base.errors import InterlockError
 from interlock.surfaces.errors import PROGRAM_FAULT
 from interlock.surfaces.http.calls import Calls
 from interlock.surfaces.http.errors import METHOD_NOT_ALLOWED, PATH_UNKNOWN, SERVER_BUSY, SERVER_DRAINING
 from interlock.surfaces.http.health import Health
 from interlock.surfaces.http.problems import problem
+from interlock.surfaces.http.request_ids import request_id_of
 from interlock.surfaces.http.routes import PREFIX, Routes
 
-REQUEST_ID: Final = "x-request-id"
-_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _LOG = logging.getLogger("interlock.http")
 Endpoint = Callable[[Request], Awaitable[Response]]
 Lifespan = Callable[[], AbstractAsyncContextManager[Any]]
@@ -62,13 +59,21 @@ class Gate:
         self.in_flight -= 1
 
 
+async def _nothing() -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class Additions:
-    """What other modules put beside the generated routes; endpoints of `guarded` are told errors for."""
+    """What other modules put beside the generated routes; endpoints of `guarded` are told errors for.
+
+    `quiet` lets go of what streams.
+    """
 
     guarded: Sequence[tuple[str, str, Endpoint]] = ()
     routes: Sequence[BaseRoute] = ()
-    lifespans: Sequence[Lifespan] = field(default=())
+    lifespans: Sequence[Lifespan] = ()
+    quiet: Callable[[], Awaitable[None]] = _nothing
 
 
 def build(routes: Routes, calls: Calls, health: Health, gate: Gate, additions: Additions) -> ASGIApp:
@@ -80,7 +85,7 @@ def build(routes: Routes, calls: Calls, health: Health, gate: Gate, additions: A
     beside = [Path(path, guarded(answer, gate), methods=[method]) for path, method, answer in additions.guarded]
     looks = [Path("/healthz", health.alive), Path("/readyz", health.ready)]
     app = Starlette(
-        routes=[*looks, *beside, *paths, *additions.routes],
+        routes=[*looks, *beside, *additions.routes, *paths],
         lifespan=_lifespan(additions.lifespans),
         exception_handlers={HTTPException: _not_found, Exception: _fault},
     )
@@ -108,15 +113,6 @@ def guarded(answer: Endpoint, gate: Gate) -> Endpoint:
         return _headed(response, request_id)
 
     return whole
-
-
-def request_id_of(request: Request) -> str:
-    """The id of a request: the caller's, if it has the form of one, else a new one."""
-    if "request_id" not in request.scope:
-        given = request.headers.get(REQUEST_ID, "")
-        request.scope["request_id"] = given if _REQUEST_ID.fullmatch(given) else SystemEntropy().random_bytes(12).hex()
-    found: str = request.scope["request_id"]
-    return found
 
 
 def _headed(response: Response, request_id: str) -> Response:

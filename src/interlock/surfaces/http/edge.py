@@ -11,16 +11,16 @@ the same one.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from starlette.requests import HTTPConnection
 
 from interlock.base.principal import Principal
-from interlock.surfaces.http.errors import CREDENTIALS_MISSING, HOST_REFUSED, ORIGIN_REFUSED
+from interlock.surfaces.http.errors import CREDENTIALS_MISSING
+from interlock.surfaces.mcp.entrance import EntranceSettings, check_place
 
 TOKEN_CHARACTERS_MAX: Final = 512
-_OWN_HOSTS: Final = ("localhost", "127.0.0.1", "[::1]")
 
 Verify = Callable[[str], Awaitable[Principal]]
 """The principal of a token. Raises: `token_invalid`."""
@@ -29,37 +29,20 @@ Verify = Callable[[str], Awaitable[Principal]]
 class Edge:
     """Finds out who asks. `local` is the token by which the user of this machine is known, and that user."""
 
-    def __init__(self, verify: Verify, hosts: Iterable[str] = (), local: tuple[str, Principal] | None = None) -> None:
+    def __init__(self, verify: Verify, entrance: EntranceSettings, local: tuple[str, Principal] | None = None) -> None:
         self._verify = verify
-        self._hosts = frozenset(host.lower() for host in (*_OWN_HOSTS, *hosts))
+        self._entrance = entrance
         self._local = local
 
     async def principal(self, request: HTTPConnection) -> Principal:
-        """Who asks. Raises: `host_refused`, `origin_refused`, `credentials_missing`, `token_invalid`."""
-        self.check_place(request)
+        """Who asks. Raises: `origin_refused`, `credentials_missing`, `token_invalid`."""
+        check_place(request.scope, self._entrance)
         token = _bearer(request)
         if token is None:
             raise CREDENTIALS_MISSING.error("there is no bearer token")
         if self._local is not None and hmac.compare_digest(token.encode(), self._local[0].encode()):
             return self._local[1]
         return await self._verify(token)
-
-    def check_place(self, request: HTTPConnection) -> None:
-        """Whether a request is for this server, and from no other site. Raises: `host_refused`, `origin_refused`."""
-        host = request.headers.get("host", "")
-        if _name(host) not in self._hosts:
-            raise HOST_REFUSED.error("the request is for another host")
-        origin = request.headers.get("origin")
-        if origin is not None and origin.partition("://")[2].lower() != host.lower():
-            raise ORIGIN_REFUSED.error("the request is from another site")
-        if request.headers.get("sec-fetch-site") == "cross-site":
-            raise ORIGIN_REFUSED.error("the request is from another site")
-
-
-def _name(host: str) -> str:
-    """The name in a `Host` header, without its port."""
-    head, colon, port = host.lower().rpartition(":")
-    return head if colon and port.isdigit() else host.lower()
 
 
 def _bearer(request: HTTPConnection) -> str | None:

@@ -14,10 +14,11 @@ CREDENTIALS_MISSING = ErrorCode(
     "Send `Authorization: Bearer TOKEN`; `interlock token new` makes one, and `interlock up` has its own in the file "
     "that it names.",
 )
-HOST_REFUSED = ErrorCode(
-    "host_refused", Category.REFUSED, "Reach the server by its address or a name that `server.hosts` lists."
+ORIGIN_REFUSED = ErrorCode(
+    "origin_refused",
+    Category.REFUSED,
+    "Reach the server by its address or a name of `server.hosts`; ask from a program, or from a page of this server.",
 )
-ORIGIN_REFUSED = ErrorCode("origin_refused", Category.REFUSED, "Ask from a program, or from a page of this server.")
 REQUEST_TOO_LARGE = ErrorCode(
     "request_too_large",
     Category.INVALID,
@@ -56,7 +57,6 @@ ERRORS = (
     SERVER_LIBRARY_ABSENT,
     UP_CHILD_FAILED,
     CREDENTIALS_MISSING,
-    HOST_REFUSED,
     ORIGIN_REFUSED,
     REQUEST_TOO_LARGE,
     REQUEST_TIMEOUT,

@@ -31,7 +31,6 @@ _STATUS: Final = {
 _BY_CODE: Final = {
     "token_invalid": 401,
     "credentials_missing": 401,
-    "event_signature_invalid": 401,
     "request_too_large": 413,
     "json_too_large": 413,
     "cloud_event_too_large": 413,
@@ -41,6 +40,8 @@ _BY_CODE: Final = {
     "method_not_allowed": 405,
     "request_timeout": 408,
     "precondition_failed": 412,
+    "event_body_slow": 408,
+    "stream_readers_full": 503,
     "server_busy": 503,
     "server_draining": 503,
     "program_fault": 500,

@@ -32,7 +32,7 @@ _COLLECTIONS: Final = {"batch": "batches", "evidence": "evidence"}
 _SCENARIO_RUNS: Final = {"runs", "start", "trigger", "next", "submit", "status", "explain", "export"}
 """Verbs of scenarios that are about their runs, which are a collection of their own."""
 
-_KEYS: Final = {"scenario-runs": ("scenario", "run"), "shapes": ("schema_id", "version")}
+_KEYS: Final = {"scenario-runs": ("scenario", "run"), "shapes": ("schema_id", "version"), "events": ("source", "id")}
 """Members that name one thing, where that is not the first positional text."""
 
 _WITHOUT_KEY: Final = {"run.batch", "evidence.query"}

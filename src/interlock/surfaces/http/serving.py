@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -23,9 +23,10 @@ from starlette.types import ASGIApp
 from interlock.access.tokens import Tokens
 from interlock.base.part import Command
 from interlock.base.principal import Principal
-from interlock.surfaces.application import Opened
+from interlock.surfaces.application import Application, Opened
 from interlock.surfaces.catalogue import Catalogue
 from interlock.surfaces.http.app import Additions, Gate, build
+from interlock.surfaces.http.beside import beside
 from interlock.surfaces.http.bodies import JSON
 from interlock.surfaces.http.calls import Calls
 from interlock.surfaces.http.edge import Edge
@@ -34,6 +35,7 @@ from interlock.surfaces.http.health import Health
 from interlock.surfaces.http.openapi import describe, encoded
 from interlock.surfaces.http.routes import PREFIX, Routes
 from interlock.surfaces.http.settings import ServerSettings
+from interlock.surfaces.mcp.entrance import LOOPBACK_HOSTS, EntranceSettings
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 OPENAPI_PATH: Final = f"{PREFIX}/openapi.json"
@@ -41,26 +43,42 @@ OPENAPI_PATH: Final = f"{PREFIX}/openapi.json"
 
 @dataclass
 class Server:
-    """A server's application, with what is under way in it. `stop` ends it as a signal does."""
+    """A server's application, with what is under way in it.
+
+    `quiet` lets go of what streams, before what is under way is waited for; `stop` ends the server as a signal does.
+    """
 
     app: ASGIApp
     gate: Gate
     settings: ServerSettings
+    quiet: Callable[[], Awaitable[None]]
     stop: Callable[[], None] = field(default=lambda: None)
 
 
-def served(opened: Opened, local: tuple[str, Principal] | None) -> Server:
+def served(opened: Opened, application: Application, local: tuple[str, Principal] | None) -> Server:
     """The server of an opened application; `local` is the token of the user of this machine, and that user."""
     settings, catalogue = opened.get(ServerSettings), opened.get(Catalogue)
     gate = Gate(settings.in_flight_max)
-    edge = Edge(opened.get(Tokens).verify, settings.hosts, local)
-    additions = Additions()
+    entrance = entrance_of(settings)
+    edge = Edge(opened.get(Tokens).verify, entrance, local)
+    additions = beside(opened, application, edge, entrance)
     routes = Routes(catalogue)
     calls = Calls(edge.principal, opened.client, settings)
     health = Health(opened, lambda: gate.draining)
     document = _document(routes, Examples(catalogue).of)
     whole = Additions([(OPENAPI_PATH, "GET", document), *additions.guarded], additions.routes, additions.lifespans)
-    return Server(build(routes, calls, health, gate, whole), gate, settings)
+    return Server(build(routes, calls, health, gate, whole), gate, settings, additions.quiet)
+
+
+def entrance_of(settings: ServerSettings) -> EntranceSettings:
+    """What those modules bear that read their requests themselves."""
+    names = [name for host in settings.hosts for name in (host, f"{host}:*")]
+    return EntranceSettings(
+        hosts=(*LOOPBACK_HOSTS, *names),
+        body_bytes_max=settings.body_bytes_max,
+        body_timeout_ms=settings.body_timeout_ms,
+        calls_max=settings.in_flight_max,
+    )
 
 
 async def run(server: Server, listening: socket.socket, certificate: str | None = None, key: str | None = None) -> str:
@@ -82,6 +100,10 @@ async def run(server: Server, listening: socket.socket, certificate: str | None 
             finally:
                 for number in _SIGNALS:
                     loop.remove_signal_handler(number)
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            await server.quiet()
+            await super().shutdown(sockets)
 
         def stop(self, number: signal.Signals) -> None:
             server.gate.draining = True

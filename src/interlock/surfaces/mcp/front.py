@@ -1,8 +1,8 @@
-"""The official protocol of MCP over given pipes, by its SDK.
+"""The official protocol of MCP by its SDK, whatever carries it, and over given pipes.
 
 What it does: offers the tools of a catalogue, the documentation as resources, and a search in it; answers our errors as
-errors of a tool, with their code and advice. What it does not do: it opens nothing (`serving`), and no other module of
-the surfaces imports the SDK, which takes seconds to load.
+errors of a tool, with their code and advice. What it does not do: it opens nothing (`serving`); only `http` imports
+the SDK beside it, which takes seconds to load.
 
 Rules: a tool answers with structure and with the same as text; a tool that there is not is an error of the protocol,
 everything else that goes wrong is an answer; a line that is too long is passed over; a bounded number of calls run at
@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final, cast
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, Protocol, cast
 
 import mcp_types as types
 from mcp import MCPError
@@ -46,51 +47,89 @@ _INSTRUCTIONS: Final = (
     "Runs of plans that must not go wrong: every step is durable, and `run_why` says what a run waits for. "
     "Errors have a stable code and say what to do next. Look things up with `docs_search`."
 )
-_Context = ServerRequestContext[Any, Any]
+Context = ServerRequestContext[Any, Any]
+"""What the SDK tells of a request beside its parameters."""
+
+
+class Answers(Protocol):
+    """What answers the methods of the protocol."""
+
+    async def list_tools(self, ctx: Context, params: types.PaginatedRequestParams | None, /) -> types.ListToolsResult:
+        """`tools/list`."""
+        ...
+
+    async def call_tool(self, ctx: Context, params: types.CallToolRequestParams, /) -> types.CallToolResult:
+        """`tools/call`."""
+        ...
+
+    async def list_resources(
+        self, ctx: Context, params: types.PaginatedRequestParams | None, /
+    ) -> types.ListResourcesResult:
+        """`resources/list`."""
+        ...
+
+    async def read_resource(self, ctx: Context, params: types.ReadResourceRequestParams, /) -> types.ReadResourceResult:
+        """`resources/read`."""
+        ...
+
+
+def server_of(answers: Answers, input_schema: Callable[[str], Mapping[str, Any] | None] | None = None) -> Server[Any]:
+    """The server of the SDK that answers by this; `input_schema` saves it a list of tools at each call over HTTP."""
+    return Server(
+        "interlock",
+        version=interlock.__version__,
+        instructions=_INSTRUCTIONS,
+        get_tool_input_schema=input_schema,
+        on_list_tools=answers.list_tools,
+        on_call_tool=answers.call_tool,
+        on_list_resources=answers.list_resources,
+        on_read_resource=answers.read_resource,
+    )
+
+
+class Calls:
+    """The calls of one session or principal that are running."""
+
+    def __init__(self) -> None:
+        self._running = 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """One more call. Raises: `mcp_busy`."""
+        if self._running == CALLS_MAX:
+            raise MCP_BUSY.error(f"{CALLS_MAX} calls are running")
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
 
 
 class Front:
     """What the protocol asks, answered for one principal."""
 
-    def __init__(self, client: Client, toolbox: Toolbox, library: Library) -> None:
+    def __init__(self, client: Client, toolbox: Toolbox, library: Library, calls: Calls | None = None) -> None:
         self._client = client
         self._toolbox = toolbox
         self._library = library
-        self._pages = {_uri(page): page for page in library.pages}
-        self._calls = 0
+        self._calls = calls or Calls()
 
     def server(self) -> Server[Any]:
         """The server of the SDK that answers by this."""
-        return Server(
-            "interlock",
-            version=interlock.__version__,
-            instructions=_INSTRUCTIONS,
-            on_list_tools=self.list_tools,
-            on_call_tool=self.call_tool,
-            on_list_resources=self.list_resources,
-            on_read_resource=self.read_resource,
-        )
+        return server_of(self)
 
-    async def list_tools(self, _ctx: _Context, _params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+    async def list_tools(self, _ctx: Context, _params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         """`tools/list`."""
         tools = [_tool(form) for form in self._toolbox.offered()]
         if self._library.pages:
             tools.append(_tool(SEARCH_FORM))
         return types.ListToolsResult(tools=tools)
 
-    async def call_tool(self, ctx: _Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+    async def call_tool(self, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         """`tools/call`."""
-        if self._calls == CALLS_MAX:
-            return _failed(MCP_BUSY.error(f"{CALLS_MAX} calls of this session are running"))
-        self._calls += 1
         try:
-            return await self._called(ctx, params)
-        finally:
-            self._calls -= 1
-
-    async def _called(self, ctx: _Context, params: types.CallToolRequestParams) -> types.CallToolResult:
-        try:
-            text, value = await self._answer(params.name, params.arguments or {}, _report_of(ctx))
+            with self._calls.one():
+                text, value = await self._answer(params.name, params.arguments or {}, _report_of(ctx))
         except InterlockError as fault:
             if fault.kind is COMMAND_UNKNOWN:
                 raise MCPError(types.INVALID_PARAMS, fault.message) from None
@@ -107,14 +146,14 @@ class Front:
         return encoded(await called(self._client, self._toolbox.command(name), arguments, report))
 
     async def list_resources(
-        self, _ctx: _Context, _params: types.PaginatedRequestParams | None
+        self, _ctx: Context, _params: types.PaginatedRequestParams | None
     ) -> types.ListResourcesResult:
         """`resources/list`."""
-        return types.ListResourcesResult(resources=[_resource(uri, page) for uri, page in self._pages.items()])
+        return types.ListResourcesResult(resources=[_resource(page) for page in self._library.pages])
 
-    async def read_resource(self, _ctx: _Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+    async def read_resource(self, _ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
         """`resources/read`."""
-        page = self._pages.get(str(params.uri))
+        page = next((each for each in self._library.pages if _uri(each) == str(params.uri)), None)
         if page is None:
             fault = DOCUMENT_UNKNOWN.error("there is no such resource")
             raise MCPError(types.INVALID_PARAMS, fault.message, {"uri": str(params.uri)})
@@ -196,7 +235,7 @@ def _failed(fault: InterlockError) -> types.CallToolResult:
     return types.CallToolResult(content=[types.TextContent(text=text)], structured_content=value, is_error=True)
 
 
-def _report_of(ctx: _Context) -> Report | None:
+def _report_of(ctx: Context) -> Report | None:
     """How progress is reported to whoever asked for it; None where nobody did."""
     if not ctx.meta or "progress_token" not in ctx.meta:
         return None
@@ -207,8 +246,10 @@ def _report_of(ctx: _Context) -> Report | None:
     return report
 
 
-def _resource(uri: str, page: Page) -> types.Resource:
-    return types.Resource(uri=uri, name=page.id, title=page.title, description=page.description, mime_type=_MARKDOWN)
+def _resource(page: Page) -> types.Resource:
+    return types.Resource(
+        uri=_uri(page), name=page.id, title=page.title, description=page.description, mime_type=_MARKDOWN
+    )
 
 
 def _uri(page: Page) -> str:

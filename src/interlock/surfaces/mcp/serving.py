@@ -28,7 +28,7 @@ from interlock.surfaces.cli.edge import STORE_FOLDER, folder_of
 from interlock.surfaces.errors import MCP_LIBRARY_ABSENT
 from interlock.surfaces.mcp.pages import library_of
 from interlock.surfaces.mcp.pipes import Drain, Source, taken
-from interlock.surfaces.mcp.tools import Allowed, Toolbox
+from interlock.surfaces.mcp.tools import Allowed, Toolbox, within
 from interlock.surfaces.mcp.wire.documents import WireDocuments
 from interlock.surfaces.mcp.wire.rpc import Rpc
 from interlock.surfaces.mcp.wire.serve import serve_frames
@@ -62,9 +62,10 @@ async def _official(
     application: Application, opened: Opened, principal: Principal, allowed: Allowed, source: Source, drain: Drain
 ) -> None:
     front = _front()
-    library = library_of(opened.get(GatesSettings).docs, _warn)
-    toolbox = Toolbox(application.catalogue(), allowed)
-    client = opened.client(acting(principal, allowed))
+    library = library_of(opened.get(GatesSettings).docs, warn)
+    actor = acting(principal, allowed)
+    toolbox = Toolbox(application.catalogue(), within(allowed, files=actor.kind is PrincipalKind.LOCAL))
+    client = opened.client(actor)
     await front.serve_lines(front.Front(client, toolbox, library), source, drain)
 
 
@@ -82,9 +83,14 @@ async def _wire(opened: Opened, principal: Principal, source: Source, drain: Dra
 
 def wire_rpc(services: Services, principal: Principal) -> Rpc:
     """What answers the requests of the wire, over whatever transport. Raises: `documents_unreadable`."""
-    settings = services.get(GatesSettings).docs
-    documents = WireDocuments(library_of(settings, _warn), settings)
+    documents = wire_documents(services)
     return Rpc(WireTools(wire_services(services, documents, principal)), documents)
+
+
+def wire_documents(services: Services) -> WireDocuments:
+    """The documentation as the wire shows it. Raises: `documents_unreadable`."""
+    settings = services.get(GatesSettings).docs
+    return WireDocuments(library_of(settings, warn), settings)
 
 
 def _front() -> Any:
@@ -95,5 +101,6 @@ def _front() -> Any:
     return front
 
 
-def _warn(words: str) -> None:
+def warn(words: str) -> None:
+    """Say something to whoever runs the server."""
     sys.stderr.write(f"{words}\n")

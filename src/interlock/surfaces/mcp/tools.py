@@ -4,20 +4,22 @@ What it does: names a tool for each command, with the JSON Schemas of its input 
 world, and says which of them may be called. What it does not do: it calls nothing, and knows no library of the
 protocol.
 
-Rules: a tool is a command under its name with underscores; verbs about the machine itself are none; only what reads is
-allowed unless whoever runs the server allows more; what changes something takes a `command_id`, under which it takes
-effect once.
+Rules: a tool is a command under its name with underscores; verbs about the machine itself are none; one that would
+always refuse is not listed; only what reads is allowed unless whoever runs the server allows more; what changes
+something takes a `command_id`, under which it takes effect once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
 
 from interlock.base.bounds import COMMAND_ID_CHARACTERS_MAX
+from interlock.base.errors import InterlockError
 from interlock.base.ids import shown
 from interlock.base.nearest import suggestion
 from interlock.base.part import Command, Effect
@@ -26,6 +28,9 @@ from interlock.surfaces.errors import COMMAND_UNKNOWN, MCP_TOOL_NOT_ALLOWED
 from interlock.surfaces.mcp.schemas import rooted
 
 Allowed = Literal["reads", "changes", "starts"]
+Refusal = Callable[[Command], InterlockError | None]
+"""Why a command may not be called; None where it may."""
+
 COMMAND_ID: Final = "command_id"
 _RANK: Final = {Effect.READS: 0, Effect.CHANGES: 1, Effect.STARTS: 2}
 _COMMAND_ID_SCHEMA: Final = {
@@ -47,27 +52,54 @@ class ToolForm(Struct, frozen=True):
 
 
 class Toolbox:
-    """The tools of a catalogue, and those of them that are allowed."""
+    """The tools of a catalogue, and those of them that may be called: `refusal` gives an error for every other."""
 
-    def __init__(self, commands: Iterable[Command], allowed: Allowed) -> None:
+    def __init__(self, commands: Iterable[Command], refusal: Refusal) -> None:
         self._commands = {tool_name(command): command for command in commands if not command.machine}
-        self._rank = _RANK[Effect(allowed)]
+        self._refusal = refusal
+
+    def bounded(self, refusal: Refusal) -> Toolbox:
+        """The same tools for somebody else."""
+        other = Toolbox((), refusal)
+        other._commands = self._commands
+        return other
 
     def offered(self) -> list[ToolForm]:
-        """Every tool that is allowed, in the order of the catalogue."""
-        return [form_of(command) for command in self._commands.values() if self._allows(command)]
+        """Every tool that may be called, in the order of the catalogue."""
+        return [form_of(command) for command in self._commands.values() if self._refusal(command) is None]
 
     def command(self, name: str) -> Command:
-        """The command of a tool. Raises: `command_unknown`, `mcp_tool_not_allowed`."""
+        """The command of a tool. Raises: `command_unknown`, `mcp_tool_not_allowed`, `mcp_tool_not_permitted`."""
         command = self._commands.get(name)
         if command is None:
             raise COMMAND_UNKNOWN.error(f"no tool is called {shown(name)}{suggestion(name, self._commands)}")
-        if not self._allows(command):
-            raise MCP_TOOL_NOT_ALLOWED.error(f"{name} {_effect(command)}, which this server does not allow")
+        refusal = self._refusal(command)
+        if refusal is not None:
+            raise refusal
         return command
 
-    def _allows(self, command: Command) -> bool:
-        return _RANK[command.effect] <= self._rank
+    def input_schema(self, name: str) -> dict[str, Any] | None:
+        """The schema of a tool's input, whoever may call it; None where there is no such tool."""
+        command = self._commands.get(name)
+        return None if command is None else form_of(command).input_schema
+
+
+def within(allowed: Allowed, *, files: bool = True) -> Refusal:
+    """What a server refuses whose user allowed so much; without `files` it uses none of this machine."""
+    rank = _RANK[Effect(allowed)]
+
+    def refusal(command: Command) -> InterlockError | None:
+        if _RANK[command.effect] > rank:
+            return MCP_TOOL_NOT_ALLOWED.error(
+                f"{tool_name(command)} {_effect(command)}, which this server does not allow"
+            )
+        if command.local and not files:
+            return MCP_TOOL_NOT_ALLOWED.error(
+                f"{tool_name(command)} uses files of this machine, which this server does not allow"
+            )
+        return None
+
+    return refusal
 
 
 def tool_name(command: Command) -> str:
@@ -75,6 +107,7 @@ def tool_name(command: Command) -> str:
     return command.name.replace(".", "_").replace("-", "_")
 
 
+@lru_cache(maxsize=1024)
 def form_of(command: Command) -> ToolForm:
     """A command as a tool."""
     given = rooted(Catalogue.input_schema(command))

@@ -27,6 +27,7 @@ from interlock.stores.memory import MemoryStore
 from interlock.testing.app import memory_app
 from interlock.testing.loop import run
 from tests.cloudevents import SOURCE
+from tests.unit.journal.bank import damage
 
 ADA = Principal(id="token:ada")
 BEA = Principal(id="token:bea", tenant="other")
@@ -266,6 +267,22 @@ def test_an_event_is_shown_as_it_came() -> None:
             with pytest.raises(InterlockError) as caught:
                 await client.call("event.show", {"source": SOURCE, "id": identity})
             assert caught.value.code == "event_not_found"
+
+    run(main())
+
+
+def test_an_event_whose_data_was_erased_keeps_its_name_and_does_not_come_in_again() -> None:
+    async def main() -> None:
+        store = MemoryStore()
+        app = opened(store=store)
+        await app.ingest.receive([PUSHED], principal=ADA)
+        damage(store, inbox_stream("default", SOURCE), 1, data=None, salt=b"")
+
+        shown: Any = await app.client(ADA).call("event.show", {"source": SOURCE, "id": "1"})
+        again = await opened(store=store.reopen(), seed=1).ingest.receive([PUSHED], principal=ADA)
+
+        assert (shown.erased, shown.id, shown.type, bytes(shown.data)) == (True, "1", None, b"null")
+        assert again == Taken(new=0, repeated=1)
 
     run(main())
 

@@ -9,7 +9,7 @@ import pytest
 from interlock.base.principal import PrincipalKind, local_principal
 from interlock.parts import PARTS
 from interlock.surfaces.mcp.serving import acting
-from interlock.surfaces.mcp.tools import Toolbox
+from interlock.surfaces.mcp.tools import Toolbox, within
 from interlock.testing.app import memory_app
 from interlock.testing.loop import run
 
@@ -23,7 +23,7 @@ def test_every_tool_of_a_session_may_be_called_but_those_that_say_what_others_ma
     allowed: Literal["reads", "changes", "starts"],
 ) -> None:
     async def main() -> set[str]:
-        access, toolbox, principal = memory_app().access, Toolbox(COMMANDS, allowed), acting(ADA, allowed)
+        access, toolbox, principal = memory_app().access, Toolbox(COMMANDS, within(allowed)), acting(ADA, allowed)
         commands = {form.name: toolbox.command(form.name) for form in toolbox.offered()}
         return {name for name, each in commands.items() if not access.permits(principal, each.permission)}
 

@@ -16,7 +16,7 @@ from interlock.surfaces.client import Client as OurClient
 from interlock.surfaces.mcp import front as module
 from interlock.surfaces.mcp.front import LINE_BYTES_MAX, Front, lines_of, serve_lines
 from interlock.surfaces.mcp.search import Library, Page
-from interlock.surfaces.mcp.tools import Toolbox
+from interlock.surfaces.mcp.tools import Toolbox, within
 
 PAGE = Page("guide", "Guide", "pattern", "# Guide", "A guide.", custom=True)
 
@@ -34,7 +34,7 @@ BREAK = Command("thing", "break", Nothing, Nothing, broken, "Break.", "interlock
 
 def front(*pages: Page) -> Front:
     client = OurClient(Catalogue([BREAK]), local_principal("ada"), None)  # type: ignore[arg-type]
-    return Front(client, Toolbox([BREAK], "reads"), Library(pages))
+    return Front(client, Toolbox([BREAK], within("reads")), Library(pages))
 
 
 def test_a_fault_of_the_program_is_an_answer_without_its_words(capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,7 +75,7 @@ def test_a_call_too_many_is_refused_until_another_is_answered(monkeypatch: pytes
     client = OurClient(Catalogue([wait]), local_principal("ada"), None)  # type: ignore[arg-type]
 
     async def talk() -> list[Any]:
-        async with Client(Front(client, Toolbox([wait], "reads"), Library([])).server()) as session:
+        async with Client(Front(client, Toolbox([wait], within("reads")), Library([])).server()) as session:
             calls = [asyncio.ensure_future(session.call_tool("thing_wait", {})) for _ in range(3)]
             [refused], _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
             going_on.set()

@@ -12,7 +12,7 @@ from interlock.base.errors import InterlockError
 from interlock.base.part import CallContext, Command, Effect
 from interlock.parts import PARTS
 from interlock.surfaces.mcp.schemas import rooted
-from interlock.surfaces.mcp.tools import Toolbox, encoded, form_of, tool_name, without_command_id
+from interlock.surfaces.mcp.tools import Toolbox, encoded, form_of, tool_name, within, without_command_id
 
 COMMANDS = [command for part in PARTS for command in part.commands]
 
@@ -47,7 +47,7 @@ BOX = [READS, CHANGES, STARTS, MACHINE]
     ],
 )
 def test_only_what_is_allowed_is_offered_and_never_a_verb_about_the_machine(allowed: Any, offered: list[str]) -> None:
-    toolbox = Toolbox(BOX, allowed)
+    toolbox = Toolbox(BOX, within(allowed))
     assert [form.name for form in toolbox.offered()] == offered
     assert [toolbox.command(name).name for name in offered] == [each.name for each in BOX[: len(offered)]]
 
@@ -63,7 +63,7 @@ def test_only_what_is_allowed_is_offered_and_never_a_verb_about_the_machine(allo
 )
 def test_every_other_tool_is_refused_with_a_code(name: str, code: str) -> None:
     with pytest.raises(InterlockError) as refused:
-        Toolbox(BOX, "reads").command(name)
+        Toolbox(BOX, within("reads")).command(name)
     assert refused.value.code == code
 
 

@@ -91,6 +91,12 @@ INVALID_TOOL_PARAMS: Final = Fault("invalid_params", "invalid tool params", 400)
 INTERNAL: Final = Fault("internal", "internal error", 200)
 SERIALIZATION: Final = Fault("serialization", "serialization failed", 200)
 BODY_TOO_LARGE: Final = Fault("request_too_large", "request body too large", 413)
+BODY_LATE: Final = Fault("invalid_request", "request body timed out", 408)
+MEDIA_TYPE: Final = Fault("invalid_request", "content type must be application/json", 415)
+UNAUTHENTICATED: Final = Fault("unauthenticated", "unauthenticated", 401)
+UNAUTHORIZED: Final = Fault("unauthorized", "unauthorized", 403)
+RATE_LIMITED: Final = Fault("rate_limited", "rate limit exceeded", 429)
+OVERLOADED: Final = Fault("inflight_limit", "server overloaded", 503)
 INVALID_CORRELATION_ID: Final = Fault("invalid_correlation_id", "invalid correlation id", 400)
 
 _CAPABILITY: Final = {
@@ -121,6 +127,8 @@ _BY_CODE: Final[dict[str, Kind]] = {
     "namespace_denied": "unauthorized",
     "tenant_denied": "unauthorized",
     "contract_hidden": "unauthorized",
+    "evidence_query_refused": "unauthorized",
+    "mcp_tool_not_permitted": "unauthorized",
     "scenario_run_moved": "rate_limited",
 }
 _BY_TOOL: Final[dict[tuple[Kind, str], Kind]] = {("runpack", "scenario_run_not_found"): "not_found"}

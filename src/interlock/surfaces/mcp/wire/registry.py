@@ -15,6 +15,9 @@ import msgspec
 from msgspec import Struct
 
 from interlock.base.errors import InterlockError
+from interlock.base.principal import PrincipalKind
+from interlock.gates.errors import EVIDENCE_QUERY_REFUSED
+from interlock.gates.evidence.commands import WITHIN
 from interlock.gates.evidence.contracts import Registered
 from interlock.gates.records import DataShapeRecord
 from interlock.gates.shapes.kept import ShapeKey
@@ -43,6 +46,8 @@ class SchemaCursor(Struct, frozen=True):
 
 async def query(services: WireServices, call: r.QueryEvidence) -> Any:
     """`evidence_query`."""
+    if call.query.provider_id not in WITHIN and services.principal.kind is not PrincipalKind.LOCAL:
+        raise EVIDENCE_QUERY_REFUSED.error("only the user of this machine may have this provider asked")
     check_place(services, call.context.tenant_id, call.context.namespace_id)
     tenant = services.principal.tenant
     return EvidenceAnswer(await services.evidence.query(call.query, call.context, tenant=tenant))

@@ -27,7 +27,7 @@ from interlock.surfaces.mcp.wire.faults import Fault, fault_of
 from interlock.surfaces.mcp.wire.framing import BODY_BYTES_MAX
 from interlock.surfaces.mcp.wire.tools import WireTools
 
-_TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
+CORRELATION_ID: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 
 
 class Request(Struct, frozen=True):
@@ -61,6 +61,14 @@ class Refused(Exception):
         self.fault = fault
 
 
+def request_of(body: bytes) -> Request:
+    """The request that a body is. Raises: `Refused`."""
+    try:
+        return converted(parse(body, bytes_max=BODY_BYTES_MAX, wide=True), Request)
+    except InterlockError:
+        raise Refused(faults.INVALID_REQUEST) from None
+
+
 class Rpc:
     """Answers requests, one at a time or several at once."""
 
@@ -70,14 +78,17 @@ class Rpc:
 
     async def answer(self, body: bytes | None, correlation_id: str | None = None) -> Response:
         """The response to a request; None stands for a body that was too large to be read."""
-        if correlation_id is not None and not _TOKEN.fullmatch(correlation_id):
+        if correlation_id is not None and not CORRELATION_ID.fullmatch(correlation_id):
             return refusal(faults.INVALID_CORRELATION_ID)
         if body is None or len(body) > BODY_BYTES_MAX:
             return refusal(faults.BODY_TOO_LARGE)
         try:
-            request = converted(parse(body, bytes_max=BODY_BYTES_MAX, wide=True), Request)
-        except InterlockError:
-            return refusal(faults.INVALID_REQUEST)
+            return await self.respond(request_of(body))
+        except Refused as refused:
+            return refusal(refused.fault)
+
+    async def respond(self, request: Request) -> Response:
+        """The response to a request that was read."""
         try:
             return self._encoded(request.id, await self._result(request))
         except Refused as refused:

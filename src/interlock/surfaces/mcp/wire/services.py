@@ -42,7 +42,9 @@ class WireServices:
     caller: Caller = STDIO
 
 
-def wire_services(services: Services, documents: WireDocuments, principal: Principal) -> WireServices:
+def wire_services(
+    services: Services, documents: WireDocuments, principal: Principal, caller: Caller = STDIO
+) -> WireServices:
     """The services of a session, of those of an application."""
     return WireServices(
         settings=services.get(GatesSettings),
@@ -53,6 +55,7 @@ def wire_services(services: Services, documents: WireDocuments, principal: Princ
         prechecks=services.get(Prechecks),
         documents=documents,
         principal=principal,
+        caller=caller,
         runpacks=FolderRunpacks(
             services.get(Journal),
             services.get(Definitions),

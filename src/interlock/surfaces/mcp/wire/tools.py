@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from msgspec import Struct
 from interlock.gates.control.asserted import PrecheckRequest
 from interlock.gates.scenario.schema import requirement_hook, requirement_schema
 from interlock.gates.values import converted
+from interlock.surfaces.errors import MCP_TOOL_NOT_PERMITTED
 from interlock.surfaces.mcp.schemas import rooted
 from interlock.surfaces.mcp.wire import registry, scenarios
 from interlock.surfaces.mcp.wire import requests as r
@@ -161,8 +163,14 @@ DOCS_SEARCH = TOOLS[-1]
 class WireTools:
     """The tools of one session."""
 
-    def __init__(self, services: WireServices, tools: tuple[Tool, ...] = TOOLS) -> None:
+    def __init__(
+        self,
+        services: WireServices,
+        tools: tuple[Tool, ...] = TOOLS,
+        may: Callable[[str], bool] = lambda _name: True,
+    ) -> None:
         self._services = services
+        self._may = may
         self._tools = {tool.name: tool for tool in tools if tool is not DOCS_SEARCH or services.documents.has_search}
 
     def listed(self) -> list[dict[str, Any]]:
@@ -177,10 +185,16 @@ class WireTools:
         return self._tools.get(name)
 
     async def call(self, tool: Tool, arguments: Any) -> Any:
-        """What a tool answers. Raises: `gate_input_invalid`, and what the tool's service raises."""
+        """What a tool answers.
+
+        Raises: `mcp_tool_not_permitted`, `gate_input_invalid`, and what the tool's service raises.
+        """
+        if not self._may(tool.name):
+            raise MCP_TOOL_NOT_PERMITTED.error(f"{tool.name} is not permitted")
         return await tool.answer(self._services, converted(arguments, tool.asked))
 
 
+@lru_cache(maxsize=len(TOOLS) * 2)
 def input_schema(tool: Tool) -> dict[str, Any]:
     """The JSON Schema of a tool's arguments."""
     schema = rooted(msgspec.json.schema(tool.asked, schema_hook=requirement_hook))

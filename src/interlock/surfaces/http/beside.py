@@ -1,0 +1,100 @@
+"""What stands beside the generated routes: MCP, the reference's wire, events in, and the live feed.
+
+What it does: puts those modules under one root, each with the principals of the edge and the permissions of the
+catalogue. What it does not do: it answers nothing itself.
+
+Rules: each has one permission of the table, asked for before it does anything; MCP is there where its library is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import Scope
+
+from interlock.access.check import Access
+from interlock.base.errors import InterlockError
+from interlock.base.part import Command
+from interlock.base.principal import Principal, PrincipalKind
+from interlock.journal.ingest import Ingest
+from interlock.journal.journal import Journal
+from interlock.journal.subscriptions import Subscriptions
+from interlock.surfaces import ingest
+from interlock.surfaces.application import Application, Opened
+from interlock.surfaces.catalogue import Permission
+from interlock.surfaces.http.app import Additions, Lifespan
+from interlock.surfaces.http.edge import Edge
+from interlock.surfaces.http.problems import problem
+from interlock.surfaces.http.request_ids import new_request_id
+from interlock.surfaces.mcp.entrance import EntranceSettings
+from interlock.surfaces.sse import routes as sse
+from interlock.surfaces.sse.reader import EventStreams
+from interlock.surfaces.sse.settings import EventStreamSettings
+
+MCP_PATH: Final = "/mcp"
+
+
+def beside(opened: Opened, application: Application, edge: Edge, entrance: EntranceSettings) -> Additions:
+    """Everything beside the routes of the catalogue. Raises: `documents_unreadable`."""
+    access = opened.get(Access)
+    streams = EventStreams(opened.get(Journal), opened.get(Subscriptions).tell, opened.get(EventStreamSettings))
+    routes: list[BaseRoute] = [
+        *ingest.ingest_routes(
+            opened.get(Ingest), authenticate=_permitted(edge, access, ingest.PERMISSION), problem=_told
+        ),
+        *sse.stream_routes(streams, authenticate=_permitted(edge, access, sse.PERMISSION), problem=_told),
+    ]
+    lifespans: list[Lifespan] = []
+    authenticate = _of_scope(edge)
+    try:
+        from interlock.surfaces.mcp.http import mcp_http
+    except ImportError:
+        pass
+    else:
+        app, lifespan = mcp_http(opened, application, authenticate, may=_may(access), settings=entrance)
+        routes.append(Route(MCP_PATH, app))
+        lifespans.append(lambda: lifespan)
+    from interlock.surfaces.mcp.wire.http import wire_http
+
+    routes += wire_http(opened, authenticate, permits=_permits(access), settings=entrance)
+    return Additions((), routes, lifespans, streams.close)
+
+
+def _permitted(edge: Edge, access: Access, permission: str) -> Callable[[Request], Awaitable[Principal]]:
+    """Finds out who asks, and whether they may. Raises: as the edge does, `permission_denied`."""
+
+    async def authenticate(request: Request) -> Principal:
+        principal = await edge.principal(request)
+        await access.check(principal, permission, command=permission)
+        return principal
+
+    return authenticate
+
+
+def _of_scope(edge: Edge) -> Callable[[Scope], Awaitable[Principal]]:
+    async def authenticate(scope: Scope) -> Principal:
+        return await edge.principal(HTTPConnection(scope))
+
+    return authenticate
+
+
+def _may(access: Access) -> Callable[[Principal, Command], bool]:
+    def may(principal: Principal, command: Command) -> bool:
+        return principal.kind is PrincipalKind.LOCAL or access.permits(principal, command.permission)
+
+    return may
+
+
+def _permits(access: Access) -> Callable[[Principal, Permission], bool]:
+    def permits(principal: Principal, needed: Permission) -> bool:
+        return access.permits(principal, needed.permission)
+
+    return permits
+
+
+def _told(error: InterlockError) -> Response:
+    return problem(error, new_request_id())

@@ -1,0 +1,186 @@
+"""The official protocol over streamable HTTP: an ASGI application, with every version that the SDK speaks.
+
+What it does: finds out who asks before the SDK sees anything, gives each principal the tools that it may call, and
+keeps sessions of those versions that have any. What it does not do: it opens no socket, makes no principal and decides
+no permission; `authenticate` and `may` are given to it.
+
+Rules: a session belongs to the principal that opened it, and is not there for others; whoever asks is found out anew at
+each request, so that what is revoked ends at once; a principal has a bounded number of calls, however many sessions;
+verbs about this machine, or about files of it, are no tools here.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+from uuid import uuid4
+from weakref import WeakValueDictionary
+
+import mcp_types as types
+import msgspec
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+from mcp.server.lowlevel import Server
+from mcp.server.streamable_http import EventStore
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from interlock.base.errors import InterlockError
+from interlock.base.part import Command, Effect
+from interlock.base.principal import Principal, PrincipalKind
+from interlock.gates.config import GatesSettings
+from interlock.surfaces.application import Application, Opened
+from interlock.surfaces.errors import MCP_TOOL_NOT_PERMITTED, PROGRAM_FAULT
+from interlock.surfaces.http.problems import problem
+from interlock.surfaces.mcp.entrance import EntranceSettings, GoneError, body_of, check_place, with_body
+from interlock.surfaces.mcp.front import Calls, Context, Front, server_of
+from interlock.surfaces.mcp.pages import library_of
+from interlock.surfaces.mcp.search import Library
+from interlock.surfaces.mcp.serving import warn
+from interlock.surfaces.mcp.tools import Refusal, Toolbox, tool_name, within
+
+Authenticate = Callable[[Scope], Awaitable[Principal]]
+"""Who asks. Raises an `InterlockError` where nobody may: its status and advice are the answer."""
+
+May = Callable[[Principal, Command], bool]
+Lifespan = AbstractAsyncContextManager[None]
+_PRINCIPAL = "interlock.principal"
+
+
+def reads_only(principal: Principal, command: Command) -> bool:
+    """What may be called where nothing else is said: everything by the user of this machine, reads by others."""
+    return principal.kind is PrincipalKind.LOCAL or command.effect is Effect.READS
+
+
+def mcp_http(
+    opened: Opened,
+    application: Application,
+    authenticate: Authenticate,
+    *,
+    may: May = reads_only,
+    settings: EntranceSettings = EntranceSettings(),  # noqa: B008 - immutable
+) -> tuple[ASGIApp, Lifespan]:
+    """The application for one path, and what has to be entered, once, around its requests.
+
+    Raises: `documents_unreadable`.
+    """
+    fronts = Fronts(opened, application, library_of(opened.get(GatesSettings).docs, warn), may)
+    return streamable(server_of(fronts, fronts.input_schema), authenticate, settings)
+
+
+def streamable(
+    server: Server[Any], authenticate: Authenticate, settings: EntranceSettings, events: EventStore | None = None
+) -> tuple[ASGIApp, Lifespan]:
+    """A server of the SDK over streamable HTTP; its handlers find the principal with `principal_of`."""
+    manager = StreamableHTTPSessionManager(
+        server,
+        event_store=events,
+        session_idle_timeout=settings.session_idle_ms / 1000,
+        max_request_body_size=settings.body_bytes_max,
+        max_sessions=settings.sessions_max,
+    )
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        async with manager.run():
+            yield
+
+    return _Entrance(manager.handle_request, authenticate, settings), lifespan()
+
+
+class _Entrance:
+    """Lets requests to the SDK whose principal is known, each with its whole body."""
+
+    def __init__(self, inner: ASGIApp, authenticate: Authenticate, settings: EntranceSettings) -> None:
+        self._inner = inner
+        self._authenticate = authenticate
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError("only HTTP is answered here")
+        try:
+            admitted, body = await self._admitted(scope, receive)
+        except GoneError:
+            return
+        except InterlockError as fault:
+            await problem(fault, uuid4().hex)(scope, receive, send)
+        except Exception as fault:  # noqa: BLE001 - who cannot be found out is not let in
+            traceback.print_exception(fault, file=sys.stderr)
+            await problem(PROGRAM_FAULT.error(f"unexpected {type(fault).__name__}"), uuid4().hex)(scope, receive, send)
+        else:
+            await self._inner(admitted, with_body(body, receive), send)
+
+    async def _admitted(self, scope: Scope, receive: Receive) -> tuple[Scope, bytes]:
+        check_place(scope, self._settings)
+        principal = await self._authenticate(scope)
+        limits = self._settings
+        body = await body_of(scope, receive, bytes_max=limits.body_bytes_max, timeout_ms=limits.body_timeout_ms)
+        # The SDK compares this with whoever opened a session, and says that there is none where they differ.
+        user = AuthenticatedUser(AccessToken(token="", client_id=_owner(principal), scopes=[]))
+        return {**scope, "user": user, _PRINCIPAL: principal}, body
+
+
+class Fronts:
+    """The front of whoever asks, made for each message; the calls of a principal are counted over all of them."""
+
+    def __init__(self, opened: Opened, application: Application, library: Library, may: May) -> None:
+        self._opened = opened
+        self._library = library
+        self._may = may
+        commands = [command for command in application.catalogue() if not command.local]
+        self._tools = Toolbox(commands, within("starts"))
+        self._calls: WeakValueDictionary[str, Calls] = WeakValueDictionary()
+
+    def input_schema(self, name: str) -> dict[str, object] | None:
+        """The schema of a tool's input."""
+        return self._tools.input_schema(name)
+
+    async def list_tools(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+        """`tools/list`."""
+        return await self._front(ctx).list_tools(ctx, params)
+
+    async def call_tool(self, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+        """`tools/call`."""
+        return await self._front(ctx).call_tool(ctx, params)
+
+    async def list_resources(
+        self, ctx: Context, params: types.PaginatedRequestParams | None
+    ) -> types.ListResourcesResult:
+        """`resources/list`."""
+        return await self._front(ctx).list_resources(ctx, params)
+
+    async def read_resource(self, ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        """`resources/read`."""
+        return await self._front(ctx).read_resource(ctx, params)
+
+    def _front(self, ctx: Context) -> Front:
+        principal = principal_of(ctx)
+        calls = self._calls.setdefault(_owner(principal), Calls())
+        toolbox = self._tools.bounded(_refusal(principal, self._may))
+        return Front(self._opened.client(principal), toolbox, self._library, calls)
+
+
+def principal_of(ctx: Context) -> Principal:
+    """Whose request it is."""
+    if ctx.request is None:
+        raise RuntimeError("a message without its request")
+    found: Principal = ctx.request.scope[_PRINCIPAL]
+    return found
+
+
+def _refusal(principal: Principal, may: May) -> Refusal:
+    def refusal(command: Command) -> InterlockError | None:
+        if may(principal, command):
+            return None
+        return MCP_TOOL_NOT_PERMITTED.error(f"{tool_name(command)} needs the permission {command.permission}")
+
+    return refusal
+
+
+def _owner(principal: Principal) -> str:
+    """Who a principal is, as text: its tenant, how it was established, and its id."""
+    return msgspec.json.encode([principal.tenant, principal.kind, principal.id]).decode()
