@@ -34,6 +34,7 @@ WORKLOADS = {
     "W5": "w5_long",
     "W6": "w6_gates",
     "W9": "w9_canonical",
+    "W11": "w11_http",
     "budget": "budget",
 }
 PACKAGES = ("interlock", "apsw", "msgspec", "orjson", "psycopg", "rfc8785")
