@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import sys
 import tempfile
 import time
+from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -33,7 +33,7 @@ class Connection:
 
     def __init__(self, host: str, port: int, token: str) -> None:
         self._place = (host, port)
-        self._head = f"Host: {host}:{port}\r\nAuthorization: Bearer {token}\r\n"
+        self.head = f"Host: {host}:{port}\r\nAuthorization: Bearer {token}\r\n"
 
     async def open(self) -> Connection:
         self.reader, self.writer = await asyncio.open_connection(*self._place, limit=2**20)
@@ -42,16 +42,16 @@ class Connection:
     async def ask(self, method: str, path: str, body: Any = None, more: str = "") -> tuple[int, bytes]:
         content = b"" if body is None else json.dumps(body).encode()
         kind = "Content-Type: application/json\r\n" if content else ""
-        head = f"{method} {path} HTTP/1.1\r\n{self._head}{kind}{more}Content-Length: {len(content)}\r\n\r\n"
+        head = f"{method} {path} HTTP/1.1\r\n{self.head}{kind}{more}Content-Length: {len(content)}\r\n\r\n"
         self.writer.write(head.encode() + content)
         answer = await self.reader.readuntil(b"\r\n\r\n")
         status = int(answer[9:12])
         lengths = [line for line in answer.lower().split(b"\r\n") if line.startswith(b"content-length:")]
         if lengths:
             return status, await self.reader.readexactly(int(lengths[0].split(b":")[1]))
-        return status, await self._chunks()
+        return status, await self.chunks()
 
-    async def _chunks(self) -> bytes:
+    async def chunks(self) -> bytes:
         found = b""
         while size := int(await self.reader.readline(), 16):
             found += (await self.reader.readexactly(size + 2))[:-2]
@@ -60,7 +60,7 @@ class Connection:
 
     async def listen(self, path: str) -> None:
         """Begin to read the live feed."""
-        self.writer.write(f"GET {path} HTTP/1.1\r\n{self._head}\r\n".encode())
+        self.writer.write(f"GET {path} HTTP/1.1\r\n{self.head}\r\n".encode())
         await self.reader.readuntil(b"\r\n\r\n")
 
 
@@ -72,17 +72,17 @@ async def serving() -> AsyncIterator[Callable[[], Connection]]:
         settings.write_text(f"[event_stream]\nreaders_max = {READERS + 10}\n")
         command = [sys.executable, "-m", "interlock.surfaces.cli.main", "serve", "--port", "0"]
         places = ["--store", f"{folder}/store.db", "--config", str(settings)]
-        process = subprocess.Popen([*command, *places], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = await asyncio.create_subprocess_exec(*command, *places, stdout=DEVNULL, stderr=DEVNULL)
         try:
             told = Path(folder) / "server.json"
-            while not told.exists():
+            while not told.exists():  # noqa: ASYNC110 - another process makes it
                 await asyncio.sleep(0.05)
             found = json.loads(told.read_text())
             host, port = found["url"].removeprefix("http://").split(":")
             yield lambda: Connection(host, int(port), found["token"])
         finally:
             process.terminate()
-            process.wait(30)
+            await asyncio.wait_for(process.wait(), 30)
 
 
 Ask = Callable[[Connection, int], Awaitable[None]]
@@ -171,13 +171,13 @@ async def tool_calls(connection: Connection) -> list[float]:
 async def opened_session(connection: Connection, accepts: str, hello: dict[str, Any]) -> str:
     """The id of a new session of MCP."""
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}).encode()
-    head = f"POST /mcp HTTP/1.1\r\n{connection._head}{accepts}Content-Type: application/json\r\n"
+    head = f"POST /mcp HTTP/1.1\r\n{connection.head}{accepts}Content-Type: application/json\r\n"
     connection.writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
     answer = await connection.reader.readuntil(b"\r\n\r\n")
     [session] = [line.split(b": ")[1] for line in answer.split(b"\r\n") if line.lower().startswith(b"mcp-session-id")]
     if b"content-length" in answer.lower():
         raise RuntimeError(repr(answer))
-    await connection._chunks()
+    await connection.chunks()
     return session.decode()
 
 

@@ -23,6 +23,7 @@ from interlock.engine.contract import contract_of
 from interlock.engine.document.inputs import read_input_file
 from interlock.engine.errors import ATTRIBUTES_INVALID, INPUT_INVALID, RESOLUTION_UNCLEAR, RUN_NOT_FOUND, VALUE_UNKNOWN
 from interlock.engine.meta import APPLY_SIDE_EFFECT
+from interlock.engine.naming import run_id_of
 from interlock.engine.offered import source_of
 from interlock.engine.reports.records import RUNNING, Reason, RunFailure, RunReport, RunResult
 from interlock.engine.runs import Runs
@@ -148,7 +149,8 @@ class WhyReport(Struct, frozen=True):
 async def _start(ctx: CallContext, given: StartInput) -> RunResult:
     source = source_of(ctx, given.plan)
     plan = ctx.services.get(Runs).plans.load(source)
-    had_ended = given.run_id is not None and await _has_ended(ctx, given.run_id)
+    run_id = run_id_of(ctx, given.run_id)
+    had_ended = run_id is not None and await _has_ended(ctx, run_id)
     config = RunConfig() if plan.planned is None else plan.planned.run_config
     if given.dry_run:
         config = msgspec.structs.replace(config, skip_tags=tuple(dict.fromkeys([*config.skip_tags, APPLY_SIDE_EFFECT])))
@@ -158,7 +160,7 @@ async def _start(ctx: CallContext, given: StartInput) -> RunResult:
     result = await ctx.services.get(Runs).start(
         plan,
         _input(ctx, given),
-        run_id=given.run_id,
+        run_id=run_id,
         config=config,
         source=source,
         attributes=_attributes(given.attribute),

@@ -14,6 +14,7 @@ import pytest
 from interlock.surfaces.http.listening import listen
 from interlock.surfaces.http.routes import Routes
 from tests.surfaces.http.serving import TOKEN, Asking, problem, serving
+from tests.unit.gates.control.test_verbs import document as scenario
 
 PLAN = """
 from interlock import Plan
@@ -79,6 +80,34 @@ def test_a_start_is_accepted_and_a_worker_drives_it(tmp_path: Path) -> None:
         assert output["values"] == {"pack": "a box with a lamp"}
         detached = await asking.post(f"{place}/resume")
         assert (detached.status_code, detached.json()["phase"]) == (202, "completed")
+
+    over(tmp_path, check)
+
+
+def test_what_is_started_under_a_key_is_started_once(tmp_path: Path) -> None:
+    (tmp_path / "ship.py").write_text(PLAN)
+    (tmp_path / "release.json").write_bytes(b"")
+
+    async def check(asking: Asking) -> None:
+        async def twice(path: str, key: str, **body: Any) -> list[Any]:
+            headers = {"Idempotency-Key": key}
+            return [(await asking.ask("POST", path, json=body, headers=headers)) for _ in range(2)]
+
+        plan = f"{tmp_path}/ship.py:plan"
+        first, again = await twice("/api/v1/runs", "k", plan=plan, input={"item": "a lamp"})
+        assert (first.status_code, first.json()["run_id"]) == (again.status_code, again.json()["run_id"])
+        assert len((await asking.get("/api/v1/runs"))["items"]) == 1
+        other = await asking.ask(
+            "POST", "/api/v1/runs", json={"plan": plan, "input": {"item": "x"}}, headers={"Idempotency-Key": "k"}
+        )
+        assert problem(other)[0] == 409
+        spec = json.loads(Path(scenario(tmp_path / "release.json")).read_text())
+        assert (await asking.post("/api/v1/scenario-specs", spec=spec)).status_code == 201
+        begun = await twice("/api/v1/scenario-runs", "s", scenario="release", run="r1")
+        assert [each.status_code for each in begun] == [201, 201], begun[1].text
+        assert begun[0].json()["seq"] == begun[1].json()["seq"]
+        unkeyed = await asking.post("/api/v1/scenario-runs", scenario="release", run="r1")
+        assert problem(unkeyed) == (409, "scenario_run_exists")
 
     over(tmp_path, check)
 

@@ -18,6 +18,7 @@ from interlock.engine.errors import MIGRATION_UNSEEN
 from interlock.engine.lineage.diff import RunDifference
 from interlock.engine.lineage.forking import ForkResult
 from interlock.engine.lineage.migrate import Migration
+from interlock.engine.naming import run_id_of
 from interlock.engine.offered import source_of
 from interlock.engine.reports.records import RUNNING
 from interlock.engine.runs import Runs
@@ -71,7 +72,7 @@ async def _fork(ctx: CallContext, given: ForkInput) -> ForkResult:
         again_all=given.again_all,
         plan=plan,
         input=None if given.input is None else msgspec.json.decode(given.input),
-        run_id=given.run_id,
+        run_id=run_id_of(ctx, given.run_id),
         source=source,
         detach=given.detach,
         principal=ctx.principal,

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from interlock.base.errors import Conflict
 from interlock.base.part import CallContext, Command, Effect
 from interlock.engine.commands import EXIT_WAITING
 from interlock.gates.control.asserted import DataShapeRef, PrecheckRequest, Prechecks
@@ -40,6 +41,7 @@ from interlock.gates.records import (
 )
 from interlock.gates.spec import JsonPayload
 from interlock.gates.values import Logical, NamespaceId, TenantId, Timestamp, UnixMillis
+from interlock.journal.errors import COMMAND_ID_CONFLICT
 from interlock.journal.journal import Journal
 
 LIMIT_MAX = 1000
@@ -241,10 +243,28 @@ async def _start(ctx: CallContext, given: StartInput) -> ScenarioRunReport:
     runs = ctx.services.get(ScenarioRuns)
     targets = [target_of(each) for each in given.to]
     config = RunConfig(given.tenant, given.namespace, given.run, given.scenario, targets, [])
-    await runs.start(
-        given.scenario, config, time_of(ctx, given.time), issue_entry_packets=given.packets, principal=ctx.principal
-    )
+    try:
+        await runs.start(
+            given.scenario,
+            config,
+            time_of(ctx, given.time),
+            issue_entry_packets=given.packets,
+            principal=ctx.principal,
+            command_id=ctx.command_id,
+        )
+    except Conflict as fault:
+        # The same command again, at another time that nobody gave.
+        if fault.kind is not COMMAND_ID_CONFLICT or given.time is not None or not await _stands(ctx, given, config):
+            raise
     return await _report(ctx, given, None)
+
+
+async def _stands(ctx: CallContext, given: StartInput, config: RunConfig) -> bool:
+    """Whether there is a run with that configuration."""
+    runs = ctx.services.get(ScenarioRuns)
+    named = (given.scenario, given.tenant, given.namespace, given.run)
+    _, _, state = await runs.seen(*named, None, principal=ctx.principal)
+    return state.config == config
 
 
 async def _trigger(ctx: CallContext, given: TriggerInput) -> Opened:
@@ -363,7 +383,6 @@ COMMANDS = (
         "interlock scenario start release r1 --to agent:builder --packets",
         "scenario.run",
         Effect.STARTS,
-        idempotent=False,
         positional=_RUN,
     ),
     Command(

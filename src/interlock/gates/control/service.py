@@ -174,6 +174,7 @@ class ScenarioRuns:
         *,
         issue_entry_packets: bool,
         principal: Principal,
+        command_id: str | None = None,
     ) -> RunState:
         """Begin a run in the first stage.
 
@@ -187,7 +188,7 @@ class ScenarioRuns:
         stream = run_stream(principal.tenant, config.tenant_id, config.namespace_id, config.run_id)
         command = StartRun(stream, scenario, self._rules(scenario), config, started_at, issue_entry_packets)
         async with self._turns.hold(stream):
-            records: Sequence[Struct] = await self._runner.execute(RUNS, command, principal)
+            records: Sequence[Struct] = await self._runner.execute(RUNS, command, principal, command_id)
         state = RUN_FOLD.initial(stream)
         for seq, record in enumerate(records, 1):  # all that there is of the run
             state = RUN_FOLD.evolve(state, record, Place(stream, seq, 0, principal.id, None))
