@@ -14,8 +14,9 @@ from msgspec import UNSET, Struct
 
 from interlock.base.clock import rfc3339
 from interlock.gates.control.backtest import Backtest
-from interlock.gates.control.commands import Opened, ScenarioRunList
+from interlock.gates.control.commands import Opened
 from interlock.gates.control.explaining import StageExplanation
+from interlock.gates.control.inputs import ScenarioRunList
 from interlock.gates.control.looking import ScenarioRunReport
 from interlock.gates.logic.explain import as_text
 from interlock.gates.logic.leaves import told
