@@ -4,7 +4,7 @@ What it does: answers `/healthz` and `/readyz`. What it does not do: it says not
 asked by anybody.
 
 Rules: alive is who answers; ready is who reads the store, has its writer write, finds the feed without a hole and the
-timers not long overdue; each is looked at anew, in bounded time, and named with what was found.
+timers not long overdue; each is looked at in bounded time, once a second at most, and named with what was found.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from interlock.journal.journal import Journal
 from interlock.surfaces.http.bodies import JSON
 
 LOOK_MS_MAX: Final = 2_000
+AGE_SECONDS_MAX: Final = 1.0
 OVERDUE_MS_MAX: Final = 60_000
 _NO_VIEW: Final = "server_readiness"
 State = Literal["ok", "failed", "draining"]
@@ -51,6 +52,9 @@ class Health:
         self._journal = services.get(Journal)
         self._draining = draining
         self._partition = partition
+        self._looking = asyncio.Lock()
+        self._found: Readiness | None = None
+        self._found_at = 0.0
 
     async def alive(self, _request: Request) -> Response:
         """`GET /healthz`."""
@@ -58,15 +62,24 @@ class Health:
 
     async def ready(self, _request: Request) -> Response:
         """`GET /readyz`: 200, or 503 with what is missing."""
-        found = await self.readiness()
+        found = await self._lately()
         return Response(msgspec.json.encode(found), 200 if found.ready else 503, media_type=JSON)
+
+    async def _lately(self) -> Readiness:
+        """What was found within the last second: who asks needs no credentials, and must not keep the store busy."""
+        async with self._looking:
+            now = asyncio.get_running_loop().time()
+            if self._found is None or now - self._found_at > AGE_SECONDS_MAX:
+                self._found, self._found_at = await self.readiness(), asyncio.get_running_loop().time()
+            found = self._found
+        if self._draining() and found.ready:
+            return Readiness(ready=False, checks=[*found.checks, Look("server", "draining")])
+        return found
 
     async def readiness(self) -> Readiness:
         """Every look, each on its own."""
         looks = {"store": self._store, "writer": self._writer, "feed": self._feed, "timers": self._timers}
         found = [await _looked(name, look) for name, look in looks.items()]
-        if self._draining():
-            found.append(Look("server", "draining"))
         return Readiness(all(each.state == "ok" for each in found), found)
 
     async def _store(self) -> str | None:
