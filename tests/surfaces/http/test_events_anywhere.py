@@ -64,7 +64,7 @@ def test_an_event_is_taken_at_a_path_that_is_for_nothing_else(tmp_path: Path, pa
 
 def test_a_path_for_something_else_stays_what_it_is_whatever_is_sent_to_it(tmp_path: Path) -> None:
     async def check(asking: Asking) -> None:
-        sent = {"content": event("1"), "headers": STRUCTURED}
+        sent: dict[str, Any] = {"content": event("1"), "headers": STRUCTURED}
         assert problem(await asking.ask("POST", "/api/v1/subscriptions", **sent)) == (415, "media_type_unsupported")
         assert problem(await asking.ask("POST", "/api/v1/plans/x/y/z", content=b"{}")) == (404, "path_unknown")
         assert problem(await asking.ask("POST", "/api/v1/leases", **sent)) == (405, "method_not_allowed")

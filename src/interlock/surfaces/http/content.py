@@ -35,7 +35,7 @@ from interlock.surfaces.application import Opened
 from interlock.surfaces.errors import INPUT_INVALID
 from interlock.surfaces.http.app import Endpoint
 from interlock.surfaces.http.bodies import JSON, check_media_type
-from interlock.surfaces.http.content_paths import ARTIFACT, RUN_PACK, SCENARIO_PACK, VERIFY
+from interlock.surfaces.http.content_paths import ARTIFACT, LABEL_MAX, RUN_PACK, SCENARIO_PACK, VERIFY
 from interlock.surfaces.http.packs import Packs
 from interlock.surfaces.http.requests import FLAGS, key_of
 from interlock.surfaces.http.sending import BYTES, Pace, SentFile, attended
@@ -173,6 +173,6 @@ def _flag(given: Mapping[str, str], name: str) -> bool:
 def _label(given: Mapping[str, str], name: str) -> int:
     """The number of a tenant or a namespace of gates. Raises: `input_invalid`."""
     text = given.get(name, "1")
-    if not (text.isascii() and text.isdigit() and len(text) < LABEL_DIGITS_MAX and int(text) > 0):
+    if not (text.isascii() and text.isdigit() and len(text) <= LABEL_DIGITS_MAX and 0 < int(text) <= LABEL_MAX):
         raise INPUT_INVALID.error(f"`{name}`: a whole number above 0 is expected", place=name)
     return int(text)

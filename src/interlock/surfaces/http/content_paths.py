@@ -20,6 +20,7 @@ ARTIFACT: Final = f"{PREFIX}/runs/{{run}}/artifacts/{{id}}/content"
 RUN_PACK: Final = f"{PREFIX}/runs/{{run}}/pack"
 SCENARIO_PACK: Final = f"{PREFIX}/scenario-runs/{{scenario}}/{{run}}/pack"
 VERIFY: Final = f"{PREFIX}/packs/verify"
+LABEL_MAX: Final = 10**15 - 1
 _BYTES: Final = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _TAGS: Final = {
     "ETag": {"description": "The digest of the bytes, in quotes.", "schema": {"type": "string"}},
@@ -56,10 +57,7 @@ def _sent(operation: str, summary: str, parameters: list[dict[str, Any]]) -> dic
 
 
 def _verify() -> dict[str, Any]:
-    [schema], definitions = msgspec.json.schema_components(
-        [Verification], ref_template="#/components/schemas/packs.verify.{name}"
-    )
-    del schema
+    _, definitions = msgspec.json.schema_components([Verification])
     ok = {"description": "What was proved.", "content": {"application/json": {"schema": _inlined(definitions)}}}
     found = _operation("packs.verify", "Prove a pack that is uploaded.", "pack.verify", [], {"200": ok})
     return {**found, "requestBody": {"required": True, "content": _BYTES}}
@@ -74,7 +72,7 @@ def _inlined(definitions: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(value, dict):
             return value
         if isinstance(reference := value.get("$ref"), str):
-            return placed(definitions[reference.rpartition(".")[2]])
+            return placed(definitions[reference.rpartition("/")[2]])
         return {key: placed(each) for key, each in value.items()}
 
     found: dict[str, Any] = placed(definitions[Verification.__name__])
@@ -102,5 +100,7 @@ def _texts(*names: str) -> list[dict[str, Any]]:
 
 
 def _query(name: str, kind: str) -> dict[str, Any]:
-    schema = {"type": kind, "default": False} if kind == "boolean" else {"type": kind, "minimum": 1, "default": 1}
+    schema: dict[str, Any] = {"type": kind, "default": False}
+    if kind == "integer":
+        schema = {"type": kind, "minimum": 1, "maximum": LABEL_MAX, "default": 1}
     return {"name": name, "in": "query", "required": False, "schema": schema}
