@@ -247,11 +247,15 @@ async def _verify(_ctx: CallContext, given: VerifyInput) -> Verification:
     trusted = None if given.trust is None else trusted_keys(given.trust)
     if is_runpack(Path(given.path), given.manifest):
         return await verified_runpack(given, trusted)
-    verdict = await _verified(Path(given.path), trusted, given.signature)
+    return verification(given.path, await _verified(Path(given.path), trusted, given.signature))
+
+
+def verification(path: str, verdict: Verdict) -> Verification:
+    """A verdict as `pack verify` tells it, on what was found at `path`."""
     manifest = verdict.manifest
     streams = () if manifest is None else manifest.streams
     return Verification(
-        path=given.path,
+        path=path,
         status=PASS if verdict.passed else FAIL,
         signature=verdict.signature.state.value,
         signed_by=verdict.signature.key,

@@ -19,6 +19,11 @@ PACK_UNWRITABLE = ErrorCode(
 PACK_PLACE_REFUSED = ErrorCode(
     "pack_place_refused", Category.REFUSED, "Export on the machine where the file is to stand, as its user."
 )
+PACK_WITHHELD = ErrorCode(
+    "pack_withheld",
+    Category.REFUSED,
+    "Have it exported where the store is, or let everybody see raw values of evidence in `[gates.evidence]`.",
+)
 PACK_TOO_LARGE = ErrorCode(
     "pack_too_large", Category.INVALID, "Leave child runs out with --without-children, and export them one by one."
 )
@@ -118,6 +123,7 @@ ERRORS = (
     PACK_SIGNED,
     PACK_UNWRITABLE,
     PACK_PLACE_REFUSED,
+    PACK_WITHHELD,
     PACK_TOO_LARGE,
     PACK_STORE_DAMAGED,
     PACK_CONTAINER_INVALID,

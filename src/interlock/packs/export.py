@@ -46,8 +46,10 @@ class Made(Struct, frozen=True):
 class ArtifactSpool(Spool):
     """A spool that fetches the artifacts itself."""
 
-    def __init__(self, folder: Path, source: Artifacts, progress: Progress | None) -> None:
-        super().__init__(folder)
+    def __init__(
+        self, folder: Path, source: Artifacts, progress: Progress | None = None, bytes_max: int | None = None
+    ) -> None:
+        super().__init__(folder, bytes_max)
         self._source = source
         self._progress = progress
 
@@ -83,12 +85,19 @@ async def export(
     with new_file(out, force=force) as file:
         try:
             with ArtifactSpool(out.parent, journal.store.artifacts, progress) as spool:
-                survey = survey_of(journal, wanted, spool, progress)
-                manifest = manifest_of(await sound(survey), wanted)
+                manifest = await spooled(journal, wanted, spool, progress)
                 size, digest = spool.assemble(file, manifest)
         except OSError as fault:
             raise PACK_UNWRITABLE.error(f"the pack cannot be written: {fault.strerror}") from None
     return Made(size, digest, manifest)
+
+
+async def spooled(journal: Journal, wanted: Wanted, spool: ArtifactSpool, progress: Progress | None = None) -> Manifest:
+    """Take what was cut into a spool that fetches artifacts; the manifest of the pack that it will be.
+
+    Raises: `pack_store_damaged`, `pack_too_large`, and what a file that cannot be written raises.
+    """
+    return manifest_of(await sound(survey_of(journal, wanted, spool, progress)), wanted)
 
 
 async def cut(journal: Journal, wanted: Wanted) -> Wanted:

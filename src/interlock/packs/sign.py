@@ -88,7 +88,7 @@ def signature_of(key: Ed25519PrivateKey, run_id: str, digest: str, manifest_dige
 
 
 def check_signature(
-    pack: Path,
+    pack: Path | None,
     said: bytes | None,
     errors: Errors,
     *,
@@ -97,11 +97,12 @@ def check_signature(
 ) -> Signature:
     """Look at the signature of a pack; what is wrong with it is an error of the pack.
 
-    `said` is the statement that it has to sign; None of a pack that cannot be read.
+    `said` is the statement that it has to sign; None of a pack that cannot be read. Nothing stands beside a pack that
+    has no path.
     """
-    place = signature or signature_path(pack)
-    member = place.name
-    if signature is None and not os.path.lexists(place):
+    place = signature or (None if pack is None else signature_path(pack))
+    member = "signature" if place is None else place.name
+    if place is None or (signature is None and not os.path.lexists(place)):
         if trusted is not None:
             errors.add(PACK_UNSIGNED, "no signature stands beside it", member=member)
         return Signature(SignatureState.NONE)

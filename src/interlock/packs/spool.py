@@ -60,6 +60,7 @@ class _Writer:
 
     def write(self, content: bytes) -> None:
         """Add bytes."""
+        self._spool.grow(len(content))
         self._digest.update(content)
         self._size += len(content)
         self._file.write(content)
@@ -71,10 +72,12 @@ class _Writer:
 
 
 class Spool:
-    """Members of one pack; use it as a context manager."""
+    """Members of one pack, of no more than `bytes_max` together; use it as a context manager."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, bytes_max: int | None = None) -> None:
         self._folder = folder
+        self._bytes_max = bytes_max
+        self._bytes = 0
         self._channels: dict[str, IO[bytes]] = {}
         self.kept: dict[str, _Kept] = {}
         self._ids: list[bytes] = []
@@ -101,8 +104,15 @@ class Spool:
         """Begin a member; the one before it in the channel has ended."""
         return _Writer(self, name, channel)
 
+    def grow(self, size: int) -> None:
+        """So much more is spooled. Raises: `pack_too_large`."""
+        self._bytes += size
+        if self._bytes_max is not None and self._bytes > self._bytes_max:
+            raise PACK_TOO_LARGE.error(f"the pack would have more than {self._bytes_max} bytes")
+
     def artifact(self, artifact: bytes, content: bytes) -> None:
-        """Add the next artifact; ids rise."""
+        """Add the next artifact; ids rise. Raises: `pack_too_large`."""
+        self.grow(len(content))
         self.channel(ARTIFACTS).write(content)
         self._ids.append(artifact)
         self._sizes.append(len(content))

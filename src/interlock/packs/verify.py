@@ -21,7 +21,7 @@ from interlock.base.errors import InterlockError
 from interlock.gates.redecide.logs import NotRederivable
 from interlock.journal.catalogue import EventCatalogue
 from interlock.journal.journal import Journal
-from interlock.packs.container import MANIFEST
+from interlock.packs.container import MANIFEST, FileSource
 from interlock.packs.content import ContainerCheck, Content, Progress, opened
 from interlock.packs.errors import (
     PACK_CONTENT_INVALID,
@@ -106,20 +106,21 @@ class _Compared:
 
 
 async def verify(
-    path: Path,
+    place: Path | int,
     catalogue: EventCatalogue,
     *,
     trusted: Sequence[str] | None = None,
     signature: Path | None = None,
     progress: Progress | None = None,
 ) -> Verdict:
-    """Verify the pack at `path`, a file or a folder.
+    """Verify the pack at a path, a file or a folder, or in a file that is open, which is closed then.
 
     `trusted` are ids of keys: then one of them must have signed. `signature` is where the signature stands, if it is
     not beside the pack. Raises: `pack_not_found`, `pack_unreadable`; everything else is an error of the verdict.
     """
     errors = Errors()
-    source = opened(path)
+    source = opened(place) if isinstance(place, Path) else FileSource(place)
+    beside = place if isinstance(place, Path) else None
     try:
         content = ContainerCheck(source, errors, progress).run()
         compared = False
@@ -130,7 +131,7 @@ async def verify(
             errors.streams_in({entry.stream: entry.member for entry in content.manifest.streams})
             compared, left_open = await judge(content, catalogue, errors, progress)
         said = None if content is None else statement(content.manifest.root.id, content.digest, content.manifest_digest)
-        signed = check_signature(path, said, errors, trusted=trusted, signature=signature)
+        signed = check_signature(beside, said, errors, trusted=trusted, signature=signature)
     finally:
         source.close()
     return Verdict(

@@ -26,6 +26,7 @@ from interlock.base.cloud_binding import (
     Mode,
     check_size,
     form_of,
+    is_cloud_event,
     read_events,
 )
 from interlock.base.errors import InterlockError
@@ -70,6 +71,14 @@ class EventEndpoint:
             response.headers["Connection"] = "close"  # what is left of the body is not read
             return response
         return Response(status_code=202)
+
+    async def elsewhere(self, request: Request) -> Response | None:
+        """Take what says of itself that it is an event, or asks to send some, at an address of nobody; else None."""
+        if request.method == "POST" and is_cloud_event(request.headers.items()):
+            return await self.post(request)
+        if request.method == "OPTIONS" and "webhook-request-origin" in request.headers:
+            return await self.handshake(request)
+        return None
 
     async def _take(self, request: Request, principal: Principal) -> None:
         form = form_of(request.headers.items())

@@ -138,6 +138,9 @@ PART = Part(
     ways=(
         Way("events.receive", "event.receive", Effect.CHANGES),
         Way("events.stream", "event.stream", Effect.READS),
+        Way("artifacts.content", "run.read", Effect.READS),
+        Way("packs.download", "run.read", Effect.READS),
+        Way("packs.verify", "pack.verify", Effect.READS),
         Way("debug.mutation_stats", "debug.read", Effect.READS),
     ),
     settings=(SettingsSection("server", ServerSettings), SettingsSection("event_stream", EventStreamSettings)),

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx2
+from msgspec.structs import replace
 
+from interlock import settings as settings_loader
 from interlock.app import APPLICATION, App
 from interlock.base.principal import local_principal
+from interlock.parts import PARTS, sections_of
 from interlock.surfaces.http.listening import listen, url_of
 from interlock.surfaces.http.serving import Server, run, served
 
@@ -33,6 +36,13 @@ class Asking:
         headers = {**({} if token is None else {"Authorization": f"Bearer {token}"}), **more.pop("headers", {})}
         return await self.client.request(method, f"{self.url}{path}", headers=headers, **more)
 
+    async def token_of(self, *roles: str, tenant: str = "default") -> str:
+        """The token of somebody with these roles."""
+        maker = replace(ADA, tenant=tenant)
+        made = await self.app.tokens.new("zoe", roles=roles, groups=(), lifetime_ms=60_000, principal=maker)
+        assert made.text is not None
+        return made.text
+
     async def get(self, path: str, **more: Any) -> Any:
         response = await self.ask("GET", path, **more)
         assert response.status_code == 200, response.text
@@ -43,10 +53,10 @@ class Asking:
 
 
 @asynccontextmanager
-async def serving(folder: Path, **settings: str) -> AsyncIterator[Asking]:
-    """A server on a store in `folder`."""
-    del settings
-    async with App.open(folder / "store.db") as app:
+async def serving(folder: Path, **settings: Mapping[str, object]) -> AsyncIterator[Asking]:
+    """A server on a store in `folder`, with sections of settings."""
+    loaded = settings_loader.load(sections_of(PARTS), arguments=settings, environ={}, folder=folder)
+    async with App.open(folder / "store.db", settings=loaded) as app:
         server = served(app, APPLICATION, (TOKEN, ADA))
         with listen("127.0.0.1", 0) as listening:
             url = url_of(listening)

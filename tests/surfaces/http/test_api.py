@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from interlock.surfaces.http.content_paths import content_paths
 from interlock.surfaces.http.listening import listen
 from interlock.surfaces.http.routes import Routes
 from tests.surfaces.http.serving import TOKEN, Asking, problem, serving
@@ -260,7 +261,8 @@ def test_every_route_is_described_and_every_description_is_served(tmp_path: Path
             if "x-permission" in methods[method]
         }
         routes = Routes(asking.app.catalogue).by_name.values()
-        assert described == {(route.method, route.path) for route in routes}
+        beside = {(method.upper(), path) for path, methods in content_paths().items() for method in methods}
+        assert described == {(route.method, route.path) for route in routes} | beside
         json.dumps(document)
         for method, path in sorted(described):
             answer = await asking.ask(method, path.replace("{", "").replace("}", ""), token=None)

@@ -1,7 +1,8 @@
 """What a run has stored: its artifacts and the payloads of its facts, with their steps; and one of them.
 
-What it does: lists them from the history, page by page, and finds an artifact by its id or the beginning of it. What it
-does not do: it unseals nothing, so that of an answer that is secret only the ciphertext is ever given.
+What it does: lists them from the history, page by page, and finds an artifact by its id or the beginning of it, or
+among those of one run. What it does not do: it unseals nothing, so that of an answer that is secret only the ciphertext
+is ever given.
 
 Rules: a page looks through a bounded number of events, so that it may hold fewer rows than asked for; its `next` goes
 on where it stopped; each content is loaded and verified for its size, one at a time.
@@ -80,6 +81,22 @@ async def artifacts_of(journal: Journal, stream: str, after: int, limit: int) ->
         if len(page) < PAGE_EVENTS - 1:
             return ArtifactPage(rows, None)
     return ArtifactPage(rows, seen)
+
+
+async def artifact_of(journal: Journal, stream: str, artifact_id: str) -> bytes:
+    """The verified bytes of an artifact that the run of a stream stored, by its whole id.
+
+    Raises: `run_not_found`, `artifact_unknown` for every other id, `artifact_corrupt`.
+    """
+    seen = 0
+    while page := await journal.page(stream, seen):
+        seen = page[-1].envelope.seq
+        if any(row.id == artifact_id for event in page for row in _rows(seen, event.record)):
+            [content] = await journal.store.artifacts.get([artifact_id])
+            return content
+    if seen == 0:
+        raise RUN_NOT_FOUND.error("there is no such run")
+    raise ARTIFACT_UNKNOWN.error("this run names no artifact of that id")
 
 
 def _rows(seq: int, record: Any) -> Iterator[ArtifactRow]:

@@ -35,6 +35,7 @@ from interlock.surfaces.http.routes import PREFIX, Routes
 
 _LOG = logging.getLogger("interlock.http")
 Endpoint = Callable[[Request], Awaitable[Response]]
+Elsewhere = Callable[[Request], Awaitable[Response | None]]
 Lifespan = Callable[[], AbstractAsyncContextManager[Any]]
 
 
@@ -67,13 +68,14 @@ async def _nothing() -> None:
 class Additions:
     """What other modules put beside the generated routes; endpoints of `guarded` are told errors for.
 
-    `quiet` lets go of what streams.
+    `quiet` lets go of what streams; `elsewhere` may answer what comes to a path that there is not.
     """
 
     guarded: Sequence[tuple[str, str, Endpoint]] = ()
     routes: Sequence[BaseRoute] = ()
     lifespans: Sequence[Lifespan] = ()
     quiet: Callable[[], Awaitable[None]] = _nothing
+    elsewhere: Elsewhere | None = None
 
 
 def build(routes: Routes, calls: Calls, health: Health, gate: Gate, additions: Additions) -> ASGIApp:
@@ -87,7 +89,7 @@ def build(routes: Routes, calls: Calls, health: Health, gate: Gate, additions: A
     app = Starlette(
         routes=[*looks, *beside, *additions.routes, *paths],
         lifespan=_lifespan(additions.lifespans),
-        exception_handlers={HTTPException: _not_found, Exception: _fault},
+        exception_handlers={HTTPException: _not_found(additions.elsewhere), Exception: _fault},
     )
     app.router.redirect_slashes = False
     return _Encoded(app)
@@ -127,14 +129,20 @@ def _unexpected(fault: BaseException, request_id: str) -> Response:
     return problem(PROGRAM_FAULT.error(f"unexpected {type(fault).__name__}"), request_id)
 
 
-async def _not_found(request: Request, fault: Exception) -> Response:
-    request_id = request_id_of(request)
-    status = fault.status_code if isinstance(fault, HTTPException) else 404
-    if status == 405:
-        error = METHOD_NOT_ALLOWED.error("the path knows no such method")
-        headers = dict(getattr(fault, "headers", None) or {})
-        return _headed(problem(error, request_id, **headers), request_id)
-    return _headed(problem(PATH_UNKNOWN.error("there is no such path"), request_id), request_id)
+def _not_found(elsewhere: Elsewhere | None) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """What answers where no path, or no method of one, is asked for."""
+
+    async def answer(request: Request, fault: Exception) -> Response:
+        request_id = request_id_of(request)
+        status = fault.status_code if isinstance(fault, HTTPException) else 404
+        if status == 405:
+            error = METHOD_NOT_ALLOWED.error("the path knows no such method")
+            headers = dict(getattr(fault, "headers", None) or {})
+            return _headed(problem(error, request_id, **headers), request_id)
+        found = None if elsewhere is None else await elsewhere(request)
+        return _headed(found or problem(PATH_UNKNOWN.error("there is no such path"), request_id), request_id)
+
+    return answer
 
 
 async def _fault(request: Request, fault: Exception) -> Response:

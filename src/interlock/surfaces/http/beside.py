@@ -1,4 +1,4 @@
-"""What stands beside the generated routes: MCP, the reference's wire, events in, and the live feed.
+"""What stands beside the generated routes: MCP, the reference's wire, events in, the live feed, and content.
 
 What it does: puts those modules under one root, each with the principals of the edge and the permissions of the
 catalogue. What it does not do: it answers nothing itself.
@@ -27,9 +27,11 @@ from interlock.surfaces import ingest
 from interlock.surfaces.application import Application, Opened
 from interlock.surfaces.catalogue import Permission
 from interlock.surfaces.http.app import Additions, Lifespan
+from interlock.surfaces.http.content import Content
 from interlock.surfaces.http.edge import Edge
 from interlock.surfaces.http.problems import problem
-from interlock.surfaces.http.request_ids import new_request_id
+from interlock.surfaces.http.request_ids import new_request_id, request_id_of
+from interlock.surfaces.ingest import EventEndpoint
 from interlock.surfaces.mcp.entrance import EntranceSettings
 from interlock.surfaces.sse import routes as sse
 from interlock.surfaces.sse.reader import EventStreams
@@ -61,7 +63,22 @@ def beside(opened: Opened, application: Application, edge: Edge, entrance: Entra
     from interlock.surfaces.mcp.wire.http import wire_http
 
     routes += wire_http(opened, authenticate, permits=_permits(access), settings=entrance)
-    return Additions((), routes, lifespans, streams.close)
+    content = Content(opened, edge.principal)
+    return Additions(content.guarded(), routes, lifespans, streams.close, _elsewhere(opened, edge, access))
+
+
+def _elsewhere(opened: Opened, edge: Edge, access: Access) -> Callable[[Request], Awaitable[Response | None]]:
+    """What takes events at whatever path nothing else stands at."""
+    authenticate = _permitted(edge, access, ingest.PERMISSION)
+
+    async def elsewhere(request: Request) -> Response | None:
+        def told(error: InterlockError) -> Response:
+            return problem(error, request_id_of(request))
+
+        endpoint = EventEndpoint(opened.get(Ingest), authenticate=authenticate, problem=told)
+        return await endpoint.elsewhere(request)
+
+    return elsewhere
 
 
 def _permitted(edge: Edge, access: Access, permission: str) -> Callable[[Request], Awaitable[Principal]]:

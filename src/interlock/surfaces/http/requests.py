@@ -41,7 +41,7 @@ def given_of(
 ) -> dict[str, Any]:
     """The members that a request gives. Raises: `input_invalid`, `json_…`, with the place."""
     members = {member.name: member for member in members_of(route.command.input)}
-    given: dict[str, Any] = {name: _key(name, text) for name, text in keys.items()}
+    given: dict[str, Any] = {name: key_of(name, text) for name, text in keys.items()}
     if route.body:
         found = {} if not body else parse(body)
         if not isinstance(found, dict):
@@ -55,7 +55,8 @@ def given_of(
     return given | {name: _value(members.get(name), name, each) for name, each in texts.items()}
 
 
-def _key(name: str, text: str) -> str:
+def key_of(name: str, text: str) -> str:
+    """A key of a path, which was percent-encoded. Raises: `input_invalid`."""
     try:
         return unquote(text, errors="strict")
     except UnicodeDecodeError:

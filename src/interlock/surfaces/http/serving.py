@@ -13,7 +13,7 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -25,10 +25,11 @@ from interlock.base.part import Command
 from interlock.base.principal import Principal
 from interlock.surfaces.application import Application, Opened
 from interlock.surfaces.catalogue import Catalogue
-from interlock.surfaces.http.app import Additions, Gate, build
+from interlock.surfaces.http.app import Gate, build
 from interlock.surfaces.http.beside import beside
 from interlock.surfaces.http.bodies import JSON
 from interlock.surfaces.http.calls import Calls
+from interlock.surfaces.http.content_paths import content_paths
 from interlock.surfaces.http.edge import Edge
 from interlock.surfaces.http.examples import Examples
 from interlock.surfaces.http.health import Health
@@ -66,7 +67,7 @@ def served(opened: Opened, application: Application, local: tuple[str, Principal
     calls = Calls(edge.principal, opened.client, settings)
     health = Health(opened, lambda: gate.draining)
     document = _document(routes, Examples(catalogue).of)
-    whole = Additions([(OPENAPI_PATH, "GET", document), *additions.guarded], additions.routes, additions.lifespans)
+    whole = replace(additions, guarded=[(OPENAPI_PATH, "GET", document), *additions.guarded])
     return Server(build(routes, calls, health, gate, whole), gate, settings, additions.quiet)
 
 
@@ -134,7 +135,7 @@ def _document(routes: Routes, example: Callable[[Command], Any]) -> Callable[[Re
 
     async def answer(_request: Request) -> Response:
         if not made:
-            made.append(encoded(describe(routes, example, {})))
+            made.append(encoded(describe(routes, example, content_paths())))
         return Response(made[0], media_type=JSON)
 
     return answer

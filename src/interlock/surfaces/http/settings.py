@@ -28,5 +28,14 @@ class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     upload_bytes_max: Annotated[int, Meta(ge=1024, le=64 * 1024**3, description="Bytes of an uploaded pack.")] = (
         2 * 1024**3
     )
+    download_bytes_max: Annotated[
+        int, Meta(ge=1024, le=64 * 1024**3, description="Bytes of what a pack is made of that is sent.")
+    ] = 2 * 1024**3
+    packs_max: Annotated[
+        int, Meta(ge=1, le=1_000, description="Packs that are made, sent, received or verified at once.")
+    ] = 4
+    transfer_ms: Annotated[Milliseconds, Meta(description="How long a whole pack may take to send or receive.")] = (
+        3_600_000
+    )
     in_flight_max: Annotated[int, Meta(ge=1, le=100_000, description="Requests that are answered at once.")] = 256
     drain_ms: Annotated[Milliseconds, Meta(description="How long requests may take to end when it stops.")] = 10_000

@@ -1,0 +1,106 @@
+"""The paths of content, and how the API describes them.
+
+What it does: writes by hand what OpenAPI says of artifacts and packs. What it does not do: it answers nothing.
+
+Rule: parameters and statuses are those that `content` reads and gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from interlock.packs.commands import Verification
+from interlock.surfaces.http.problems import STATUSES
+from interlock.surfaces.http.routes import PREFIX
+
+ARTIFACT: Final = f"{PREFIX}/runs/{{run}}/artifacts/{{id}}/content"
+RUN_PACK: Final = f"{PREFIX}/runs/{{run}}/pack"
+SCENARIO_PACK: Final = f"{PREFIX}/scenario-runs/{{scenario}}/{{run}}/pack"
+VERIFY: Final = f"{PREFIX}/packs/verify"
+LABEL_MAX: Final = 10**15 - 1
+_BYTES: Final = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_TAGS: Final = {
+    "ETag": {"description": "The digest of the bytes, in quotes.", "schema": {"type": "string"}},
+    "Content-Disposition": {"schema": {"type": "string"}},
+}
+
+
+def content_paths() -> dict[str, Any]:
+    """The paths, as OpenAPI has them."""
+    return {
+        ARTIFACT: {"get": _sent("artifacts.content", "The bytes of an artifact of a run.", _texts("run", "id"))},
+        RUN_PACK: {
+            "get": _sent(
+                "packs.download",
+                "A run with all that proves it, as one file.",
+                [*_texts("run"), _query("contract", "boolean"), _query("without_children", "boolean")],
+            )
+        },
+        SCENARIO_PACK: {
+            "get": _sent(
+                "packs.download_scenario_run",
+                "A scenario's run with all that proves it, as one file.",
+                [*_texts("scenario", "run"), _query("tenant", "integer"), _query("namespace", "integer")],
+            )
+        },
+        VERIFY: {"post": _verify()},
+    }
+
+
+def _sent(operation: str, summary: str, parameters: list[dict[str, Any]]) -> dict[str, Any]:
+    ok = {"description": "The bytes.", "content": _BYTES, "headers": _TAGS}
+    unchanged = {"description": "Nothing has changed since the `ETag` of `If-None-Match`."}
+    return _operation(operation, summary, "run.read", parameters, {"200": ok, "304": unchanged})
+
+
+def _verify() -> dict[str, Any]:
+    _, definitions = msgspec.json.schema_components([Verification])
+    ok = {"description": "What was proved.", "content": {"application/json": {"schema": _inlined(definitions)}}}
+    found = _operation("packs.verify", "Prove a pack that is uploaded.", "pack.verify", [], {"200": ok})
+    return {**found, "requestBody": {"required": True, "content": _BYTES}}
+
+
+def _inlined(definitions: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of a verification with every record in its place: none of them holds itself."""
+
+    def placed(value: Any) -> Any:
+        if isinstance(value, list):
+            return [placed(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        if isinstance(reference := value.get("$ref"), str):
+            return placed(definitions[reference.rpartition("/")[2]])
+        return {key: placed(each) for key, each in value.items()}
+
+    found: dict[str, Any] = placed(definitions[Verification.__name__])
+    return found
+
+
+def _operation(
+    name: str, summary: str, permission: str, parameters: list[dict[str, Any]], answers: Mapping[str, Any]
+) -> dict[str, Any]:
+    problems = {str(status): {"$ref": "#/components/responses/Problem"} for status in STATUSES}
+    return {
+        "operationId": name,
+        "summary": summary,
+        "tags": [name.partition(".")[0]],
+        "x-permission": permission,
+        "parameters": parameters,
+        "responses": {**answers, **problems},
+    }
+
+
+def _texts(*names: str) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}} for name in names
+    ]
+
+
+def _query(name: str, kind: str) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": kind, "default": False}
+    if kind == "integer":
+        schema = {"type": kind, "minimum": 1, "maximum": LABEL_MAX, "default": 1}
+    return {"name": name, "in": "query", "required": False, "schema": schema}

@@ -1,0 +1,65 @@
+"""Serving: what is refused before anything is opened, and the file by which the user of this machine is known."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from interlock.base.errors import InterlockError
+from interlock.machine import ServeInput
+from interlock.serving import FILE, ServerFile, _told, check
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"host": "0.0.0.0"},
+        {"host": "::"},
+        {"host": "192.0.2.1", "certificate": "c.pem"},
+        {"host": "192.0.2.1", "beyond_this_machine": True},
+        {"host": "192.0.2.1", "beyond_this_machine": True, "certificate": "c.pem", "tls_upstream": True},
+    ],
+)
+def test_what_would_open_more_than_it_says_is_refused(given: dict[str, object]) -> None:
+    with pytest.raises(InterlockError) as refused:
+        check(msgspec.convert({"store": "store.db", **given}, ServeInput))
+
+    assert refused.value.code == "server_unsafe"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"host": "::1"},
+        {"host": "192.0.2.1", "beyond_this_machine": True, "certificate": "c.pem"},
+        {"host": "192.0.2.1", "beyond_this_machine": True, "tls_upstream": True},
+    ],
+)
+def test_what_says_what_it_opens_may_be_served(given: dict[str, object]) -> None:
+    check(msgspec.convert({"store": "store.db", **given}, ServeInput))
+
+
+def test_the_token_of_a_server_is_for_its_user_alone_and_goes_with_it(tmp_path: Path) -> None:
+    place = tmp_path / FILE
+    before = os.umask(0)
+    try:
+        with _told(place, ServerFile("http://127.0.0.1:1", "secret", os.getpid())):
+            assert place.stat().st_mode & 0o777 == 0o600
+            assert msgspec.json.decode(place.read_bytes(), type=ServerFile).token == "secret"  # noqa: S105
+            assert list(tmp_path.iterdir()) == [place]
+    finally:
+        os.umask(before)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_took_over_keeps_its_file_when_the_one_before_it_ends(tmp_path: Path) -> None:
+    place = tmp_path / FILE
+    with _told(place, ServerFile("http://127.0.0.1:1", "first", os.getpid())):
+        later = ServerFile("http://127.0.0.1:2", "second", os.getpid() + 1)
+        place.write_bytes(msgspec.json.encode(later))
+
+    assert msgspec.json.decode(place.read_bytes(), type=ServerFile) == later
