@@ -129,12 +129,17 @@ async def run(server: Server, listening: socket.socket, certificate: str | None 
 
 
 def _document(routes: Routes, example: Callable[[Command], Any]) -> Callable[[Request], Any]:
-    """What answers with the description of the API, which is made when it is first asked for."""
+    """What answers with the description of the API.
+
+    It is made once, when it is first asked for, and beside the loop: that takes seconds, in which others are answered.
+    """
     made: list[bytes] = []
+    making = asyncio.Lock()
 
     async def answer(_request: Request) -> Response:
-        if not made:
-            made.append(encoded(describe(routes, example, {})))
+        async with making:
+            if not made:
+                made.append(await asyncio.to_thread(lambda: encoded(describe(routes, example, {}))))
         return Response(made[0], media_type=JSON)
 
     return answer
