@@ -4,7 +4,8 @@ What it does: writes operations, parameters, bodies, answers, problems and examp
 beside the routes by hand. What it does not do: it serves nothing.
 
 Rules: schemas are those by which inputs are checked and outputs are written; an example is the one of the command line,
-read as the command line reads it; each operation lists every status that it can answer.
+read as the command line reads it, and left out where a needed member stands in a file; each operation lists every
+status that it can answer.
 """
 
 from __future__ import annotations
@@ -92,9 +93,10 @@ def _operation(route: Route, example: Mapping[str, Any], schemas: dict[str, Any]
             "required": [name for name in given.get("required", []) if name in names],
         }
         shown = {name: value for name, value in example.items() if name in names}
+        whole = {"example": shown} if set(schema["required"]) <= set(shown) else {}
         operation["requestBody"] = {
             "required": bool(schema["required"]),
-            "content": {JSON: {"schema": schema, "example": shown}},
+            "content": {JSON: {"schema": schema, **whole}},
         }
     return operation
 
