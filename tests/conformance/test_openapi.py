@@ -39,7 +39,7 @@ pytestmark = pytest.mark.timeout(SECONDS_MAX + 600)  # the first run installs fr
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
     catalogue = load().catalogue()
-    found: dict[str, Any] = json.loads(encoded(describe(Routes(catalogue), Examples(catalogue).of, {})))
+    found: dict[str, Any] = json.loads(encoded(describe(Routes(catalogue), Examples(catalogue).of)))
     return found
 
 

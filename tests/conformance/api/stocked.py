@@ -25,9 +25,16 @@ from tests.surfaces.talking import prepare
 
 ADA = local_principal("ada")
 HOUR_MS = 3_600_000
-WAITING = "01890a5d-ac96-774b-bcce-b302099a8057"
-COMPLETED = "01890a5d-ac96-774b-bcce-b302099a8058"
-FAILED = "01890a5d-ac96-774b-bcce-b302099a8059"
+RUNS = {
+    "01890a5d-ac96-774b-bcce-b302099a8051": "plans.py:ask_only",
+    "01890a5d-ac96-774b-bcce-b302099a8052": "plans.py:ask_only",
+    "01890a5d-ac96-774b-bcce-b302099a8053": "plans.py:ask_only",
+    "01890a5d-ac96-774b-bcce-b302099a8054": "plans.py:flaky",
+    "01890a5d-ac96-774b-bcce-b302099a8055": "plans.py:nap",
+    "01890a5d-ac96-774b-bcce-b302099a8056": "broken.py:broken",
+}
+"""Runs that wait, wait to try again, have completed and have failed."""
+
 SETTINGS = """
 [plans.offered]
 ask = "plans.py:ask_only"
@@ -115,11 +122,9 @@ async def stock(folder: Path) -> Stocked:
 
 
 async def _runs(folder: Path, call: Any) -> None:
-    where = {"folder": str(folder)}
-    await call("run.start", plan=f"{folder}/plans.py:ask_only", run_id=WAITING, input=where)
-    await call("run.start", plan=f"{folder}/plans.py:nap", run_id=COMPLETED, input=where)
-    await call("run.start", plan=f"{folder}/broken.py:broken", run_id=FAILED, input=where)
-    await call("run.batch", action="retry", failed_with="net_down", reason="again")
+    for run_id, plan in RUNS.items():
+        await call("run.start", plan=f"{folder}/{plan}", run_id=run_id, input={"folder": str(folder)})
+    await call("run.batch", action="retry", batch_id="again", failed_with="net_down", reason="again")
 
 
 @contextmanager

@@ -28,17 +28,17 @@ from interlock.surfaces.catalogue import Catalogue
 from interlock.surfaces.http.app import Additions, Gate, build
 from interlock.surfaces.http.beside import beside
 from interlock.surfaces.http.bodies import JSON
+from interlock.surfaces.http.by_hand import OPENAPI_PATH
 from interlock.surfaces.http.calls import Calls
 from interlock.surfaces.http.edge import Edge
 from interlock.surfaces.http.examples import Examples
 from interlock.surfaces.http.health import Health
 from interlock.surfaces.http.openapi import describe, encoded
-from interlock.surfaces.http.routes import PREFIX, Routes
+from interlock.surfaces.http.routes import Routes
 from interlock.surfaces.http.settings import ServerSettings
 from interlock.surfaces.mcp.entrance import LOOPBACK_HOSTS, EntranceSettings
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
-OPENAPI_PATH: Final = f"{PREFIX}/openapi.json"
 
 
 @dataclass
@@ -139,7 +139,7 @@ def _document(routes: Routes, example: Callable[[Command], Any]) -> Callable[[Re
     async def answer(_request: Request) -> Response:
         async with making:
             if not made:
-                made.append(await asyncio.to_thread(lambda: encoded(describe(routes, example, {}))))
+                made.append(await asyncio.to_thread(lambda: encoded(describe(routes, example))))
         return Response(made[0], media_type=JSON)
 
     return answer
