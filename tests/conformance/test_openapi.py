@@ -30,7 +30,9 @@ from tests.conformance.api.tool import schemathesis
 EXAMPLES = int(os.environ.get("INTERLOCK_FUZZ_EXAMPLES", "0"))
 """Requests for each operation in a long run; the default suite draws as many as half a minute bears."""
 
-SECONDS_MAX = 3_600 if EXAMPLES else 110
+SECONDS_MAX = 7_200 if EXAMPLES else 400
+"""What a hang is; the work is bounded by the number of requests."""
+
 CONFIG = Path(__file__).parent / "api" / "fuzz.toml"
 
 pytestmark = pytest.mark.timeout(SECONDS_MAX + 600)  # the first run installs from the registry
@@ -83,11 +85,11 @@ def test_every_example_fits_its_schema(document: dict[str, Any]) -> None:
 
 
 def test_a_server_answers_nobody_as_its_description_says(stocked: Stocked) -> None:
-    fuzz(stocked, None, examples=EXAMPLES or 1, phases="examples,coverage")
+    fuzz(stocked, None, examples=EXAMPLES or 2, phases="examples,fuzzing")
 
 
 def test_a_server_answers_an_administrator_as_its_description_says(stocked: Stocked) -> None:
-    fuzz(stocked, stocked.token, examples=EXAMPLES or 8, phases="examples,coverage,fuzzing")
+    fuzz(stocked, stocked.token, examples=EXAMPLES or 5, phases="examples,coverage,fuzzing")
 
 
 def fuzz(stocked: Stocked, token: str | None, *, examples: int, phases: str) -> None:
@@ -106,4 +108,6 @@ def fuzz(stocked: Stocked, token: str | None, *, examples: int, phases: str) -> 
         assert httpx2.get(f"{url}/api/v1/runs", headers=headers, trust_env=False).status_code == expected
         assert httpx2.get(f"{url}/readyz", trust_env=False).status_code == 200
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
-    assert "met a fault of the program" not in (stocked.folder / "serve.log").read_text(encoding="utf-8")
+    log = (stocked.folder / "serve.log").read_text(encoding="utf-8")
+    assert "met a fault of the program" not in log, log[-5_000:]
+    assert "Traceback" not in log, log[-5_000:]

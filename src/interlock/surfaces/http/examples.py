@@ -33,7 +33,9 @@ class Examples:
         """The input that a command's example gives."""
         words = takewhile(lambda word: word not in _PIPES, shlex.split(command.example))
         tokens = list(words)[1:]
-        invocation = self._line(command.noun)(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        invocation = self._line(command.noun)(
+            tokens, exit_on_error=False, print_error=False, result_action="return_value"
+        )
         given = {name: value for name, value in invocation.given.items() if not _is_file(value)}
         try:
             return read_values(command, given)

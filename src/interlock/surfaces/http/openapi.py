@@ -1,6 +1,7 @@
 """The description of the API: OpenAPI 3.1, made of the catalogue, and for what stands beside it of `by_hand`.
 
-What it does: writes operations, parameters, bodies, answers, problems and examples of every route. What it does not do: it serves nothing.
+What it does: writes operations, parameters, bodies, answers, problems and examples of every route. What it does not do:
+it serves nothing.
 
 Rules: schemas are those by which inputs are checked and outputs are written; an example is the one of the command line,
 read as the command line reads it, and left out where a needed member stands in a file; each operation lists every
@@ -86,16 +87,17 @@ def _operation(route: Route, example: Mapping[str, Any], schemas: dict[str, Any]
         operation["parameters"].append(_IDEMPOTENCY_KEY)
     if route.body:
         names = [each.name for each in members if each.name not in route.keys]
+        needed = [name for name in given.get("required", []) if name in names]
         schema = {
             "type": "object",
             "additionalProperties": False,
             "properties": {name: properties[name] for name in names},
-            "required": [name for name in given.get("required", []) if name in names],
+            "required": needed,
         }
         shown = {name: value for name, value in example.items() if name in names}
-        whole = {"example": shown} if set(schema["required"]) <= set(shown) else {}
+        whole = {"example": shown} if set(needed) <= set(shown) else {}
         operation["requestBody"] = {
-            "required": bool(schema["required"]),
+            "required": bool(needed),
             "content": {JSON: {"schema": schema, **whole}},
         }
     return operation
