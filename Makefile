@@ -82,6 +82,7 @@ lock: $(UV_STAMP)  ## write the locks anew, keeping pinned versions that still f
 	@$(UV) pip compile $(LOCK_FLAGS) --all-extras pyproject.toml -o requirements/runtime.txt
 	@$(UV) pip compile $(LOCK_FLAGS) --all-extras --group dev -c requirements/runtime.txt pyproject.toml \
 		-o requirements/dev.txt
+	@$(UV) pip compile $(LOCK_FLAGS) requirements/schemathesis.in -o requirements/schemathesis.txt
 	@for peer in $(PEERS); do \
 		$(UV) pip compile $(LOCK_FLAGS) $$peer.in -o $$peer.txt || exit 1; \
 	done

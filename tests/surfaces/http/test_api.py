@@ -161,6 +161,20 @@ def test_what_is_wrong_is_told_as_a_problem(tmp_path: Path) -> None:
     over(tmp_path, check)
 
 
+def test_a_method_that_a_path_has_not_is_told_every_one_that_it_has(tmp_path: Path) -> None:
+    async def check(asking: Asking) -> None:
+        for path, methods in (
+            ("/api/v1/subscriptions", {"GET", "HEAD", "POST"}),
+            ("/api/v1/subscriptions/audit", {"GET", "HEAD", "DELETE"}),
+            ("/api/v1/subscriptions/audit/pause", {"POST"}),
+        ):
+            answer = await asking.ask("PATCH", path)
+            assert problem(answer) == (405, "method_not_allowed")
+            assert {each.strip() for each in answer.headers["allow"].split(",")} == methods
+
+    over(tmp_path, check)
+
+
 def test_json_that_no_reader_agrees_on_is_refused(tmp_path: Path) -> None:
     headers = {"Content-Type": "application/json"}
 

@@ -25,7 +25,7 @@ from interlock.engine import events as e
 from interlock.engine.authoring import Plan
 from interlock.engine.config import RetryPolicy
 from interlock.engine.control import inbox_events as i
-from interlock.engine.control.tell import RESOLVE, TELL, Resolve, tell
+from interlock.engine.control.tell import RESOLVE, TELL, Resolve, keeping, tell
 from interlock.engine.errors import (
     MIGRATION_IMPOSSIBLE,
     MIGRATION_UNSEEN,
@@ -41,9 +41,8 @@ from interlock.engine.reports.fitting import what_fits
 from interlock.engine.reports.reader import RunReader
 from interlock.engine.run_state import WAIT_PREFIX, RunState, wait_key
 from interlock.engine.sources import absolute_source, named_source
-from interlock.engine.waits import FACT_KIND, misfit, misplaced, token
+from interlock.engine.waits import misfit, misplaced, token
 from interlock.journal.journal import Journal, Loaded
-from interlock.journal.ports import Blob
 from interlock.journal.runner import Runner
 from interlock.journal.streams import parse_stream, stream_id
 
@@ -92,9 +91,9 @@ class Control:
             return False
         if wait is None and not early:
             _refuse_stray(state, state_id, name)
-        payload_id = await self._stored(payload)
         stream = state.stream
-        await self._tell(run_id, i.SignalSent(name, payload_id, stream, state_id), stream, principal, command_id)
+        entry = i.SignalSent(name, digest(payload), stream, state_id)
+        await self._tell(run_id, entry, stream, principal, command_id, payload)
         return True
 
     async def cancel(self, run_id: str, reason: str, *, principal: Principal, command_id: str | None = None) -> None:
@@ -169,22 +168,30 @@ class Control:
 
         Raises: `run_not_found`, `resolve_invalid`, `secrets_detected`, `command_id_conflict`.
         """
-        payload_id = None
+        payload_id, decider = None, RESOLVE
         if action is e.Resolution.ADOPT:
             payload = canonical(adopt)
             state = await self._read.state(run_id, tenant=principal.tenant)
             parked = [each.fact_key for id_, each in state.parked.items() if step in (id_, step_name(id_))]
             refuse_secrets_under(next(filter(None, parked), ids.fact_key(step)), payload, "adopted result")
-            payload_id = await self._stored(payload)
+            payload_id, decider = digest(payload), keeping(RESOLVE, payload)
         stream = _stream(run_id, principal)
         command = Resolve(stream, step, action, _reason(reason), payload_id)
-        await self._runner.execute(RESOLVE, command, principal, command_id)
+        await self._runner.execute(decider, command, principal, command_id)
         await self._settle(stream, run_id, self._runner.hand_over(RESOLVE, stream))
 
     async def _tell(
-        self, run_id: str, entry: i.Entry, stream: str, principal: Principal, command_id: str | None
+        self,
+        run_id: str,
+        entry: i.Entry,
+        stream: str,
+        principal: Principal,
+        command_id: str | None,
+        payload: bytes | None = None,
     ) -> None:
-        await self._runner.execute(TELL, tell(stream, entry), principal, command_id)
+        """Put an entry into the inbox of a run, with the value that it names."""
+        decider = TELL if payload is None else keeping(TELL, payload)
+        await self._runner.execute(decider, tell(stream, entry), principal, command_id)
         await self._settle(stream, run_id, self._runner.hand_over(TELL, stream))
 
     async def migrate(
@@ -227,10 +234,6 @@ class Control:
         await self._tell(run_id, entry, stream, principal, command_id)
         is_applied = (await self._read.state(run_id, tenant=principal.tenant)).fingerprint == built.fingerprint
         return msgspec.structs.replace(migration, is_applied=is_applied, is_pending=not is_applied)
-
-    async def _stored(self, payload: bytes) -> str:
-        [stored] = await self._journal.store.artifacts.put([Blob(digest(payload), FACT_KIND, payload)])
-        return stored
 
     async def _step(self, run_id: str, step: str, principal: Principal) -> tuple[str, str]:
         state = await self._read.state(run_id, tenant=principal.tenant)

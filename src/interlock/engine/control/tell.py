@@ -3,13 +3,15 @@
 What it does: holds what is told against the run as it stands, and puts it into the run's inbox, or refuses it. What it
 does not do: it takes nothing out of the inbox (`inbox`) and reads no store (`service`).
 
-Rules: pure; an answer to a wait that has one is acknowledged and records nothing; a timer that fires is always put
+Rules: pure; an answer to a wait that has one is acknowledged and records nothing; a value that an entry names is kept
+with it in one append, so that a refusal leaves nothing; a timer that fires is always put
 down, because only that takes it away.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -18,7 +20,16 @@ from msgspec import Struct
 from interlock.base.errors import InterlockError
 from interlock.base.events import Place, Timer
 from interlock.base.ids import shown, step_name
-from interlock.base.part import DecideContext, Decider, DeciderSnapshots, Decision, Refusal, TimerTarget
+from interlock.base.part import (
+    Artifact,
+    DecideContext,
+    Decided,
+    Decider,
+    DeciderSnapshots,
+    Decision,
+    Refusal,
+    TimerTarget,
+)
 from interlock.engine import events as e
 from interlock.engine.control import inbox_events as i
 from interlock.engine.control.inbox import is_as_compared
@@ -26,7 +37,7 @@ from interlock.engine.errors import RESOLVE_INVALID, RUN_ENDED, RUN_NOT_FOUND, S
 from interlock.engine.fold import RUN_FOLD
 from interlock.engine.fold import evolve as evolve_run
 from interlock.engine.run_state import RunState, StepStatus, wait_key
-from interlock.engine.waits import is_kept_no_more
+from interlock.engine.waits import FACT_KIND, is_kept_no_more
 
 
 class Tell(Struct, frozen=True):
@@ -171,3 +182,15 @@ def _timer_due(timer: Timer) -> Tell:
 
 
 TIMERS = TimerTarget(e.RUN, TELL, _timer_due)
+
+
+def keeping(decider: Decider, content: bytes) -> Decider:
+    """The same decider, which keeps `content` as the artifact that its entry names."""
+
+    def decide(states: Mapping[str, Any], command: Struct, context: DecideContext) -> Decision:
+        decision = decider.decide(states, command, context)
+        if isinstance(decision, Refusal | Decided) or not decision:
+            return decision
+        return Decided(decision, [Artifact(FACT_KIND, content)])
+
+    return replace(decider, decide=decide)

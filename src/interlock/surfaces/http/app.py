@@ -11,7 +11,7 @@ until they are read, so that one may hold a slash.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -81,9 +81,10 @@ class Additions:
 def build(routes: Routes, calls: Calls, health: Health, gate: Gate, additions: Additions) -> ASGIApp:
     """The server's application. Whoever runs it enters its lifespan."""
     ordered = sorted(routes.by_name.values(), key=lambda route: ("{" in route.path.rpartition("/")[2], route.path))
-    paths: list[BaseRoute] = [
-        Path(route.path, guarded(calls.endpoint(route), gate), methods=[route.method]) for route in ordered
-    ]
+    methods: dict[str, dict[str, Endpoint]] = {}
+    for route in ordered:
+        methods.setdefault(route.path, {})[route.method] = guarded(calls.endpoint(route), gate)
+    paths: list[BaseRoute] = [Path(path, _by_method(found), methods=[*found]) for path, found in methods.items()]
     beside = [Path(path, guarded(answer, gate), methods=[method]) for path, method, answer in additions.guarded]
     looks = [Path("/healthz", health.alive), Path("/readyz", health.ready)]
     app = Starlette(
@@ -93,6 +94,15 @@ def build(routes: Routes, calls: Calls, health: Health, gate: Gate, additions: A
     )
     app.router.redirect_slashes = False
     return _Encoded(app)
+
+
+def _by_method(found: Mapping[str, Endpoint]) -> Endpoint:
+    """One endpoint for every method of a path, so that a method that it has not is told which it has."""
+
+    async def answer(request: Request) -> Response:
+        return await found["GET" if request.method == "HEAD" else request.method](request)
+
+    return answer
 
 
 def guarded(answer: Endpoint, gate: Gate) -> Endpoint:

@@ -1,10 +1,11 @@
-"""The description of the API: OpenAPI 3.1, made of the catalogue and nothing else.
+"""The description of the API: OpenAPI 3.1, made of the catalogue, and for what stands beside it of `by_hand`.
 
-What it does: writes operations, parameters, bodies, answers, problems and examples of every route, and of what stands
-beside the routes by hand. What it does not do: it serves nothing.
+What it does: writes operations, parameters, bodies, answers, problems and examples of every route. What it does not do:
+it serves nothing.
 
 Rules: schemas are those by which inputs are checked and outputs are written; an example is the one of the command line,
-read as the command line reads it; each operation lists every status that it can answer.
+read as the command line reads it, and left out where a needed member stands in a file; each operation lists every
+status that it can answer.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ import interlock
 from interlock.base.part import Command, Effect
 from interlock.engine.document.schema import plain_patterns
 from interlock.surfaces.catalogue import Catalogue
+from interlock.surfaces.http import by_hand
 from interlock.surfaces.http.bodies import JSON
 from interlock.surfaces.http.calls import status_of
+from interlock.surfaces.http.content_paths import content_paths
 from interlock.surfaces.http.problems import MEDIA_TYPE, STATUSES
 from interlock.surfaces.http.routes import PREFIX, Route, Routes
 from interlock.surfaces.members import Kind, Member, members_of
@@ -45,10 +48,10 @@ _PROBLEM: Final = {
 }
 
 
-def describe(routes: Routes, example: Example, beside: Mapping[str, Any]) -> dict[str, Any]:
-    """The document. `beside` are paths that are written by hand, as OpenAPI has them."""
-    schemas: dict[str, Any] = {"Problem": _PROBLEM}
-    paths: dict[str, Any] = copy.deepcopy(dict(beside))
+def describe(routes: Routes, example: Example) -> dict[str, Any]:
+    """The document."""
+    schemas: dict[str, Any] = {"Problem": _PROBLEM, **by_hand.SCHEMAS}
+    paths: dict[str, Any] = copy.deepcopy({**by_hand.PATHS, **content_paths()})
     for route in routes.by_name.values():
         operation = _operation(route, example(route.command), schemas)
         paths.setdefault(route.path, {})[route.method.lower()] = operation
@@ -85,16 +88,18 @@ def _operation(route: Route, example: Mapping[str, Any], schemas: dict[str, Any]
         operation["parameters"].append(_IDEMPOTENCY_KEY)
     if route.body:
         names = [each.name for each in members if each.name not in route.keys]
+        needed = [name for name in given.get("required", []) if name in names]
         schema = {
             "type": "object",
             "additionalProperties": False,
             "properties": {name: properties[name] for name in names},
-            "required": [name for name in given.get("required", []) if name in names],
+            "required": needed,
         }
         shown = {name: value for name, value in example.items() if name in names}
+        whole = {"example": shown} if set(needed) <= set(shown) else {}
         operation["requestBody"] = {
-            "required": bool(schema["required"]),
-            "content": {JSON: {"schema": schema, "example": shown}},
+            "required": bool(needed),
+            "content": {JSON: {"schema": schema, **whole}},
         }
     return operation
 

@@ -28,18 +28,17 @@ from interlock.surfaces.catalogue import Catalogue
 from interlock.surfaces.http.app import Gate, build
 from interlock.surfaces.http.beside import beside
 from interlock.surfaces.http.bodies import JSON
+from interlock.surfaces.http.by_hand import OPENAPI_PATH
 from interlock.surfaces.http.calls import Calls
-from interlock.surfaces.http.content_paths import content_paths
 from interlock.surfaces.http.edge import Edge
 from interlock.surfaces.http.examples import Examples
 from interlock.surfaces.http.health import Health
 from interlock.surfaces.http.openapi import describe, encoded
-from interlock.surfaces.http.routes import PREFIX, Routes
+from interlock.surfaces.http.routes import Routes
 from interlock.surfaces.http.settings import ServerSettings
 from interlock.surfaces.mcp.entrance import LOOPBACK_HOSTS, EntranceSettings
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
-OPENAPI_PATH: Final = f"{PREFIX}/openapi.json"
 
 
 @dataclass
@@ -130,12 +129,17 @@ async def run(server: Server, listening: socket.socket, certificate: str | None 
 
 
 def _document(routes: Routes, example: Callable[[Command], Any]) -> Callable[[Request], Any]:
-    """What answers with the description of the API, which is made when it is first asked for."""
+    """What answers with the description of the API.
+
+    It is made once, when it is first asked for, and beside the loop: that takes seconds, in which others are answered.
+    """
     made: list[bytes] = []
+    making = asyncio.Lock()
 
     async def answer(_request: Request) -> Response:
-        if not made:
-            made.append(encoded(describe(routes, example, content_paths())))
+        async with making:
+            if not made:
+                made.append(await asyncio.to_thread(lambda: encoded(describe(routes, example))))
         return Response(made[0], media_type=JSON)
 
     return answer

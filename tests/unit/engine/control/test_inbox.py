@@ -207,6 +207,16 @@ async def test_only_a_parked_step_is_resolved() -> None:
     assert await refusal(world, "pay", e.Resolution.RETRY) == "resolve_invalid"
 
 
+@over_seeds(0)
+async def test_an_order_that_is_refused_leaves_nothing_of_its_value() -> None:
+    world = await parked()
+    artifacts = world.process().store.artifacts
+    before = await artifacts.scan("", 100)
+
+    assert await refusal(world, "before", e.Resolution.ADOPT, {"name": "nobody's"}) == "resolve_invalid"
+    assert await artifacts.scan("", 100) == before
+
+
 def test_a_run_that_does_not_exist_is_not_resolved() -> None:
     assert run(refusal_without_run()) == "run_not_found"
 
