@@ -26,7 +26,7 @@ from interlock.journal.subscriptions import Subscriptions
 from interlock.surfaces import ingest
 from interlock.surfaces.application import Application, Opened
 from interlock.surfaces.catalogue import Permission
-from interlock.surfaces.http.app import Additions, Lifespan
+from interlock.surfaces.http.app import Additions, Lifespan, headed
 from interlock.surfaces.http.edge import Edge
 from interlock.surfaces.http.problems import problem
 from interlock.surfaces.http.request_ids import new_request_id
@@ -118,4 +118,5 @@ def _refused_row(access: Access) -> Callable[[Principal, Permission], Awaitable[
 
 
 def _told(error: InterlockError) -> Response:
-    return problem(error, new_request_id())
+    request_id = new_request_id()
+    return headed(problem(error, request_id), request_id)
