@@ -13,6 +13,7 @@ from msgspec import Meta, Raw, Struct
 
 from interlock.base import ids
 from interlock.base.bounds import PAGE_ITEMS_MAX
+from interlock.base.canonical import digest
 from interlock.base.errors import NotFound
 from interlock.base.ids import shown
 from interlock.base.part import CallContext, Command, Effect
@@ -145,10 +146,19 @@ class WhyReport(Struct, frozen=True):
     reasons: list[Reason]
 
 
+def run_id_of(ctx: CallContext, given: str | None) -> str | None:
+    """The id of a run that a command makes: as given, or that of the command, so that its repetition attaches."""
+    if given is not None or ctx.command_id is None:
+        return given
+    named = digest(f"interlock/run/1\n{ctx.principal.tenant}\n{ctx.command_id}".encode())
+    return ids.run_id_from_entropy(bytes.fromhex(named)[:16])
+
+
 async def _start(ctx: CallContext, given: StartInput) -> RunResult:
     source = source_of(ctx, given.plan)
     plan = ctx.services.get(Runs).plans.load(source)
-    had_ended = given.run_id is not None and await _has_ended(ctx, given.run_id)
+    run_id = run_id_of(ctx, given.run_id)
+    had_ended = run_id is not None and await _has_ended(ctx, run_id)
     config = RunConfig() if plan.planned is None else plan.planned.run_config
     if given.dry_run:
         config = msgspec.structs.replace(config, skip_tags=tuple(dict.fromkeys([*config.skip_tags, APPLY_SIDE_EFFECT])))
@@ -158,7 +168,7 @@ async def _start(ctx: CallContext, given: StartInput) -> RunResult:
     result = await ctx.services.get(Runs).start(
         plan,
         _input(ctx, given),
-        run_id=given.run_id,
+        run_id=run_id,
         config=config,
         source=source,
         attributes=_attributes(given.attribute),

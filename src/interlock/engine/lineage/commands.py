@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from interlock.base.part import CallContext, Command, Effect
-from interlock.engine.commands import EXIT_WAITING, PLAN_FORMS, RunArgument, with_output
+from interlock.engine.commands import EXIT_WAITING, PLAN_FORMS, RunArgument, run_id_of, with_output
 from interlock.engine.errors import MIGRATION_UNSEEN
 from interlock.engine.lineage.diff import RunDifference
 from interlock.engine.lineage.forking import ForkResult
@@ -71,7 +71,7 @@ async def _fork(ctx: CallContext, given: ForkInput) -> ForkResult:
         again_all=given.again_all,
         plan=plan,
         input=None if given.input is None else msgspec.json.decode(given.input),
-        run_id=given.run_id,
+        run_id=run_id_of(ctx, given.run_id),
         source=source,
         detach=given.detach,
         principal=ctx.principal,
