@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,7 +27,7 @@ from interlock.journal.store_name import MEMORY, StoreName, is_url
 from interlock.machine import ServeInput, ServeReport
 from interlock.supervised import watch_parent
 from interlock.surfaces.cli.edge import STORE_FOLDER, folder_of
-from interlock.surfaces.http.errors import SERVER_LIBRARY_ABSENT, SERVER_UNSAFE
+from interlock.surfaces.http.errors import SERVER_CERTIFICATE_INVALID, SERVER_LIBRARY_ABSENT, SERVER_UNSAFE
 from interlock.surfaces.narration import Narrator
 
 TOKEN_VARIABLE = "INTERLOCK_LOCAL_TOKEN"  # noqa: S105 - where it is handed over
@@ -49,23 +50,46 @@ class ServerFile(Struct, frozen=True):
 
 
 def check(given: ServeInput) -> None:
-    """Refuse what would open more than it says. Raises: `server_unsafe`."""
+    """Refuse what would open more than it says. Raises: `server_unsafe`, `server_certificate_invalid`."""
     from interlock.surfaces.http.listening import is_loopback
 
+    if given.certificate is not None and given.tls_upstream:
+        raise SERVER_UNSAFE.error("TLS ends here or at a proxy: give --certificate or --tls-upstream")
+    check_certificate(given.certificate, given.key)
     if is_loopback(given.host):
         return
     if not given.beyond_this_machine:
         raise SERVER_UNSAFE.error("the address is reached by others: say so with --beyond-this-machine")
     if given.certificate is None and not given.tls_upstream:
         raise SERVER_UNSAFE.error("others would send their tokens in the clear: give --certificate and --key")
-    if given.certificate is not None and given.tls_upstream:
-        raise SERVER_UNSAFE.error("TLS ends here or at a proxy: give --certificate or --tls-upstream")
+
+
+def check_certificate(certificate: str | None, key: str | None) -> None:
+    """Refuse files that TLS cannot begin with, before anything is opened. Raises: `server_certificate_invalid`."""
+    if certificate is None and key is None:
+        return
+    if certificate is None:
+        raise SERVER_CERTIFICATE_INVALID.error("there is a key, and no certificate to it")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=_no_password)
+    except ssl.SSLError as fault:
+        reason = (fault.reason or "not PEM").lower().replace("_", " ")
+        raise SERVER_CERTIFICATE_INVALID.error(f"certificate and key do not serve: {reason}") from None
+    except (OSError, ValueError) as fault:
+        reason = getattr(fault, "strerror", None) or str(fault)
+        raise SERVER_CERTIFICATE_INVALID.error(f"certificate or key cannot be read: {reason}") from None
+
+
+def _no_password() -> str:
+    """Nobody is asked for the password of a key: a server begins without people."""
+    raise ValueError("the key has a password")
 
 
 async def serve(store: StoreName, given: ServeInput, principal: Principal, narrator: Narrator) -> ServeReport:
     """Serve until this process is told to stop.
 
-    Raises: as opening a store does, `server_unsafe`, `server_address_invalid`, `server_library_absent`.
+    Raises: as opening a store does, `server_unsafe`, `server_certificate_invalid`, `server_address_invalid`,
+    `server_library_absent`.
     """
     try:
         from interlock.surfaces.http import listening as http

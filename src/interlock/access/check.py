@@ -43,6 +43,10 @@ class Access:
         """Whether a principal may make a call that asks for `permission`, in a namespace of gates if it names one."""
         return principal.kind in TRUSTED or self.book.permits(principal, permission, namespace)
 
+    def permits_somewhere(self, principal: Principal, permission: str) -> bool:
+        """Whether a principal may make such a call at all, in one namespace or another: `permits` says in which."""
+        return principal.kind in TRUSTED or self.book.permits_somewhere(principal, permission)
+
     async def check(
         self, principal: Principal, permission: str, *, command: str = "", namespace: int | None = None
     ) -> None:

@@ -66,6 +66,11 @@ class RoleBook:
         held = self.of(principal.roles, principal.groups)
         return any(role.permits(permission, principal.tenant, namespace) for role in held)
 
+    def permits_somewhere(self, principal: Principal, permission: str) -> bool:
+        """Whether one of a principal's roles permits a call in its tenant, in one namespace or another."""
+        held = self.of(principal.roles, principal.groups)
+        return any(role.is_for(principal.tenant) and role.permissions.take(permission) for role in held)
+
     def required(self, name: str) -> Role:
         """The role of this name. Raises: `role_unknown`."""
         role = self.roles.get(name)

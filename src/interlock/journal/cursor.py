@@ -3,7 +3,8 @@
 What it does: writes and reads the string `c1.…` of decision 0001, section 4. What it does not do: it does not
 know whether the place still exists; the reader of the feed does.
 
-Rules: a cursor is taken whole; a changed one is refused by its check bytes, another store's by the store id.
+Rules: a cursor is taken whole; a changed one is refused by its check bytes, another store's by the store id, another
+tenant's by what it names.
 """
 
 from __future__ import annotations
@@ -94,6 +95,11 @@ def _place(store_id: str, cursor: str) -> _Place:
     return place
 
 
+def listing(store_id: str, partition: str) -> str:
+    """What stands for the store in the page cursors of a partition, so that they are foreign in any other."""
+    return f"{store_id}/{partition}"
+
+
 def write_page(store_id: str, key: tuple[int, str]) -> str:
     """The cursor of a place in a listing: the last row's order and key."""
     return _write({"k": key, "s": store_id})
@@ -106,5 +112,5 @@ def read_page(store_id: str, cursor: str) -> tuple[int, str]:
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise CURSOR_INVALID.error("not a cursor of a listing") from None
     if place.s != store_id:
-        raise CURSOR_FOREIGN.error("this cursor belongs to another store")
+        raise CURSOR_FOREIGN.error("this cursor belongs to another store or tenant")
     return place.k

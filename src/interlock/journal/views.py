@@ -22,7 +22,7 @@ from interlock.base.events import Place
 from interlock.base.part import View
 from interlock.journal.catalogue import EventCatalogue
 from interlock.journal.chain import read_envelope, read_record
-from interlock.journal.cursor import read_page, write_page
+from interlock.journal.cursor import listing, read_page, write_page
 from interlock.journal.errors import FEED_HOLE, STORE_CORRUPT, VIEW_BEHIND
 from interlock.journal.journal import Journal
 from interlock.journal.ports import StoredEvent, ViewRow
@@ -84,13 +84,14 @@ class Views:
     ) -> Page[Any]:
         """A page of rows that have all `terms`, newest first. Raises: `cursor_invalid`, `cursor_foreign`."""
         view, store = self._views[name], self._journal.store
-        before = None if cursor is None else read_page(store.id, cursor)
+        place = listing(store.id, partition)
+        before = None if cursor is None else read_page(place, cursor)
         limit = min(max(limit, 1), PAGE_ITEMS_MAX)
         await self.catch_up(partition, name)
         found = await store.views.query(partition, table_of(view), terms, before, limit + 1)
         items = [_read(view, document) for _, _, document in found[:limit]]
         more = len(found) > limit
-        return Page(items, write_page(store.id, found[limit - 1][:2]) if more else None)
+        return Page(items, write_page(place, found[limit - 1][:2]) if more else None)
 
     async def _folded(self, view: View, partition: str, events: Sequence[StoredEvent]) -> list[ViewRow]:
         found = (touched(self._journal.catalogue, view, event) for event in events)

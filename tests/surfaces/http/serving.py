@@ -7,20 +7,22 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx2
 from msgspec.structs import replace
 
-from interlock import settings as settings_loader
 from interlock.app import APPLICATION, App
 from interlock.base.principal import local_principal
-from interlock.parts import PARTS, sections_of
+from interlock.parts import installed_parts, sections_of
+from interlock.settings import load
 from interlock.surfaces.http.listening import listen, url_of
 from interlock.surfaces.http.serving import Server, run, served
 
 TOKEN = "the-token-of-this-machine"  # noqa: S105 - of a test
 ADA = local_principal("ada")
+NONE: Mapping[str, Mapping[str, object]] = MappingProxyType({})
 
 
 class Asking:
@@ -53,10 +55,13 @@ class Asking:
 
 
 @asynccontextmanager
-async def serving(folder: Path, **settings: Mapping[str, object]) -> AsyncIterator[Asking]:
-    """A server on a store in `folder`, with sections of settings."""
-    loaded = settings_loader.load(sections_of(PARTS), arguments=settings, environ={}, folder=folder)
-    async with App.open(folder / "store.db", settings=loaded) as app:
+async def serving(
+    folder: Path, settings: Mapping[str, Mapping[str, object]] = NONE, **sections: Any
+) -> AsyncIterator[Asking]:
+    """A server on a store in `folder`; `settings` maps sections to values, as a settings file would."""
+    parts = installed_parts()
+    loaded = load(sections_of(parts), arguments={**settings, **sections}, environ={}, folder=folder)
+    async with App.open(folder / "store.db", parts=parts, settings=loaded) as app:
         server = served(app, APPLICATION, (TOKEN, ADA))
         with listen("127.0.0.1", 0) as listening:
             url = url_of(listening)

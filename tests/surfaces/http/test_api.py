@@ -113,6 +113,31 @@ def test_what_is_started_under_a_key_is_started_once(tmp_path: Path) -> None:
     over(tmp_path, check)
 
 
+def test_a_start_under_a_key_starts_one_run(tmp_path: Path) -> None:
+    """And so does a fork; the same key over another input is a conflict, and no run of the other input."""
+    (tmp_path / "ship.py").write_text(PLAN)
+    body = {"plan": f"{tmp_path}/ship.py:plan", "input": {"item": "a lamp"}}
+
+    async def check(asking: Asking) -> None:
+        async def ids(path: str, body: dict[str, Any], key: str) -> set[str]:
+            headers = {"Idempotency-Key": key}
+            answers = [await asking.ask("POST", path, json=body, headers=headers) for _ in range(2)]
+            assert [answer.status_code for answer in answers] == [202, 202], answers[1].text
+            return {answer.json()["run_id"] for answer in answers}
+
+        [run_id] = await ids("/api/v1/runs", body, "k")
+        other = {**body, "input": {"item": "a chair"}}
+        answer = await asking.ask("POST", "/api/v1/runs", json=other, headers={"Idempotency-Key": "k"})
+        assert problem(answer) == (409, "run_conflict")
+        await asking.app.runs.worker.work(partition="default", concurrency=2, until_idle=True)
+        more = {"from": "pack", "plan": body["plan"], "again_all": True}
+        [forked] = await ids(f"/api/v1/runs/{run_id}/fork", more, "k-2")
+        assert len((await asking.get("/api/v1/runs"))["items"]) == 2
+        assert forked != run_id
+
+    over(tmp_path, check)
+
+
 def test_a_key_may_hold_whatever_a_name_may(tmp_path: Path) -> None:
     async def check(asking: Asking) -> None:
         answer = await asking.ask("GET", "/api/v1/leases/deploy%2Fproduction%20%C3%A9")

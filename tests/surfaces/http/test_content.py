@@ -33,7 +33,7 @@ def over(folder: Path, check: Callable[[Asking], Awaitable[None]], **settings: M
     """What a check finds out, on a server that leaves no file open."""
 
     async def main() -> None:
-        async with serving(folder, **settings) as asking:
+        async with serving(folder, settings) as asking:
             before = nameless()
             await check(asking)
             await until(lambda: nameless() == before)

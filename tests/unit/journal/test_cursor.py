@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interlock.base.errors import InterlockError, Invalid
-from interlock.journal.cursor import read_cursor, read_own_cursor, read_page, write_cursor, write_page
+from interlock.journal.cursor import listing, read_cursor, read_own_cursor, read_page, write_cursor, write_page
 
 STORE = "000102030405060708090a0b0c0d0e0f"
 OTHER = "ff0102030405060708090a0b0c0d0e0f"
@@ -143,4 +143,14 @@ def test_a_cursor_of_another_tenant_is_foreign_where_only_ones_own_is_taken() ->
     for store, partition in ((STORE, "other"), (OTHER, "default")):
         with pytest.raises(Invalid) as caught:
             read_own_cursor(store, partition, GOLDEN)
+        assert caught.value.code == "cursor_foreign"
+
+
+def test_a_page_cursor_of_a_listing_is_foreign_in_another_tenant() -> None:
+    cursor = write_page(listing(STORE, "acme"), (1, "a"))
+
+    assert read_page(listing(STORE, "acme"), cursor) == (1, "a")
+    for other in (listing(STORE, "globex"), listing(OTHER, "acme"), STORE):
+        with pytest.raises(Invalid) as caught:
+            read_page(other, cursor)
         assert caught.value.code == "cursor_foreign"

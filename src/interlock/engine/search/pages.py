@@ -31,7 +31,7 @@ from interlock.engine.search.where import (
     wanted,
 )
 from interlock.engine.views import RUNNING, RunRow
-from interlock.journal.cursor import write_page
+from interlock.journal.cursor import listing, write_page
 from interlock.journal.journal import Journal
 from interlock.journal.streams import stream_id
 from interlock.journal.views import Views
@@ -66,7 +66,7 @@ class Search:
         inputs, outputs = wanted(where.input), wanted(where.output)
         examines = bool(inputs or outputs or where.state in DRIVEN)
         if cursor is None and until_ms is not None:
-            cursor = write_page(self._journal.store.id, (until_ms, ""))
+            cursor = write_page(listing(self._journal.store.id, tenant), (until_ms, ""))
         rows: list[RunRow] = []
         examined = 0
         while True:
@@ -83,7 +83,7 @@ class Search:
                     rows.append(row)
                 if len(rows) == limit or examined == EXAMINED_MAX:
                     more = page.next is not None or row.run_id != page.items[-1].run_id
-                    return Found(rows, self._after(row) if more else None, examined)
+                    return Found(rows, self._after(tenant, row) if more else None, examined)
             if page.next is None or not examines:
                 return Found(rows, page.next, examined if examines else None)
             cursor = page.next
@@ -117,8 +117,8 @@ class Search:
         holder = await self._journal.store.activations.holder(stream, self._journal.now_ms())
         return row if holder is not None else msgspec.structs.replace(row, state=QUEUED)
 
-    def _after(self, row: RunRow) -> str:
-        return write_page(self._journal.store.id, (row.started_ms, row.run_id))
+    def _after(self, tenant: str, row: RunRow) -> str:
+        return write_page(listing(self._journal.store.id, tenant), (row.started_ms, row.run_id))
 
     async def _has(self, row: RunRow, inputs: list[Wanted], outputs: list[Wanted]) -> bool:
         artifacts = self._journal.store.artifacts

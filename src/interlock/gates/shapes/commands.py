@@ -73,9 +73,9 @@ async def _register(ctx: CallContext, given: RegisterInput) -> ShapeRegistration
 
 async def _list(ctx: CallContext, given: ListShapes) -> ShapeList:
     shapes = _shapes(ctx)
-    after = None if given.cursor is None else shapes.place(given.cursor)
+    after = None if given.cursor is None else shapes.place(given.cursor, ctx.principal)
     page = await shapes.page(given.tenant_id, given.namespace_id, after, given.limit, ctx.principal)
-    return ShapeList(page.items, shapes.cursor(page.items[-1]) if page.more else None)
+    return ShapeList(page.items, shapes.cursor(page.items[-1], ctx.principal) if page.more else None)
 
 
 async def _get(ctx: CallContext, given: ShapeInput) -> ShapeRegistration:

@@ -33,7 +33,7 @@ from interlock.gates.shapes.kept import (
     shape_stream,
 )
 from interlock.gates.values import read
-from interlock.journal.cursor import read_page, write_page
+from interlock.journal.cursor import listing, read_page, write_page
 from interlock.journal.journal import Journal
 from interlock.journal.ports import Blob
 from interlock.journal.runner import Runner
@@ -110,13 +110,13 @@ class Shapes:
             place = rows[-1][0]
         return ShapePage(await self._records(found), more=False)
 
-    def cursor(self, last: DataShapeRecord) -> str:
+    def cursor(self, last: DataShapeRecord, principal: Principal) -> str:
         """Where a page ended, for a caller to keep."""
-        return write_page(self._journal.store.id, (0, index_key(_key(last))))
+        return write_page(listing(self._journal.store.id, principal.tenant), (0, index_key(_key(last))))
 
-    def place(self, cursor: str) -> tuple[str, str]:
+    def place(self, cursor: str, principal: Principal) -> tuple[str, str]:
         """The schema id and version where the page before ended. Raises: `cursor_invalid`, `cursor_foreign`."""
-        _, key = read_page(self._journal.store.id, cursor)
+        _, key = read_page(listing(self._journal.store.id, principal.tenant), cursor)
         schema_id, version = (bytes.fromhex(name).decode() for name in key.rpartition(":")[2].split("."))
         return schema_id, version
 

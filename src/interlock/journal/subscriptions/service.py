@@ -24,7 +24,7 @@ from interlock.base.events import Claim
 from interlock.base.part import EventForm, Services, SinkFactory, Telling
 from interlock.base.principal import Principal, PrincipalKind
 from interlock.journal.chain import Envelope
-from interlock.journal.cursor import read_cursor, write_cursor
+from interlock.journal.cursor import read_own_cursor, write_cursor
 from interlock.journal.errors import SINK_TARGET_INVALID, SINK_UNKNOWN, SUBSCRIPTION_NOT_FOUND
 from interlock.journal.journal import Journal
 from interlock.journal.ports import Held, StoredEvent
@@ -108,7 +108,7 @@ class Subscriptions:
         await self._made(sink, content, local=principal.kind is PrincipalKind.LOCAL).close()
         after = {NOW: None, BEGINNING: 0}.get(start, -1)
         if after == -1:
-            after = read_cursor(self._journal.store.id, principal.tenant, start)
+            after = read_own_cursor(self._journal.store.id, principal.tenant, start)
         stream = subscription_stream(principal.tenant, name)
         command = Add(stream, sink, content.decode(), Filter(tuple(audience), tuple(kinds), tuple(types)), after)
         return await self._execute(command, principal, command_id) > 0

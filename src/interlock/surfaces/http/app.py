@@ -113,7 +113,7 @@ def guarded(answer: Endpoint, gate: Gate) -> Endpoint:
         try:
             gate.enter()
         except InterlockError as fault:
-            return _headed(problem(fault, request_id), request_id)
+            return headed(problem(fault, request_id), request_id)
         try:
             response = await answer(request)
         except InterlockError as fault:
@@ -122,12 +122,13 @@ def guarded(answer: Endpoint, gate: Gate) -> Endpoint:
             response = _unexpected(fault, request_id)
         finally:
             gate.leave()
-        return _headed(response, request_id)
+        return headed(response, request_id)
 
     return whole
 
 
-def _headed(response: Response, request_id: str) -> Response:
+def headed(response: Response, request_id: str) -> Response:
+    """A response with the id of its request, and what keeps browsers from guessing and keeping."""
     response.headers["X-Request-Id"] = request_id
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers.setdefault("Cache-Control", "no-store")
@@ -148,9 +149,9 @@ def _not_found(elsewhere: Elsewhere | None) -> Callable[[Request, Exception], Aw
         if status == 405:
             error = METHOD_NOT_ALLOWED.error("the path knows no such method")
             headers = dict(getattr(fault, "headers", None) or {})
-            return _headed(problem(error, request_id, **headers), request_id)
+            return headed(problem(error, request_id, **headers), request_id)
         found = None if elsewhere is None else await elsewhere(request)
-        return _headed(found or problem(PATH_UNKNOWN.error("there is no such path"), request_id), request_id)
+        return headed(found or problem(PATH_UNKNOWN.error("there is no such path"), request_id), request_id)
 
     return answer
 

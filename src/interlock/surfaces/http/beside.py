@@ -19,20 +19,21 @@ from starlette.types import Scope
 from interlock.access.check import Access
 from interlock.base.errors import InterlockError
 from interlock.base.part import Command
-from interlock.base.principal import Principal, PrincipalKind
+from interlock.base.principal import Principal
 from interlock.journal.ingest import Ingest
 from interlock.journal.journal import Journal
 from interlock.journal.subscriptions import Subscriptions
 from interlock.surfaces import ingest
 from interlock.surfaces.application import Application, Opened
 from interlock.surfaces.catalogue import Permission
-from interlock.surfaces.http.app import Additions, Lifespan
+from interlock.surfaces.http.app import Additions, Lifespan, headed
 from interlock.surfaces.http.content import Content
 from interlock.surfaces.http.edge import Edge
 from interlock.surfaces.http.problems import problem
 from interlock.surfaces.http.request_ids import new_request_id, request_id_of
 from interlock.surfaces.ingest import EventEndpoint
 from interlock.surfaces.mcp.entrance import EntranceSettings
+from interlock.surfaces.mcp.wire.permissions import Permits, Where
 from interlock.surfaces.sse import routes as sse
 from interlock.surfaces.sse.reader import EventStreams
 from interlock.surfaces.sse.settings import EventStreamSettings
@@ -57,12 +58,14 @@ def beside(opened: Opened, application: Application, edge: Edge, entrance: Entra
     except ImportError:
         pass
     else:
-        app, lifespan = mcp_http(opened, application, authenticate, may=_may(access), settings=entrance)
+        app, lifespan = mcp_http(
+            opened, application, authenticate, may=_may(access), refused=_refused(access), settings=entrance
+        )
         routes.append(Route(MCP_PATH, app))
         lifespans.append(lambda: lifespan)
     from interlock.surfaces.mcp.wire.http import wire_http
 
-    routes += wire_http(opened, authenticate, permits=_permits(access), settings=entrance)
+    routes += wire_http(opened, authenticate, permits=_permits(access), refused=_refused_row(access), settings=entrance)
     content = Content(opened, edge.principal)
     return Additions(content.guarded(), routes, lifespans, streams.close, _elsewhere(opened, edge, access))
 
@@ -100,18 +103,37 @@ def _of_scope(edge: Edge) -> Callable[[Scope], Awaitable[Principal]]:
 
 
 def _may(access: Access) -> Callable[[Principal, Command], bool]:
+    """Which tools there are for somebody; the client says at each call whether it is permitted in its namespace."""
+
     def may(principal: Principal, command: Command) -> bool:
-        return principal.kind is PrincipalKind.LOCAL or access.permits(principal, command.permission)
+        return access.permits_somewhere(principal, command.permission)
 
     return may
 
 
-def _permits(access: Access) -> Callable[[Principal, Permission], bool]:
-    def permits(principal: Principal, needed: Permission) -> bool:
-        return access.permits(principal, needed.permission)
+def _refused(access: Access) -> Callable[[Principal, Command], Awaitable[None]]:
+    async def refused(principal: Principal, command: Command) -> None:
+        await access.refusal(principal, command.permission, command.name)
+
+    return refused
+
+
+def _permits(access: Access) -> Permits:
+    def permits(principal: Principal, needed: Permission, where: Where) -> bool:
+        if where == "somewhere":
+            return access.permits_somewhere(principal, needed.permission)
+        return access.permits(principal, needed.permission, namespace=where)
 
     return permits
 
 
+def _refused_row(access: Access) -> Callable[[Principal, Permission], Awaitable[None]]:
+    async def refused(principal: Principal, needed: Permission) -> None:
+        await access.refusal(principal, needed.permission, needed.command)
+
+    return refused
+
+
 def _told(error: InterlockError) -> Response:
-    return problem(error, new_request_id())
+    request_id = new_request_id()
+    return headed(problem(error, request_id), request_id)

@@ -47,6 +47,11 @@ ADDRESS_INVALID = ErrorCode(
 SERVER_UNSAFE = ErrorCode(
     "server_unsafe", Category.INVALID, "Serve this machine alone, or say how others are kept safe; see `--help`."
 )
+SERVER_CERTIFICATE_INVALID = ErrorCode(
+    "server_certificate_invalid",
+    Category.INVALID,
+    "Give PEM files that can be read: the certificate chain, and its private key without a password.",
+)
 SERVER_LIBRARY_ABSENT = ErrorCode("server_library_absent", Category.REFUSED, install_advice("server"))
 UP_CHILD_FAILED = ErrorCode(
     "up_child_failed", Category.FAILED, "Mend what the process said on standard error, then bring it up again."
@@ -54,6 +59,7 @@ UP_CHILD_FAILED = ErrorCode(
 
 ERRORS = (
     SERVER_UNSAFE,
+    SERVER_CERTIFICATE_INVALID,
     SERVER_LIBRARY_ABSENT,
     UP_CHILD_FAILED,
     CREDENTIALS_MISSING,

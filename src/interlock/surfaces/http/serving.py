@@ -85,6 +85,8 @@ async def run(server: Server, listening: socket.socket, certificate: str | None 
     """Answer until the process is told to stop, then drain; the name of the signal."""
     import uvicorn
 
+    from interlock.surfaces.http.connections import protocol_of
+
     told: list[signal.Signals] = []
 
     class Draining(uvicorn.Server):
@@ -113,6 +115,8 @@ async def run(server: Server, listening: socket.socket, certificate: str | None 
     config = uvicorn.Config(
         server.app,
         lifespan="on",
+        http=protocol_of(server.settings),
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,

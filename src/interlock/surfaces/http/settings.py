@@ -38,4 +38,13 @@ class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         3_600_000
     )
     in_flight_max: Annotated[int, Meta(ge=1, le=100_000, description="Requests that are answered at once.")] = 256
+    connections_max: Annotated[
+        int, Meta(ge=1, le=100_000, description="Connections at once; fewer where the process may open fewer files.")
+    ] = 4_096
+    head_timeout_ms: Annotated[Milliseconds, Meta(description="How long the head of a request may take to arrive.")] = (
+        10_000
+    )
+    answer_timeout_ms: Annotated[
+        Milliseconds, Meta(description="How long a client may take nothing of an answer before its connection ends.")
+    ] = 30_000
     drain_ms: Annotated[Milliseconds, Meta(description="How long requests may take to end when it stops.")] = 10_000

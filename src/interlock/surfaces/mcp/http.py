@@ -46,6 +46,7 @@ Authenticate = Callable[[Scope], Awaitable[Principal]]
 """Who asks. Raises an `InterlockError` where nobody may: its status and advice are the answer."""
 
 May = Callable[[Principal, Command], bool]
+Told = Callable[[Principal, Command], Awaitable[None]]
 Lifespan = AbstractAsyncContextManager[None]
 _PRINCIPAL = "interlock.principal"
 
@@ -55,19 +56,26 @@ def reads_only(principal: Principal, command: Command) -> bool:
     return principal.kind is PrincipalKind.LOCAL or command.effect is Effect.READS
 
 
+async def unheard(_principal: Principal, _command: Command) -> None:
+    """Nobody wants to know of a refusal."""
+
+
 def mcp_http(
     opened: Opened,
     application: Application,
     authenticate: Authenticate,
     *,
     may: May = reads_only,
+    refused: Told = unheard,
     settings: EntranceSettings = EntranceSettings(),  # noqa: B008 - immutable
 ) -> tuple[ASGIApp, Lifespan]:
     """The application for one path, and what has to be entered, once, around its requests.
 
+    `may` says which tools there are for whom; `refused` hears of calls of those that there are not.
+
     Raises: `documents_unreadable`.
     """
-    fronts = Fronts(opened, application, library_of(opened.get(GatesSettings).docs, warn), may)
+    fronts = Fronts(opened, application, library_of(opened.get(GatesSettings).docs, warn), may, refused)
     return streamable(server_of(fronts, fronts.input_schema), authenticate, settings)
 
 
@@ -127,10 +135,13 @@ class _Entrance:
 class Fronts:
     """The front of whoever asks, made for each message; the calls of a principal are counted over all of them."""
 
-    def __init__(self, opened: Opened, application: Application, library: Library, may: May) -> None:
+    def __init__(
+        self, opened: Opened, application: Application, library: Library, may: May, refused: Told = unheard
+    ) -> None:
         self._opened = opened
         self._library = library
         self._may = may
+        self._refused = refused
         commands = [command for command in application.catalogue() if not command.local]
         self._tools = Toolbox(commands, within("starts"))
         self._calls: WeakValueDictionary[str, Calls] = WeakValueDictionary()
@@ -145,6 +156,9 @@ class Fronts:
 
     async def call_tool(self, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         """`tools/call`."""
+        principal, command = principal_of(ctx), self._tools.found(params.name)
+        if command is not None and not self._may(principal, command):
+            await self._refused(principal, command)
         return await self._front(ctx).call_tool(ctx, params)
 
     async def list_resources(

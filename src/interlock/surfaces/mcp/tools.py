@@ -78,6 +78,10 @@ class Toolbox:
             raise refusal
         return command
 
+    def found(self, name: str) -> Command | None:
+        """The command of a tool, whoever may call it; None where there is no such tool."""
+        return self._commands.get(name)
+
     def input_schema(self, name: str) -> dict[str, Any] | None:
         """The schema of a tool's input, whoever may call it; None where there is no such tool."""
         command = self._commands.get(name)

@@ -30,13 +30,20 @@ from interlock.base.principal import Principal, PrincipalKind
 from interlock.gates.control.feedback import Caller
 from interlock.gates.control.service import ScenarioRuns
 from interlock.surfaces.application import Opened
+from interlock.surfaces.catalogue import Permission
 from interlock.surfaces.http.problems import status_of
 from interlock.surfaces.mcp.entrance import EntranceSettings, GoneError, body_of, check_place
 from interlock.surfaces.mcp.serving import wire_documents
 from interlock.surfaces.mcp.wire import faults
 from interlock.surfaces.mcp.wire.faults import Fault
 from interlock.surfaces.mcp.wire.framing import BODY_BYTES_MAX, CORRELATION_HEADER
-from interlock.surfaces.mcp.wire.permissions import STATISTICS, Permits, may_call, reads_only
+from interlock.surfaces.mcp.wire.permissions import (
+    STATISTICS,
+    WIRE_PERMISSIONS,
+    Permits,
+    may_call,
+    reads_only,
+)
 from interlock.surfaces.mcp.wire.rpc import CORRELATION_ID, Refused, Response, Rpc, refusal, request_of
 from interlock.surfaces.mcp.wire.services import wire_services
 from interlock.surfaces.mcp.wire.tools import TOOLS, WireTools
@@ -47,6 +54,11 @@ MEDIA_TYPE: Final = "application/json"
 _BY_STATUS: Final = {401: faults.UNAUTHENTICATED, 403: faults.UNAUTHORIZED, 429: faults.RATE_LIMITED}
 _UNKNOWN: Final = replace(faults.INTERNAL, status=503)
 Authenticate = Callable[[Scope], Awaitable[Principal]]
+Told = Callable[[Principal, Permission], Awaitable[None]]
+
+
+async def unheard(_principal: Principal, _needed: Permission) -> None:
+    """Nobody wants to know of a refusal."""
 
 
 def wire_http(
@@ -54,10 +66,11 @@ def wire_http(
     authenticate: Authenticate,
     *,
     permits: Permits = reads_only,
+    refused: Told = unheard,
     settings: EntranceSettings = EntranceSettings(),  # noqa: B008 - immutable
 ) -> list[Route]:
-    """The routes of the wire. Raises: `documents_unreadable`."""
-    wire = WireHttp(opened, authenticate, permits, settings)
+    """The routes of the wire; `refused` hears of what a permission refuses. Raises: `documents_unreadable`."""
+    wire = WireHttp(opened, authenticate, permits, refused, settings)
     return [
         Route("/rpc", wire.rpc, methods=["POST"]),
         Route("/debug/mutation_stats", wire.mutation_stats, methods=["GET"]),
@@ -68,11 +81,17 @@ class WireHttp:
     """The endpoints of the wire, over the services of an application."""
 
     def __init__(
-        self, opened: Opened, authenticate: Authenticate, permits: Permits, settings: EntranceSettings
+        self,
+        opened: Opened,
+        authenticate: Authenticate,
+        permits: Permits,
+        refused: Told,
+        settings: EntranceSettings,
     ) -> None:
         self._opened = opened
         self._authenticate = authenticate
         self._permits = permits
+        self._refused = refused
         self._settings = settings
         self._documents = wire_documents(opened)
         self._boot = secrets.token_hex(8)
@@ -130,7 +149,8 @@ class WireHttp:
 
     async def _statistics(self, request: HttpRequest) -> Response:
         principal = await self._principal(request.scope)
-        if not self._permits(principal, STATISTICS):
+        if not self._permits(principal, STATISTICS, None):
+            await self._refused(principal, STATISTICS)
             raise Refused(faults.UNAUTHORIZED)
         return Response(msgspec.json.encode(self._opened.get(ScenarioRuns).statistics()), 200)
 
@@ -148,7 +168,11 @@ class WireHttp:
         local = principal.kind is PrincipalKind.LOCAL
         caller = Caller("loopback" if local else principal.id, local=local, roles=principal.roles)
         services = wire_services(self._opened, self._documents, principal, caller)
-        tools = WireTools(services, TOOLS, lambda name: may_call(name, principal, self._permits))
+
+        async def refused(name: str) -> None:
+            await self._refused(principal, WIRE_PERMISSIONS[name])
+
+        tools = WireTools(services, TOOLS, lambda name, where: may_call(name, where, principal, self._permits), refused)
         return Rpc(tools, self._documents)
 
 

@@ -25,6 +25,7 @@ from interlock.surfaces.mcp.schemas import rooted
 from interlock.surfaces.mcp.wire import registry, scenarios
 from interlock.surfaces.mcp.wire import requests as r
 from interlock.surfaces.mcp.wire.faults import Kind
+from interlock.surfaces.mcp.wire.permissions import Where, namespace_of
 from interlock.surfaces.mcp.wire.services import WireServices
 
 _KEPT = "The payload is kept and exported exactly as it is given: put no secret into it."
@@ -160,6 +161,10 @@ TOOLS: tuple[Tool, ...] = (
 DOCS_SEARCH = TOOLS[-1]
 
 
+async def unheard(_name: str) -> None:
+    """Nobody wants to know of a refusal."""
+
+
 class WireTools:
     """The tools of one session."""
 
@@ -167,10 +172,12 @@ class WireTools:
         self,
         services: WireServices,
         tools: tuple[Tool, ...] = TOOLS,
-        may: Callable[[str], bool] = lambda _name: True,
+        may: Callable[[str, Where], bool] = lambda _name, _where: True,
+        refused: Callable[[str], Awaitable[None]] = unheard,
     ) -> None:
         self._services = services
         self._may = may
+        self._refused = refused
         self._tools = {tool.name: tool for tool in tools if tool is not DOCS_SEARCH or services.documents.has_search}
 
     def listed(self) -> list[dict[str, Any]]:
@@ -189,9 +196,15 @@ class WireTools:
 
         Raises: `mcp_tool_not_permitted`, `gate_input_invalid`, and what the tool's service raises.
         """
-        if not self._may(tool.name):
+        await self._check(tool, "somewhere")
+        asked = converted(arguments, tool.asked)
+        await self._check(tool, namespace_of(asked))
+        return await tool.answer(self._services, asked)
+
+    async def _check(self, tool: Tool, where: Where) -> None:
+        if not self._may(tool.name, where):
+            await self._refused(tool.name)
             raise MCP_TOOL_NOT_PERMITTED.error(f"{tool.name} is not permitted")
-        return await tool.answer(self._services, converted(arguments, tool.asked))
 
 
 @lru_cache(maxsize=len(TOOLS) * 2)
