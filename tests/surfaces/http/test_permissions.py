@@ -22,6 +22,7 @@ from interlock.access.audit import audit_stream
 from interlock.access.table import PermissionRow
 from interlock.base.part import Command
 from interlock.surfaces import ingest
+from interlock.surfaces.http import content_paths
 from interlock.surfaces.http.by_hand import OPENAPI_PATH
 from interlock.surfaces.http.examples import Examples
 from interlock.surfaces.http.requests import parts_of
@@ -49,6 +50,10 @@ BESIDE: Final = {
     ("GET", "/api/events/stream"): sse.PERMISSION,
     ("GET", "/api/v1/events/stream"): sse.PERMISSION,
     ("GET", "/debug/mutation_stats"): "debug.read",
+    ("GET", content_paths.ARTIFACT): "run.read",
+    ("GET", content_paths.RUN_PACK): "run.read",
+    ("GET", content_paths.SCENARIO_PACK): "run.read",
+    ("POST", content_paths.VERIFY): "pack.verify",
 }
 BY_TOOL: Final = {("POST", "/rpc"), ("*", "/mcp")}
 """Addresses whose calls each have a permission of their own."""
