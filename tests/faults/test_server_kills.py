@@ -181,7 +181,7 @@ def _there_once(caller: Caller, sent: list[Sent]) -> None:
     for run_id in runs:
         page = caller.ask("GET", f"/api/v1/runs/{run_id}/events", params={"limit": 200}).json()
         kinds = Counter(row["type"] for row in page["items"])
-        assert (kinds["run.started"], kinds["run.completed"]) == (1, 1)
+        assert (kinds["engine.run_started"], kinds["engine.run_completed"]) == (1, 1)
         output = caller.ask("GET", f"/api/v1/runs/{run_id}/output").json()["values"]
         told[output["pack"]] += 1
         assert output["send"] == f"sent {output['pack']}"

@@ -38,6 +38,7 @@ from interlock.gates.control.inputs import (
     TriggerInput,
 )
 from interlock.gates.control.looking import ScenarioRunReport, look
+from interlock.gates.control.paging import cursor_of, name_after
 from interlock.gates.control.reading import Answered
 from interlock.gates.control.service import ScenarioRuns
 from interlock.gates.control.targets import target_of
@@ -55,7 +56,6 @@ from interlock.gates.records import (
 )
 from interlock.gates.spec import JsonPayload
 from interlock.gates.values import Logical, Timestamp, UnixMillis
-from interlock.journal.cursor import listing, read_page, write_page
 from interlock.journal.errors import COMMAND_ID_CONFLICT
 from interlock.journal.journal import Journal
 
@@ -117,32 +117,25 @@ def _id(ctx: CallContext, given: str | None) -> str:
     return given or ctx.command_id or ctx.services.get(Journal).entropy.random_bytes(16).hex()
 
 
-def _cursor(ctx: CallContext, last: str) -> str:
-    """Where a page ended, for a caller to keep."""
-    return write_page(listing(ctx.services.get(Journal).store.id, ctx.principal.tenant), (0, last))
-
-
-def _after(ctx: CallContext, cursor: str | None) -> str:
-    """The name at which the page before ended. Raises: `cursor_invalid`, `cursor_foreign`."""
-    if cursor is None:
-        return ""
-    return read_page(listing(ctx.services.get(Journal).store.id, ctx.principal.tenant), cursor)[1]
-
-
 async def _list(ctx: CallContext, given: ListScenarios) -> ScenarioList:
     definitions = ctx.services.get(Definitions)
     found = await definitions.listed(
-        given.namespace, given.tenant, _after(ctx, given.cursor), given.limit, principal=ctx.principal
+        given.namespace, given.tenant, name_after(ctx, given.cursor), given.limit, principal=ctx.principal
     )
     rows = [ScenarioRow(each.scenario_id, each.namespace_id, each.spec_hash.value) for each in found]
-    return ScenarioList(rows, _cursor(ctx, rows[-1].scenario) if len(rows) == given.limit else None)
+    return ScenarioList(rows, cursor_of(ctx, rows[-1].scenario) if len(rows) == given.limit else None)
 
 
 async def _runs(ctx: CallContext, given: ListScenarioRuns) -> ScenarioRunList:
     rows = await ctx.services.get(ScenarioRuns).listed(
-        given.scenario, given.tenant, given.namespace, _after(ctx, given.cursor), given.limit, principal=ctx.principal
+        given.scenario,
+        given.tenant,
+        given.namespace,
+        name_after(ctx, given.cursor),
+        given.limit,
+        principal=ctx.principal,
     )
-    return ScenarioRunList(rows, _cursor(ctx, rows[-1].run) if len(rows) == given.limit else None)
+    return ScenarioRunList(rows, cursor_of(ctx, rows[-1].run) if len(rows) == given.limit else None)
 
 
 async def _start(ctx: CallContext, given: StartInput) -> ScenarioRunReport:
