@@ -35,7 +35,7 @@ TOKEN_BUSY = ErrorCode("token_busy", Category.OVERLOADED, "Ask later.", retryabl
 TOKEN_DENIED = ErrorCode("token_denied", Category.REFUSED, "Ask for a role.")
 PRINCIPALS = {
     "local": local_principal("ada"),
-    "reader": Principal(id="token:reader", kind=PrincipalKind.TOKEN, roles=("reader",)),
+    "reader": Principal(id="token:reader", kind=PrincipalKind.TOKEN, roles=("viewer",)),
     "other": Principal(id="token:other", kind=PrincipalKind.TOKEN),
     "stranger": Principal(id="token:reader", kind=PrincipalKind.TOKEN, tenant="elsewhere"),
 }

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 from starlette.types import Message, Receive, Scope
 
+from interlock.surfaces.http.bodies import PASSED_BYTES_MAX, PASSED_MS_MAX
 from interlock.surfaces.http.errors import ORIGIN_REFUSED, REQUEST_TIMEOUT, REQUEST_TOO_LARGE
 
 LOOPBACK_HOSTS: Final = ("localhost", "localhost:*", "127.0.0.1", "127.0.0.1:*", "[::1]", "[::1]:*")
@@ -78,6 +80,7 @@ async def body_of(scope: Scope, receive: Receive, *, bytes_max: int, timeout_ms:
     """The body of a request. Raises: `request_too_large`, `request_timeout`, `GoneError`."""
     declared = _header(scope, b"content-length") or ""
     if declared.isascii() and declared.isdigit() and int(declared[:20]) > bytes_max:
+        await _pass_over(receive)
         raise _too_large(bytes_max)
     body = bytearray()
     try:
@@ -88,11 +91,25 @@ async def body_of(scope: Scope, receive: Receive, *, bytes_max: int, timeout_ms:
                     raise GoneError
                 body += message.get("body", b"")
                 if len(body) > bytes_max:
-                    raise _too_large(bytes_max)
+                    break
                 if not message.get("more_body", False):
                     return bytes(body)
     except TimeoutError:
         raise REQUEST_TIMEOUT.error(f"the body was not there after {timeout_ms} ms", limit_ms=timeout_ms) from None
+    if message.get("more_body", False):
+        await _pass_over(receive)
+    raise _too_large(bytes_max)
+
+
+async def _pass_over(receive: Receive) -> None:
+    """Read on a little, so that whoever sends too much hears of it before the connection ends."""
+    passed, more = 0, True
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PASSED_MS_MAX / 1000):
+            while more and passed <= PASSED_BYTES_MAX:
+                message = await receive()
+                passed += len(message.get("body", b""))
+                more = message["type"] == "http.request" and message.get("more_body", False)
 
 
 def _too_large(bytes_max: int) -> Exception:
