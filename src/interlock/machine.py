@@ -188,7 +188,6 @@ async def _work(ctx: CallContext, given: WorkInput) -> WorkReport:
     return await work(
         store_name(given.store),
         None if given.config is None else Path(given.config),
-        ctx.principal.tenant,
         ctx.services.get(Narrator),
         concurrency=given.concurrency,
         until_idle=given.until_idle,

@@ -87,6 +87,8 @@ class _Keeper:
         process = self._process = await asyncio.create_subprocess_exec(
             *self._line, stdin=PIPE, stdout=DEVNULL, env=self._environment, start_new_session=True
         )
+        if self._stopping.is_set():  # told so while it was being started
+            self.stop(signal.SIGTERM)
         self._narrator.tell(Child(self.name, process.pid, self.starts), f"{self.name} runs as {process.pid}")
         code = await process.wait()
         self._narrator.tell(Child(self.name, process.pid, self.starts, code), f"{self.name} ended with {code}")

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from interlock.app import App
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+LOOK_SECONDS = 0.5
+"""How often it is looked whether there is another tenant."""
 
 
 class Began(Struct, frozen=True):
@@ -38,9 +40,12 @@ class Began(Struct, frozen=True):
 
 
 async def work(
-    store: StoreName, config: Path | None, tenant: str, narrator: Narrator, *, concurrency: int, until_idle: bool
+    store: StoreName, config: Path | None, narrator: Narrator, *, concurrency: int, until_idle: bool
 ) -> WorkReport:
-    """Work on a store until it is idle, or until this process is told to stop. Raises: as opening a store does."""
+    """Work for every tenant of a store until it is idle, or until this process is told to stop.
+
+    Raises: as opening a store does.
+    """
     from interlock.app import APPLICATION, App
 
     watch_parent()
@@ -52,8 +57,8 @@ async def work(
             narrator.tell(driven, _line(worker.worked, driven))
 
         narrator.tell(Began(app.store.owner, concurrency), "at work: nothing driven yet")
-        driving = worker.work(partition=tenant, concurrency=concurrency, until_idle=until_idle, observer=observe)
-        task = asyncio.ensure_future(_with_deliveries(driving, app, tenant, until_idle=until_idle))
+        driving = worker.work(partition=None, concurrency=concurrency, until_idle=until_idle, observer=observe)
+        task = asyncio.ensure_future(_with_deliveries(driving, app, until_idle=until_idle))
         with _told_to_stop(task) as told:
             await asyncio.wait([task])
         narrator.close()
@@ -63,12 +68,10 @@ async def work(
         return WorkReport(worked.driven, worked.fired, told[0] if told else "idle")
 
 
-async def _with_deliveries(
-    driving: Coroutine[object, object, Worked], app: App, tenant: str, *, until_idle: bool
-) -> Worked:
+async def _with_deliveries(driving: Coroutine[object, object, Worked], app: App, *, until_idle: bool) -> Worked:
     """Deliver subscriptions for as long as runs are driven; with `until_idle`, until nothing of them is due, too."""
     working = asyncio.ensure_future(driving)
-    delivering = asyncio.ensure_future(app.subscriptions.serve(tenant))
+    delivering = asyncio.ensure_future(_deliver(app))
     try:
         await asyncio.wait([working, delivering], return_when=asyncio.FIRST_COMPLETED)
         if delivering.done():
@@ -79,8 +82,27 @@ async def _with_deliveries(
         await asyncio.wait([working, delivering])
     worked = working.result()
     if until_idle:
-        await app.subscriptions.deliver_once(tenant)
+        for partition in await app.store.events.partitions():
+            await app.subscriptions.deliver_once(partition)
     return worked
+
+
+async def _deliver(app: App) -> None:
+    """Deliver the subscriptions of every tenant, also of those that come meanwhile. Raises: as `serve` does."""
+    serving: dict[str, asyncio.Task[None]] = {}
+    try:
+        while True:
+            for partition in await app.store.events.partitions():
+                if partition not in serving:
+                    serving[partition] = asyncio.ensure_future(app.subscriptions.serve(partition))
+            for task in serving.values():
+                if task.done():
+                    task.result()
+            await asyncio.sleep(LOOK_SECONDS)
+    finally:
+        for task in serving.values():
+            task.cancel()
+        await asyncio.gather(*serving.values(), return_exceptions=True)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from msgspec import Raw, Struct, ValidationError
 
 from interlock.base import ids
 from interlock.base.bounds import JSON_BYTES_MAX
-from interlock.base.canonical import JSON_TOO_LARGE, canonical, parse
+from interlock.base.canonical import JSON_TOO_LARGE, canonical, digest, parse
 from interlock.base.errors import InterlockError
 from interlock.base.nearest import suggestion
 from interlock.base.part import CallContext, Command, Services, unheard
@@ -73,7 +73,7 @@ class Client:
         command = self.catalogue.get(name)
         record = checked_input(command, given)
         if command_id is not None:
-            ids.command_id(command_id)
+            command_id = _own_id(self.principal, ids.command_id(command_id))
         if self.principal.kind is not PrincipalKind.LOCAL:
             await self._check(command, record)
         return await command.handler(CallContext(self.principal, self._services, command_id, begun), record)
@@ -99,6 +99,13 @@ class Client:
         if self._loop is None:
             return asyncio.run(answer)
         return asyncio.run_coroutine_threadsafe(answer, self._loop).result()
+
+
+def _own_id(principal: Principal, command_id: str) -> str:
+    """The id of a command among those of everybody: what one principal uses says nothing to another."""
+    if principal.kind is PrincipalKind.LOCAL:
+        return command_id
+    return f"of:{digest(canonical([principal.kind.value, principal.id, command_id]))}"
 
 
 def checked_input(command: Command, given: Struct | Mapping[str, object]) -> Struct:

@@ -34,7 +34,7 @@ SETTINGS: Final[Mapping[str, Mapping[str, Any]]] = {
     },
 }
 MINUTE_MS: Final = 60_000
-ADMINISTRATION: Final = {"token.new", "token.revoke"}
+ADMINISTRATION: Final = {"token.new", "token.revoke", "debug.read"}
 KEPT: Final = {"run.read", "shape.read"}
 
 May = Callable[[PermissionRow, bool], bool]

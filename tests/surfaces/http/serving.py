@@ -38,10 +38,10 @@ class Asking:
         headers = {**({} if token is None else {"Authorization": f"Bearer {token}"}), **more.pop("headers", {})}
         return await self.client.request(method, f"{self.url}{path}", headers=headers, **more)
 
-    async def token_of(self, *roles: str, tenant: str = "default") -> str:
+    async def token_of(self, *roles: str, tenant: str = "default", name: str = "zoe") -> str:
         """The token of somebody with these roles."""
         maker = replace(ADA, tenant=tenant)
-        made = await self.app.tokens.new("zoe", roles=roles, groups=(), lifetime_ms=60_000, principal=maker)
+        made = await self.app.tokens.new(name, roles=roles, groups=(), lifetime_ms=60_000, principal=maker)
         assert made.text is not None
         return made.text
 

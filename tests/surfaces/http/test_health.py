@@ -22,6 +22,7 @@ def test_a_server_is_ready_only_while_everything_that_it_needs_is_there(
 ) -> None:
     async def main() -> None:
         async with serving(tmp_path) as asking:
+            await asking.post("/api/v1/subscriptions", name="audit", sink="log")
             store = asking.app.store
             health = Health(asking.app, lambda: False)
             assert (await health.readiness()).ready
@@ -37,7 +38,7 @@ def test_a_server_is_ready_only_while_everything_that_it_needs_is_there(
 
             monkeypatch.setattr("interlock.surfaces.http.health.LOOK_MS_MAX", 50)
             for port, name, broken, what, code in (
-                (store.events, "position", fail, "store", "store_closed"),
+                (store.events, "partitions", fail, "store", "store_closed"),
                 (store.views, "drop", stand, "writer", "timeout"),
                 (store.timers, "next_due", late, "timers", "timers_overdue"),
             ):

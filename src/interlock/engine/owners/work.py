@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
@@ -71,24 +71,30 @@ class Worker:
     async def work(
         self,
         *,
-        partition: str = "default",
+        partition: str | None = "default",
         concurrency: int = 64,
         until_idle: bool = False,
         observer: Observer | None = None,
     ) -> Worked:
-        """Work until cancelled; with `until_idle`, until nothing is due and nothing is being driven."""
+        """Work until cancelled; with `until_idle`, until nothing is due and nothing is being driven.
+
+        Without a partition, that of every tenant is looked at in turn, also of those that come meanwhile.
+        """
         store = self._journal.store
         self._observer = observer or self._observer
         seen = store.doorbell.seen()
         try:
             while True:
                 now_ms = self._journal.now_ms()
-                await self._fire(partition, now_ms)
-                claims = await self._claim(partition, concurrency, now_ms)
-                busy = claims or self._tasks or self._driver.beside
-                if until_idle and not busy and not await self._is_due(partition):
+                partitions = [partition] if partition is not None else await store.events.partitions()
+                claimed = False
+                for each in partitions:
+                    await self._fire(each, now_ms)
+                    claimed = bool(await self._claim(each, concurrency, now_ms)) or claimed
+                busy = claimed or self._tasks or self._driver.beside
+                if until_idle and not busy and not await self._is_due(partitions):
                     return self.worked
-                seen = await self._rest(partition, seen, full=len(self._tasks) >= concurrency)
+                seen = await self._rest(partitions, seen, full=len(self._tasks) >= concurrency)
         finally:
             for task in self._tasks:
                 task.cancel()
@@ -132,16 +138,21 @@ class Worker:
             waiting = None if result.waiting is None else result.waiting.kind
             self._observer(Driven(run_id, result.phase, waiting, None, len(self._tasks) - 1))
 
-    async def _is_due(self, partition: str) -> bool:
-        due_ms = await self._journal.store.activations.due(partition, [e.RUN], self._journal.now_ms())
-        return due_ms is not None and due_ms <= self._journal.now_ms()
+    async def _is_due(self, partitions: Sequence[str]) -> bool:
+        for each in partitions:
+            due_ms = await self._journal.store.activations.due(each, [e.RUN], self._journal.now_ms())
+            if due_ms is not None and due_ms <= self._journal.now_ms():
+                return True
+        return False
 
-    async def _rest(self, partition: str, seen: int, *, full: bool) -> int:
+    async def _rest(self, partitions: Sequence[str], seen: int, *, full: bool) -> int:
         """Wait until something may be due, a run has been driven, or somebody has committed."""
         store, now_ms = self._journal.store, self._journal.now_ms()
-        dues = [await store.timers.next_due(partition)]
-        if not full:
-            dues.append(await store.activations.due(partition, [e.RUN], now_ms))
+        dues: list[int | None] = []
+        for each in partitions:
+            dues.append(await store.timers.next_due(each))
+            if not full:
+                dues.append(await store.activations.due(each, [e.RUN], now_ms))
         wait_ms = min([self._settings.watch_interval_ms, *(max(due - now_ms, 0) for due in dues if due is not None)])
         ring = asyncio.ensure_future(store.doorbell.wait(seen, wait_ms))
         try:

@@ -26,7 +26,7 @@ from interlock.surfaces.http.bodies import JSON
 LOOK_MS_MAX: Final = 2_000
 AGE_SECONDS_MAX: Final = 1.0
 OVERDUE_MS_MAX: Final = 60_000
-_NO_VIEW: Final = "server_readiness"
+_NO_TENANT, _NO_VIEW = "default", "server_readiness"
 State = Literal["ok", "failed", "draining"]
 
 
@@ -46,12 +46,11 @@ class Readiness(Struct, frozen=True):
 
 
 class Health:
-    """Looks at what a server needs. `partition` is the one whose feed and timers are looked at."""
+    """Looks at what a server needs: the feed and the timers of every tenant."""
 
-    def __init__(self, services: Services, draining: Callable[[], bool], partition: str = "default") -> None:
+    def __init__(self, services: Services, draining: Callable[[], bool]) -> None:
         self._journal = services.get(Journal)
         self._draining = draining
-        self._partition = partition
         self._looking = asyncio.Lock()
         self._found: Readiness | None = None
         self._found_at = 0.0
@@ -83,26 +82,29 @@ class Health:
         return Readiness(all(each.state == "ok" for each in found), found)
 
     async def _store(self) -> str | None:
-        await self._journal.store.events.position(self._partition)
+        await self._journal.store.events.partitions()
         return None
 
     async def _writer(self) -> str | None:
         # Forgetting what is not there takes the writer's turn and leaves nothing behind.
-        await self._journal.store.views.drop(self._partition, _NO_VIEW)
+        await self._journal.store.views.drop(_NO_TENANT, _NO_VIEW)
         return None
 
     async def _feed(self) -> str | None:
         events = self._journal.store.events
-        position = await events.position(self._partition)
-        if not position:
-            return None
-        page = await events.feed(self._partition, position - 1, 1)
-        return None if page and page[0].position == position else "feed_hole"
+        for partition in await events.partitions():
+            position = await events.position(partition)
+            page = await events.feed(partition, position - 1, 1) if position else []
+            if position and not (page and page[0].position == position):
+                return "feed_hole"
+        return None
 
     async def _timers(self) -> str | None:
-        due_ms = await self._journal.store.timers.next_due(self._partition)
-        late = due_ms is not None and due_ms < self._journal.now_ms() - OVERDUE_MS_MAX
-        return "timers_overdue" if late else None
+        for partition in await self._journal.store.events.partitions():
+            due_ms = await self._journal.store.timers.next_due(partition)
+            if due_ms is not None and due_ms < self._journal.now_ms() - OVERDUE_MS_MAX:
+                return "timers_overdue"
+        return None
 
 
 async def _looked(name: str, look: Callable[[], Awaitable[str | None]]) -> Look:

@@ -110,6 +110,7 @@ class Reader:
         self._heartbeat_s = settings.heartbeat_ms / 1000
         self._backlog = Backlog(wanted, events_max=settings.backlog_events_max, bytes_max=settings.backlog_bytes_max)
         self._stopped = False
+        self._refused: InterlockError | None = None
         self._marked = 0
 
     @property
@@ -121,6 +122,11 @@ class Reader:
         """Let the stream end by itself."""
         self._stopped = True
         self._backlog.end(None)
+
+    def end(self, fault: InterlockError) -> None:
+        """Let the stream end with an error, whatever else there is to say."""
+        self._refused = fault
+        self._backlog.end(fault)
 
     def leave(self) -> None:
         """Hear nothing more."""
@@ -149,6 +155,7 @@ class Reader:
         loop = asyncio.get_running_loop()
         spoke_at = loop.time()
         while not self._stopped and not await self._taken_over():
+            self._check()
             async with self._slots:
                 page = await self._teller.page(self.after)
             for event in page:
@@ -172,6 +179,7 @@ class Reader:
         """What the hub has put in, as one piece; a heartbeat where that is nothing for some time."""
         backlog = self._backlog
         await backlog.wait(self._heartbeat_s)
+        self._check()
         content = bytearray()
         while len(content) < CHUNK_BYTES_MAX and (frame := backlog.take()) is not None:
             content += frame.content
@@ -181,6 +189,10 @@ class Reader:
         if not content and not self._stopped and not backlog.dropped:
             return self._heartbeat(backlog.position)
         return bytes(content)
+
+    def _check(self) -> None:
+        if self._refused is not None:
+            raise self._refused
 
     def _heartbeat(self, position: int) -> bytes:
         """A sign of life, with the cursor if it has moved."""

@@ -12,16 +12,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Final
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from interlock.base.errors import Category, InterlockError
 from interlock.surfaces.sse.reader import Reader
+from interlock.surfaces.sse.settings import EventStreamSettings
 
 HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _LOG = logging.getLogger("interlock.sse")
+
+
+Still = Callable[[], Awaitable[object]]
+"""Whether whoever reads still may. Raises: what it is refused with."""
 
 
 class EventStreamResponse(Response):
@@ -29,11 +36,13 @@ class EventStreamResponse(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, reader: Reader, slow_reader_ms: int) -> None:
+    def __init__(self, reader: Reader, settings: EventStreamSettings, still: Still) -> None:
         super().__init__(headers=HEADERS)
         del self.headers["content-length"]
         self._reader = reader
-        self._slow_reader_ms = slow_reader_ms
+        self._slow_reader_ms = settings.slow_reader_ms
+        self._look_s = settings.heartbeat_ms / 1000
+        self._still = still
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the stream until it ends."""
@@ -43,15 +52,28 @@ class EventStreamResponse(Response):
             return
         sending = asyncio.ensure_future(self._stream(send))
         leaving = asyncio.ensure_future(_gone(receive))
+        looking = asyncio.ensure_future(self._look())
         try:
             await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
         finally:
             sending.cancel()
             leaving.cancel()
-            await asyncio.gather(sending, leaving, return_exceptions=True)
+            looking.cancel()
+            await asyncio.gather(sending, leaving, looking, return_exceptions=True)
             self._reader.close()
         if not sending.cancelled():
             sending.result()
+
+    async def _look(self) -> None:
+        """Ask with each heartbeat whether the reader still may hear, and end its stream where it may not."""
+        while True:
+            await asyncio.sleep(self._look_s)
+            try:
+                await self._still()
+            except InterlockError as fault:
+                if fault.category is Category.REFUSED:
+                    self._reader.end(fault)
+                    return
 
     async def _stream(self, send: Send) -> None:
         await self._start(send)

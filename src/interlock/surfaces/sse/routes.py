@@ -43,6 +43,6 @@ def stream_routes(
             if fault.kind is STREAM_READERS_FULL:
                 response.headers["Retry-After"] = str(RETRY_AFTER_MS // 1000)
             return response
-        return EventStreamResponse(reader, streams.settings.slow_reader_ms)
+        return EventStreamResponse(reader, streams.settings, lambda: authenticate(request))
 
     return [Route(path, stream, methods=["GET"], include_in_schema=False) for path in paths]
