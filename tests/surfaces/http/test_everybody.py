@@ -7,7 +7,7 @@ from pathlib import Path
 
 from interlock.base.principal import local_principal
 from interlock.working import _deliver
-from tests.surfaces.http.serving import serving
+from tests.surfaces.http.serving import problem, serving
 from tests.surfaces.http.test_api import PLAN
 
 
@@ -79,5 +79,22 @@ def test_a_reader_whose_token_is_revoked_hears_no_more(tmp_path: Path) -> None:
             assert any("token_invalid" in line for line in rest), rest
             again = await asking.ask("GET", "/api/events/stream", token=token)
             assert again.status_code == 401
+
+    asyncio.run(check())
+
+
+def test_messages_of_agents_and_events_count_as_under_way_and_a_draining_server_takes_none(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with serving(tmp_path) as asking:
+            for broken, code in (({"in_flight_max": 0}, "server_busy"), ({"draining": True}, "server_draining")):
+                for name, value in broken.items():
+                    setattr(asking.server.gate, name, value)
+                for path in ("/mcp", "/api/events/", "/api/events"):
+                    answer = await asking.ask("POST", path, json={})
+                    assert problem(answer) == (503, code), path
+                asking.server.gate.in_flight_max = 100
+            asking.server.gate.draining = False
+            assert (await asking.ask("POST", "/mcp", json={})).status_code != 503
+            assert asking.server.gate.in_flight == 0
 
     asyncio.run(check())

@@ -242,7 +242,7 @@ def test_every_tool_of_mcp_gives_everybody_what_the_table_says(tmp_path: Path) -
 
 def answered(asking: Asking) -> set[tuple[str, str]]:
     """Every method and path that the server answers, as its own table of routes has them."""
-    app = asking.server.app._app  # type: ignore[attr-defined]
+    app = asking.server.app._app._app  # type: ignore[attr-defined]
     assert isinstance(app, Starlette)
     found: set[tuple[str, str]] = set()
     for route in app.routes:

@@ -68,7 +68,8 @@ async def _nothing() -> None:
 class Additions:
     """What other modules put beside the generated routes; endpoints of `guarded` are told errors for.
 
-    `quiet` lets go of what streams; `elsewhere` may answer what comes to a path that there is not.
+    `quiet` lets go of what streams; `elsewhere` may answer what comes to a path that there is not; what is posted to
+    `counted` paths is under way like any other request.
     """
 
     guarded: Sequence[tuple[str, str, Endpoint]] = ()
@@ -76,6 +77,7 @@ class Additions:
     lifespans: Sequence[Lifespan] = ()
     quiet: Callable[[], Awaitable[None]] = _nothing
     elsewhere: Elsewhere | None = None
+    counted: frozenset[str] = frozenset()
 
 
 def build(routes: Routes, calls: Calls, health: Health, gate: Gate, additions: Additions) -> ASGIApp:
@@ -93,7 +95,7 @@ def build(routes: Routes, calls: Calls, health: Health, gate: Gate, additions: A
         exception_handlers={HTTPException: _not_found(additions.elsewhere), Exception: _fault},
     )
     app.router.redirect_slashes = False
-    return _Encoded(app)
+    return _Encoded(_Counted(app, gate, additions.counted))
 
 
 def _by_method(found: Mapping[str, Endpoint]) -> Endpoint:
@@ -169,6 +171,30 @@ def _lifespan(lifespans: Sequence[Lifespan]) -> Callable[[Starlette], AbstractAs
             yield
 
     return entered
+
+
+class _Counted:
+    """Counts what is posted to paths whose modules read their requests themselves; what only streams is not."""
+
+    def __init__(self, app: ASGIApp, gate: Gate, paths: frozenset[str]) -> None:
+        self._app = app
+        self._gate = gate
+        self._paths = paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] not in self._paths:
+            await self._app(scope, receive, send)
+            return
+        try:
+            self._gate.enter()
+        except InterlockError as fault:
+            request_id = request_id_of(Request(scope))
+            await headed(problem(fault, request_id), request_id)(scope, receive, send)
+            return
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._gate.leave()
 
 
 class _Encoded:

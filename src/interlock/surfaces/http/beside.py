@@ -39,6 +39,7 @@ from interlock.surfaces.sse.reader import EventStreams
 from interlock.surfaces.sse.settings import EventStreamSettings
 
 MCP_PATH: Final = "/mcp"
+COUNTED: Final = frozenset({MCP_PATH, ingest.PATH, ingest.PATH.rstrip("/")})
 
 
 def beside(opened: Opened, application: Application, edge: Edge, entrance: EntranceSettings) -> Additions:
@@ -67,7 +68,7 @@ def beside(opened: Opened, application: Application, edge: Edge, entrance: Entra
 
     routes += wire_http(opened, authenticate, permits=_permits(access), refused=_refused_row(access), settings=entrance)
     content = Content(opened, edge.principal)
-    return Additions(content.guarded(), routes, lifespans, streams.close, _elsewhere(opened, edge, access))
+    return Additions(content.guarded(), routes, lifespans, streams.close, _elsewhere(opened, edge, access), COUNTED)
 
 
 def _elsewhere(opened: Opened, edge: Edge, access: Access) -> Callable[[Request], Awaitable[Response | None]]:
