@@ -72,11 +72,12 @@ class Audit:
     def __init__(self, runner: Runner, clock: Clock) -> None:
         self._runner = runner
         self._clock = clock
-        self._recorded: dict[tuple[str, str, str], int] = {}
+        self._recorded: dict[str, dict[tuple[str, str], int]] = {}
+        """When each pair of a tenant was recorded last: what one does there keeps no other's attempts out."""
 
     async def refused(self, principal: Principal, permission: str, command: str) -> bool:
         """Record an attempt; False where the bounds, or the store, do not let it."""
-        if not self._is_due((principal.tenant, principal.id, permission)):
+        if not self._is_due(principal.tenant, (principal.id, permission)):
             return False
         order = RecordRefusal(audit_stream(principal.tenant), AccessRefused(command, permission, principal.id))
         try:
@@ -86,14 +87,15 @@ class Audit:
             return False
         return True
 
-    def _is_due(self, pair: tuple[str, str, str]) -> bool:
+    def _is_due(self, tenant: str, pair: tuple[str, str]) -> bool:
         now_ms = self._clock.now_ms()
-        if 0 <= now_ms - self._recorded.get(pair, -INTERVAL_MS) < INTERVAL_MS:
+        recorded = self._recorded.setdefault(tenant, {})
+        if 0 <= now_ms - recorded.get(pair, -INTERVAL_MS) < INTERVAL_MS:
             return False
-        if len(self._recorded) >= PAIRS_MAX:
-            recent = {each: at_ms for each, at_ms in self._recorded.items() if 0 <= now_ms - at_ms < INTERVAL_MS}
-            self._recorded = recent
+        if len(recorded) >= PAIRS_MAX:
+            recent = {each: at_ms for each, at_ms in recorded.items() if 0 <= now_ms - at_ms < INTERVAL_MS}
+            self._recorded[tenant] = recorded = recent
             if len(recent) >= PAIRS_MAX:
                 return False
-        self._recorded[pair] = now_ms
+        recorded[pair] = now_ms
         return True

@@ -8,7 +8,7 @@ Rules: each has one permission of the table, asked for before it does anything; 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from starlette.requests import HTTPConnection, Request
@@ -53,6 +53,7 @@ def beside(opened: Opened, application: Application, edge: Edge, entrance: Entra
         *sse.stream_routes(streams, authenticate=_permitted(edge, access, sse.PERMISSION), problem=_told),
     ]
     lifespans: list[Lifespan] = []
+    quiets = [streams.close]
     authenticate = _of_scope(edge)
     try:
         from interlock.surfaces.mcp.http import mcp_http
@@ -63,12 +64,21 @@ def beside(opened: Opened, application: Application, edge: Edge, entrance: Entra
             opened, application, authenticate, may=_may(access), refused=_refused(access), settings=entrance
         )
         routes.append(Route(MCP_PATH, app))
+        quiets.append(app.quiet)
         lifespans.append(lambda: lifespan)
     from interlock.surfaces.mcp.wire.http import wire_http
 
     routes += wire_http(opened, authenticate, permits=_permits(access), refused=_refused_row(access), settings=entrance)
     content = Content(opened, edge.principal)
-    return Additions(content.guarded(), routes, lifespans, streams.close, _elsewhere(opened, edge, access), COUNTED)
+    return Additions(content.guarded(), routes, lifespans, _all(quiets), _elsewhere(opened, edge, access), COUNTED)
+
+
+def _all(quiets: Sequence[Callable[[], Awaitable[None]]]) -> Callable[[], Awaitable[None]]:
+    async def quiet() -> None:
+        for each in quiets:
+            await each()
+
+    return quiet
 
 
 def _elsewhere(opened: Opened, edge: Edge, access: Access) -> Callable[[Request], Awaitable[Response | None]]:

@@ -11,6 +11,7 @@ verbs about this machine, or about files of it, are no tools here.
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -28,6 +29,7 @@ from mcp.server.streamable_http import EventStore
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from interlock.base.canonical import digest
 from interlock.base.errors import InterlockError
 from interlock.base.part import Command, Effect
 from interlock.base.principal import Principal, PrincipalKind
@@ -68,7 +70,7 @@ def mcp_http(
     may: May = reads_only,
     refused: Told = unheard,
     settings: EntranceSettings = EntranceSettings(),  # noqa: B008 - immutable
-) -> tuple[ASGIApp, Lifespan]:
+) -> tuple[Entrance, Lifespan]:
     """The application for one path, and what has to be entered, once, around its requests.
 
     `may` says which tools there are for whom; `refused` hears of calls of those that there are not.
@@ -81,7 +83,7 @@ def mcp_http(
 
 def streamable(
     server: Server[Any], authenticate: Authenticate, settings: EntranceSettings, events: EventStore | None = None
-) -> tuple[ASGIApp, Lifespan]:
+) -> tuple[Entrance, Lifespan]:
     """A server of the SDK over streamable HTTP; its handlers find the principal with `principal_of`."""
     manager = StreamableHTTPSessionManager(
         server,
@@ -96,18 +98,20 @@ def streamable(
         async with manager.run():
             yield
 
-    return _Entrance(manager.handle_request, authenticate, settings), lifespan()
+    return Entrance(manager.handle_request, authenticate, settings), lifespan()
 
 
-class _Entrance:
+class Entrance:
     """Lets requests to the SDK whose principal is known, each with its whole body."""
 
     def __init__(self, inner: ASGIApp, authenticate: Authenticate, settings: EntranceSettings) -> None:
         self._inner = inner
         self._authenticate = authenticate
         self._settings = settings
+        self._quiet = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or refuse it as a problem."""
         if scope["type"] != "http":
             raise RuntimeError("only HTTP is answered here")
         try:
@@ -120,7 +124,21 @@ class _Entrance:
             traceback.print_exception(fault, file=sys.stderr)
             await problem(PROGRAM_FAULT.error(f"unexpected {type(fault).__name__}"), uuid4().hex)(scope, receive, send)
         else:
-            await self._inner(admitted, with_body(body, receive), send)
+            answering = self._inner(admitted, with_body(body, receive), send)
+            await (self._standing(answering) if scope["method"] == "GET" else answering)
+
+    async def quiet(self) -> None:
+        """Let go of streams that only stand, before whoever serves waits for what is under way."""
+        self._quiet.set()
+
+    async def _standing(self, answer: Awaitable[None]) -> None:
+        tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(answer), asyncio.ensure_future(self._quiet.wait())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _admitted(self, scope: Scope, receive: Receive) -> tuple[Scope, bytes]:
         check_place(scope, self._settings)
@@ -128,7 +146,10 @@ class _Entrance:
         limits = self._settings
         body = await body_of(scope, receive, bytes_max=limits.body_bytes_max, timeout_ms=limits.body_timeout_ms)
         # The SDK compares this with whoever opened a session, and says that there is none where they differ.
-        user = AuthenticatedUser(AccessToken(token="", client_id=_owner(principal), scopes=[]))
+        # Two tokens of one name are two owners.
+        credential = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        owner = f"{_owner(principal)} {digest(credential)}"
+        user = AuthenticatedUser(AccessToken(token="", client_id=owner, scopes=[]))
         return {**scope, "user": user, _PRINCIPAL: principal}, body
 
 
