@@ -55,13 +55,12 @@ def check(given: ServeInput) -> None:
 
     if given.certificate is not None and given.tls_upstream:
         raise SERVER_UNSAFE.error("TLS ends here or at a proxy: give --certificate or --tls-upstream")
+    if not is_loopback(given.host):
+        if not given.beyond_this_machine:
+            raise SERVER_UNSAFE.error("the address is reached by others: say so with --beyond-this-machine")
+        if given.certificate is None and not given.tls_upstream:
+            raise SERVER_UNSAFE.error("others would send their tokens in the clear: give --certificate and --key")
     check_certificate(given.certificate, given.key)
-    if is_loopback(given.host):
-        return
-    if not given.beyond_this_machine:
-        raise SERVER_UNSAFE.error("the address is reached by others: say so with --beyond-this-machine")
-    if given.certificate is None and not given.tls_upstream:
-        raise SERVER_UNSAFE.error("others would send their tokens in the clear: give --certificate and --key")
 
 
 def check_certificate(certificate: str | None, key: str | None) -> None:

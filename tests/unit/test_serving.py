@@ -35,7 +35,6 @@ def test_what_would_open_more_than_it_says_is_refused(given: dict[str, object]) 
     [
         {},
         {"host": "::1"},
-        {"host": "192.0.2.1", "beyond_this_machine": True, "certificate": "c.pem"},
         {"host": "192.0.2.1", "beyond_this_machine": True, "tls_upstream": True},
     ],
 )
