@@ -7,13 +7,18 @@ from typing import Any
 
 import pytest
 
-from interlock.gates.spec import Terminal
+from interlock.gates.control import events as e
+from interlock.gates.control.keys import run_stream
+from interlock.gates.spec import ScenarioSpec, Terminal
+from interlock.gates.values import UnixMillis
 from interlock.stores.memory import MemoryStore
 from interlock.testing.app import memory_app
 from interlock.testing.loop import over_seeds, run
 from tests.simulation.crashes import Crash, Points
 from tests.unit.gates.control.scenes import Said, Scene, spec, stage
+from tests.unit.gates.redecide.lives import condition
 
+CONDITIONS = [condition("a", max_age_ms=500), condition("b")]
 DOCUMENT = spec(stage("one", "a", packets=["p"]), stage("two", "b", packets=["q"]), stage("three", to=Terminal()))
 
 
@@ -104,3 +109,36 @@ async def test_any_order_of_arrival_leads_to_one_history_without_gaps() -> None:
     given = {each.decision.trigger_id: each.decision for each in answers}
     assert all(each in state.decisions for each in given.values())
     assert len(state.tool_calls) == len(calls)
+
+
+def test_a_kill_while_gates_close_says_so_once() -> None:
+    aging = ScenarioSpec("release", 2, "1", [stage("one", "a"), stage("two", "b")], CONDITIONS, [], [])
+
+    async def opened() -> Installation:
+        world = Installation()
+        scene = world.process(a=True)
+        await scene.begun(aging)
+        await scene.trigger("t1", UnixMillis(5_000))
+        return world
+
+    async def closed(world: Installation) -> list[e.GatesClosed]:
+        found = []
+        async for page in world.process().app.journal.read(run_stream("default", 1, 2, "r1")):
+            found += [event.record for event in page if isinstance(event.record, e.GatesClosed)]
+        return found
+
+    async def points_of() -> int:
+        points = Points()
+        await (await opened()).process(points).app.timers.fire_due("default", 6_000)
+        return len(points.reached)
+
+    async def scenario(crash_at: int) -> None:
+        world = await opened()
+        with pytest.raises(Crash):
+            await world.process(Points(crash_at)).app.timers.fire_due("default", 6_000)
+        await world.process().app.timers.fire_due("default", 6_000)
+        assert await closed(world) == [e.GatesClosed(5_501, ("a",), None, "one")]
+        assert await world.process().app.store.timers.next_due("default") is None
+
+    for crash_at in range(1, run(points_of()) + 1):
+        run(scenario(crash_at))
