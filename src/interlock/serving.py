@@ -26,7 +26,7 @@ from interlock.base.principal import Principal
 from interlock.journal.store_name import MEMORY, StoreName, is_url
 from interlock.machine import ServeInput, ServeReport
 from interlock.supervised import watch_parent
-from interlock.surfaces.cli.edge import STORE_FOLDER, folder_of
+from interlock.surfaces.cli.edge import folder_if_default
 from interlock.surfaces.http.errors import SERVER_CERTIFICATE_INVALID, SERVER_LIBRARY_ABSENT, SERVER_UNSAFE
 from interlock.surfaces.narration import Narrator
 
@@ -103,7 +103,7 @@ async def serve(store: StoreName, given: ServeInput, principal: Principal, narra
     watch_parent()
     config = None if given.config is None else Path(given.config)
     local = http.is_loopback(given.host)
-    with _folder(store), http.listen(given.host, given.port) as listening:
+    with folder_if_default(store), http.listen(given.host, given.port) as listening:
         async with APPLICATION.open(store=store, config=config, create=True) as app:
             assert isinstance(app, App)  # noqa: S101 - what the product opens
             token = os.environ.pop(TOKEN_VARIABLE, "") or secrets.token_urlsafe(32)
@@ -115,15 +115,6 @@ async def serve(store: StoreName, given: ServeInput, principal: Principal, narra
                 ended = await run(server, listening, given.certificate, given.key)
     narrator.close()
     return ServeReport(url, ended)
-
-
-@contextmanager
-def _folder(store: StoreName) -> Iterator[None]:
-    if isinstance(store, Path) and store.parent.name == STORE_FOLDER:
-        with folder_of(store):
-            yield
-    else:
-        yield
 
 
 @contextmanager

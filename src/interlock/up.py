@@ -29,7 +29,7 @@ from interlock.journal.store_name import StoreName, shown_store
 from interlock.machine import UpInput, UpReport
 from interlock.serving import TOKEN_VARIABLE
 from interlock.supervised import VARIABLE
-from interlock.surfaces.cli.edge import STORE_FOLDER, folder_of
+from interlock.surfaces.cli.edge import folder_if_default
 from interlock.surfaces.http.errors import UP_CHILD_FAILED
 from interlock.surfaces.narration import Narrator
 
@@ -110,7 +110,7 @@ async def up(store: StoreName, given: UpInput, narrator: Narrator) -> UpReport:
     from interlock.app import APPLICATION
 
     config = None if given.config is None else Path(given.config)
-    with _folder(store):
+    with folder_if_default(store):
         async with APPLICATION.open(store=store, config=config, create=True):
             pass  # made before two processes would make it at once
         places = ["--store", str(store), *(["--config", given.config] if given.config else [])]
@@ -161,12 +161,3 @@ def _listening(told: asyncio.Future[str]) -> Iterator[None]:
     finally:
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
-
-
-@contextmanager
-def _folder(store: StoreName) -> Iterator[None]:
-    if isinstance(store, Path) and store.parent.name == STORE_FOLDER:
-        with folder_of(store):
-            yield
-    else:
-        yield

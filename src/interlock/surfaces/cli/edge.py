@@ -76,6 +76,16 @@ def folder_of(store: Path) -> Iterator[None]:
             store.parent.rmdir()  # only an empty folder can be removed
 
 
+@contextmanager
+def folder_if_default(store: StoreName) -> Iterator[None]:
+    """As `folder_of`, where a store stands in the folder of default stores; nothing for any other. Raises: the same."""
+    if isinstance(store, Path) and store.parent.name == STORE_FOLDER:
+        with folder_of(store):
+            yield
+    else:
+        yield
+
+
 def person() -> Principal:
     """The principal `local:<user>` of whoever runs this process."""
     return local_principal(_user())
