@@ -14,8 +14,9 @@ from mcp_types import CallToolResult
 from mcp_types.version import KNOWN_PROTOCOL_VERSIONS
 
 from interlock.base.part import Command
-from interlock.base.principal import Principal
+from interlock.base.principal import Principal, PrincipalKind
 from interlock.surfaces.mcp.entrance import EntranceSettings
+from interlock.surfaces.mcp.http import Entrance
 from tests.surfaces.mcp.http_server import asked, bearer, connected, served, talked
 from tests.surfaces.mcp.test_front import INITIALIZE, LASTING, PLAN
 
@@ -293,5 +294,32 @@ def test_calls_are_bounded_for_a_principal_over_all_of_its_sessions(
                 assert not (await reader.call_tool("run_list", {})).is_error
             call.cancel()
             await asyncio.wait({call})
+
+    talked(talk)
+
+
+def test_a_stream_that_only_stands_ends_when_the_server_is_about_to() -> None:
+    """Else each drain would wait for it as long as it may."""
+
+    async def talk() -> None:
+        ended = asyncio.Event()
+
+        async def stands(_scope: object, _receive: object, _send: object) -> None:
+            await asyncio.Event().wait()
+
+        async def anybody(_scope: object) -> Principal:
+            return Principal(id="token:reader", kind=PrincipalKind.TOKEN)
+
+        async def nothing() -> dict[str, object]:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        entrance = Entrance(stands, anybody, EntranceSettings())
+        scope = {"type": "http", "method": "GET", "headers": [(b"host", b"localhost")]}
+        standing = asyncio.ensure_future(entrance(scope, nothing, nothing))  # type: ignore[arg-type]
+        standing.add_done_callback(lambda _: ended.set())
+        await asyncio.sleep(0.05)
+        assert not ended.is_set()
+        await entrance.quiet()
+        await asyncio.wait_for(ended.wait(), 5)
 
     talked(talk)

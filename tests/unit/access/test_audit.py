@@ -70,6 +70,21 @@ def test_many_principals_fill_no_store(monkeypatch: pytest.MonkeyPatch) -> None:
     run(main())
 
 
+def test_what_one_tenant_is_refused_keeps_no_attempt_of_another_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "PAIRS_MAX", 5)
+
+    async def main() -> None:
+        app = app_of()
+        for number in range(20):
+            with pytest.raises(Refused):
+                await app.access.check(somebody(name=f"n{number}", tenant="noisy"), "run.read", command="run.list")
+        with pytest.raises(Refused):
+            await app.access.check(ZOE, "run.read", command="run.list")
+        assert len(await refusals(app)) == 1
+
+    run(main())
+
+
 def test_a_clock_that_was_set_back_silences_nothing() -> None:
     async def main() -> None:
         clock = VirtualClock()
