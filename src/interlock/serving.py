@@ -23,6 +23,7 @@ from msgspec import Struct
 from interlock.base.errors import InterlockError
 from interlock.base.extras import install_advice
 from interlock.base.principal import Principal
+from interlock.base.settled import settled
 from interlock.journal.store_name import MEMORY, StoreName, is_url
 from interlock.machine import ServeInput, ServeReport
 from interlock.supervised import watch_parent
@@ -112,7 +113,8 @@ async def serve(store: StoreName, given: ServeInput, principal: Principal, narra
             with _told(place, ServerFile(url, token, os.getpid())):
                 narrator.tell(Serving(url, None if place is None else str(place)), f"serving at {url}")
                 server = served(app, APPLICATION, (token, principal) if local else None)
-                ended = await run(server, listening, given.certificate, given.key)
+                with settled():
+                    ended = await run(server, listening, given.certificate, given.key)
     narrator.close()
     return ServeReport(url, ended)
 

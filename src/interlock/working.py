@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from interlock.base.settled import settled
 from interlock.engine.owners.work import Driven, Worked
 from interlock.journal.store_name import StoreName
 from interlock.machine import WorkReport
@@ -59,7 +60,7 @@ async def work(
         narrator.tell(Began(app.store.owner, concurrency), "at work: nothing driven yet")
         driving = worker.work(partition=None, concurrency=concurrency, until_idle=until_idle, observer=observe)
         task = asyncio.ensure_future(_with_deliveries(driving, app, until_idle=until_idle))
-        with _told_to_stop(task) as told:
+        with settled(), _told_to_stop(task) as told:
             await asyncio.wait([task])
         narrator.close()
         if not task.cancelled():
