@@ -2,6 +2,7 @@
 
 Prints JSON. The server is `interlock serve` in a process of its own on a store of its own; the caller is this process,
 over connections that stay open, with no library between it and the sockets, so that the server is what is measured.
+The store holds thousands of runs before it begins: a read is, in turn, a page of them and the status of one.
 "At half load" is an open loop at half of the rate that was reached: nobody waits for anybody. It judges nothing.
 """
 
@@ -19,9 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from w6_gates import document
-from workloads import median
+from workloads import median, sequence
+
+from interlock import App
 
 CALLERS = 8
+RUNS = 3_000
 READS, COMMANDS, PAIRS, CALLS = 4_000, 2_000, 1_000, 500
 HALF_LOAD_SECONDS = 5
 READERS, EVENTS = 1_000, 50
@@ -64,10 +68,21 @@ class Connection:
         await self.reader.readuntil(b"\r\n\r\n")
 
 
+async def with_runs(store: str) -> list[str]:
+    """Make a store of ended runs; their ids."""
+    plan = sequence(3)
+    async with App.open(store) as app:
+        ended = []
+        for _ in range(0, RUNS, 500):
+            ended += await asyncio.gather(*(app.runs.start(plan) for _ in range(500)))
+    return [each.run_id for each in ended]
+
+
 @asynccontextmanager
-async def serving() -> AsyncIterator[Callable[[], Connection]]:
-    """A server in a process of its own; gives what makes a connection to it."""
+async def serving() -> AsyncIterator[tuple[Callable[[], Connection], list[str]]]:
+    """A server in a process of its own; gives what makes a connection to it, and the runs that it knows."""
     with tempfile.TemporaryDirectory() as folder:
+        runs = await with_runs(f"{folder}/store.db")
         settings = Path(folder) / "interlock.toml"
         settings.write_text(f"[event_stream]\nreaders_max = {READERS + 10}\n")
         command = [sys.executable, "-m", "interlock.surfaces.cli.main", "serve", "--port", "0"]
@@ -79,7 +94,7 @@ async def serving() -> AsyncIterator[Callable[[], Connection]]:
                 await asyncio.sleep(0.05)
             found = json.loads(told.read_text())
             host, port = found["url"].removeprefix("http://").split(":")
-            yield lambda: Connection(host, int(port), found["token"])
+            yield (lambda: Connection(host, int(port), found["token"])), runs
         finally:
             process.terminate()
             await asyncio.wait_for(process.wait(), 30)
@@ -127,8 +142,14 @@ def expecting(status: int, answer: tuple[int, bytes]) -> bytes:
     return answer[1]
 
 
-async def read(connection: Connection, _number: int) -> None:
-    expecting(200, await connection.ask("GET", "/api/v1/leases?limit=20"))
+def reading(runs: list[str]) -> Ask:
+    """What reads a page of runs, and the status of one, in turn."""
+
+    async def read(connection: Connection, number: int) -> None:
+        path = "?limit=20" if number % 2 else f"/{runs[number * 7919 % len(runs)]}"
+        expecting(200, await connection.ask("GET", f"/api/v1/runs{path}"))
+
+    return read
 
 
 async def command(connection: Connection, number: int) -> None:
@@ -160,7 +181,7 @@ async def tool_calls(connection: Connection) -> list[float]:
     seconds = []
     for number in range(CALLS):
         began = time.perf_counter()
-        params = {"name": "lease_list", "arguments": {}}
+        params = {"name": "run_list", "arguments": {"limit": 20}}
         answer = expecting(200, await send({"id": number + 2, "method": "tools/call", "params": params}, more))
         seconds.append(time.perf_counter() - began)
         if b'"items"' not in answer:
@@ -206,7 +227,8 @@ async def fan_out(make: Callable[[], Connection]) -> tuple[float, float]:
 
 
 async def measured() -> dict[str, float]:
-    async with serving() as make:
+    async with serving() as (make, runs):
+        read = reading(runs)
         connections = await asyncio.gather(*(make().open() for _ in range(CALLERS)))
         await closed_loop(connections, 200, read)
         reads = await closed_loop(connections, READS, read)
