@@ -212,16 +212,24 @@ class TransportFactory:
 
 
 @dataclass(frozen=True, slots=True)
+class Subscriber:
+    """For whom a sink delivers: the tenant of the subscription, and whether the user of this machine added it."""
+
+    tenant: str
+    local: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SinkFactory:
     """Where subscriptions can deliver to, by the name that they give.
 
-    `target` is the record of what a subscription says about it; `make(services, target, local)` makes the sink of one
-    subscription; `local` says that the user of this machine added it. `example` is a target in JSON.
+    `target` is the record of what a subscription says about it; `make(services, target, subscriber)` makes the sink of
+    one subscription. `example` is a target in JSON.
     """
 
     name: str
     target: type[Struct]
-    make: Callable[[Services, Any, bool], Any]
+    make: Callable[[Services, Any, Subscriber], Any]
     summary: str
     example: str
 

@@ -21,7 +21,7 @@ from msgspec import Struct
 from interlock.base.canonical import canonical
 from interlock.base.errors import InterlockError, StorageFailure
 from interlock.base.events import Claim
-from interlock.base.part import EventForm, Services, SinkFactory, Telling
+from interlock.base.part import EventForm, Services, SinkFactory, Subscriber, Telling
 from interlock.base.principal import Principal, PrincipalKind
 from interlock.journal.chain import Envelope
 from interlock.journal.cursor import read_own_cursor, write_cursor
@@ -29,6 +29,7 @@ from interlock.journal.errors import SINK_TARGET_INVALID, SINK_UNKNOWN, SUBSCRIP
 from interlock.journal.journal import Journal
 from interlock.journal.ports import Held, StoredEvent
 from interlock.journal.runner import Runner
+from interlock.journal.streams import tenant_of
 from interlock.journal.subscriptions.decide import (
     DECIDER,
     Add,
@@ -105,7 +106,8 @@ class Subscriptions:
         `sink_target_invalid`, what making the sink raises, `cursor_invalid`, `cursor_foreign`.
         """
         content = canonical(dict(target))
-        await self._made(sink, content, local=principal.kind is PrincipalKind.LOCAL).close()
+        subscriber = Subscriber(principal.tenant, local=principal.kind is PrincipalKind.LOCAL)
+        await self._made(sink, content, subscriber).close()
         after = {NOW: None, BEGINNING: 0}.get(start, -1)
         if after == -1:
             after = read_own_cursor(self._journal.store.id, principal.tenant, start)
@@ -214,7 +216,7 @@ class Subscriptions:
         if orders is None or claim is None:
             return None
         try:
-            sink = self._made(orders.sink, bytes(orders.target), local=orders.local)
+            sink = self._made(orders.sink, bytes(orders.target), Subscriber(tenant_of(stream), orders.local))
             try:
                 follower = Follower(self._journal, self._runner, self._settings, claim, orders, sink, self.tell)
                 await follower.run(until_idle=until_idle)
@@ -253,7 +255,7 @@ class Subscriptions:
             raise
         return None if isinstance(claim, Held) else claim
 
-    def _made(self, name: str, target: bytes, *, local: bool) -> Sink:
+    def _made(self, name: str, target: bytes, subscriber: Subscriber) -> Sink:
         """The sink of a subscription. Raises: `sink_unknown`, `sink_target_invalid`, what making it raises."""
         factory = self._sinks.get(name)
         if factory is None:
@@ -266,7 +268,7 @@ class Subscriptions:
             raise SINK_TARGET_INVALID.error(
                 f"the target is not one of the sink {name}, which knows {members}", place="target"
             ) from None
-        sink: Sink = factory.make(self._services, given, local)
+        sink: Sink = factory.make(self._services, given, subscriber)
         return sink
 
     async def _names(self, partition: str) -> list[str]:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from interlock.base.clock import Clock, SeededEntropy
 from interlock.base.errors import Category, ErrorCode, InterlockError
 from interlock.base.events import EventType
-from interlock.base.part import EventForm, SinkFactory
+from interlock.base.part import EventForm, SinkFactory, Subscriber
 from interlock.base.principal import Principal
 from interlock.journal.catalogue import EventCatalogue
 from interlock.journal.chain import Authorship, seal
@@ -126,8 +126,8 @@ class Process:
         given = replace(SubscriptionSettings(), **settings)
         self.subscriptions = Subscriptions(self.journal, self.runner, given, [factory], forms, NoServices())
 
-    def _sink(self, _services: object, target: Target, local: bool) -> Outside:
-        self.outside.targets.append((target, local))
+    def _sink(self, _services: object, target: Target, subscriber: Subscriber) -> Outside:
+        self.outside.targets.append((target, subscriber.local))
         return self.outside
 
     async def add(self, name: str = "audit", **given: Any) -> bool:

@@ -8,7 +8,7 @@ Rule: a sink that leaves this machine does so through a transport.
 
 from typing import Final
 
-from interlock.base.part import Services, SettingsSection, SinkFactory
+from interlock.base.part import Services, SettingsSection, SinkFactory, Subscriber
 from interlock.engine.io.router import Router
 from interlock.engine.io.sinks import file
 from interlock.engine.io.sinks.file import FileSink, FileTarget, SinkSettings
@@ -17,15 +17,18 @@ from interlock.engine.io.sinks.log import LogSink, LogTarget
 from interlock.journal.journal import Journal
 
 
-def _file(services: Services, target: FileTarget, _local: bool) -> FileSink:  # noqa: FBT001 - the factory's form
-    return FileSink(services.get(SinkSettings).file_root, target.path)
+def _file(services: Services, target: FileTarget, subscriber: Subscriber) -> FileSink:
+    settings = services.get(SinkSettings)
+    if subscriber.local:
+        return FileSink(settings.file_root, target.path)
+    return FileSink(settings.file_root, target.path, subscriber.tenant, settings.file_bytes_max)
 
 
-def _http(services: Services, target: HttpTarget, local: bool) -> HttpSink:  # noqa: FBT001 - the factory's form
-    return HttpSink(services.get(Router), services.get(Journal).clock, target, local=local)
+def _http(services: Services, target: HttpTarget, subscriber: Subscriber) -> HttpSink:
+    return HttpSink(services.get(Router), services.get(Journal).clock, target, local=subscriber.local)
 
 
-def _log(_services: Services, target: LogTarget, _local: bool) -> LogSink:  # noqa: FBT001 - the factory's form
+def _log(_services: Services, target: LogTarget, _subscriber: Subscriber) -> LogSink:
     return LogSink(target)
 
 

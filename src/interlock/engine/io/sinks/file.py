@@ -5,6 +5,7 @@ What it does not do: it rotates nothing and reads nothing back.
 
 Rules: a path is relative and stays below the root that the settings name: no `..`, no symbolic link on the way, and
 the file is a plain one; folders are made as needed; whoever shares the file writes whole lines under the same lock.
+What anybody but the user of this machine subscribed to stands below a folder of their tenant, in files of bounded size.
 """
 
 from __future__ import annotations
@@ -32,7 +33,13 @@ SINK_PATH_REFUSED = ErrorCode(
 SINK_FILE_FAILED = ErrorCode(
     "sink_file_failed", Category.UNAVAILABLE, "Check the file, its disk and its permissions.", retryable=True
 )
-ERRORS: Final = (SINK_PATH_REFUSED, SINK_FILE_FAILED)
+SINK_FILE_FULL = ErrorCode(
+    "sink_file_full",
+    Category.UNAVAILABLE,
+    "Move the file away, or raise sinks.file_bytes_max; deliveries go on by themselves.",
+    retryable=True,
+)
+ERRORS: Final = (SINK_PATH_REFUSED, SINK_FILE_FAILED, SINK_FILE_FULL)
 
 PATH_CHARACTERS_MAX = 1_000
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -48,25 +55,32 @@ class SinkSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     file_root: Annotated[
         str, Meta(min_length=1, description="The folder below which the sink `file` writes; made if it is not there.")
     ] = ".interlock/deliveries"
+    file_bytes_max: Annotated[
+        int, Meta(ge=1, description="Bytes of one file to which others than the user of this machine deliver.")
+    ] = 1 << 30
 
 
 class FileTarget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which file, from the root of the settings."""
+    """Which file, from the root of the settings, or from the folder of the tenant there."""
 
     path: Annotated[str, Meta(min_length=1, max_length=PATH_CHARACTERS_MAX)]
 
 
 class FileSink:
-    """Appends to one file below a root. Raises: `sink_path_refused` for a path that leads elsewhere."""
+    """Appends to one file below a root, or below the folder of a tenant there; `bytes_max` is for the whole file.
 
-    def __init__(self, root: str, path: str) -> None:
+    Raises: `sink_path_refused` for a path that leads elsewhere.
+    """
+
+    def __init__(self, root: str, path: str, tenant: str | None = None, bytes_max: int | None = None) -> None:
         self._root = root
-        self._parts = path.split("/")
+        self._parts = [*([] if tenant is None else [tenant]), *path.split("/")]
+        self._bytes_max = bytes_max
         if any(part in {"", ".", ".."} for part in self._parts) or "\0" in path:
             raise SINK_PATH_REFUSED.error("the path of the sink is not a relative one below its root")
 
     async def deliver(self, delivery: Delivery) -> None:
-        """Append one line. Raises: `sink_path_refused`, `sink_file_failed`."""
+        """Append one line. Raises: `sink_path_refused`, `sink_file_failed`, `sink_file_full`."""
         await asyncio.to_thread(self._append, msgspec.json.encode(delivery) + b"\n")
 
     async def close(self) -> None:
@@ -80,7 +94,9 @@ class FileSink:
         try:
             # The lock is the kernel's: it orders threads and processes, and ends with who holds it.
             fcntl.flock(file, fcntl.LOCK_EX)
-            _cut_torn_line(file)
+            size = _cut_torn_line(file)
+            if self._bytes_max is not None and size + len(line) > self._bytes_max:
+                raise SINK_FILE_FULL.error(f"the file would hold more than {self._bytes_max} bytes")
             left = memoryview(line)
             while left:
                 left = left[os.write(file, left) :]
@@ -116,8 +132,8 @@ def _instead(old: int, new: int) -> int:
     return new
 
 
-def _cut_torn_line(file: int) -> None:
-    """Take away what stands behind the last whole line: nobody was told that it had arrived."""
+def _cut_torn_line(file: int) -> int:
+    """Take away what stands behind the last whole line: nobody was told that it had arrived. The size then."""
     end = size = os.fstat(file).st_size
     while end > 0:
         begin = max(end - _CHUNK_BYTES, 0)
@@ -128,6 +144,7 @@ def _cut_torn_line(file: int) -> None:
         end = begin
     if end < size:
         os.ftruncate(file, end)
+    return end
 
 
 def _failed(fault: OSError) -> InterlockError:

@@ -7,13 +7,30 @@ import json
 import multiprocessing
 import os
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from interlock.base.errors import InterlockError
-from interlock.engine.io.sinks.file import FileSink
+from interlock.base.part import Subscriber
+from interlock.engine.io.sinks import SINKS
+from interlock.engine.io.sinks.file import FileSink, FileTarget, SinkSettings
 from interlock.journal.subscriptions import Delivery
 from tests.unit.engine.io.sinks.deliveries import DELIVERY, delivery
+
+[FILE] = [each for each in SINKS if each.name == "file"]
+
+
+class Given:
+    """The services of an application that has these settings."""
+
+    def __init__(self, settings: SinkSettings) -> None:
+        self._settings = settings
+
+    def get(self, kind: type[Any]) -> Any:
+        assert kind is SinkSettings
+        return self._settings
 
 
 def deliver(root: Path, path: str = "a.jsonl", *given: Delivery) -> None:
@@ -169,3 +186,31 @@ def test_a_line_that_takes_several_writes_is_whole(tmp_path: Path, monkeypatch: 
 
     monkeypatch.undo()
     assert sequence(tmp_path / "a.jsonl") == [1, 2]
+
+
+def test_a_tenant_writes_below_a_folder_of_its_own_and_the_user_of_this_machine_where_it_says(tmp_path: Path) -> None:
+    services = Given(SinkSettings(file_root=str(tmp_path)))
+    target = FileTarget(path="shared.jsonl")
+    for subscriber in (Subscriber("alpha", local=False), Subscriber("beta", local=False), Subscriber("a", local=True)):
+        asyncio.run(FILE.make(services, target, subscriber).deliver(DELIVERY))
+
+    written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert written == {"alpha/shared.jsonl", "beta/shared.jsonl", "shared.jsonl"}
+    assert all(len(sequence(tmp_path / path)) == 1 for path in written)
+
+
+def test_a_file_of_others_grows_to_its_bound_and_loses_nothing(tmp_path: Path) -> None:
+    line = len(msgspec.json.encode(DELIVERY)) + 1
+    services = Given(SinkSettings(file_root=str(tmp_path), file_bytes_max=2 * line))
+    sink = FILE.make(services, FileTarget(path="a.jsonl"), Subscriber("alpha", local=False))
+    for _ in range(2):
+        asyncio.run(sink.deliver(DELIVERY))
+
+    with pytest.raises(InterlockError) as caught:
+        asyncio.run(sink.deliver(DELIVERY))
+
+    assert (caught.value.code, caught.value.retryable) == ("sink_file_full", True)
+    assert len(sequence(tmp_path / "alpha/a.jsonl")) == 2
+    (tmp_path / "alpha/a.jsonl").rename(tmp_path / "alpha/old.jsonl")
+    asyncio.run(sink.deliver(DELIVERY))
+    assert len(sequence(tmp_path / "alpha/a.jsonl")) == 1

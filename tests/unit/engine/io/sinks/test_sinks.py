@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from interlock.base.clock import SeededEntropy, SystemClock
-from interlock.base.part import SinkFactory
+from interlock.base.part import SinkFactory, Subscriber
 from interlock.engine.io.router import Router
 from interlock.engine.io.sinks import SINKS
 from interlock.engine.io.sinks.file import FileSink, SinkSettings
@@ -38,6 +38,6 @@ class Given:
 def test_the_example_of_a_sink_makes_it(factory: SinkFactory) -> None:
     target = msgspec.json.decode(factory.example, type=factory.target)
 
-    made = factory.make(Given(), target, True)
+    made = factory.make(Given(), target, Subscriber("default", local=True))
 
     assert isinstance(made, {"file": FileSink, "http": HttpSink, "log": LogSink}[factory.name])
