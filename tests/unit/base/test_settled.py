@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 
-from interlock.base.settled import settled
+from interlock.base.settled import loading, settled
 
 
 class Ring:
@@ -38,3 +38,19 @@ def test_what_was_there_is_collected_again_after_the_block() -> None:
         assert gone() is not None
     gc.collect()
     assert gone() is None
+
+
+def test_nothing_is_collected_while_a_program_loads_and_again_after_it() -> None:
+    with loading():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+
+
+def test_who_had_turned_collections_off_finds_them_off() -> None:
+    gc.disable()
+    try:
+        with loading():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from interlock.base.errors import Category, InterlockError
+from interlock.base.settled import loading
 from interlock.surfaces.application import Application, load
 from interlock.surfaces.catalogue import GLOBAL_OPTIONS, Catalogue
 from interlock.surfaces.cli.hiding import hide_passwords
@@ -74,7 +75,7 @@ def _guarded(tokens: Sequence[str], application: Application | None) -> int:
     """Run the line; show any error and return the exit code that belongs to it."""
     as_json = "--json" in _options(tokens)
     try:
-        return _run(tokens, application or load())
+        return _run(tokens, application)
     except InterlockError as fault:
         return _reported(fault, as_json=as_json)
     except KeyboardInterrupt:
@@ -105,15 +106,17 @@ def _options(tokens: Sequence[str]) -> Sequence[str]:
     return tokens[: tokens.index("--")] if "--" in tokens else tokens
 
 
-def _run(tokens: Sequence[str], application: Application) -> int:
-    catalogue = application.catalogue()
-    if tokens[:1] == ["__complete"]:  # a shell asks
-        from interlock.surfaces.cli.completion import complete
+def _run(tokens: Sequence[str], given: Application | None) -> int:
+    with loading():
+        application = given or load()
+        catalogue = application.catalogue()
+        if tokens[:1] == ["__complete"]:  # a shell asks
+            from interlock.surfaces.cli.completion import complete
 
-        complete(catalogue, tokens[1:])
-        return 0
-    tokens = _asked_in_words(tokens)
-    invocation = _parsed(_globals_last(tokens), catalogue)
+            complete(catalogue, tokens[1:])
+            return 0
+        tokens = _asked_in_words(tokens)
+        invocation = _parsed(_globals_last(tokens), catalogue)
     if invocation is None:
         asked = {"--help", "-h", "--version"} & set(_options(tokens))
         return 0 if asked else EXIT_CODES[Category.INVALID]
