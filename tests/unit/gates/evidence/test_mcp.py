@@ -85,6 +85,8 @@ def test_a_text_that_is_json_is_evidence_and_words_are_not() -> None:
     [
         (("/there/is/none",), "peer_start_failed"),
         ((sys.executable, "-c", "pass"), "mcp_failed"),
+        ((sys.executable, "-c", "import os; os.close(0); input()"), "mcp_failed"),
+        (("/bin/true",), "mcp_failed"),
         ((sys.executable, "-c", "print('words'); input()"), "mcp_failed"),
         ((sys.executable, "-c", "print('x' * 3_000_000); input()"), "mcp_failed"),
     ],

@@ -125,7 +125,7 @@ async def _of_program(server: McpProgram, warden: Warden) -> AsyncIterator[Any]:
         async with leaving:
             async for message in leaving:
                 text = message.message.model_dump_json(by_alias=True, exclude_unset=True)
-                await peer.write(text.encode() + b"\n")
+                await _said(peer, text.encode() + b"\n")
 
     try:
         async with anyio.create_task_group() as group:
@@ -139,6 +139,14 @@ async def _of_program(server: McpProgram, warden: Warden) -> AsyncIterator[Any]:
         for stream in (arrived, inbound, outbound, leaving):
             stream.close()
         await peer.end()
+
+
+async def _said(peer: Peer, line: bytes) -> None:
+    """Hand a line over. One failure for a program that has gone, whether it is met in writing or in reading."""
+    try:
+        await peer.write(line)
+    except InterlockError:
+        raise MCP_FAILED.error("the program has closed its input") from None
 
 
 @asynccontextmanager
