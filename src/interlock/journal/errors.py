@@ -169,6 +169,7 @@ SUBSCRIPTION_EXISTS = ErrorCode(
 SUBSCRIPTION_NOT_FOUND = ErrorCode(
     "subscription_not_found", Category.NOT_FOUND, "Name a subscription that `subscription list` shows."
 )
+VERSION_MOVED = ErrorCode("version_moved", Category.CONFLICT, "Look at it again, and decide on what is there now.")
 LETTER_NOT_FOUND = ErrorCode(
     "letter_not_found", Category.NOT_FOUND, "Name dead letters by their keys, as `subscription show` gives them."
 )
@@ -255,6 +256,7 @@ ERRORS = (
     SUBSCRIPTION_INVALID,
     SUBSCRIPTION_EXISTS,
     SUBSCRIPTION_NOT_FOUND,
+    VERSION_MOVED,
     LETTER_NOT_FOUND,
     SINK_UNKNOWN,
     SINK_TARGET_INVALID,

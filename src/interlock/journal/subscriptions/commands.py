@@ -24,6 +24,10 @@ from interlock.journal.views import Views
 
 Name = Annotated[str, Meta(min_length=1, max_length=63, description="The subscription's name.")]
 Text = Annotated[str, Meta(min_length=1, max_length=600)]
+Version = Annotated[
+    Annotated[int, Meta(ge=0)] | None,
+    Meta(description="Only if it still has this version, which `subscription show` tells."),
+]
 ROWS_SHOWN_MAX = 100
 """Streams held back, and dead letters, that one answer shows."""
 
@@ -53,11 +57,19 @@ class SubscriptionInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     name: Name
 
 
+class ChangeSubscription(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which subscription is changed."""
+
+    name: Name
+    expect_version: Version = None
+
+
 class PauseSubscription(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which subscription is not delivered for a while, and why."""
 
     name: Name
     reason: Annotated[str, Meta(min_length=1, max_length=500, description="Why; recorded with your name.")]
+    expect_version: Version = None
 
 
 class RedriveSubscription(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,6 +77,7 @@ class RedriveSubscription(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     name: Name
     key: Annotated[tuple[Text, ...], Meta(description="Only this letter, as `subscription show` names it.")] = ()
+    expect_version: Version = None
 
 
 class ListSubscriptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -123,6 +136,7 @@ class SubscriptionReport(Struct, frozen=True):
     """A subscription as it is now. Of streams and letters the first hundred are shown; `held` and `dead` count all."""
 
     name: str
+    version: int
     state: str
     reason: str | None
     sink: str
@@ -172,6 +186,7 @@ async def _show(ctx: CallContext, given: SubscriptionInput) -> SubscriptionRepor
         paused = state.paused
         return SubscriptionReport(
             name=given.name,
+            version=state.version,
             state="active" if paused is None else "paused",
             reason=None if paused is None else paused.reason,
             sink=state.sink,
@@ -201,28 +216,32 @@ def _letter(letter: Letter) -> DeadLetter:
 
 async def _pause(ctx: CallContext, given: PauseSubscription) -> SubscriptionChanged:
     changed = await ctx.services.get(Subscriptions).pause(
-        given.name, given.reason, principal=ctx.principal, command_id=ctx.command_id
+        given.name,
+        given.reason,
+        principal=ctx.principal,
+        command_id=ctx.command_id,
+        expect_version=given.expect_version,
     )
     return SubscriptionChanged(given.name, changed)
 
 
-async def _resume(ctx: CallContext, given: SubscriptionInput) -> SubscriptionChanged:
+async def _resume(ctx: CallContext, given: ChangeSubscription) -> SubscriptionChanged:
     changed = await ctx.services.get(Subscriptions).resume(
-        given.name, principal=ctx.principal, command_id=ctx.command_id
+        given.name, principal=ctx.principal, command_id=ctx.command_id, expect_version=given.expect_version
     )
     return SubscriptionChanged(given.name, changed)
 
 
 async def _redrive(ctx: CallContext, given: RedriveSubscription) -> SubscriptionRedriven:
     letters = await ctx.services.get(Subscriptions).redrive(
-        given.name, given.key, principal=ctx.principal, command_id=ctx.command_id
+        given.name, given.key, principal=ctx.principal, command_id=ctx.command_id, expect_version=given.expect_version
     )
     return SubscriptionRedriven(given.name, letters)
 
 
-async def _remove(ctx: CallContext, given: SubscriptionInput) -> SubscriptionChanged:
+async def _remove(ctx: CallContext, given: ChangeSubscription) -> SubscriptionChanged:
     changed = await ctx.services.get(Subscriptions).remove(
-        given.name, principal=ctx.principal, command_id=ctx.command_id
+        given.name, principal=ctx.principal, command_id=ctx.command_id, expect_version=given.expect_version
     )
     return SubscriptionChanged(given.name, changed)
 
@@ -278,7 +297,7 @@ COMMANDS = (
     Command(
         "subscription",
         "resume",
-        SubscriptionInput,
+        ChangeSubscription,
         SubscriptionChanged,
         _resume,
         "Deliver a paused subscription again, from where it stood.",
@@ -302,7 +321,7 @@ COMMANDS = (
     Command(
         "subscription",
         "remove",
-        SubscriptionInput,
+        ChangeSubscription,
         SubscriptionChanged,
         _remove,
         "Forget a subscription and how far it was.",

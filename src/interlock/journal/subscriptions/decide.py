@@ -7,6 +7,7 @@ Rules:
 - what is already so is no error and records nothing: adding the same again, pausing what is paused, removing what is
   not there; another subscription under a name that is taken is a conflict;
 - what a deliverer reports counts only for the generation that it delivers, and once;
+- who expects a version of it changes that one and no other;
 - with as many dead letters as are kept, the subscription pauses itself: no event is dropped unrecorded.
 """
 
@@ -27,6 +28,7 @@ from interlock.journal.errors import (
     SUBSCRIPTION_EXISTS,
     SUBSCRIPTION_INVALID,
     SUBSCRIPTION_NOT_FOUND,
+    VERSION_MOVED,
 )
 from interlock.journal.streams import parse_stream
 from interlock.journal.subscriptions import events as e
@@ -62,18 +64,21 @@ class Pause(Struct, frozen=True, tag=True):
     code: str | None = None
     generation: int = 0
     """Which one a deliverer means; 0 means the one that is there."""
+    expect_version: int | None = None
 
 
 class Resume(Struct, frozen=True, tag=True):
     """Deliver again."""
 
     stream: str
+    expect_version: int | None = None
 
 
 class Remove(Struct, frozen=True, tag=True):
     """Forget it."""
 
     stream: str
+    expect_version: int | None = None
 
 
 class GiveUp(Struct, frozen=True, tag=True):
@@ -93,6 +98,7 @@ class Redrive(Struct, frozen=True, tag=True):
 
     stream: str
     keys: tuple[str, ...] = ()
+    expect_version: int | None = None
 
 
 class Arrive(Struct, frozen=True, tag=True):
@@ -110,6 +116,9 @@ SubscriptionCommand: TypeAlias = Add | Pause | Resume | Remove | GiveUp | Redriv
 def _decide(states: Mapping[str, Any], command: SubscriptionCommand, context: DecideContext) -> Decision:
     stream = _stream_of(command)
     state: SubscriptionState = states[stream]
+    expected = getattr(command, "expect_version", None)
+    if expected is not None and expected != state.version:
+        return Refusal(VERSION_MOVED.error("the subscription is not as it was then", version=state.version))
     match command:
         case Add():
             return _add(state, command, local=context.principal.kind is PrincipalKind.LOCAL)

@@ -35,9 +35,13 @@ class Letter(Struct, frozen=True):
 
 
 class SubscriptionState(Struct):
-    """One subscription; `generation` is 0 where there is none, and `removed` that of the last one there was."""
+    """One subscription; `generation` is 0 where there is none, and `removed` that of the last one there was.
+
+    `version` counts what was ordered of it: it moves when it is added, paused or resumed, and with nothing else.
+    """
 
     generation: int = 0
+    version: int = 0
     removed: int = 0
     after_position: int | None = None
     filter: e.Filter = e.Filter()
@@ -67,6 +71,7 @@ def evolve(state: SubscriptionState, record: Struct, place: Place) -> Subscripti
         case e.SubscriptionAdded():
             return SubscriptionState(
                 generation=place.seq,
+                version=place.seq,
                 after_position=record.after_position,
                 filter=record.filter,
                 local=record.local,
@@ -76,9 +81,9 @@ def evolve(state: SubscriptionState, record: Struct, place: Place) -> Subscripti
         case e.SubscriptionRemoved():
             return SubscriptionState(removed=state.generation)
         case e.SubscriptionPaused():
-            state.paused = record
+            state.paused, state.version = record, place.seq
         case e.SubscriptionResumed():
-            state.paused = None
+            state.paused, state.version = None, place.seq
         case e.DeliveryDead():
             letter = Letter(place.at_ms, record.attempts, record.code, record.message, record.seq, record.stream)
             state.letters[letter.key] = letter
@@ -114,5 +119,5 @@ restore = msgspec.json.Decoder(SubscriptionState).decode
 """A state from its bytes."""
 
 SUBSCRIPTION_FOLD: Fold[SubscriptionState] = Fold(
-    "journal.subscription", 1, lambda _stream: SubscriptionState(), evolve, save=save, restore=restore
+    "journal.subscription", 2, lambda _stream: SubscriptionState(), evolve, save=save, restore=restore
 )

@@ -115,30 +115,57 @@ class Subscriptions:
         command = Add(stream, sink, content.decode(), Filter(tuple(audience), tuple(kinds), tuple(types)), after)
         return await self._execute(command, principal, command_id) > 0
 
-    async def pause(self, name: str, reason: str, *, principal: Principal, command_id: str | None = None) -> bool:
-        """Deliver nothing until it is resumed; False if it is paused. Raises: `subscription_not_found`."""
-        command = Pause(subscription_stream(principal.tenant, name), reason)
+    async def pause(
+        self,
+        name: str,
+        reason: str,
+        *,
+        principal: Principal,
+        command_id: str | None = None,
+        expect_version: int | None = None,
+    ) -> bool:
+        """Deliver nothing until it is resumed; False if it is paused.
+
+        Raises: `subscription_not_found`, `version_moved`.
+        """
+        command = Pause(subscription_stream(principal.tenant, name), reason, expect_version=expect_version)
         return await self._execute(command, principal, command_id) > 0
 
-    async def resume(self, name: str, *, principal: Principal, command_id: str | None = None) -> bool:
-        """Deliver again from where it stood; False if it is not paused. Raises: `subscription_not_found`."""
-        command = Resume(subscription_stream(principal.tenant, name))
+    async def resume(
+        self, name: str, *, principal: Principal, command_id: str | None = None, expect_version: int | None = None
+    ) -> bool:
+        """Deliver again from where it stood; False if it is not paused.
+
+        Raises: `subscription_not_found`, `version_moved`.
+        """
+        command = Resume(subscription_stream(principal.tenant, name), expect_version)
         return await self._execute(command, principal, command_id) > 0
 
     async def redrive(
-        self, name: str, keys: Iterable[str] = (), *, principal: Principal, command_id: str | None = None
+        self,
+        name: str,
+        keys: Iterable[str] = (),
+        *,
+        principal: Principal,
+        command_id: str | None = None,
+        expect_version: int | None = None,
     ) -> int:
         """Have dead letters delivered again, those of `keys` or all; how many. Their later events may have gone before.
 
-        Raises: `subscription_not_found`, `letter_not_found`.
+        Raises: `subscription_not_found`, `letter_not_found`, `version_moved`.
         """
-        command = Redrive(subscription_stream(principal.tenant, name), tuple(keys))
+        command = Redrive(subscription_stream(principal.tenant, name), tuple(keys), expect_version)
         return await self._execute(command, principal, command_id)
 
-    async def remove(self, name: str, *, principal: Principal, command_id: str | None = None) -> bool:
-        """Forget a subscription and how far it was; False if there is none, and nothing is left of the last one."""
+    async def remove(
+        self, name: str, *, principal: Principal, command_id: str | None = None, expect_version: int | None = None
+    ) -> bool:
+        """Forget a subscription and how far it was; False if there is none, and nothing is left of the last one.
+
+        Raises: `version_moved`.
+        """
         stream = subscription_stream(principal.tenant, name)
-        removed = await self._execute(Remove(stream), principal, command_id) > 0
+        removed = await self._execute(Remove(stream, expect_version), principal, command_id) > 0
         generation = await self._runner.look(DECIDER, stream, lambda state: state.removed)
         if generation:
             await self._journal.store.views.drop(principal.tenant, table_of(stream, generation))

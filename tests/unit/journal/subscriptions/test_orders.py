@@ -169,3 +169,47 @@ def test_two_sinks_of_one_name_are_a_fault_of_the_program() -> None:
             Subscriptions(one.journal, one.runner, SubscriptionSettings(), twice, (), one)  # type: ignore[arg-type]
 
     run(main())
+
+
+def test_who_expects_a_version_changes_that_one_and_no_other() -> None:
+    async def main() -> None:
+        one = Process(MemoryStore(), Outside())
+        orders = one.subscriptions
+
+        async def version() -> int:
+            return await orders.look("audit", lambda state: state.version, principal=ADA)
+
+        await one.add()
+        added = await version()
+        await one.notes("a")
+        await one.deliver()
+        assert await version() == added, "what is delivered is no change of the subscription"
+        assert await orders.pause("audit", "for a while", expect_version=added, principal=ADA)
+        paused = await version()
+        assert paused > added
+        for attempt in (
+            orders.resume("audit", expect_version=added, principal=ADA),
+            orders.pause("audit", "again", expect_version=added, principal=ADA),
+            orders.redrive("audit", expect_version=added, principal=ADA),
+            orders.remove("audit", expect_version=added, principal=ADA),
+        ):
+            assert await refused(attempt) == "version_moved"
+        assert await version() == paused
+        assert await orders.resume("audit", expect_version=paused, principal=ADA)
+        assert await orders.remove("audit", expect_version=await version(), principal=ADA)
+        assert await refused(orders.remove("audit", expect_version=1, principal=ADA)) == "version_moved"
+
+    run(main())
+
+
+def test_a_change_that_is_told_twice_answers_as_it_did_whatever_became_of_the_version() -> None:
+    async def main() -> None:
+        one = Process(MemoryStore(), Outside())
+        await one.add()
+        version = await one.subscriptions.look("audit", lambda state: state.version, principal=ADA)
+        for _ in range(2):
+            assert await one.subscriptions.pause(
+                "audit", "why", principal=ADA, expect_version=version, command_id="c-1"
+            )
+
+    run(main())
