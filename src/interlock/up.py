@@ -115,8 +115,10 @@ async def up(store: StoreName, given: UpInput, narrator: Narrator) -> UpReport:
             pass  # made before two processes would make it at once
         places = ["--store", str(store), *(["--config", given.config] if given.config else [])]
         port = ["--port", str(given.port)]
+        # For the server alone, also where one was handed to this process: plans run in the worker.
+        proof = {TOKEN_VARIABLE: secrets.token_urlsafe(32)}
         environment = {**os.environ, VARIABLE: "1"}
-        proof = {TOKEN_VARIABLE: secrets.token_urlsafe(32)}  # for the server alone: plans run in the worker
+        environment.pop(TOKEN_VARIABLE, None)
         keepers = [
             _Keeper("work", [*_INTERLOCK, "work", *places], environment, narrator),
             _Keeper("serve", [*_INTERLOCK, "serve", *places, *port], environment | proof, narrator),

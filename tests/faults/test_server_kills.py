@@ -14,11 +14,15 @@ import socket
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from tests.faults.upping import Caller, Up, alive, brought_up, until
+import pytest
+
+from interlock.serving import TOKEN_VARIABLE
+from tests.faults.upping import Caller, Up, alive, brought_up, until, working_in
 
 PLAN: Final = """
 from interlock import Plan
@@ -210,6 +214,51 @@ def test_a_request_that_is_under_way_is_answered_when_the_supervisor_is_told_to_
             assert under_way.recv(12) == b"HTTP/1.1 201"
         assert up.process.wait(30) == 0
         assert not [pid for pids in up.children.values() for pid in pids if alive(pid)]
+
+
+def children_of(pid: int) -> set[int]:
+    """The processes that one has begun, also those that it does not know of yet."""
+    with suppress(OSError):
+        return {int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+    return set()
+
+
+@pytest.mark.parametrize("spawned", ["the first", "the second", "anew"])
+def test_a_stop_while_a_child_is_being_started_leaves_none_behind(tmp_path: Path, spawned: str) -> None:
+    folder = prepared(tmp_path)
+    with brought_up(folder) as up:
+        known, wanted = set[int](), 2 if spawned == "the second" else 1
+        if spawned == "anew":
+            up.caller().ask("GET", "/api/v1/leases")
+            up.kill("work")
+            known = {up.child("serve"), *up.children["work"]}
+        ends = time.monotonic() + 30
+        while (
+            len(children_of(up.process.pid) - known) < wanted
+        ):  # without a pause: the child is there for a moment only
+            assert up.process.poll() is None
+            assert time.monotonic() < ends, "no child is started"
+        up.process.send_signal(signal.SIGTERM)
+        assert up.process.wait(30) == 0
+        assert working_in(folder) == set()
+
+
+def test_the_proof_of_the_user_of_the_machine_is_with_the_server_alone(tmp_path: Path) -> None:
+    folder = prepared(tmp_path)
+    with brought_up(folder, **{TOKEN_VARIABLE: "left-over"}) as up:
+        caller = up.caller()
+        caller.ask("GET", "/api/v1/leases")
+        token = caller.place()["token"]
+        assert f"{TOKEN_VARIABLE}={token}".encode() in environment_of(up.child("serve"))
+        assert not [each for each in environment_of(up.child("work")) if TOKEN_VARIABLE.encode() in each]
+        assert not [each for each in environment_of(up.child("work")) if token.encode() in each]
+        assert token != "left-over"  # noqa: S105 - of a test
+        assert up.end() == 0
+
+
+def environment_of(pid: int) -> list[bytes]:
+    """With which variables a process began."""
+    return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
 
 
 def test_a_file_of_a_server_that_is_no_more_does_no_harm(tmp_path: Path) -> None:

@@ -42,12 +42,16 @@ def alive(pid: int) -> bool:
 class Up:
     """One supervisor, and the children that it told of."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **environment: str) -> None:
         self.folder = folder
         self.callers: list[Caller] = []
         self.children: dict[str, list[int]] = {"work": [], "serve": []}
         self.process = subprocess.Popen(
-            [*PRODUCT, "up", "--port", "0", "--json"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [*PRODUCT, "up", "--port", "0", "--json"],
+            cwd=folder,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
         self._heard = threading.Thread(target=self._hear, daemon=True)
         self._heard.start()
@@ -104,10 +108,20 @@ class Up:
                 stream.close()
 
 
+def working_in(folder: Path) -> set[int]:
+    """The processes that live in a folder, whoever knows of them."""
+    found = set()
+    for place in Path("/proc").iterdir():
+        with suppress(OSError):  # it has ended meanwhile, or is somebody else's
+            if place.name.isdecimal() and (place / "cwd").readlink() == folder and alive(int(place.name)):
+                found.add(int(place.name))
+    return found
+
+
 @contextmanager
-def brought_up(folder: Path) -> Iterator[Up]:
-    """A supervisor for the length of a test."""
-    made = Up(folder)
+def brought_up(folder: Path, **environment: str) -> Iterator[Up]:
+    """A supervisor for the length of a test; `environment` is what its own has beside that of the test."""
+    made = Up(folder, **environment)
     try:
         yield made
     finally:

@@ -30,6 +30,16 @@ TOKEN_EXCEEDS = ErrorCode(
     Category.REFUSED,
     "Give it roles whose permissions you have, or let an administrator make it.",
 )
+TOKEN_OUTLIVES = ErrorCode(
+    "token_outlives",
+    Category.REFUSED,
+    "Ask for less, or for no time at all: it ends with its maker's token then; or let an administrator make it.",
+)
+TOKEN_GENERATIONS = ErrorCode(
+    "token_generations",
+    Category.REFUSED,
+    "Make it with a token that fewer tokens stand behind, or let an administrator make it.",
+)
 TOKEN_NOT_FOUND = ErrorCode("token_not_found", Category.NOT_FOUND, "Name the id of a token that `token list` shows.")
 
 ERRORS = (
@@ -42,5 +52,7 @@ ERRORS = (
     TOKEN_INVALID,
     TOKEN_UNSOUND,
     TOKEN_EXCEEDS,
+    TOKEN_OUTLIVES,
+    TOKEN_GENERATIONS,
     TOKEN_NOT_FOUND,
 )

@@ -27,13 +27,17 @@ class PrincipalKind(StrEnum):
 
 
 class Principal(Struct, frozen=True, kw_only=True):
-    """An identity: `id` is recorded as the actor of every event that it causes."""
+    """An identity: `id` is recorded as the actor of every event that it causes.
+
+    `token` is the id of the bearer token that proves it, where one does: what it makes lives no longer.
+    """
 
     id: str
     tenant: Tenant = "default"
     kind: PrincipalKind = PrincipalKind.LOCAL
     roles: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    token: str | None = None
 
 
 ENGINE = Principal(id="system:engine", kind=PrincipalKind.SYSTEM)

@@ -177,6 +177,12 @@ SINK_UNKNOWN = ErrorCode("sink_unknown", Category.INVALID, "Use a sink that a pa
 SINK_TARGET_INVALID = ErrorCode(
     "sink_target_invalid", Category.INVALID, "Give the target the members that its sink knows."
 )
+SINK_TARGET_UNUSABLE = ErrorCode(
+    "sink_target_unusable",
+    Category.UNAVAILABLE,
+    "Mend what the target names, such as the secret of a header, or add the subscription anew with another target.",
+    retryable=True,
+)
 SINK_GONE = ErrorCode(
     "sink_gone", Category.FAILED, "The sink takes no more: remove the subscription, or resume it once the sink is back."
 )
@@ -260,6 +266,7 @@ ERRORS = (
     LETTER_NOT_FOUND,
     SINK_UNKNOWN,
     SINK_TARGET_INVALID,
+    SINK_TARGET_UNUSABLE,
     SINK_GONE,
     SINK_FAILED,
     DELIVERY_TIMEOUT,

@@ -74,10 +74,15 @@ class Views:
 
     async def row(self, partition: str, name: str, key: str) -> Any:
         """One row as it is after everything committed so far, or None."""
+        [row] = await self.rows(partition, name, [key])
+        return row
+
+    async def rows(self, partition: str, name: str, keys: Sequence[str]) -> list[Any]:
+        """The rows at `keys`, in that order, after everything committed so far; None where there is none."""
         view = self._views[name]
         await self.catch_up(partition, name)
-        [document] = await self._journal.store.views.rows(partition, table_of(view), [key])
-        return _read(view, document)
+        documents = await self._journal.store.views.rows(partition, table_of(view), keys) if keys else []
+        return [_read(view, document) for document in documents]
 
     async def query(
         self, partition: str, name: str, terms: Mapping[str, str], cursor: str | None, limit: int

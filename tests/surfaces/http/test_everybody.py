@@ -83,6 +83,39 @@ def test_a_reader_whose_token_is_revoked_hears_no_more(tmp_path: Path) -> None:
     asyncio.run(check())
 
 
+def test_what_a_revoked_token_has_made_can_do_nothing_more(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with serving(tmp_path, {"event_stream": {"heartbeat_ms": 100}}) as asking:
+            first = await asking.token_of("admin")
+
+            async def child(maker: str, **given: str) -> str:
+                body = {"name": "ci", "role": ["admin"], **given}
+                made = await asking.ask("POST", "/api/v1/tokens", token=maker, json=body)
+                assert made.status_code == 201, made.text
+                return str(made.json()["token"])
+
+            body = {"name": "ci", "role": ["admin"], "expires": "1h"}
+            longer = await asking.ask("POST", "/api/v1/tokens", token=first, json=body)
+            assert problem(longer) == (403, "token_outlives")
+            second = await child(first)
+            third = await child(second)
+            headers = {"Authorization": f"Bearer {third}"}
+            async with asking.client.stream("GET", f"{asking.url}/api/events/stream", headers=headers) as response:
+                lines = response.aiter_lines()
+                while await anext(lines) != "event: snapshot":
+                    pass
+                revoked = await asking.post(f"/api/v1/tokens/{first.split('.')[1]}/revoke", reason="it leaked")
+                assert revoked.json()["with_it"] == [each.split(".")[1] for each in (second, third)]
+                rest = [line async for line in lines]
+            assert any("token_invalid" in line for line in rest), rest
+            for token in (first, second, third):
+                for method, path in (("GET", "/api/v1/tokens"), ("POST", "/api/v1/tokens"), ("POST", "/mcp")):
+                    answer = await asking.ask(method, path, token=token, json=body)
+                    assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid"), (path, answer.text)
+
+    asyncio.run(check())
+
+
 def test_messages_of_agents_and_events_count_as_under_way_and_a_draining_server_takes_none(tmp_path: Path) -> None:
     async def check() -> None:
         async with serving(tmp_path) as asking:

@@ -17,7 +17,7 @@ from interlock.base.part import Command
 from interlock.base.principal import Principal, PrincipalKind
 from interlock.surfaces.mcp.entrance import EntranceSettings
 from interlock.surfaces.mcp.http import Entrance
-from tests.surfaces.mcp.http_server import asked, bearer, connected, served, talked
+from tests.surfaces.mcp.http_server import TOKEN_INVALID, asked, bearer, connected, served, talked
 from tests.surfaces.mcp.test_front import INITIALIZE, LASTING, PLAN
 
 ACCEPT = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
@@ -294,6 +294,61 @@ def test_calls_are_bounded_for_a_principal_over_all_of_its_sessions(
                 assert not (await reader.call_tool("run_list", {})).is_error
             call.cancel()
             await asyncio.wait({call})
+
+    talked(talk)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("begun", [True, False])
+def test_an_answer_that_stands_ends_when_whoever_asked_may_no_longer(method: str, begun: bool) -> None:
+    async def talk() -> None:
+        refused, sent = asyncio.Event(), list[dict[str, object]]()
+
+        async def stands(_scope: object, _receive: object, send: Any) -> None:
+            if begun:
+                await send({"type": "http.response.start", "status": 200, "headers": []})
+                await send({"type": "http.response.body", "body": b": here\n\n", "more_body": True})
+            await asyncio.Event().wait()
+
+        async def anybody(_scope: object) -> Principal:
+            if refused.is_set():
+                raise TOKEN_INVALID.error("it was revoked")
+            return Principal(id="token:reader", kind=PrincipalKind.TOKEN)
+
+        async def nothing() -> dict[str, object]:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        entrance = Entrance(stands, anybody, EntranceSettings(look_ms=10))
+        scope = {"type": "http", "method": method, "headers": [(b"host", b"localhost")]}
+        standing = asyncio.ensure_future(entrance(scope, nothing, send))
+        await asyncio.sleep(0.05)
+        assert not standing.done()
+        refused.set()
+        await asyncio.wait_for(standing, 5)
+        status = next(each["status"] for each in sent if each["type"] == "http.response.start")
+        assert status == (200 if begun else 401)
+        assert not sent[-1].get("more_body", False)
+
+    talked(talk)
+
+
+def test_a_fault_of_the_library_is_not_taken_for_an_end() -> None:
+    async def talk() -> None:
+        async def broken(_scope: object, _receive: object, _send: object) -> None:
+            raise LookupError("of the library")
+
+        async def anybody(_scope: object) -> Principal:
+            return Principal(id="token:reader", kind=PrincipalKind.TOKEN)
+
+        async def nothing() -> dict[str, object]:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        scope = {"type": "http", "method": "GET", "headers": [(b"host", b"localhost")]}
+        with pytest.raises(LookupError):
+            await Entrance(broken, anybody, EntranceSettings())(scope, nothing, nothing)  # type: ignore[arg-type]
 
     talked(talk)
 

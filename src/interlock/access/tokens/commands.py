@@ -1,20 +1,22 @@
 """The verbs about tokens: records of input and output, and thin handlers over `Tokens`.
 
-What it does: makes, lists and revokes tokens. What it does not do: no verb shows a secret again, or its digest.
+What it does: makes, lists and revokes tokens, and tells what ended with one. What it does not do: no verb shows a
+secret again, or its digest.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from interlock.access.errors import TOKEN_UNSOUND
 from interlock.access.settings import NAME, NAMES_MAX
-from interlock.access.tokens.decide import DAY_MS, MINUTE_MS
+from interlock.access.tokens.decide import DAY_MS, GENERATIONS_MAX, MINUTE_MS
 from interlock.access.tokens.service import Tokens
-from interlock.access.tokens.views import TokenRow
+from interlock.access.tokens.views import TOKENS, TokenRow, behind
 from interlock.base.bounds import PAGE_ITEMS_MAX
 from interlock.base.part import CallContext, Command, Effect
 from interlock.journal.journal import Journal
@@ -25,6 +27,7 @@ _LIFETIME = re.compile(r"\A([1-9][0-9]{0,6})([mhd])\Z")
 
 Name = Annotated[str, Meta(pattern=NAME, description="Its name: a-z 0-9 first, then up to 62 of a-z 0-9 . _ @ -.")]
 Text = Annotated[str, Meta(min_length=1, max_length=63)]
+Lifetime = Annotated[str, Meta(max_length=10)]
 
 
 class NewTokenInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,9 +37,12 @@ class NewTokenInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     role: Annotated[tuple[Text, ...], Meta(max_length=NAMES_MAX, description="A role that it has.")] = ()
     group: Annotated[tuple[Text, ...], Meta(max_length=NAMES_MAX, description="A group whose roles it has.")] = ()
     expires: Annotated[
-        str,
-        Meta(max_length=10, description="How long it is good: minutes (30m), hours (12h) or days; at most 366d."),
-    ] = "90d"
+        Lifetime | None,
+        Meta(
+            description="How long it is good: minutes (30m), hours (12h) or days; at most 366d, by default 90d. With a "
+            "token: no longer than that, by default until it ends."
+        ),
+    ] = None
 
 
 class TokenMade(Struct, frozen=True):
@@ -60,7 +66,11 @@ class ListTokens(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class TokenShown(Struct, frozen=True):
-    """A token without its secret. `state` is `good`, `expired` or `revoked`."""
+    """A token without its secret. `state` is `good`, `expired` or `revoked`.
+
+    `made_with` is the token that its maker was there by. Where that was revoked, or one that it goes back to, so is
+    this one, from then on and for that reason.
+    """
 
     id: str
     name: str
@@ -68,6 +78,7 @@ class TokenShown(Struct, frozen=True):
     roles: tuple[str, ...]
     groups: tuple[str, ...]
     created_by: str
+    made_with: str | None
     created_ms: int
     expires_ms: int
     revoked_ms: int | None
@@ -89,10 +100,16 @@ class RevokeToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class TokenRevocation(Struct, frozen=True):
-    """The token is revoked; `changed` is False where it was so already."""
+    """The token is revoked; `changed` is False where it was so already.
+
+    `with_it` are the ids of tokens that go back to it and had not ended before: at most 1 000, and `more` says whether
+    there are others. All of them are good for nothing any more.
+    """
 
     id: str
     changed: bool
+    with_it: list[str]
+    more: bool
 
 
 async def _new(ctx: CallContext, given: NewTokenInput) -> TokenMade:
@@ -100,7 +117,7 @@ async def _new(ctx: CallContext, given: NewTokenInput) -> TokenMade:
         given.name,
         roles=given.role,
         groups=given.group,
-        lifetime_ms=lifetime_ms(given.expires),
+        lifetime_ms=None if given.expires is None else lifetime_ms(given.expires),
         principal=ctx.principal,
         command_id=ctx.command_id,
     )
@@ -119,13 +136,21 @@ def lifetime_ms(text: str) -> int:
 
 async def _list(ctx: CallContext, given: ListTokens) -> TokenList:
     terms = {} if given.name is None else {"name": given.name}
-    page = await ctx.services.get(Views).query(ctx.principal.tenant, "tokens", terms, given.cursor, given.limit)
+    views, tenant = ctx.services.get(Views), ctx.principal.tenant
+    page = await views.query(tenant, TOKENS.name, terms, given.cursor, given.limit)
+    ids = sorted({each for row in page.items for each in row.makers})
+    makers = dict(zip(ids, await views.rows(tenant, TOKENS.name, ids), strict=True))
     now_ms = ctx.services.get(Journal).now_ms()
-    return TokenList([_shown(row, now_ms) for row in page.items], page.next)
+    return TokenList([_shown(row, [makers[each] for each in row.makers], now_ms) for row in page.items], page.next)
 
 
-def _shown(row: TokenRow, now_ms: int) -> TokenShown:
-    state = "revoked" if row.revoked_ms is not None else "expired" if row.expires_ms <= now_ms else "good"
+def _shown(row: TokenRow, makers: Sequence[TokenRow | None], now_ms: int) -> TokenShown:
+    ended = min(
+        (each for each in (row, *makers) if each is not None and each.revoked_ms is not None),
+        key=lambda each: each.revoked_ms or 0,
+        default=None,
+    )
+    state = "revoked" if ended is not None else "expired" if row.expires_ms <= now_ms else "good"
     return TokenShown(
         row.id,
         row.name,
@@ -133,17 +158,41 @@ def _shown(row: TokenRow, now_ms: int) -> TokenShown:
         row.roles,
         row.groups,
         row.created_by,
+        row.makers[0] if row.makers else None,
         row.created_ms,
         row.expires_ms,
-        row.revoked_ms,
-        row.reason,
+        None if ended is None else ended.revoked_ms,
+        "" if ended is None else ended.reason,
     )
 
 
 async def _revoke(ctx: CallContext, given: RevokeToken) -> TokenRevocation:
     tokens = ctx.services.get(Tokens)
     changed = await tokens.revoke(given.id, given.reason, principal=ctx.principal, command_id=ctx.command_id)
-    return TokenRevocation(given.id, changed)
+    with_it = await _descendants(ctx, given.id)
+    return TokenRevocation(given.id, changed, with_it[:PAGE_ITEMS_MAX], len(with_it) > PAGE_ITEMS_MAX)
+
+
+async def _descendants(ctx: CallContext, token_id: str) -> list[str]:
+    """Tokens that go back to this one and had not ended before it, nearest first; past the bound it stops."""
+    views, now_ms = ctx.services.get(Views), ctx.services.get(Journal).now_ms()
+    found: list[str] = []
+    revoked: set[str] = set()
+    for distance in range(1, GENERATIONS_MAX + 1):
+        cursor: str | None = None
+        while len(found) <= PAGE_ITEMS_MAX:
+            terms = {behind(distance): token_id}
+            page = await views.query(ctx.principal.tenant, TOKENS.name, terms, cursor, PAGE_ITEMS_MAX)
+            revoked.update(row.id for row in page.items if row.revoked_ms is not None)
+            found += [
+                row.id
+                for row in page.items
+                if now_ms < row.expires_ms and row.id not in revoked and revoked.isdisjoint(row.makers)
+            ]
+            cursor = page.next
+            if cursor is None:
+                break
+    return found
 
 
 COMMANDS = (
@@ -177,7 +226,7 @@ COMMANDS = (
         RevokeToken,
         TokenRevocation,
         _revoke,
-        "End a token at once.",
+        "End a token at once, and every token that goes back to it.",
         "interlock token revoke 5f1c0a9be2d47386 --reason 'its machine is gone'",
         "token.revoke",
         Effect.CHANGES,

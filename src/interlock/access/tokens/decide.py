@@ -3,8 +3,9 @@
 What it does: creates and revokes. What it does not do: it draws no secret and sees none, and whether somebody may give
 these roles was asked before (`service`).
 
-Rules: a token is created once and lives for a bounded time; what is revoked stays so, and revoking it again records
-nothing.
+Rules: a token is created once and lives for a bounded time, and no longer than the token that its maker is there by;
+behind one stand at most `GENERATIONS_MAX` others, so that whoever proves it looks at no more; what is revoked stays so,
+and revoking it again records nothing.
 """
 
 from __future__ import annotations
@@ -15,22 +16,36 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
-from interlock.access.errors import TOKEN_NOT_FOUND, TOKEN_UNSOUND
+from interlock.access.errors import (
+    TOKEN_GENERATIONS,
+    TOKEN_INVALID,
+    TOKEN_NOT_FOUND,
+    TOKEN_OUTLIVES,
+    TOKEN_UNSOUND,
+)
 from interlock.access.settings import NAME, NAMES_MAX
 from interlock.access.tokens import events as e
 from interlock.access.tokens.fold import TokenState, evolve
 from interlock.base.errors import InterlockError
 from interlock.base.part import DecideContext, Decider, Decision, Refusal
 from interlock.journal.errors import COMMAND_ID_CONFLICT
+from interlock.journal.streams import parse_stream
 
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
 LIFETIME_MS_MAX = 366 * DAY_MS
+GENERATIONS_MAX = 8
+"""Tokens that may stand behind one: by which its maker was there, that one's maker, and so on."""
+
 _NAME = re.compile(NAME)
 
 
 class New(Struct, frozen=True, tag=True):
-    """Create the token of a stream; `digest` is that of its text."""
+    """Create the token of a stream; `digest` is that of its text.
+
+    `maker` is the stream of the token that its maker is there by, if any. `fits` lets the time end where that one's
+    ends, if it is longer; otherwise it is refused.
+    """
 
     stream: str
     name: str
@@ -38,6 +53,8 @@ class New(Struct, frozen=True, tag=True):
     groups: tuple[str, ...]
     lifetime_ms: int
     digest: str
+    maker: str | None = None
+    fits: bool = False
 
 
 class Revoke(Struct, frozen=True, tag=True):
@@ -61,9 +78,24 @@ def _decide(states: Mapping[str, Any], command: TokenCommand, context: DecideCon
             fault = COMMAND_ID_CONFLICT.error("this token is there already") if state.digest else _unsound(command)
             if fault is not None:
                 return Refusal(fault)
-            expires_ms = context.now_ms + command.lifetime_ms
-            created = e.TokenCreated(command.digest, expires_ms, command.groups, command.name, command.roles)
-            return {command.stream: [created]}
+            return _create(command, None if command.maker is None else states[command.maker], context.now_ms)
+
+
+def _create(command: New, maker: TokenState | None, now_ms: int) -> Decision:
+    expires_ms = now_ms + command.lifetime_ms
+    makers: tuple[str, ...] = ()
+    if maker is not None and command.maker is not None:
+        if not maker.is_good(now_ms):
+            return Refusal(TOKEN_INVALID.error("the token is not valid"))
+        if expires_ms > maker.expires_ms and not command.fits:
+            message = "its maker's token ends before it"
+            return Refusal(TOKEN_OUTLIVES.error(message, place="expires", expires_ms_max=maker.expires_ms))
+        expires_ms = min(expires_ms, maker.expires_ms)
+        makers = (parse_stream(command.maker).id, *maker.makers)
+        if len(makers) > GENERATIONS_MAX:
+            return Refusal(TOKEN_GENERATIONS.error(f"{GENERATIONS_MAX} tokens stand behind it already"))
+    created = e.TokenCreated(command.digest, expires_ms, command.groups, makers, command.name, command.roles)
+    return {command.stream: [created]}
 
 
 def _unsound(command: New) -> InterlockError | None:
@@ -79,6 +111,11 @@ def _unsound(command: New) -> InterlockError | None:
     return None
 
 
+def _streams(command: TokenCommand) -> tuple[str, ...]:
+    maker = command.maker if isinstance(command, New) else None
+    return (command.stream,) if maker is None else (command.stream, maker)
+
+
 def _result(events: Mapping[str, Sequence[Struct]], command: TokenCommand) -> e.TokenCreated | bool:
     """What was created; of a revocation, whether it ended anything."""
     records = events.get(command.stream, ())
@@ -88,7 +125,7 @@ def _result(events: Mapping[str, Sequence[Struct]], command: TokenCommand) -> e.
 
 DECIDER = Decider(
     name="access.token",
-    streams=lambda command: (command.stream,),
+    streams=_streams,
     initial=lambda _stream: TokenState(),
     decide=_decide,
     evolve=evolve,

@@ -5,10 +5,13 @@ What it does not do: it keeps no secret: what it gives out once nobody can find 
 
 Rules:
 - a token gives nothing that its maker does not have, and is good in the maker's tenant alone;
+- one that was made by who was there by a token is good only as long as that one is, and all that it goes back to:
+  whoever revokes one ends them all in the same moment;
 - under one command id there is one token: its repetition tells that the secret was given, and gives no other;
 - texts that are malformed, unknown, expired or revoked are refused with one and the same error, and what is compared is
   compared in constant time;
-- proving a text costs one look at one stream, whose state is kept in memory.
+- proving a text costs one look at a stream for the token and each that it goes back to, which are `GENERATIONS_MAX` at
+  most; their states are kept in memory.
 """
 
 from __future__ import annotations
@@ -17,10 +20,11 @@ from collections.abc import Sequence
 from hmac import compare_digest
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from interlock.access.check import Access
 from interlock.access.errors import TOKEN_EXCEEDS, TOKEN_INVALID
-from interlock.access.tokens.decide import DECIDER, New, Revoke
+from interlock.access.tokens.decide import DAY_MS, DECIDER, New, Revoke
 from interlock.access.tokens.events import TokenCreated, token_stream
 from interlock.access.tokens.fold import TokenState
 from interlock.access.tokens.text import (
@@ -38,6 +42,9 @@ from interlock.base.principal import Principal, PrincipalKind
 from interlock.journal.errors import COMMAND_ID_CONFLICT
 from interlock.journal.journal import Journal
 from interlock.journal.runner import Runner
+
+LIFETIME_MS = 90 * DAY_MS
+"""How long a token lives for which no time is asked."""
 
 _NOTHING = token_digest("")
 
@@ -64,13 +71,16 @@ class Tokens:
         *,
         roles: Sequence[str],
         groups: Sequence[str],
-        lifetime_ms: int,
+        lifetime_ms: int | None,
         principal: Principal,
         command_id: str | None = None,
     ) -> NewToken:
         """Make a token in the principal's tenant, good for `lifetime_ms`.
 
-        Raises: `role_unknown`, `group_unknown`, `token_exceeds`, `token_unsound`, `command_id_conflict`.
+        None: for `LIFETIME_MS`, or until the principal's own token ends, if that comes sooner.
+
+        Raises: `role_unknown`, `group_unknown`, `token_exceeds`, `token_outlives`, `token_generations`,
+        `token_unsound`, `command_id_conflict`; `token_invalid` where the principal's token has ended meanwhile.
         """
         self._access.book.prove(roles, groups)
         excess = self._access.excess(principal, roles, groups)
@@ -81,7 +91,17 @@ class Tokens:
         text = token_text(TokenPlace(tenant, token_id), entropy.random_bytes(SECRET_BYTES))
         stream = token_stream(tenant, token_id)
         known = await self._digest(stream)
-        command = New(stream, name, tuple(roles), tuple(groups), lifetime_ms, known or token_digest(text))
+        maker = None if principal.token is None else token_stream(tenant, principal.token)
+        command = New(
+            stream,
+            name,
+            tuple(roles),
+            tuple(groups),
+            LIFETIME_MS if lifetime_ms is None else lifetime_ms,
+            known or token_digest(text),
+            maker,
+            fits=lifetime_ms is None and maker is not None,
+        )
         try:
             created = await self._runner.execute(DECIDER, command, principal, command_id)
         except InterlockError as fault:
@@ -89,13 +109,16 @@ class Tokens:
             meanwhile = await self._digest(stream) if fault.kind is COMMAND_ID_CONFLICT and not known else ""
             if not meanwhile:
                 raise
-            command = New(stream, name, tuple(roles), tuple(groups), lifetime_ms, meanwhile)
+            command = replace(command, digest=meanwhile)
             created = await self._runner.execute(DECIDER, command, principal, command_id)
         fresh = compare_digest(created.digest, token_digest(text))
         return NewToken(token_id, created, text if fresh else None)
 
     async def revoke(self, token_id: str, reason: str, *, principal: Principal, command_id: str | None = None) -> bool:
-        """End a token of the principal's tenant; False where it had been revoked. Raises: `token_not_found`."""
+        """End a token of the principal's tenant, and with it whatever goes back to it.
+
+        False where it had been revoked. Raises: `token_not_found`.
+        """
         command = Revoke(token_stream(principal.tenant, token_id), reason)
         return bool(await self._runner.execute(DECIDER, command, principal, command_id))
 
@@ -104,9 +127,9 @@ class Tokens:
         place = place_of(text)
         if place is None:
             raise TOKEN_INVALID.error("the token is not valid")
-        state = await self._runner.look(DECIDER, token_stream(place.tenant, place.id), _itself)
+        state = await self._state(place.tenant, place.id)
         same = compare_digest(state.digest or _NOTHING, token_digest(text))
-        if not (same and state.is_good(self._journal.now_ms())):
+        if not (same and await self._is_good(place.tenant, state)):
             raise TOKEN_INVALID.error("the token is not valid")
         return Principal(
             id=f"{PrincipalKind.TOKEN}:{state.name}",
@@ -114,7 +137,17 @@ class Tokens:
             kind=PrincipalKind.TOKEN,
             roles=state.roles,
             groups=state.groups,
+            token=place.id,
         )
+
+    async def _is_good(self, tenant: str, state: TokenState) -> bool:
+        """Whether a token is good, and every one that it goes back to."""
+        makers = [await self._state(tenant, each) for each in state.makers] if state.digest else []
+        now_ms = self._journal.now_ms()
+        return all(each.is_good(now_ms) for each in (state, *makers))
+
+    async def _state(self, tenant: str, token_id: str) -> TokenState:
+        return await self._runner.look(DECIDER, token_stream(tenant, token_id), _itself)
 
     async def _digest(self, stream: str) -> str:
         """The digest of the token of a stream; empty where there is none."""

@@ -1,4 +1,7 @@
-"""The list of tokens: one row each, written from the feed. No decision rests on it, and it holds no digest."""
+"""The list of tokens: one row each, written from the feed. No decision rests on it, and it holds no digest.
+
+A row tells what became of its own token. Whether one that it goes back to was revoked stands in that one's row.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,7 @@ class TokenRow(Struct, frozen=True):
     expires_ms: int
     revoked_ms: int | None = None
     reason: str = ""
+    makers: tuple[str, ...] = ()
 
 
 def _evolve(row: TokenRow | None, place: Place, record: Struct) -> TokenRow | None:
@@ -32,7 +36,7 @@ def _evolve(row: TokenRow | None, place: Place, record: Struct) -> TokenRow | No
         case e.TokenCreated():
             token_id = parse_stream(place.stream).id
             given = (record.name, record.roles, record.groups)
-            return TokenRow(token_id, *given, place.actor, place.at_ms, record.expires_ms)
+            return TokenRow(token_id, *given, place.actor, place.at_ms, record.expires_ms, makers=record.makers)
         case e.TokenRevoked() if row is not None:
             return msgspec.structs.replace(row, revoked_ms=place.at_ms, reason=record.reason)
         case _:
@@ -40,12 +44,17 @@ def _evolve(row: TokenRow | None, place: Place, record: Struct) -> TokenRow | No
 
 
 def _terms(row: TokenRow) -> Mapping[str, str]:
-    return {"name": row.name}
+    return {"name": row.name, **{behind(distance): each for distance, each in enumerate(row.makers, 1)}}
+
+
+def behind(distance: int) -> str:
+    """The term for the id of the token that stands so many makings behind one."""
+    return f"behind_{distance}"
 
 
 TOKENS = View(
     name="tokens",
-    version=1,
+    version=2,
     row=TokenRow,
     key=lambda place, _record: parse_stream(place.stream).id,
     evolve=_evolve,

@@ -4,7 +4,10 @@ What it does: declares `Sink` and `Delivery`. What it does not do: nothing here 
 
 Rules for every sink: returning says that the outside has it, durably; it raises `InterlockError` to say that it has
 not, or that nobody knows; `sink_gone` says that the outside wants no more, and pauses the subscription;
-`retry_after_ms` in the details says when the sink as a whole may be asked again. A repeated `key` is the same event.
+`retry_after_ms` in the details says when the sink as a whole may be asked again. `Invalid` says that this event can
+never be taken, and makes it a dead letter at once. A fault of the target is none of the event's: it is raised when the
+sink is made, as a subscription is added, or, where only a delivery shows it, as `sink_target_unusable`. A repeated
+`key` is the same event.
 """
 
 from __future__ import annotations

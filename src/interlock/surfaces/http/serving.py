@@ -37,6 +37,7 @@ from interlock.surfaces.http.openapi import describe, encoded
 from interlock.surfaces.http.routes import Routes
 from interlock.surfaces.http.settings import ServerSettings
 from interlock.surfaces.mcp.entrance import LOOPBACK_HOSTS, EntranceSettings
+from interlock.surfaces.sse.settings import EventStreamSettings
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
@@ -59,7 +60,7 @@ def served(opened: Opened, application: Application, local: tuple[str, Principal
     """The server of an opened application; `local` is the token of the user of this machine, and that user."""
     settings, catalogue = opened.get(ServerSettings), opened.get(Catalogue)
     gate = Gate(settings.in_flight_max)
-    entrance = entrance_of(settings)
+    entrance = entrance_of(settings, opened.get(EventStreamSettings).heartbeat_ms)
     edge = Edge(opened.get(Tokens).verify, entrance, local)
     additions = beside(opened, application, edge, entrance)
     routes = Routes(catalogue)
@@ -70,13 +71,14 @@ def served(opened: Opened, application: Application, local: tuple[str, Principal
     return Server(build(routes, calls, health, gate, whole), gate, settings, additions.quiet)
 
 
-def entrance_of(settings: ServerSettings) -> EntranceSettings:
-    """What those modules bear that read their requests themselves."""
+def entrance_of(settings: ServerSettings, look_ms: int) -> EntranceSettings:
+    """What those modules bear that read their requests themselves; a stream of theirs is looked at as the feed is."""
     names = [name for host in settings.hosts for name in (host, f"{host}:*")]
     return EntranceSettings(
         hosts=(*LOOPBACK_HOSTS, *names),
         body_bytes_max=settings.body_bytes_max,
         body_timeout_ms=settings.body_timeout_ms,
+        look_ms=look_ms,
         calls_max=settings.in_flight_max,
     )
 

@@ -41,6 +41,9 @@ class EntranceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     session_idle_ms: Annotated[
         int, Meta(ge=10, le=86_400_000, description="Milliseconds without a request after which a session ends.")
     ] = 1_800_000
+    look_ms: Annotated[
+        int, Meta(ge=10, le=600_000, description="Milliseconds between two looks at whether a stream still may stand.")
+    ] = 15_000
     calls_max: Annotated[int, Meta(ge=1, le=10_000, description="Calls of the wire that run at once.")] = 256
 
 

@@ -5,8 +5,8 @@ keeps sessions of those versions that have any. What it does not do: it opens no
 no permission; `authenticate` and `may` are given to it.
 
 Rules: a session belongs to the principal that opened it, and is not there for others; whoever asks is found out anew at
-each request, so that what is revoked ends at once; a principal has a bounded number of calls, however many sessions;
-verbs about this machine, or about files of it, are no tools here.
+each request, and again and again while an answer stands, so that what is revoked ends; a principal has a bounded number
+of calls, however many sessions; verbs about this machine, or about files of it, are no tools here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import asyncio
 import sys
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any
 from uuid import uuid4
 from weakref import WeakValueDictionary
@@ -27,7 +27,7 @@ from mcp.server.auth.provider import AccessToken
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http import EventStore
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from interlock.base.canonical import digest
 from interlock.base.errors import InterlockError
@@ -43,6 +43,7 @@ from interlock.surfaces.mcp.pages import library_of
 from interlock.surfaces.mcp.search import Library
 from interlock.surfaces.mcp.serving import warn
 from interlock.surfaces.mcp.tools import Refusal, Toolbox, tool_name, within
+from interlock.surfaces.standing import until_refused
 
 Authenticate = Callable[[Scope], Awaitable[Principal]]
 """Who asks. Raises an `InterlockError` where nobody may: its status and advice are the answer."""
@@ -51,6 +52,8 @@ May = Callable[[Principal, Command], bool]
 Told = Callable[[Principal, Command], Awaitable[None]]
 Lifespan = AbstractAsyncContextManager[None]
 _PRINCIPAL = "interlock.principal"
+END_SECONDS = 1.0
+"""How long whoever reads a stream that is cut off may take for its end."""
 
 
 def reads_only(principal: Principal, command: Command) -> bool:
@@ -124,21 +127,35 @@ class Entrance:
             traceback.print_exception(fault, file=sys.stderr)
             await problem(PROGRAM_FAULT.error(f"unexpected {type(fault).__name__}"), uuid4().hex)(scope, receive, send)
         else:
-            answering = self._inner(admitted, with_body(body, receive), send)
-            await (self._standing(answering) if scope["method"] == "GET" else answering)
+            await self._answer(admitted, with_body(body, receive), send)
 
     async def quiet(self) -> None:
         """Let go of streams that only stand, before whoever serves waits for what is under way."""
         self._quiet.set()
 
-    async def _standing(self, answer: Awaitable[None]) -> None:
-        tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(answer), asyncio.ensure_future(self._quiet.wait())]
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the SDK answer until it is done, whoever asked may no longer, or only a stream stands at the end."""
+        sending = _Sending(send)
+        look = until_refused(lambda: self._authenticate(scope), self._settings.look_ms / 1000)
+        refused = asyncio.ensure_future(look)
+        ends: list[asyncio.Future[Any]] = [refused]
+        if scope["method"] == "GET":
+            ends.append(asyncio.ensure_future(self._quiet.wait()))
+        answering = asyncio.timeout(None)
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            async with answering:
+                for end in ends:
+                    end.add_done_callback(lambda end: _end_now(end, answering))
+                await self._inner(scope, receive, sending)
+        except TimeoutError:
+            if not answering.expired():
+                raise
+            if refused.done() and not sending.begun:
+                await problem(refused.result(), uuid4().hex)(scope, receive, sending)
+            await sending.end()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            for end in ends:
+                end.cancel()
 
     async def _admitted(self, scope: Scope, receive: Receive) -> tuple[Scope, bytes]:
         check_place(scope, self._settings)
@@ -151,6 +168,35 @@ class Entrance:
         owner = f"{_owner(principal)} {digest(credential)}"
         user = AuthenticatedUser(AccessToken(token="", client_id=owner, scopes=[]))
         return {**scope, "user": user, _PRINCIPAL: principal}, body
+
+
+def _end_now(end: asyncio.Future[Any], answering: asyncio.Timeout) -> None:
+    if not end.cancelled():
+        with suppress(RuntimeError):  # it was answered in the same moment
+            answering.reschedule(asyncio.get_running_loop().time())
+
+
+class _Sending:
+    """Sends an answer, and ends one that was cut off as whole as it can: its bearer sees a stream that is over."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.begun = False
+        self._done = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.begun = True
+        elif message["type"] == "http.response.body":
+            self._done = not message.get("more_body", False)
+        await self._send(message)
+
+    async def end(self) -> None:
+        """Send the end that is missing; nothing where there is none, or where it is not taken in time."""
+        if self.begun and not self._done:
+            with suppress(OSError):  # a time that is over is one
+                async with asyncio.timeout(END_SECONDS):
+                    await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 class Fronts:

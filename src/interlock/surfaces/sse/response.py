@@ -12,23 +12,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Final
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from interlock.base.errors import Category, InterlockError
 from interlock.surfaces.sse.reader import Reader
 from interlock.surfaces.sse.settings import EventStreamSettings
+from interlock.surfaces.standing import Still, until_refused
 
 HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _LOG = logging.getLogger("interlock.sse")
-
-
-Still = Callable[[], Awaitable[object]]
-"""Whether whoever reads still may. Raises: what it is refused with."""
 
 
 class EventStreamResponse(Response):
@@ -66,14 +61,7 @@ class EventStreamResponse(Response):
 
     async def _look(self) -> None:
         """Ask with each heartbeat whether the reader still may hear, and end its stream where it may not."""
-        while True:
-            await asyncio.sleep(self._look_s)
-            try:
-                await self._still()
-            except InterlockError as fault:
-                if fault.category is Category.REFUSED:
-                    self._reader.end(fault)
-                    return
+        self._reader.end(await until_refused(self._still, self._look_s))
 
     async def _stream(self, send: Send) -> None:
         await self._start(send)

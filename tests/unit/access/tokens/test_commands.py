@@ -10,6 +10,7 @@ import pytest
 from interlock.access.tokens.commands import lifetime_ms
 from interlock.access.tokens.decide import DAY_MS
 from interlock.app import App
+from interlock.base.bounds import PAGE_ITEMS_MAX
 from interlock.base.errors import InterlockError
 from interlock.base.principal import Principal
 from interlock.testing.clock import VirtualClock
@@ -76,6 +77,53 @@ def test_the_list_shows_who_made_a_token_and_how_it_stands() -> None:
         content = msgspec.json.encode(listed)
         assert b"digest" not in content
         assert kept.token.rpartition(".")[2].encode() not in content
+
+    run(main())
+
+
+def test_a_revocation_tells_what_ends_with_it_and_the_list_shows_it_so() -> None:
+    async def main() -> None:
+        clock = VirtualClock()
+        app = app_of(clock=clock)
+
+        async def child(of: Any, **given: Any) -> Any:
+            clock.jump(1)
+            bearer = LOCAL if of is None else await app.tokens.verify(of.token)
+            return await call(app, "token.new", bearer, name="ci", role=["issuer"], **given)
+
+        root = await child(None)
+        one, brief, two = await child(root), await child(root, expires="1m"), await child(root)
+        beyond, gone = await child(one), await child(two)
+        last = await child(gone)
+        beside = await child(None)
+        await call(app, "token.revoke", id=gone.id, reason="first")
+        clock.jump(60_000)
+        ended = await call(app, "token.revoke", id=root.id, reason="lost")
+
+        assert (ended.changed, ended.with_it, ended.more) == (True, [two.id, one.id, beyond.id], False)
+        listed = {row.id: row for row in (await call(app, "token.list")).items}
+        assert {listed[each.id].state for each in (root, one, brief, two, beyond, gone, last)} == {"revoked"}
+        assert listed[beside.id].state == "good"
+        assert [listed[each.id].made_with for each in (root, one, beyond)] == [None, root.id, one.id]
+        reasons = [listed[each.id].reason for each in (root, beyond, gone, last)]
+        assert reasons == ["lost", "lost", "first", "first"]
+        assert listed[beyond.id].revoked_ms == listed[root.id].revoked_ms
+        again = await call(app, "token.revoke", id=root.id, reason="again")
+        assert (again.changed, again.with_it) == (False, ended.with_it)
+        assert (await call(app, "token.revoke", id=beside.id, reason="x")).with_it == []
+
+    run(main())
+
+
+def test_more_than_a_page_of_tokens_that_end_is_said_to_be_more() -> None:
+    async def main() -> None:
+        app = app_of()
+        root = await call(app, "token.new", name="root", role=["issuer"])
+        bearer = await app.tokens.verify(root.token)
+        for _ in range(PAGE_ITEMS_MAX + 1):
+            await app.tokens.new("ci", roles=["issuer"], groups=(), lifetime_ms=None, principal=bearer)
+        ended = await call(app, "token.revoke", id=root.id, reason="lost")
+        assert (len(set(ended.with_it)), ended.more) == (PAGE_ITEMS_MAX, True)
 
     run(main())
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interlock.access.tokens.decide import DAY_MS
+from interlock.access.tokens.decide import DAY_MS, GENERATIONS_MAX
 from interlock.access.tokens.service import NewToken
 from interlock.app import App
 from interlock.base.errors import InterlockError, Refused
@@ -17,7 +18,7 @@ from interlock.base.principal import Principal, PrincipalKind, local_principal
 from interlock.stores.memory import MemoryStore
 from interlock.testing.app import dump
 from interlock.testing.clock import VirtualClock
-from interlock.testing.loop import over_seeds, run
+from interlock.testing.loop import START_MS, over_seeds, run
 from tests.unit.access.people import LOCAL, app_of, somebody
 
 
@@ -44,7 +45,11 @@ def test_a_token_proves_who_its_bearer_is() -> None:
         text = await text_of(app, roles=("viewer", "operator"), groups=("watchers",))
 
         assert await app.tokens.verify(text) == Principal(
-            id="token:ci", kind=PrincipalKind.TOKEN, roles=("viewer", "operator"), groups=("watchers",)
+            id="token:ci",
+            kind=PrincipalKind.TOKEN,
+            roles=("viewer", "operator"),
+            groups=("watchers",),
+            token=text.split(".")[1],
         )
 
     run(main())
@@ -222,6 +227,98 @@ def test_a_token_is_worth_at_most_its_maker(
         return "made"
 
     assert run(main()) == outcome
+
+
+async def line_of(app: App, length: int) -> list[tuple[str, str]]:
+    """Ids and texts of tokens, each made by who was there by the one before it; the first by the user."""
+    maker, line = LOCAL, []
+    for _ in range(length):
+        token = await made(app, maker, roles=("issuer",), lifetime_ms=None)
+        assert token.text is not None
+        line.append((token.id, token.text))
+        maker = await app.tokens.verify(token.text)
+    return line
+
+
+def test_a_token_lives_no_longer_than_the_one_that_made_it() -> None:
+    async def main() -> None:
+        clock = VirtualClock()
+        app = app_of(clock=clock)
+        maker = await app.tokens.verify(await text_of(app, roles=("issuer",), lifetime_ms=DAY_MS))
+        with pytest.raises(Refused) as fault:
+            await made(app, maker, roles=("issuer",), lifetime_ms=DAY_MS + 1)
+        expected = {"place": "expires", "expires_ms_max": START_MS + DAY_MS}
+        assert (fault.value.code, fault.value.details) == ("token_outlives", expected)
+
+        child = await made(app, maker, roles=("issuer",), lifetime_ms=None)
+        assert (child.created.expires_ms, child.created.makers) == (START_MS + DAY_MS, (maker.token,))
+        clock.jump(DAY_MS - 1)
+        late = await made(app, maker, roles=("issuer",), lifetime_ms=None)
+        for text in (str(child.text), str(late.text)):
+            await app.tokens.verify(text)
+        clock.jump(1)
+        for text in (str(child.text), str(late.text)):
+            assert (await refusal(app, text))[0] == "token_invalid"
+        with pytest.raises(Refused) as fault:
+            await made(app, maker, roles=("issuer",), lifetime_ms=None)
+        assert fault.value.code == "token_invalid"
+        assert (await made(app, lifetime_ms=None)).created.expires_ms == START_MS + 91 * DAY_MS
+
+    run(main())
+
+
+@pytest.mark.parametrize("at", range(4))
+def test_a_revocation_ends_whatever_goes_back_to_the_token_and_nothing_else(at: int) -> None:
+    async def main() -> None:
+        store = MemoryStore()
+        app, other = app_of(store=store), app_of(store=store.reopen(), seed=5)
+        line, beside = await line_of(app, 4), await text_of(app)
+        bearers = [await other.tokens.verify(text) for _, text in line]
+        assert await app.tokens.revoke(line[at][0], "lost", principal=LOCAL)
+
+        for process in (app, other):
+            for _, text in line[:at]:
+                await process.tokens.verify(text)
+            for _, text in line[at:]:
+                assert await refusal(process, text) == ("token_invalid", "the token is not valid", {})
+            await process.tokens.verify(beside)
+        # Who was let in before the revocation makes no token that is good after it.
+        for bearer in bearers[at:]:
+            with suppress(Refused):
+                late = await made(other, bearer, roles=("issuer",), lifetime_ms=None)
+                await refusal(app, str(late.text))
+
+    run(main())
+
+
+def test_a_line_of_tokens_has_an_end() -> None:
+    async def main() -> None:
+        app = app_of()
+        line = await line_of(app, GENERATIONS_MAX + 1)
+        with pytest.raises(Refused) as fault:
+            await made(app, await app.tokens.verify(line[-1][1]), roles=("issuer",), lifetime_ms=None)
+        assert fault.value.code == "token_generations"
+
+    run(main())
+
+
+@over_seeds(20)
+async def test_a_token_that_is_made_while_its_makers_is_revoked_is_never_good() -> None:
+    store = MemoryStore()
+    one, other = app_of(store=store), app_of(store=store.reopen(), seed=9)
+    maker = await made(one, roles=("issuer",))
+    bearer = await other.tokens.verify(str(maker.text))
+    child, _ = await asyncio.gather(
+        made(other, bearer, roles=("issuer",), lifetime_ms=None),
+        one.tokens.revoke(maker.id, "lost", principal=LOCAL),
+        return_exceptions=True,
+    )
+    if not isinstance(child, NewToken):
+        assert isinstance(child, Refused)
+        assert child.code == "token_invalid"
+        return
+    for app in (one, other):
+        assert (await refusal(app, str(child.text)))[0] == "token_invalid"
 
 
 NAMES = st.lists(st.sampled_from(["viewer", "operator", "admin", "gatekeeper", "stager", "issuer"]), max_size=3)

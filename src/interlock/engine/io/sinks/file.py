@@ -42,6 +42,9 @@ SINK_FILE_FULL = ErrorCode(
 ERRORS: Final = (SINK_PATH_REFUSED, SINK_FILE_FAILED, SINK_FILE_FULL)
 
 PATH_CHARACTERS_MAX = 1_000
+NAME_BYTES_MAX = 255
+"""Bytes of one name in a path: what every file system of ours takes."""
+
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _CHUNK_BYTES = 64 * 1024
@@ -78,6 +81,8 @@ class FileSink:
         self._bytes_max = bytes_max
         if any(part in {"", ".", ".."} for part in self._parts) or "\0" in path:
             raise SINK_PATH_REFUSED.error("the path of the sink is not a relative one below its root")
+        if max(len(part.encode()) for part in self._parts) > NAME_BYTES_MAX:
+            raise SINK_PATH_REFUSED.error(f"a name in the path of the sink has more than {NAME_BYTES_MAX} bytes")
 
     async def deliver(self, delivery: Delivery) -> None:
         """Append one line. Raises: `sink_path_refused`, `sink_file_failed`, `sink_file_full`."""

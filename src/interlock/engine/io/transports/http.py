@@ -17,6 +17,7 @@ import asyncio
 import base64
 import re
 import ssl
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -221,18 +222,25 @@ def _headers(order: HttpRequest, context: TransportContext, secrets: SecretsOfCa
         headers["content-type"] = "application/json"
     elif order.body is not UNSET:
         headers["content-type"] = "text/plain; charset=utf-8"
-    given = {name.lower(): secrets.text(value) for name, value in order.headers.items()}
-    if len(given) != len(order.headers):
-        raise HTTP_REQUEST_INVALID.error("a header stands twice at $.headers")
-    for name, value in given.items():
-        if _HEADER_NAME.fullmatch(name) is None or _HEADER_VALUE.fullmatch(value) is None:
-            raise HTTP_REQUEST_INVALID.error("a header at $.headers has characters that a header cannot have")
-        if name in _OWN_HEADERS:
-            raise HTTP_REQUEST_INVALID.error(f"the header {name} is not a request's to set", header=name)
-    headers.update(given)
+    given = {name: secrets.text(value) for name, value in order.headers.items()}
+    check_headers(given)
+    headers.update((name.lower(), value) for name, value in given.items())
     if context.idempotency_key is not None:
         headers["idempotency-key"] = _header_text(context.idempotency_key)
     return headers
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Refuse headers that would change a request's framing, or cannot be sent. Raises: `http_request_invalid`."""
+    if len({name.lower() for name in headers}) != len(headers):
+        raise HTTP_REQUEST_INVALID.error("a header stands twice at $.headers")
+    for name, value in headers.items():
+        if _HEADER_NAME.fullmatch(name) is None or _HEADER_VALUE.fullmatch(value) is None:
+            raise HTTP_REQUEST_INVALID.error("a header at $.headers has characters that a header cannot have")
+        if name.lower() in _OWN_HEADERS:
+            raise HTTP_REQUEST_INVALID.error(
+                f"the header {name.lower()} is not a request's to set", header=name.lower()
+            )
 
 
 def _header_text(key: str) -> str:

@@ -159,7 +159,7 @@ def test_a_redirect_is_not_followed() -> None:
         (ok(), {"settings": HttpSettings()}, "http_address_refused"),
         (ok(), {"settings": HttpSettings(allow_private_networks=True, request_bytes_max=10)}, "http_request_too_large"),
         (ok(), {"headers": {"x": {"secret": "env:TOKEN"}}, "local": False}, "secret_not_allowed"),
-        (ok(), {"headers": {"idempotency-key": "mine"}}, "http_request_invalid"),
+        (ok(), {"headers": {"idempotency-key": "mine"}}, "sink_target_invalid"),
     ],
 )
 def test_what_the_transport_refuses_is_refused_here_too(answer: bytes | None, given: dict[str, Any], code: str) -> None:
