@@ -27,7 +27,7 @@ from interlock.packs.errors import PACK_UNWRITABLE
 from interlock.packs.export import ArtifactSpool, Made, cut, spooled
 from interlock.packs.survey import Wanted
 from interlock.packs.verify import verify
-from interlock.surfaces.http.bodies import chunks
+from interlock.surfaces.http.bodies import Bounds, pieces
 from interlock.surfaces.http.errors import REQUEST_TIMEOUT, SERVER_BUSY
 from interlock.surfaces.http.settings import ServerSettings
 
@@ -88,11 +88,14 @@ class Packs:
         """Write a body into a file. Raises: `request_too_large`, `request_timeout`, `pack_unwritable`."""
         held = bytearray()
         settings = self._settings
+        pause_ms = settings.body_timeout_ms
+        bounds = Bounds(settings.upload_bytes_max, pause_ms)
         try:
             with _written():
                 async with asyncio.timeout(settings.transfer_ms / 1000):
-                    async for chunk in chunks(request, settings.upload_bytes_max, settings.body_timeout_ms):
-                        held += chunk
+                    read = pieces(request.scope, request.receive, bounds, lambda: asyncio.timeout(pause_ms / 1000))
+                    async for piece in read:
+                        held += piece
                         if len(held) >= HELD_BYTES:
                             await asyncio.to_thread(file.write, bytes(held))
                             held.clear()

@@ -31,8 +31,9 @@ from interlock.gates.control.feedback import Caller
 from interlock.gates.control.service import ScenarioRuns
 from interlock.surfaces.application import Opened
 from interlock.surfaces.catalogue import Permission
+from interlock.surfaces.http.bodies import Bounds, body
 from interlock.surfaces.http.problems import status_of
-from interlock.surfaces.mcp.entrance import EntranceSettings, GoneError, body_of, check_place
+from interlock.surfaces.mcp.entrance import EntranceSettings, check_place
 from interlock.surfaces.mcp.serving import wire_documents
 from interlock.surfaces.mcp.wire import faults
 from interlock.surfaces.mcp.wire.faults import Fault
@@ -120,8 +121,6 @@ class WireHttp:
             response = refusal(refused.fault)
         except InterlockError as error:
             response = refusal(_fault(error))
-        except GoneError:
-            response = refusal(faults.INVALID_REQUEST)
         if response.status == 401:
             headers["WWW-Authenticate"] = CHALLENGE
         return HttpResponse(response.body, response.status, headers, MEDIA_TYPE)
@@ -138,9 +137,8 @@ class WireHttp:
     async def _answer(self, request: HttpRequest) -> Response:
         if request.headers.get("content-type", MEDIA_TYPE).partition(";")[0].strip().lower() != MEDIA_TYPE:
             raise Refused(faults.MEDIA_TYPE)
-        timeout_ms = self._settings.body_timeout_ms
-        body = await body_of(request.scope, request.receive, bytes_max=BODY_BYTES_MAX, timeout_ms=timeout_ms)
-        asked = request_of(body)
+        bounds = Bounds(BODY_BYTES_MAX, self._settings.body_timeout_ms)
+        asked = request_of(await body(request.scope, request.receive, bounds))
         try:
             principal = await self._principal(request.scope)
         except Refused as refused:
