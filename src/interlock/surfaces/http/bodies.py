@@ -32,12 +32,16 @@ Waiting = Callable[[], asyncio.Timeout]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How large a body may be, how long it may take, and the errors that say so."""
+    """How large a body may be, how long it may take, and the errors that say so.
+
+    `passed_ms` is how long more is passed over of a body that is too large, before that is said.
+    """
 
     bytes_max: int
     timeout_ms: int
     too_large: ErrorCode = REQUEST_TOO_LARGE
     late: ErrorCode = REQUEST_TIMEOUT
+    passed_ms: int = PASSED_MS_MAX
 
     def excess(self) -> InterlockError:
         """The error of a body that is too large."""
@@ -60,7 +64,7 @@ async def body(scope: Scope, receive: Receive, bounds: Bounds) -> bytes:
 async def pieces(scope: Scope, receive: Receive, bounds: Bounds, waiting: Waiting) -> AsyncIterator[bytes]:
     """The body, piece by piece, each as long as `waiting` says. Raises: `bounds.too_large`, `bounds.late`."""
     if announced(scope) > bounds.bytes_max:
-        await _pass_over(receive)
+        await _pass_over(receive, bounds.passed_ms)
         raise bounds.excess()
     seen, more = 0, True
     while more:
@@ -76,7 +80,7 @@ async def pieces(scope: Scope, receive: Receive, bounds: Bounds, waiting: Waitin
         seen += len(piece)
         if seen > bounds.bytes_max:
             if more:
-                await _pass_over(receive)
+                await _pass_over(receive, bounds.passed_ms)
             raise bounds.excess()
         if piece:
             yield piece
@@ -88,11 +92,11 @@ def announced(scope: Scope) -> int:
     return int(text) if text.isdigit() and len(text) <= _LENGTH_DIGITS_MAX else 10**_LENGTH_DIGITS_MAX
 
 
-async def _pass_over(receive: Receive) -> None:
+async def _pass_over(receive: Receive, passed_ms: int) -> None:
     """Read on a little, so that whoever sends too much hears of it before the connection ends."""
     passed, more = 0, True
     with suppress(TimeoutError):
-        async with asyncio.timeout(PASSED_MS_MAX / 1000):
+        async with asyncio.timeout(passed_ms / 1000):
             while more and passed <= PASSED_BYTES_MAX:
                 message = await receive()
                 passed += len(message.get("body", b""))
