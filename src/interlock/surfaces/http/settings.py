@@ -41,6 +41,9 @@ class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     connections_max: Annotated[
         int, Meta(ge=1, le=100_000, description="Connections at once; fewer where the process may open fewer files.")
     ] = 4_096
+    handshake_timeout_ms: Annotated[
+        Milliseconds, Meta(description="How long TLS of a connection may take to begin, and to end.")
+    ] = 10_000
     head_timeout_ms: Annotated[Milliseconds, Meta(description="How long the head of a request may take to arrive.")] = (
         10_000
     )
