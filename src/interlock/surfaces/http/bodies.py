@@ -10,7 +10,7 @@ kept; a body that stands still, or whose sender goes, is given up; whoever reads
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -20,20 +20,19 @@ from starlette.types import Receive, Scope
 
 from interlock.base.errors import ErrorCode, InterlockError
 from interlock.surfaces.http.errors import MEDIA_TYPE_UNSUPPORTED, REQUEST_TIMEOUT, REQUEST_TOO_LARGE
+from interlock.surfaces.http.pace import Pace
 
 JSON: Final = "application/json"
 PASSED_BYTES_MAX: Final = 16 * 1024 * 1024
 PASSED_MS_MAX: Final = 2_000
 _LENGTH_DIGITS_MAX: Final = 15
 
-Waiting = Callable[[], asyncio.Timeout]
-"""How long the next piece is waited for."""
-
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """How large a body may be, how long it may take, and the errors that say so.
 
+    With `bytes_per_second_min` the time is not that of the whole body, but how long it may stay below that rate.
     `passed_ms` is how long more is passed over of a body that is too large, before that is said.
     """
 
@@ -42,6 +41,7 @@ class Bounds:
     too_large: ErrorCode = REQUEST_TOO_LARGE
     late: ErrorCode = REQUEST_TIMEOUT
     passed_ms: int = PASSED_MS_MAX
+    bytes_per_second_min: int = 0
 
     def excess(self) -> InterlockError:
         """The error of a body that is too large."""
@@ -56,27 +56,26 @@ def check_media_type(request: Request, *expected: str) -> None:
 
 
 async def body(scope: Scope, receive: Receive, bounds: Bounds) -> bytes:
-    """The whole body, for all of which there is one time. Raises: `bounds.too_large`, `bounds.late`."""
-    ends = asyncio.get_running_loop().time() + bounds.timeout_ms / 1000
-    return b"".join([piece async for piece in pieces(scope, receive, bounds, lambda: asyncio.timeout_at(ends))])
+    """The whole body. Raises: `bounds.too_large`, `bounds.late`."""
+    return b"".join([piece async for piece in pieces(scope, receive, bounds)])
 
 
-async def pieces(scope: Scope, receive: Receive, bounds: Bounds, waiting: Waiting) -> AsyncIterator[bytes]:
-    """The body, piece by piece, each as long as `waiting` says. Raises: `bounds.too_large`, `bounds.late`."""
+async def pieces(scope: Scope, receive: Receive, bounds: Bounds) -> AsyncIterator[bytes]:
+    """The body, piece by piece. Raises: `bounds.too_large`, `bounds.late`."""
     if announced(scope) > bounds.bytes_max:
         await _pass_over(receive, bounds.passed_ms)
         raise bounds.excess()
+    pace = Pace(bounds.timeout_ms, bounds.bytes_per_second_min)
     seen, more = 0, True
     while more:
         try:
-            async with waiting():
-                message = await receive()
+            message = await pace.of(receive())
         except TimeoutError:
-            late_ms = bounds.timeout_ms
-            raise bounds.late.error(f"the body did not come within {late_ms} ms", limit_ms=late_ms) from None
+            raise bounds.late.error(f"the body did not {pace.asked()}", limit_ms=bounds.timeout_ms) from None
         if message["type"] != "http.request":
             raise bounds.late.error("the connection ended within the body")
         piece, more = message.get("body", b""), message.get("more_body", False)
+        pace.moved(len(piece))
         seen += len(piece)
         if seen > bounds.bytes_max:
             if more:
