@@ -94,7 +94,8 @@ def form_of(headers: Headers) -> Form:
 
 def read_events(form: Form, body: bytes) -> tuple[Incoming, ...]:
     """The events of a request, in their order. Raises: `cloud_event_malformed`, `cloud_event_too_large`."""
-    check_size(form, len(body))
+    if len(body) > form.bytes_max:
+        raise CLOUD_EVENT_TOO_LARGE.error(f"more than {form.bytes_max} bytes", limit_bytes=form.bytes_max)
     if form.mode is Mode.BINARY:
         return (_binary(form, body),)
     document = _json(body, "the body")
@@ -105,12 +106,6 @@ def read_events(form: Form, body: bytes) -> tuple[Incoming, ...]:
     if len(document) > BATCH_EVENTS_MAX:
         raise CLOUD_EVENT_TOO_LARGE.error(f"more than {BATCH_EVENTS_MAX} events", limit=BATCH_EVENTS_MAX)
     return tuple(_structured(each, f"{number}/") for number, each in enumerate(document))
-
-
-def check_size(form: Form, size_bytes: int) -> None:
-    """Refuse a body of so many bytes, or of at least so many so far. Raises: `cloud_event_too_large`."""
-    if size_bytes > form.bytes_max:
-        raise CLOUD_EVENT_TOO_LARGE.error(f"more than {form.bytes_max} bytes", limit_bytes=form.bytes_max)
 
 
 # Structured mode

@@ -4,27 +4,24 @@ What it does: authenticates through what it is given, reads a body that is bound
 events over; 202 without a body says that they are durable. What it does not do: it chooses no address (`ingest_routes`
 are one, `EventEndpoint` serves any), spells no error, and judges no source (`journal.ingest`).
 
-Rules: nothing is read before the sender is known, and never more than the limit of the mode; a repetition is answered
-as the first time was; the handshake says what the settings say and echoes nothing else. Source: HTTP 1.1 Web Hooks for
-Event Delivery 1.0.2, sections 2 and 4. Only servers load this module: it imports Starlette.
+Rules: nothing is read before the sender is known, and never more is kept than the limit of the mode; a repetition is
+answered as the first time was; the handshake says what the settings say and echoes nothing else. Source: HTTP 1.1 Web
+Hooks for Event Delivery 1.0.2, sections 2 and 4. Only servers load this module: it imports Starlette.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from interlock.base.cloud_binding import (
     CLOUD_EVENT_TOO_LARGE,
     CLOUD_EVENT_UNSUPPORTED,
-    Form,
     Mode,
-    check_size,
     form_of,
     is_cloud_event,
     read_events,
@@ -34,6 +31,7 @@ from interlock.base.principal import Principal
 from interlock.journal.ingest import EventSettings, Ingest, Signed
 from interlock.journal.ingest.signature import HEADER
 from interlock.surfaces.errors import EVENT_BODY_SLOW
+from interlock.surfaces.http.bodies import Bounds, body
 
 Authenticate = Callable[[Request], Awaitable[Principal]]
 """Who sends a request, if they may do what its address is for. Raises: `InterlockError`."""
@@ -64,8 +62,6 @@ class EventEndpoint:
         try:
             principal = await self._authenticate(request)
             await self._take(request, principal)
-        except ClientDisconnect:
-            return Response(status_code=400)  # nobody reads it
         except InterlockError as fault:
             response = self._problem(fault)
             response.headers["Connection"] = "close"  # what is left of the body is not read
@@ -82,9 +78,11 @@ class EventEndpoint:
 
     async def _take(self, request: Request, principal: Principal) -> None:
         form = form_of(request.headers.items())
-        body = await _body(request, form, self._ingest.settings.body_timeout_ms)
-        events = read_events(form, body)
-        signed = Signed(_only(request, HEADER), body, whole=form.mode is not Mode.BINARY)
+        timeout_ms = self._ingest.settings.body_timeout_ms
+        bounds = Bounds(form.bytes_max, timeout_ms, too_large=CLOUD_EVENT_TOO_LARGE, late=EVENT_BODY_SLOW)
+        content = await body(request.scope, request.receive, bounds)
+        events = read_events(form, content)
+        signed = Signed(_only(request, HEADER), content, whole=form.mode is not Mode.BINARY)
         await self._ingest.receive(events, principal=principal, signed=signed)
 
     async def handshake(self, request: Request) -> Response:
@@ -102,22 +100,6 @@ def ingest_routes(ingest: Ingest, *, authenticate: Authenticate, problem: Proble
         for each in paths
         for method, handler in (("POST", endpoint.post), ("OPTIONS", endpoint.handshake))
     ]
-
-
-async def _body(request: Request, form: Form, timeout_ms: int) -> bytes:
-    """The body, of which no more is read than the form allows, in so much time."""
-    stated = request.headers.get("content-length", "")
-    if stated.isascii() and stated.isdigit() and len(stated) < 20:
-        check_size(form, int(stated))
-    content = bytearray()
-    try:
-        async with asyncio.timeout(timeout_ms / 1000):
-            async for chunk in request.stream():
-                check_size(form, len(content) + len(chunk))
-                content += chunk
-    except TimeoutError:
-        raise EVENT_BODY_SLOW.error(f"the body did not arrive within {timeout_ms} ms") from None
-    return bytes(content)
 
 
 def _only(request: Request, name: str) -> str | None:

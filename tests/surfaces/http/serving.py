@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from interlock.parts import installed_parts, sections_of
 from interlock.settings import load
 from interlock.surfaces.http.listening import listen, url_of
 from interlock.surfaces.http.serving import Server, run, served
+from tests.surfaces.test_serve_safely import certified
 
 TOKEN = "the-token-of-this-machine"  # noqa: S105 - of a test
 ADA = local_principal("ada")
@@ -56,18 +58,20 @@ class Asking:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, settings: Mapping[str, Mapping[str, object]] = NONE, **sections: Any
+    folder: Path, settings: Mapping[str, Mapping[str, object]] = NONE, *, https: bool = False, **sections: Any
 ) -> AsyncIterator[Asking]:
     """A server on a store in `folder`; `settings` maps sections to values, as a settings file would."""
+    tls = (str(folder / "cert.pem"), str(folder / "key.pem")) if https else ()
+    verify = ssl.create_default_context(cadata=certified(folder).decode()) if https else True
     parts = installed_parts()
     loaded = load(sections_of(parts), arguments={**settings, **sections}, environ={}, folder=folder)
     async with App.open(folder / "store.db", parts=parts, settings=loaded) as app:
         server = served(app, APPLICATION, (TOKEN, ADA))
         with listen("127.0.0.1", 0) as listening:
-            url = url_of(listening)
-            task = asyncio.ensure_future(run(server, listening))
+            url = url_of(listening, tls=https)
+            task = asyncio.ensure_future(run(server, listening, *tls))
             try:
-                async with httpx2.AsyncClient(timeout=20, trust_env=False) as client:
+                async with httpx2.AsyncClient(timeout=20, trust_env=False, verify=verify) as client:
                     await _up(client, url, task)
                     yield Asking(app, server, url, client)
             finally:

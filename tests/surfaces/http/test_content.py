@@ -198,10 +198,21 @@ def test_an_upload_that_trickles_has_an_end_too(tmp_path: Path) -> None:
     over(tmp_path, check, server={"transfer_ms": 300})
 
 
-async def trickled(asking: Asking, drops: int, pause_s: float) -> str:
+def test_an_upload_below_the_least_rate_has_an_end_however_steadily_it_comes(tmp_path: Path) -> None:
+    async def check(asking: Asking) -> None:
+        async with asyncio.timeout(60):
+            assert "408 Request Timeout" in await trickled(asking, 1_000_000, 0.02, size=999_999)
+        answer = await asking.ask("POST", VERIFY, content=b"x", headers=OCTETS)
+        assert answer.status_code == 200
+
+    slow = {"transfer_bytes_per_second_min": 100_000, "body_timeout_ms": 1_000, "packs_max": 1}
+    over(tmp_path, check, server=slow)
+
+
+async def trickled(asking: Asking, drops: int, pause_s: float, size: int = 999) -> str:
     """The first line of the answer to an upload of which a byte comes now and then, and then nothing."""
     writer = await connection(
-        asking, f"POST {VERIFY}", f"Content-Type: {BYTES}\r\nContent-Length: 999\r\n\r\n".encode()
+        asking, f"POST {VERIFY}", f"Content-Type: {BYTES}\r\nContent-Length: {size}\r\n\r\n".encode()
     )
     line = asyncio.ensure_future(kept[-1].readline())
     for _ in range(drops):
@@ -222,13 +233,13 @@ def test_a_pack_that_would_be_too_large_is_not_made(tmp_path: Path) -> None:
     over(tmp_path, check, server={"download_bytes_max": 4_096})
 
 
-async def connection(asking: Asking, head: str, body: bytes = b"") -> asyncio.StreamWriter:
+async def connection(asking: Asking, head: str, body: bytes = b"", token: str = TOKEN) -> asyncio.StreamWriter:
     """A connection by hand, over which a request was sent."""
     place = urlsplit(asking.url)
     reader, writer = await asyncio.open_connection(place.hostname, place.port, limit=1024)
     kept.append(reader)
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-    lines = f"{head} HTTP/1.1\r\nHost: {place.netloc}\r\nAuthorization: Bearer {TOKEN}\r\n"
+    lines = f"{head} HTTP/1.1\r\nHost: {place.netloc}\r\nAuthorization: Bearer {token}\r\n"
     writer.write(lines.encode() + body)
     await writer.drain()
     return writer
@@ -237,12 +248,41 @@ async def connection(asking: Asking, head: str, body: bytes = b"") -> asyncio.St
 kept: list[asyncio.StreamReader] = []
 
 
+HALF = f"Content-Type: {BYTES}\r\nContent-Length: 100000\r\n\r\n".encode() + b"x" * 2_000
+"""An upload of which the rest does not come."""
+
+
+def test_one_principal_has_half_of_the_seats_and_leaves_the_others_to_others(tmp_path: Path) -> None:
+    async def check(asking: Asking) -> None:
+        zoe, eve = await asking.token_of("operator"), await asking.token_of("operator", name="eve")
+        whole: dict[str, Any] = {"content": b"x", "headers": OCTETS}
+        taken: list[asyncio.StreamWriter] = []
+        for token in (TOKEN, TOKEN, zoe, zoe):
+            before = nameless()
+            taken.append(await connection(asking, f"POST {VERIFY}", HALF, token))
+            await until(lambda before=before: nameless() > before)  # type: ignore[misc]
+            if len(taken) == 2:
+                refused = await asking.ask("POST", VERIFY, **whole)
+                assert problem(refused) == (429, "packs_share_taken")
+                assert refused.headers["retry-after"] == "1"
+                assert (await asking.ask("POST", VERIFY, token=zoe, **whole)).status_code == 200
+        assert problem(await asking.ask("POST", VERIFY, token=eve, **whole)) == (503, "server_busy")
+        before = nameless()
+        taken[0].transport.abort()
+        await until(lambda: nameless() < before)
+        assert problem(await asking.ask("POST", VERIFY, token=zoe, **whole)) == (429, "packs_share_taken")
+        assert (await asking.ask("POST", VERIFY, **whole)).status_code == 200
+        for each in taken[1:]:
+            each.transport.abort()
+
+    over(tmp_path, check, server={"packs_max": 4})
+
+
 def test_half_an_upload_leaves_nothing_and_frees_its_place(tmp_path: Path) -> None:
     async def check(asking: Asking) -> None:
-        half = f"Content-Type: {BYTES}\r\nContent-Length: 100000\r\n\r\n".encode() + b"x" * 2_000
         for _ in range(5):
             before = nameless()
-            writer = await connection(asking, f"POST {VERIFY}", half)
+            writer = await connection(asking, f"POST {VERIFY}", HALF)
             await until(lambda before=before: nameless() > before)  # type: ignore[misc]
             writer.transport.abort()
             await until(lambda before=before: nameless() == before)  # type: ignore[misc]
@@ -310,8 +350,7 @@ def test_a_verification_stops_when_nobody_waits_for_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("leaves", [True, False])
 def test_a_reader_that_takes_nothing_is_let_go_and_its_file_with_it(tmp_path: Path, *, leaves: bool) -> None:
     async def check(asking: Asking) -> None:
-        big = "".join(hashlib.sha256(str(n).encode()).hexdigest() for n in range(120_000))
-        await asking.app.runs.start(large(big), {"name": "Ada"}, run_id=RUN_ID)
+        await asking.app.runs.start(large(), {"name": "Ada"}, run_id=RUN_ID)
         before = nameless()
         writer = await connection(asking, f"GET {PACK}", b"\r\n")
         await until(lambda: nameless() > before)
@@ -325,8 +364,27 @@ def test_a_reader_that_takes_nothing_is_let_go_and_its_file_with_it(tmp_path: Pa
     over(tmp_path, check, server={"packs_max": 1, "body_timeout_ms": 60_000 if leaves else 500})
 
 
-def large(text: str) -> Any:
+def test_a_reader_below_the_least_rate_is_let_go_however_steadily_it_reads(tmp_path: Path) -> None:
+    async def check(asking: Asking) -> None:
+        await asking.app.runs.start(large(), {"name": "Ada"}, run_id=RUN_ID)
+        whole = len((await asking.ask("GET", PACK)).content)
+        before, taken = nameless(), 0
+        writer = await connection(asking, f"GET {PACK}", b"\r\n")
+        await until(lambda: nameless() > before)
+        while nameless() > before:
+            taken += len(await kept[-1].read(1_000))
+            await asyncio.sleep(0.005)
+        assert taken < whole
+        assert (await asking.ask("GET", PACK)).status_code == 200
+        writer.transport.abort()
+
+    slow = {"transfer_bytes_per_second_min": 50_000_000, "body_timeout_ms": 3_000, "packs_max": 1}
+    over(tmp_path, check, server=slow)
+
+
+def large() -> Any:
     """A plan whose run has a large pack."""
+    text = "".join(hashlib.sha256(str(n).encode()).hexdigest() for n in range(120_000))
     plan = Plan("large")
 
     @plan.state

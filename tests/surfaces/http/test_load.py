@@ -119,10 +119,12 @@ async def opened(asking: Asking) -> tuple[asyncio.StreamReader, asyncio.StreamWr
 
 
 async def ended(reader: asyncio.StreamReader) -> bytes:
-    """Everything that a connection still says until the server ends it."""
+    """Everything that a connection still says until the server ends it, be it by a reset after its last words."""
+    said = b""
     with suppress(ConnectionResetError):
-        return await reader.read()
-    return b""
+        while piece := await reader.read(65_536):
+            said += piece
+    return said
 
 
 @pytest.mark.parametrize("path", ["/api/v1/subscriptions", "/mcp", "/rpc", "/api/events/"])

@@ -15,6 +15,7 @@ import pytest
 from interlock.base.part import Services
 from interlock.gates.control.service import ScenarioRuns
 from interlock.surfaces.mcp.entrance import EntranceSettings
+from interlock.surfaces.mcp.wire.http import STRANGER, STRANGERS_MAX
 from interlock.surfaces.mcp.wire.permissions import FREE, LOCAL, WIRE_PERMISSIONS
 from tests.surfaces.mcp.conversation import CALLS, GOLDEN, SETTINGS, prepared, query
 from tests.surfaces.mcp.http_server import asked, bearer, served, talked
@@ -172,6 +173,7 @@ def test_who_asks_too_often_is_told_when_to_ask_again(tmp_path: Path) -> None:
             answer = await http.post("/rpc", json=LIST)
             found = answer.json()["error"]
             assert (answer.status_code, found["code"], found["message"]) == (429, -32071, "rate limit exceeded")
+            assert answer.headers["retry-after"] == "2"
             kept = {"kind": "rate_limited", "retryable": True, "request_id": "1", "retry_after_ms": 1500}
             assert found["data"] == kept
             official = await http.post("/mcp", json=LIST)
@@ -277,15 +279,85 @@ def test_a_call_too_many_is_refused_and_a_slow_body_holds_its_place_only_for_a_w
         async with served(tmp_path, settings=settings) as url, asked(url, **JSON, **bearer("reader")) as http:
             port = int(url.rpartition(":")[2])
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(b"POST /rpc HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n{")
+            writer.write(begun(100, "reader"))
             await writer.drain()
             while (refused := await http.post("/rpc", json=LIST)).status_code == 200:
                 await asyncio.sleep(0.01)
             assert (refused.status_code, refused.json()) == (503, error(-32072, "inflight_limit", "server overloaded"))
+            assert refused.headers["retry-after"] == "1"
             head = await reader.readuntil(b"\r\n\r\n")
             assert head.startswith(b"HTTP/1.1 408")
             writer.close()
             assert (await http.post("/rpc", json=LIST)).status_code == 200
+
+    talked(talk)
+
+
+def begun(size: int, name: str | None = None) -> bytes:
+    """The head of a request whose body says to be so long, and the first byte of it."""
+    token = f"Authorization: Bearer {name}\r\n" if name else ""
+    return f"POST /rpc HTTP/1.1\r\nHost: 127.0.0.1\r\n{token}Content-Length: {size}\r\n\r\n{{".encode()
+
+
+async def told(port: int, request: bytes) -> tuple[bytes, Any]:
+    """The status and the body of what a server says to a request that goes no further."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    head = await reader.readuntil(b"\r\n\r\n")
+    size = re.search(rb"content-length: (\d+)", head.lower())
+    assert size is not None
+    content = json.loads(await reader.readexactly(int(size[1])))
+    writer.close()
+    return head[9:12], content
+
+
+def test_slow_bodies_of_strangers_take_no_place_from_those_who_are_known(tmp_path: Path) -> None:
+    settings = EntranceSettings(calls_max=1, body_timeout_ms=600_000)
+
+    async def talk() -> None:
+        async with served(tmp_path, settings=settings) as url, asked(url, **JSON, **bearer("reader")) as http:
+            port = int(url.rpartition(":")[2])
+            names = [None, "nobody", "denied", "busy"] * (STRANGERS_MAX // 2)
+            strangers = [asyncio.ensure_future(told(port, begun(100, name))) for name in names]
+            while not all(each.done() for each in strangers):
+                assert (await http.post("/rpc", json=LIST)).status_code == 200
+                await asyncio.sleep(0.05)
+            answers = [each.result() for each in strangers]
+            assert {status for status, _ in answers} == {b"401", b"403", b"429"}
+            # What has not come is not waited for: the refusal repeats no id.
+            assert {content["id"] for _, content in answers} == {None}
+            assert answers[0][1] == error(-32001, "unauthenticated", "unauthenticated")
+
+    talked(talk)
+
+
+def test_a_stranger_is_told_what_is_wrong_in_the_order_of_the_contract(tmp_path: Path) -> None:
+    settings = EntranceSettings(body_timeout_ms=600_000)
+
+    async def talk() -> None:
+        async with served(tmp_path, settings=settings) as url, asked(url, **JSON) as http:
+            port = int(url.rpartition(":")[2])
+            assert (await http.post("/rpc", content=b"{]")).status_code == 400
+            assert (await http.post("/rpc", json=LIST, headers={"Content-Type": "text/plain"})).status_code == 415
+            large = json.dumps({**LIST, "params": "x" * STRANGER.bytes_max}).encode()
+            assert (await http.post("/rpc", content=large)).json()["error"]["code"] == -32001
+            status, content = await told(port, begun(1024 * 1024 + 1))
+            assert (status, content["error"]["code"]) == (b"413", -32070)
+            status, content = await told(port, begun(1024 * 1024))
+            assert (status, content["error"]["code"]) == (b"401", -32001)
+
+    talked(talk)
+
+
+def test_no_more_is_kept_of_a_strangers_body_than_is_small(tmp_path: Path) -> None:
+    async def endless() -> Any:
+        for _ in range(20):
+            yield b" " * 100_000
+
+    async def talk() -> None:
+        async with served(tmp_path) as url, asked(url, **JSON) as http:
+            answer = await http.post("/rpc", content=endless())
+            assert (answer.status_code, answer.json()["id"]) == (401, None)
 
     talked(talk)
 

@@ -1,10 +1,10 @@
-"""Reading a body: no more than may be, and no longer than it may take.
+"""Reading a body: no more than may be, and no longer than it may take. Whatever reads one of a request reads it here.
 
-What it does: reads the body of a request whole, or chunk by chunk for whoever keeps it. What it does not do: it parses
-nothing.
+What it does: reads the body of a request whole, or piece by piece for whoever keeps it. What it does not do: it parses
+nothing, and knows no address.
 
-Rules: what is announced as too large is refused unread; what turns out to be is refused there; a body that stands
-still is given up, and its connection closed.
+Rules: what is announced as too large is refused unread; what turns out to be is refused there, and nothing of it is
+kept; a body that stands still, or whose sender goes, is given up; whoever reads says how that is told.
 """
 
 from __future__ import annotations
@@ -12,15 +12,40 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
+from starlette.types import Receive, Scope
 
+from interlock.base.errors import ErrorCode, InterlockError
 from interlock.surfaces.http.errors import MEDIA_TYPE_UNSUPPORTED, REQUEST_TIMEOUT, REQUEST_TOO_LARGE
+from interlock.surfaces.http.pace import Pace
 
 JSON: Final = "application/json"
 PASSED_BYTES_MAX: Final = 16 * 1024 * 1024
 PASSED_MS_MAX: Final = 2_000
+_LENGTH_DIGITS_MAX: Final = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How large a body may be, how long it may take, and the errors that say so.
+
+    With `bytes_per_second_min` the time is not that of the whole body, but how long it may stay below that rate.
+    `passed_ms` is how long more is passed over of a body that is too large, before that is said.
+    """
+
+    bytes_max: int
+    timeout_ms: int
+    too_large: ErrorCode = REQUEST_TOO_LARGE
+    late: ErrorCode = REQUEST_TIMEOUT
+    passed_ms: int = PASSED_MS_MAX
+    bytes_per_second_min: int = 0
+
+    def excess(self) -> InterlockError:
+        """The error of a body that is too large."""
+        return self.too_large.error(f"the body has more than {self.bytes_max} bytes", limit_bytes=self.bytes_max)
 
 
 def check_media_type(request: Request, *expected: str) -> None:
@@ -30,47 +55,48 @@ def check_media_type(request: Request, *expected: str) -> None:
         raise MEDIA_TYPE_UNSUPPORTED.error(f"the body is not {' or '.join(expected)}")
 
 
-async def chunks(request: Request, bytes_max: int, timeout_ms: int) -> AsyncIterator[bytes]:
-    """The body, piece by piece. Raises: `request_too_large`, `request_timeout`."""
-    announced = request.headers.get("content-length", "0")
-    if not announced.isascii() or not announced.isdigit() or len(announced) > 15 or int(announced) > bytes_max:
-        await _pass_over(request.stream())
-        raise REQUEST_TOO_LARGE.error(f"the body has more than {bytes_max} bytes", limit_bytes=bytes_max)
-    seen = 0
-    stream = request.stream()
-    while True:
+async def body(scope: Scope, receive: Receive, bounds: Bounds) -> bytes:
+    """The whole body. Raises: `bounds.too_large`, `bounds.late`."""
+    return b"".join([piece async for piece in pieces(scope, receive, bounds)])
+
+
+async def pieces(scope: Scope, receive: Receive, bounds: Bounds) -> AsyncIterator[bytes]:
+    """The body, piece by piece. Raises: `bounds.too_large`, `bounds.late`."""
+    if announced(scope) > bounds.bytes_max:
+        await _pass_over(receive, bounds.passed_ms)
+        raise bounds.excess()
+    pace = Pace(bounds.timeout_ms, bounds.bytes_per_second_min)
+    seen, more = 0, True
+    while more:
         try:
-            async with asyncio.timeout(timeout_ms / 1000):
-                chunk = await anext(stream, None)
+            message = await pace.of(receive())
         except TimeoutError:
-            raise REQUEST_TIMEOUT.error(f"no part of the body came for {timeout_ms} ms") from None
-        except ClientDisconnect:
-            raise REQUEST_TIMEOUT.error("the connection ended within the body") from None
-        if chunk is None:
-            return
-        seen += len(chunk)
-        if seen > bytes_max:
-            await _pass_over(stream)
-            raise REQUEST_TOO_LARGE.error(f"the body has more than {bytes_max} bytes", limit_bytes=bytes_max)
-        if chunk:
-            yield chunk
+            raise bounds.late.error(f"the body did not {pace.asked()}", limit_ms=bounds.timeout_ms) from None
+        if message["type"] != "http.request":
+            raise bounds.late.error("the connection ended within the body")
+        piece, more = message.get("body", b""), message.get("more_body", False)
+        pace.moved(len(piece))
+        seen += len(piece)
+        if seen > bounds.bytes_max:
+            if more:
+                await _pass_over(receive, bounds.passed_ms)
+            raise bounds.excess()
+        if piece:
+            yield piece
 
 
-async def _pass_over(stream: AsyncIterator[bytes]) -> None:
+def announced(scope: Scope) -> int:
+    """How many bytes the head of a request says that its body has; of what is no number, more than anybody takes."""
+    text = b",".join(value for name, value in scope["headers"] if name == b"content-length") or b"0"
+    return int(text) if text.isdigit() and len(text) <= _LENGTH_DIGITS_MAX else 10**_LENGTH_DIGITS_MAX
+
+
+async def _pass_over(receive: Receive, passed_ms: int) -> None:
     """Read on a little, so that whoever sends too much hears of it before the connection ends."""
-    passed = 0
-    with suppress(TimeoutError, ClientDisconnect):
-        async with asyncio.timeout(PASSED_MS_MAX / 1000):
-            async for chunk in stream:
-                passed += len(chunk)
-                if passed > PASSED_BYTES_MAX:
-                    return
-
-
-async def body(request: Request, bytes_max: int, timeout_ms: int) -> bytes:
-    """The whole body. Raises: as `chunks`; the whole of it may take no longer than a part."""
-    try:
-        async with asyncio.timeout(timeout_ms / 1000):
-            return b"".join([chunk async for chunk in chunks(request, bytes_max, timeout_ms)])
-    except TimeoutError:
-        raise REQUEST_TIMEOUT.error(f"the body did not come within {timeout_ms} ms") from None
+    passed, more = 0, True
+    with suppress(TimeoutError):
+        async with asyncio.timeout(passed_ms / 1000):
+            while more and passed <= PASSED_BYTES_MAX:
+                message = await receive()
+                passed += len(message.get("body", b""))
+                more = message["type"] == "http.request" and message.get("more_body", False)

@@ -24,7 +24,7 @@ from interlock.base.part import Command, Effect
 from interlock.base.principal import Principal
 from interlock.surfaces.client import Client
 from interlock.surfaces.errors import INPUT_INVALID
-from interlock.surfaces.http.bodies import JSON, body, check_media_type
+from interlock.surfaces.http.bodies import JSON, Bounds, body, check_media_type
 from interlock.surfaces.http.requests import given_of, value_of
 from interlock.surfaces.http.routes import PREFIX, Route
 from interlock.surfaces.http.settings import ServerSettings
@@ -44,7 +44,7 @@ class Calls:
     def __init__(self, authenticate: Authenticate, client_of: ClientOf, settings: ServerSettings) -> None:
         self._authenticate = authenticate
         self._client_of = client_of
-        self._settings = settings
+        self._bounds = Bounds(settings.body_bytes_max, settings.body_timeout_ms)
 
     def endpoint(self, route: Route) -> Callable[[Request], Awaitable[Response]]:
         """What answers a route. Raises: what authentication, the input and the command raise."""
@@ -61,7 +61,7 @@ class Calls:
     async def _given(self, route: Route, request: Request) -> dict[str, Any]:
         content = None
         if route.body:
-            content = await body(request, self._settings.body_bytes_max, self._settings.body_timeout_ms)
+            content = await body(request.scope, request.receive, self._bounds)
             if content:
                 check_media_type(request, JSON)
         given = given_of(route, request.path_params, request.query_params.multi_items(), content)

@@ -1,8 +1,8 @@
 """The connections of a server: how many there are, and how long one may stand still.
 
 What it does: gives the server a protocol that ends connections whose request does not come, or whose answer is not
-taken, and turns those away that are too many. What it does not do: it reads no request and no body (`bodies` bounds
-those that an endpoint reads).
+taken, and tells those that are too many. What it does not do: it counts none (`accepting`), and reads no request and no
+body (`bodies` bounds those that an endpoint reads).
 
 Rules: the head of a request is there within a time that begins with the connection, or with the first byte after an
 answer, and that no further byte prolongs; so is what still comes of a body that was answered already; an answer that
@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Final
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from interlock.surfaces.http.accepting import Place
 from interlock.surfaces.http.settings import ServerSettings
 
 FILES_KEPT: Final = 256
@@ -63,20 +64,20 @@ class _Timer:
 
 
 class _Bounded(H11Protocol):
-    """A connection that may not stand still."""
+    """A connection that may not stand still; its place is given back with it."""
 
     limits: ClassVar[ServerSettings]
-    most: ClassVar[int]
 
-    def __init__(self, *given: Any, **more: Any) -> None:
-        super().__init__(*given, **more)
+    def __init__(self, place: Place, **given: Any) -> None:
+        super().__init__(**given)
+        self._place = place
         self._coming = _Timer(self.limits.head_timeout_ms, self._late)
         self._taken = _Timer(self.limits.answer_timeout_ms, self._untaken)
         self._left = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > self.most:
+        if self._place.beyond:
             transport.write(_FULL)
             transport.close()
             return
@@ -108,6 +109,7 @@ class _Bounded(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._coming.stop()
         self._taken.stop()
+        self._place.back()
         super().connection_lost(exc)
 
     def _waits(self) -> bool:
@@ -130,10 +132,9 @@ class _Bounded(H11Protocol):
 
 
 def protocol_of(settings: ServerSettings) -> type[H11Protocol]:
-    """The protocol of a server's connections."""
+    """The protocol of a server's connections, which is made with the place of one."""
 
     class Limited(_Bounded):
         limits = settings
-        most = connections_max(settings)
 
     return Limited

@@ -36,9 +36,10 @@ from interlock.surfaces.errors import INPUT_INVALID
 from interlock.surfaces.http.app import Endpoint
 from interlock.surfaces.http.bodies import JSON, check_media_type
 from interlock.surfaces.http.content_paths import ARTIFACT, LABEL_MAX, RUN_PACK, SCENARIO_PACK, VERIFY
+from interlock.surfaces.http.pace import Pace
 from interlock.surfaces.http.packs import Packs
 from interlock.surfaces.http.requests import FLAGS, key_of
-from interlock.surfaces.http.sending import BYTES, Pace, SentFile, attended
+from interlock.surfaces.http.sending import BYTES, SentFile, attended
 from interlock.surfaces.http.settings import ServerSettings
 
 READ, PROVE = "run.read", "pack.verify"
@@ -77,13 +78,13 @@ class Content:
         return _known(request, headers) or Response(content, 200, headers, BYTES)
 
     async def run_pack(self, request: Request) -> Response:
-        """The pack of a run. Raises: `run_not_found`, `server_busy`, and as an export does."""
+        """The pack of a run. Raises: `run_not_found`, `server_busy`, `packs_share_taken`, and as an export does."""
         principal = await self._permitted(request, READ)
         given = _only(request, "contract", "without_children")
         contract, without = (_flag(given, name) for name in ("contract", "without_children"))
         run_id = ids.run_id(_key(request, "run"))
         wanted = Wanted(principal.tenant, run_id, children=not without, contract=contract)
-        return await self._pack(request, wanted, f"run-{run_id}.pack")
+        return await self._pack(request, principal, wanted, f"run-{run_id}.pack")
 
     async def scenario_pack(self, request: Request) -> Response:
         """The pack of a scenario's run. Raises: `scenario_run_not_found`, `pack_withheld`, and as `run_pack`."""
@@ -97,15 +98,18 @@ class Content:
         if await self._journal.store.index.get(principal.tenant, RUN_INDEX, [key]) == [None]:
             raise SCENARIO_RUN_NOT_FOUND.error("there is no such run of this scenario")
         wanted = Wanted(principal.tenant, f"{tenant}:{namespace}:{run}", kind="scenario_run")
-        return await self._pack(request, wanted, "scenario-run.pack")
+        return await self._pack(request, principal, wanted, "scenario-run.pack")
 
     async def verify(self, request: Request) -> Response:
-        """What is proved of an uploaded pack. Raises: `request_too_large`, `request_timeout`, `server_busy`."""
-        await self._permitted(request, PROVE)
+        """What is proved of an uploaded pack.
+
+        Raises: `request_too_large`, `request_timeout`, `server_busy`, `packs_share_taken`.
+        """
+        principal = await self._permitted(request, PROVE)
         _only(request)
         check_media_type(request, BYTES)
         with ExitStack() as ends:
-            ends.callback(self.packs.seats.take())
+            ends.callback(self.packs.seats.take(principal))
             file = ends.enter_context(_nameless())
             await self.packs.received(request, file)
             found = await attended(request, self.packs.verified(file))
@@ -116,18 +120,18 @@ class Content:
         await self._access.check(principal, permission, command=permission, namespace=namespace)
         return principal
 
-    async def _pack(self, request: Request, wanted: Wanted, name: str) -> Response:
+    async def _pack(self, request: Request, principal: Principal, wanted: Wanted, name: str) -> Response:
         """Make a pack, and send it; its file and its seat are given back when it is sent."""
         with ExitStack() as ends:
-            ends.callback(self.packs.seats.take())
+            ends.callback(self.packs.seats.take(principal))
             file = ends.enter_context(_nameless())
             made = await attended(request, self.packs.made(wanted, file))
             headers = _kept(made.digest, name)
             known = _known(request, headers)
             if known is not None:
                 return known
-            pace = Pace(self._settings.body_timeout_ms, self._settings.transfer_ms)
-            return SentFile(file, made.bytes, headers, pace, ends.pop_all().close)
+            pace = Pace(self._settings.body_timeout_ms, self._settings.transfer_bytes_per_second_min)
+            return SentFile(file, made.bytes, headers, pace, self._settings.transfer_ms, ends.pop_all().close)
 
 
 def _nameless() -> BinaryIO:

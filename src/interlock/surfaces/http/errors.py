@@ -27,7 +27,7 @@ REQUEST_TOO_LARGE = ErrorCode(
 REQUEST_TIMEOUT = ErrorCode(
     "request_timeout",
     Category.UNAVAILABLE,
-    "Send the body without pauses, or raise `server.body_timeout_ms`.",
+    "Send the body faster, or raise `server.body_timeout_ms`; of a pack, lower `server.transfer_bytes_per_second_min`.",
     retryable=True,
 )
 MEDIA_TYPE_UNSUPPORTED = ErrorCode(
@@ -37,6 +37,9 @@ PATH_UNKNOWN = ErrorCode("path_unknown", Category.NOT_FOUND, "Ask for a path of 
 METHOD_NOT_ALLOWED = ErrorCode("method_not_allowed", Category.INVALID, "Use a method that the `Allow` header names.")
 SERVER_BUSY = ErrorCode(
     "server_busy", Category.OVERLOADED, "Wait as long as `Retry-After` says, then ask again.", retryable=True
+)
+PACKS_SHARE_TAKEN = ErrorCode(
+    "packs_share_taken", Category.OVERLOADED, "Wait until one of your packs is through, then ask again.", retryable=True
 )
 SERVER_DRAINING = ErrorCode(
     "server_draining", Category.UNAVAILABLE, "Ask again: another server takes over.", retryable=True
@@ -70,6 +73,7 @@ ERRORS = (
     PATH_UNKNOWN,
     METHOD_NOT_ALLOWED,
     SERVER_BUSY,
+    PACKS_SHARE_TAKEN,
     SERVER_DRAINING,
     ADDRESS_INVALID,
 )

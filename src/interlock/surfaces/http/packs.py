@@ -3,8 +3,9 @@
 What it does: makes a pack in a file without a name, keeps an upload in one, and verifies it in a thread of its own.
 What it does not do: it judges no pack itself (`packs.verify`), writes no file that has a name, and knows no permission.
 
-Rules: a bounded number of packs is under way, each with a bounded number of bytes and for a bounded time; whatever
-happens, files are gone with the request; what is wrong with an upload is a finding, never a fault.
+Rules: a bounded number of packs is under way, of one principal no more than half of it, each with a bounded number of
+bytes, for a bounded time and at a least rate; whatever happens, files are gone with the request; what is wrong with an
+upload is a finding, never a fault.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import asyncio
 import os
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,7 @@ from typing import BinaryIO, Final, TypeVar
 
 from starlette.requests import Request
 
+from interlock.base.principal import Principal
 from interlock.journal.catalogue import EventCatalogue
 from interlock.journal.journal import Journal
 from interlock.packs.commands import Verification, every_event, verification
@@ -27,8 +30,8 @@ from interlock.packs.errors import PACK_UNWRITABLE
 from interlock.packs.export import ArtifactSpool, Made, cut, spooled
 from interlock.packs.survey import Wanted
 from interlock.packs.verify import verify
-from interlock.surfaces.http.bodies import chunks
-from interlock.surfaces.http.errors import REQUEST_TIMEOUT, SERVER_BUSY
+from interlock.surfaces.http.bodies import Bounds, pieces
+from interlock.surfaces.http.errors import PACKS_SHARE_TAKEN, REQUEST_TIMEOUT, SERVER_BUSY
 from interlock.surfaces.http.settings import ServerSettings
 
 UPLOADED: Final = "uploaded"
@@ -41,23 +44,28 @@ T = TypeVar("T")
 
 
 class Seats:
-    """How many packs are under way."""
+    """How many packs are under way, and whose: one principal has half of the seats at most, and one at least."""
 
     def __init__(self, seats: int) -> None:
         self._seats = seats
-        self.taken = 0
+        self._each = max(1, seats // 2)
+        self._held: Counter[tuple[str, str, str]] = Counter()
 
-    def take(self) -> Callable[[], None]:
-        """Take a seat; what is given gives it back, once. Raises: `server_busy`."""
-        if self.taken >= self._seats:
+    def take(self, principal: Principal) -> Callable[[], None]:
+        """Take a seat; what is given gives it back, once. Raises: `server_busy`, `packs_share_taken`."""
+        owner = (principal.tenant, principal.kind, principal.id)
+        if self._held.total() >= self._seats:
             raise SERVER_BUSY.error(f"{self._seats} packs are under way", retry_after_ms=1_000)
-        self.taken += 1
+        if self._held[owner] >= self._each:
+            raise PACKS_SHARE_TAKEN.error(f"{self._each} packs of yours are under way", retry_after_ms=1_000)
+        self._held[owner] += 1
         held = [None]
 
         def back() -> None:
             if held:
                 held.pop()
-                self.taken -= 1
+                self._held[owner] -= 1
+                self._held += Counter()  # whoever holds none is forgotten
 
         return back
 
@@ -88,11 +96,13 @@ class Packs:
         """Write a body into a file. Raises: `request_too_large`, `request_timeout`, `pack_unwritable`."""
         held = bytearray()
         settings = self._settings
+        rate = settings.transfer_bytes_per_second_min
+        bounds = Bounds(settings.upload_bytes_max, settings.body_timeout_ms, bytes_per_second_min=rate)
         try:
             with _written():
                 async with asyncio.timeout(settings.transfer_ms / 1000):
-                    async for chunk in chunks(request, settings.upload_bytes_max, settings.body_timeout_ms):
-                        held += chunk
+                    async for piece in pieces(request.scope, request.receive, bounds):
+                        held += piece
                         if len(held) >= HELD_BYTES:
                             await asyncio.to_thread(file.write, bytes(held))
                             held.clear()

@@ -71,12 +71,17 @@ def status_of(error: InterlockError) -> int:
     return _BY_CODE.get(error.code) or _STATUS[error.category]
 
 
+def retry_after(status: int, wait_ms: object = None) -> dict[str, str]:
+    """The header that says when to ask again, where a status asks for that, in whatever form the error is told."""
+    if status not in {429, 503}:
+        return {}
+    return {"Retry-After": str(ceil((wait_ms if isinstance(wait_ms, int) else RETRY_MS) / 1000))}
+
+
 def problem(error: InterlockError, request_id: str, **headers: str) -> Response:
     """The response that tells an error."""
     status = status_of(error)
-    if status in {429, 503}:
-        wait_ms = error.details.get("retry_after_ms")
-        headers["Retry-After"] = str(ceil((wait_ms if isinstance(wait_ms, int) else RETRY_MS) / 1000))
+    headers |= retry_after(status, error.details.get("retry_after_ms"))
     if status in {408, 413}:
         headers["Connection"] = "close"  # what is left of the body is read by nobody
     if status == 401:

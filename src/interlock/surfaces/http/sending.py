@@ -3,8 +3,8 @@
 What it does: sends a file piece by piece, and gives it back whatever happened; drops work nobody waits for any more.
 What it does not do: it makes no file, and knows no pack.
 
-Rules: one task sends and one listens for the end of the connection, and neither outlives the response; each piece has
-to be taken in time, and all of them in a time; who is too slow gets no proper end, so that its connection is closed.
+Rules: one task sends and one listens for the end of the connection, and neither outlives the response; a file is to be
+taken at a least rate, and all of it in a time; who is too slow gets no proper end, so that its connection is closed.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from interlock.surfaces.http.errors import REQUEST_TIMEOUT
+from interlock.surfaces.http.pace import Pace
 
 BYTES: Final = "application/octet-stream"
 PIECE_BYTES: Final = 256 * 1024
@@ -26,25 +27,27 @@ _LOG = logging.getLogger("interlock.http")
 T = TypeVar("T")
 
 
-class Pace:
-    """How long one piece may take, and all of them."""
-
-    def __init__(self, piece_ms: int, whole_ms: int) -> None:
-        self.piece_s = piece_ms / 1000
-        self.whole_s = whole_ms / 1000
-
-
 class SentFile(Response):
-    """Sends a file from its beginning, and calls `done` in the end, with which the file is given back."""
+    """Sends a file from its beginning, and calls `done` in the end, with which the file is given back.
+
+    `pace` is how slowly it may be taken, and `whole_ms` how long all of it may take.
+    """
 
     media_type = BYTES
 
     def __init__(
-        self, file: IO[bytes], size: int, headers: Mapping[str, str], pace: Pace, done: Callable[[], None]
+        self,
+        file: IO[bytes],
+        size: int,
+        headers: Mapping[str, str],
+        pace: Pace,
+        whole_ms: int,
+        done: Callable[[], None],
     ) -> None:
         super().__init__(headers={**headers, "Content-Length": str(size)})
         self._file = file
         self._pace = pace
+        self._whole_s = whole_ms / 1000
         self._done = done
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,19 +66,19 @@ class SentFile(Response):
 
     async def _sent(self, scope: Scope, send: Send) -> None:
         try:
-            async with asyncio.timeout(self._pace.whole_s):
+            async with asyncio.timeout(self._whole_s):
                 await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
                 if scope["method"] != "HEAD":
                     await self._pieces(send)
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                await self._pace.of(send({"type": "http.response.body", "body": b"", "more_body": False}))
         except OSError:  # a time that is over is one; so is a connection that is
             _LOG.info("a download ends: it was not taken in time")
 
     async def _pieces(self, send: Send) -> None:
         self._file.seek(0)
         while piece := await asyncio.to_thread(self._file.read, PIECE_BYTES):
-            async with asyncio.timeout(self._pace.piece_s):
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await self._pace.of(send({"type": "http.response.body", "body": piece, "more_body": True}))
+            self._pace.moved(len(piece))
 
 
 async def attended(request: Request, work: Coroutine[Any, Any, T]) -> T:

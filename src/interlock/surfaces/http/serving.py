@@ -3,7 +3,7 @@
 What it does: makes edge, routes, calls, health and what stands beside them, and answers on one socket until the process
 is told to stop. What it does not do: it opens no store and no socket, and chooses no address.
 
-Rule: who is told to stop takes nothing new, ends what is under way in bounded time, and lets go of what streams.
+Rule: what takes connections and drains (`draining`) is loaded only where there is a server to run.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -38,8 +37,6 @@ from interlock.surfaces.http.routes import Routes
 from interlock.surfaces.http.settings import ServerSettings
 from interlock.surfaces.mcp.entrance import LOOPBACK_HOSTS, EntranceSettings
 from interlock.surfaces.sse.settings import EventStreamSettings
-
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass
@@ -85,53 +82,15 @@ def entrance_of(settings: ServerSettings, look_ms: int) -> EntranceSettings:
 
 async def run(server: Server, listening: socket.socket, certificate: str | None = None, key: str | None = None) -> str:
     """Answer until the process is told to stop, then drain; the name of the signal."""
-    import uvicorn
+    from interlock.surfaces.http.draining import Draining
 
-    from interlock.surfaces.http.connections import protocol_of
+    def stopping() -> None:
+        server.gate.draining = True
 
-    told: list[signal.Signals] = []
-
-    class Draining(uvicorn.Server):
-        """Takes signals by the loop, and raises none again once it has drained."""
-
-        @contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            loop = asyncio.get_running_loop()
-            for number in _SIGNALS:
-                loop.add_signal_handler(number, self.stop, number)
-            try:
-                yield
-            finally:
-                for number in _SIGNALS:
-                    loop.remove_signal_handler(number)
-
-        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            await server.quiet()
-            await super().shutdown(sockets)
-
-        def stop(self, number: signal.Signals) -> None:
-            server.gate.draining = True
-            told.append(number)
-            self.should_exit = True
-
-    config = uvicorn.Config(
-        server.app,
-        lifespan="on",
-        http=protocol_of(server.settings),
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=30,
-        timeout_graceful_shutdown=max(1, server.settings.drain_ms // 1000),
-        h11_max_incomplete_event_size=64 * 1024,
-        ssl_certfile=certificate,
-        ssl_keyfile=key,
-    )
-    answering = Draining(config)
+    answering = Draining(server.app, server.settings, (certificate, key), stopping, server.quiet)
     server.stop = lambda: answering.stop(signal.SIGTERM)
     await answering.serve(sockets=[listening])
-    return told[0].name if told else "ended"
+    return answering.told[0].name if answering.told else "ended"
 
 
 def _document(routes: Routes, example: Callable[[Command], Any]) -> Callable[[Request], Any]:

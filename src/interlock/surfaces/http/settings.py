@@ -37,10 +37,21 @@ class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     transfer_ms: Annotated[Milliseconds, Meta(description="How long a whole pack may take to send or receive.")] = (
         3_600_000
     )
+    transfer_bytes_per_second_min: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1024**3,
+            description="Bytes a second that a pack moves at least; it may stay below that for `body_timeout_ms`.",
+        ),
+    ] = 32 * 1024
     in_flight_max: Annotated[int, Meta(ge=1, le=100_000, description="Requests that are answered at once.")] = 256
     connections_max: Annotated[
         int, Meta(ge=1, le=100_000, description="Connections at once; fewer where the process may open fewer files.")
     ] = 4_096
+    handshake_timeout_ms: Annotated[
+        Milliseconds, Meta(description="How long TLS of a connection may take to begin, and to end.")
+    ] = 10_000
     head_timeout_ms: Annotated[Milliseconds, Meta(description="How long the head of a request may take to arrive.")] = (
         10_000
     )

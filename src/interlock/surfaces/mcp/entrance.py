@@ -1,25 +1,21 @@
-"""What every request over HTTP passes before anybody reads it: where it comes from, and how long its body may take.
+"""What every request over HTTP passes before anybody reads it: where it comes from.
 
-What it does: refuses names of hosts and origins that are not listed, reads a body within its bounds, and hands it on.
-What it does not do: it finds out nobody's identity, and speaks no protocol.
+What it does: refuses names of hosts and origins that are not listed, and hands a body on that was read. What it does
+not do: it reads no body (`http.bodies`), finds out nobody's identity, and speaks no protocol.
 
 Rules: a name that is not listed is refused whoever asks, so that a page of another site reaches nothing by a name that
-it made to mean this machine; a page of this server itself may ask; a body that is too large is refused before it is
-kept, and one that does not arrive in time ends the request.
+it made to mean this machine; a page of this server itself may ask.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 from starlette.types import Message, Receive, Scope
 
-from interlock.surfaces.http.bodies import PASSED_BYTES_MAX, PASSED_MS_MAX
-from interlock.surfaces.http.errors import ORIGIN_REFUSED, REQUEST_TIMEOUT, REQUEST_TOO_LARGE
+from interlock.surfaces.http.errors import ORIGIN_REFUSED
 
 LOOPBACK_HOSTS: Final = ("localhost", "localhost:*", "127.0.0.1", "127.0.0.1:*", "[::1]", "[::1]:*")
 _ANY_PORT: Final = ":*"
@@ -45,10 +41,6 @@ class EntranceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         int, Meta(ge=10, le=600_000, description="Milliseconds between two looks at whether a stream still may stand.")
     ] = 15_000
     calls_max: Annotated[int, Meta(ge=1, le=10_000, description="Calls of the wire that run at once.")] = 256
-
-
-class GoneError(Exception):
-    """Whoever asked has gone before the body was there: there is nobody to answer."""
 
 
 def check_place(scope: Scope, settings: EntranceSettings) -> None:
@@ -77,46 +69,6 @@ def _listed(name: str, names: Iterable[str]) -> bool:
 def _with_port(name: str, prefix: str) -> bool:
     port = name.removeprefix(prefix)
     return name.startswith(prefix) and port.isascii() and port.isdigit() and len(port) <= _PORT_DIGITS_MAX
-
-
-async def body_of(scope: Scope, receive: Receive, *, bytes_max: int, timeout_ms: int) -> bytes:
-    """The body of a request. Raises: `request_too_large`, `request_timeout`, `GoneError`."""
-    declared = _header(scope, b"content-length") or ""
-    if declared.isascii() and declared.isdigit() and int(declared[:20]) > bytes_max:
-        await _pass_over(receive)
-        raise _too_large(bytes_max)
-    body = bytearray()
-    try:
-        async with asyncio.timeout(timeout_ms / 1000):
-            while True:
-                message = await receive()
-                if message["type"] != "http.request":
-                    raise GoneError
-                body += message.get("body", b"")
-                if len(body) > bytes_max:
-                    break
-                if not message.get("more_body", False):
-                    return bytes(body)
-    except TimeoutError:
-        raise REQUEST_TIMEOUT.error(f"the body was not there after {timeout_ms} ms", limit_ms=timeout_ms) from None
-    if message.get("more_body", False):
-        await _pass_over(receive)
-    raise _too_large(bytes_max)
-
-
-async def _pass_over(receive: Receive) -> None:
-    """Read on a little, so that whoever sends too much hears of it before the connection ends."""
-    passed, more = 0, True
-    with suppress(TimeoutError):
-        async with asyncio.timeout(PASSED_MS_MAX / 1000):
-            while more and passed <= PASSED_BYTES_MAX:
-                message = await receive()
-                passed += len(message.get("body", b""))
-                more = message["type"] == "http.request" and message.get("more_body", False)
-
-
-def _too_large(bytes_max: int) -> Exception:
-    return REQUEST_TOO_LARGE.error(f"a body has at most {bytes_max} bytes", limit_bytes=bytes_max)
 
 
 def with_body(body: bytes, receive: Receive) -> Receive:

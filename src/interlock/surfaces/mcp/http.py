@@ -36,8 +36,9 @@ from interlock.base.principal import Principal, PrincipalKind
 from interlock.gates.config import GatesSettings
 from interlock.surfaces.application import Application, Opened
 from interlock.surfaces.errors import MCP_TOOL_NOT_PERMITTED, PROGRAM_FAULT
+from interlock.surfaces.http.bodies import Bounds, body
 from interlock.surfaces.http.problems import problem
-from interlock.surfaces.mcp.entrance import EntranceSettings, GoneError, body_of, check_place, with_body
+from interlock.surfaces.mcp.entrance import EntranceSettings, check_place, with_body
 from interlock.surfaces.mcp.front import Calls, Context, Front, server_of
 from interlock.surfaces.mcp.pages import library_of
 from interlock.surfaces.mcp.search import Library
@@ -118,16 +119,14 @@ class Entrance:
         if scope["type"] != "http":
             raise RuntimeError("only HTTP is answered here")
         try:
-            admitted, body = await self._admitted(scope, receive)
-        except GoneError:
-            return
+            admitted, content = await self._admitted(scope, receive)
         except InterlockError as fault:
             await problem(fault, uuid4().hex)(scope, receive, send)
         except Exception as fault:  # noqa: BLE001 - who cannot be found out is not let in
             traceback.print_exception(fault, file=sys.stderr)
             await problem(PROGRAM_FAULT.error(f"unexpected {type(fault).__name__}"), uuid4().hex)(scope, receive, send)
         else:
-            await self._answer(admitted, with_body(body, receive), send)
+            await self._answer(admitted, with_body(content, receive), send)
 
     async def quiet(self) -> None:
         """Let go of streams that only stand, before whoever serves waits for what is under way."""
@@ -160,14 +159,14 @@ class Entrance:
     async def _admitted(self, scope: Scope, receive: Receive) -> tuple[Scope, bytes]:
         check_place(scope, self._settings)
         principal = await self._authenticate(scope)
-        limits = self._settings
-        body = await body_of(scope, receive, bytes_max=limits.body_bytes_max, timeout_ms=limits.body_timeout_ms)
+        bounds = Bounds(self._settings.body_bytes_max, self._settings.body_timeout_ms)
+        content = await body(scope, receive, bounds)
         # The SDK compares this with whoever opened a session, and says that there is none where they differ.
         # Two tokens of one name are two owners.
         credential = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         owner = f"{_owner(principal)} {digest(credential)}"
         user = AuthenticatedUser(AccessToken(token="", client_id=owner, scopes=[]))
-        return {**scope, "user": user, _PRINCIPAL: principal}, body
+        return {**scope, "user": user, _PRINCIPAL: principal}, content
 
 
 def _end_now(end: asyncio.Future[Any], answering: asyncio.Timeout) -> None:

@@ -1,4 +1,4 @@
-"""Names, origins and bodies at the entrance, without a socket."""
+"""Names and origins at the entrance, without a socket."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mcp.server.lowlevel import Server
 from msgspec.structs import replace
 
 from interlock.base.errors import InterlockError
-from interlock.surfaces.mcp.entrance import EntranceSettings, GoneError, body_of, check_place, with_body
+from interlock.surfaces.mcp.entrance import EntranceSettings, check_place, with_body
 from interlock.surfaces.mcp.http import streamable
 
 SETTINGS = EntranceSettings()
@@ -51,49 +51,21 @@ def given(*messages: dict[str, Any]) -> Any:
     waiting = list(messages)
 
     async def receive() -> dict[str, Any]:
-        if not waiting:
-            await asyncio.sleep(60)
         return waiting.pop(0)
 
     return receive
 
 
-def part(body: bytes, *, more: bool = False) -> dict[str, Any]:
-    return {"type": "http.request", "body": body, "more_body": more}
+def part(body: bytes) -> dict[str, Any]:
+    return {"type": "http.request", "body": body, "more_body": False}
 
 
-def read(*messages: dict[str, Any], head: tuple[tuple[str, str], ...] = ()) -> bytes:
-    return asyncio.run(body_of(scope(*head), given(*messages), bytes_max=4, timeout_ms=20))
-
-
-def test_a_body_is_read_whole_and_given_again_before_what_comes_after_it() -> None:
-    assert read(part(b"ab", more=True), part(b"cd")) == b"abcd"
-
+def test_a_body_that_was_read_is_given_again_before_what_comes_after_it() -> None:
     async def again() -> list[Any]:
         receive = with_body(b"abcd", given({"type": "http.disconnect"}))
         return [await receive(), await receive()]
 
     assert asyncio.run(again()) == [part(b"abcd"), {"type": "http.disconnect"}]
-
-
-@pytest.mark.parametrize(
-    ("messages", "head", "code"),
-    [
-        ((part(b"abc", more=True), part(b"de")), (), "request_too_large"),
-        ((), (("content-length", "5"),), "request_too_large"),
-        ((), (("content-length", "9" * 5000),), "request_too_large"),
-        ((part(b"a", more=True),), (), "request_timeout"),
-    ],
-)
-def test_a_body_beyond_its_bounds_is_refused(messages: Any, head: Any, code: str) -> None:
-    with pytest.raises(InterlockError) as refused:
-        read(*messages, head=head)
-    assert refused.value.code == code
-
-
-def test_who_goes_within_a_body_is_answered_nothing() -> None:
-    with pytest.raises(GoneError):
-        read(part(b"a", more=True), {"type": "http.disconnect"})
 
 
 def test_what_is_not_http_is_not_answered() -> None:

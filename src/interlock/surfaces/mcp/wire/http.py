@@ -4,9 +4,11 @@ What it does: reads a request within bounds, finds out who asks, has it answered
 headers. What it does not do: it opens no socket, makes no principal and decides no permission.
 
 Rules (seed 000): every reply has an id of ours, and that of the client where it has the right form, without which
-nothing is done; first comes the number of calls, then the size, then the form, then who asks; who may not ask is told
-no more than that, and no figure. Stricter than the reference: a name or an origin that is not listed is refused, and
-so is a body that says to be something else than JSON, which a page of another site could send.
+nothing is done; what is wrong is told in the order of the number of calls, the size, the form, who asks; who may not
+ask is told no more than that, and no figure. Found out is who asks first of all: a call has its place, and its body the
+time that a body has, only when somebody is known to ask; of a stranger's body no more is looked at than comes at once
+and is small, for the id that the refusal repeats. Stricter than the reference: a name or an origin that is not listed
+is refused, and so is a body that says to be something else than JSON, which a page of another site could send.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from __future__ import annotations
 import secrets
 import sys
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from typing import Final
 
@@ -31,8 +34,9 @@ from interlock.gates.control.feedback import Caller
 from interlock.gates.control.service import ScenarioRuns
 from interlock.surfaces.application import Opened
 from interlock.surfaces.catalogue import Permission
-from interlock.surfaces.http.problems import status_of
-from interlock.surfaces.mcp.entrance import EntranceSettings, GoneError, body_of, check_place
+from interlock.surfaces.http.bodies import Bounds, announced, body
+from interlock.surfaces.http.problems import retry_after, status_of
+from interlock.surfaces.mcp.entrance import EntranceSettings, check_place
 from interlock.surfaces.mcp.serving import wire_documents
 from interlock.surfaces.mcp.wire import faults
 from interlock.surfaces.mcp.wire.faults import Fault
@@ -51,6 +55,12 @@ from interlock.surfaces.mcp.wire.tools import TOOLS, WireTools
 SERVER_CORRELATION_HEADER: Final = "x-server-correlation-id"
 CHALLENGE: Final = 'Bearer realm="decision-gate"'
 MEDIA_TYPE: Final = "application/json"
+STRANGERS_MAX: Final = 16
+"""Bodies of strangers that are waited for at once; of more, the id is not looked for."""
+
+STRANGER: Final = Bounds(64 * 1024, 1_000, passed_ms=0)
+"""How much is read of the body of somebody who is not known."""
+
 _BY_STATUS: Final = {401: faults.UNAUTHENTICATED, 403: faults.UNAUTHORIZED, 429: faults.RATE_LIMITED}
 _UNKNOWN: Final = replace(faults.INTERNAL, status=503)
 Authenticate = Callable[[Scope], Awaitable[Principal]]
@@ -97,6 +107,7 @@ class WireHttp:
         self._boot = secrets.token_hex(8)
         self._replies = count(1)
         self._running = 0
+        self._strangers = 0
 
     async def rpc(self, request: HttpRequest) -> HttpResponse:
         """`POST /rpc`."""
@@ -115,37 +126,59 @@ class WireHttp:
             if given is not None:
                 headers[CORRELATION_HEADER] = given
             check_place(request.scope, self._settings)
-            response = await self._bounded(request, answer)
+            self._check_places()
+            response = await answer(request)
         except Refused as refused:
             response = refusal(refused.fault)
         except InterlockError as error:
             response = refusal(_fault(error))
-        except GoneError:
-            response = refusal(faults.INVALID_REQUEST)
+        headers |= retry_after(response.status, response.retry_after_ms)
         if response.status == 401:
             headers["WWW-Authenticate"] = CHALLENGE
         return HttpResponse(response.body, response.status, headers, MEDIA_TYPE)
 
-    async def _bounded(self, request: HttpRequest, answer: Callable[[HttpRequest], Awaitable[Response]]) -> Response:
+    def _check_places(self) -> None:
+        """Raises: `Refused`."""
         if self._running >= self._settings.calls_max:
             raise Refused(faults.OVERLOADED)
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """The place of a call. Raises: `Refused`."""
+        self._check_places()
         self._running += 1
         try:
-            return await answer(request)
+            yield
         finally:
             self._running -= 1
 
     async def _answer(self, request: HttpRequest) -> Response:
-        if request.headers.get("content-type", MEDIA_TYPE).partition(";")[0].strip().lower() != MEDIA_TYPE:
-            raise Refused(faults.MEDIA_TYPE)
-        timeout_ms = self._settings.body_timeout_ms
-        body = await body_of(request.scope, request.receive, bytes_max=BODY_BYTES_MAX, timeout_ms=timeout_ms)
-        asked = request_of(body)
         try:
             principal = await self._principal(request.scope)
         except Refused as refused:
-            return refusal(refused.fault, asked.id, known=True)
-        return await self._rpc(principal).respond(asked)
+            return await self._turned_away(request, refused.fault)
+        with self._place():
+            _check_type(request)
+            bounds = Bounds(BODY_BYTES_MAX, self._settings.body_timeout_ms)
+            asked = request_of(await body(request.scope, request.receive, bounds))
+            return await self._rpc(principal).respond(asked)
+
+    async def _turned_away(self, request: HttpRequest, fault: Fault) -> Response:
+        """What somebody is told who is not let in. Raises: `Refused` for what is told before that."""
+        _check_type(request)
+        size = announced(request.scope)
+        if size > BODY_BYTES_MAX:
+            raise Refused(faults.BODY_TOO_LARGE)
+        if size > STRANGER.bytes_max or self._strangers >= STRANGERS_MAX:
+            return refusal(fault)
+        self._strangers += 1
+        try:
+            content = await body(request.scope, request.receive, STRANGER)
+        except InterlockError:
+            return refusal(fault)
+        finally:
+            self._strangers -= 1
+        return refusal(fault, request_of(content).id, known=True)
 
     async def _statistics(self, request: HttpRequest) -> Response:
         principal = await self._principal(request.scope)
@@ -174,6 +207,12 @@ class WireHttp:
 
         tools = WireTools(services, TOOLS, lambda name, where: may_call(name, where, principal, self._permits), refused)
         return Rpc(tools, self._documents)
+
+
+def _check_type(request: HttpRequest) -> None:
+    """Raises: `Refused`."""
+    if request.headers.get("content-type", MEDIA_TYPE).partition(";")[0].strip().lower() != MEDIA_TYPE:
+        raise Refused(faults.MEDIA_TYPE)
 
 
 def _correlation_id(request: HttpRequest) -> str | None:

@@ -47,10 +47,11 @@ class ToolCall(Struct, frozen=True):
 
 
 class Response(Struct, frozen=True):
-    """The bytes of a response, and its status where it goes over HTTP."""
+    """The bytes of a response, and its status and when to ask again where it goes over HTTP."""
 
     body: bytes
     status: int
+    retry_after_ms: int | None = None
 
 
 class Refused(Exception):
@@ -149,4 +150,5 @@ def refusal(fault: Fault, request_id: Any = None, *, known: bool = False) -> Res
     if fault.retry_after_ms is not None:
         data["retry_after_ms"] = fault.retry_after_ms
     error = {"code": fault.code, "message": fault.message, "data": data}
-    return Response(msgspec.json.encode({"jsonrpc": "2.0", "id": request_id, "error": error}), fault.status)
+    content = msgspec.json.encode({"jsonrpc": "2.0", "id": request_id, "error": error})
+    return Response(content, fault.status, fault.retry_after_ms)
