@@ -363,7 +363,7 @@ async def test_a_run_whose_old_owner_was_quicker_than_the_one_that_took_it_is_lo
     assert not isinstance(claim, Held)
     loaded = await new.journal.load(RUN_FOLD, stream)
     new.runs.plans.add(plan)
-    assert await new.runs._driver.taken(claim, loaded, RUN_ID, ENGINE, sit_out=False) is None
+    assert await new.runs._driver.taken(claim, loaded, RUN_ID, ENGINE) is None
 
     await asyncio.sleep(5)
     working.cancel()

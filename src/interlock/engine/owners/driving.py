@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
+from typing import NamedTuple
 
 import msgspec
 
@@ -71,6 +72,13 @@ def _due_timers(state: RunState, now_ms: int) -> list[Timer]:
         for name, wait in waits.items()
         if wait.due_ms is not None and wait.due_ms <= now_ms
     ]
+
+
+class Left(NamedTuple):
+    """How an owner left a run: what it came to, and the run as it stood then, for whoever goes on in this process."""
+
+    result: RunResult
+    loaded: Loaded[RunState]
 
 
 class Driver:
@@ -146,25 +154,32 @@ class Driver:
                     stream, e.RUN, store.owner, now_ms, settings.claim_lease_ms, steal=steal
                 )
                 if not isinstance(claim, Held):
-                    result = await self.taken(claim, loaded, run_id, principal)
-                    if result is not None:
-                        return result
+                    left = await self._owned(claim, loaded, run_id, principal)
+                    if left is not None:
+                        result = await self._sat_out(left.result, left.loaded.state)
+                        if result is not None:
+                            return result
                     steal = False
-                    loaded = await self._journal.load(RUN_FOLD, stream)
+                    # Who sat something out goes on from where it left the run: its history is read once.
+                    loaded = await self._journal.load(RUN_FOLD, stream) if left is None else left.loaded
                     continue
             seen = await store.doorbell.wait(seen, settings.watch_interval_ms)
 
     async def taken(
-        self, claim: Claim, loaded: Loaded[RunState], run_id: str, principal: Principal, *, sit_out: bool = True
+        self, claim: Claim, loaded: Loaded[RunState], run_id: str, principal: Principal
     ) -> RunResult | None:
-        """Own a claimed run; None when it is to be looked at again. A worker sits nothing out."""
+        """Own a claimed run, and sit nothing out; None when it is to be looked at again."""
+        left = await self._owned(claim, loaded, run_id, principal)
+        return None if left is None else left.result
+
+    async def _owned(self, claim: Claim, loaded: Loaded[RunState], run_id: str, principal: Principal) -> Left | None:
+        """Own a claimed run until it is left; None where it was lost to another owner."""
         try:
             with self._keeper.keep(claim):
-                result, state = await self._own(claim, loaded, run_id, principal)
+                return await self._own(claim, loaded, run_id, principal)
         except Conflict as fault:
             unless_lost(fault)
             return None
-        return await self._sat_out(result, state) if sit_out else result
 
     async def settle(self, stream: str, run_id: str, loaded: Loaded[RunState] | None = None) -> None:
         """Let a run take what its inbox holds: its owner in this process at once, else a clerk if nobody owns it.
@@ -216,7 +231,7 @@ class Driver:
 
     async def _own(
         self, claim: Claim, loaded: Loaded[RunState], run_id: str, principal: Principal, *, clerk: bool = False
-    ) -> tuple[RunResult, RunState]:
+    ) -> Left:
         """Take a claimed run from where its history stands, and drive it."""
         activations = self._journal.store.activations
         try:
@@ -227,14 +242,14 @@ class Driver:
             waiting = None if entries else waiting_of(loaded.state, None)
             if loaded.state.status is not None or (waiting and await self._is_still(loaded.state, waiting)):
                 await activations.release([claim], None if waiting is None else waiting.until_ms)
-                return result_of(run_id, loaded.state, waiting), loaded.state
+                return Left(result_of(run_id, loaded.state, waiting), loaded)
             session = await self._session(claim, loaded, run_id, principal, clerk=clerk)
             session.fold([claimed(claim, loaded.state.epoch + 1)])
             await self._take_inbox(session)
         except BaseException as fault:
             await self._let_go(claim, fault)
             raise
-        return await self._drive(session, clerk=clerk), session.state
+        return Left(await self._drive(session, clerk=clerk), session.loaded)
 
     async def _fire_due(self, state: RunState, session: Session | None = None) -> None:
         """Whatever of the run's own timers is due reaches its inbox before the inbox is read.

@@ -128,7 +128,7 @@ class Worker:
         run_id = parse_stream(claim.stream).id
         try:
             loaded = await self._journal.load(RUN_FOLD, claim.stream)
-            result = await self._driver.taken(claim, loaded, run_id, ENGINE, sit_out=False)
+            result = await self._driver.taken(claim, loaded, run_id, ENGINE)
             self._driven += 1
         except InterlockError as fault:
             _LOG.warning("run %s is left alone for now (%s)", run_id, fault.code)
