@@ -55,7 +55,7 @@ BESIDE: Final = {
     ("GET", content_paths.SCENARIO_PACK): "run.read",
     ("POST", content_paths.VERIFY): "pack.verify",
 }
-BY_TOOL: Final = {("POST", "/rpc"), ("*", "/mcp")}
+BY_TOOL: Final = {("POST", "/rpc"), *((method, "/mcp") for method in ("POST", "GET", "DELETE"))}
 """Addresses whose calls each have a permission of their own."""
 
 GIVEN: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -259,6 +259,7 @@ def test_nothing_is_answered_that_the_table_does_not_know(tmp_path: Path) -> Non
             document = await asking.get(OPENAPI_PATH, token=None)
             described = {(method.upper(), path) for path, each in document["paths"].items() for method in each}
             assert described <= routes | PUBLIC | set(BESIDE) | BY_TOOL
+            assert described >= BY_TOOL
             rows = asking.app.access.table.rows
             assert {each.permission for each in WIRE_PERMISSIONS.values()} | set(BESIDE.values()) <= set(rows)
             for _, path in routes | set(BESIDE) | BY_TOOL:

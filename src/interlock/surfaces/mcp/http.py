@@ -27,6 +27,7 @@ from mcp.server.auth.provider import AccessToken
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http import EventStore
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from interlock.base.canonical import digest
@@ -36,6 +37,7 @@ from interlock.base.principal import Principal, PrincipalKind
 from interlock.gates.config import GatesSettings
 from interlock.surfaces.application import Application, Opened
 from interlock.surfaces.errors import MCP_TOOL_NOT_PERMITTED, PROGRAM_FAULT
+from interlock.surfaces.http.bodies import JSON, check_media_type
 from interlock.surfaces.http.problems import problem
 from interlock.surfaces.mcp.entrance import EntranceSettings, GoneError, body_of, check_place, with_body
 from interlock.surfaces.mcp.front import Calls, Context, Front, server_of
@@ -98,14 +100,17 @@ def streamable(
         async with manager.run():
             yield
 
-    return Entrance(manager.handle_request, authenticate, settings), lifespan()
+    return Entrance(manager.handle_request, authenticate, settings, replays=events is not None), lifespan()
 
 
 class Entrance:
     """Lets requests to the SDK whose principal is known, each with its whole body."""
 
-    def __init__(self, inner: ASGIApp, authenticate: Authenticate, settings: EntranceSettings) -> None:
+    def __init__(
+        self, inner: ASGIApp, authenticate: Authenticate, settings: EntranceSettings, *, replays: bool = False
+    ) -> None:
         self._inner = inner
+        self._replays = replays
         self._authenticate = authenticate
         self._settings = settings
         self._quiet = asyncio.Event()
@@ -145,12 +150,18 @@ class Entrance:
         principal = await self._authenticate(scope)
         limits = self._settings
         body = await body_of(scope, receive, bytes_max=limits.body_bytes_max, timeout_ms=limits.body_timeout_ms)
+        if scope["method"] == "POST":
+            check_media_type(Request(scope), JSON)
         # The SDK compares this with whoever opened a session, and says that there is none where they differ.
         # Two tokens of one name are two owners.
         credential = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         owner = f"{_owner(principal)} {digest(credential)}"
         user = AuthenticatedUser(AccessToken(token="", client_id=owner, scopes=[]))
-        return {**scope, "user": user, _PRINCIPAL: principal}, body
+        return {**scope, "headers": self._headers(scope), "user": user, _PRINCIPAL: principal}, body
+
+    def _headers(self, scope: Scope) -> list[tuple[bytes, bytes]]:
+        """The headers that the SDK is given: where nothing is kept, it answers nobody who asks for a repetition."""
+        return [each for each in scope["headers"] if self._replays or each[0] != b"last-event-id"]
 
 
 class Fronts:
