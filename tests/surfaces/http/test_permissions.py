@@ -65,6 +65,9 @@ GIVEN: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 """Inputs of commands whose example is a file, or one that would set something going."""
 
+IN_DOCUMENT: Final = {"scenario.define", "shape.register"}
+"""Commands whose document names the namespace."""
+
 SPACES: Final = ("namespace", "namespace_id")
 DENIED: Final = {"permission_denied", "mcp_tool_not_permitted"}
 
@@ -79,7 +82,9 @@ def given_to(command: Command, example: Mapping[str, Any]) -> tuple[dict[str, An
     """An input that is valid, and whether it names the namespace of the walk."""
     spaces = {member.name for member in members_of(command.input)} & {*SPACES}
     given = {**GIVEN.get(command.name, example), **dict.fromkeys(spaces, NAMESPACE)}
-    return given, bool(spaces)
+    if command.name in IN_DOCUMENT:
+        given = in_namespace(given)
+    return given, bool(spaces) or command.name in IN_DOCUMENT
 
 
 def expected(caller: Caller, row: PermissionRow, *, named: bool) -> int | None:
