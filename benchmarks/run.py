@@ -29,6 +29,7 @@ WORKLOADS = {
     "W2": "w2_crowd",
     "W2f": "w2f_branches",
     "W2w": "w2w_waits",
+    "W2t": "w2t_tenants",
     "W3": "w3_cold",
     "W4": "w4_kill",
     "W5": "w5_long",

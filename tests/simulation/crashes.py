@@ -146,8 +146,11 @@ class PointedActivations:
         await self._points.gate()
         return await self._inner.renew(claims, now_ms, lease_ms)
 
-    async def due(self, partition: str, kinds: Sequence[str], now_ms: int) -> int | None:
+    async def due(self, partition: str | None, kinds: Sequence[str], now_ms: int) -> int | None:
         return await self._inner.due(partition, kinds, now_ms)
+
+    async def ready(self, kinds: Sequence[str], now_ms: int, after: str, limit: int) -> list[str]:
+        return await self._inner.ready(kinds, now_ms, after, limit)
 
     async def holder(self, stream: str, now_ms: int) -> Claim | None:
         return await self._inner.holder(stream, now_ms)

@@ -290,7 +290,7 @@ def test_what_a_run_that_has_ended_leaves_behind_is_found(left: str) -> None:
             case "claim":
                 await store.activations.take(stream, "run", "somebody", 0, 1000)
             case "timer":
-                data.timers["default"].apply(SetTimer("t", stream, 5))
+                data.timers.apply("default", SetTimer("t", stream, 5))
             case _:
                 data.agenda.put(stream, Activation(stream, "default", "run", 5))
         with pytest.raises(InvariantBroken):

@@ -53,6 +53,17 @@ class Effect(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class InDocument:
+    """Where a document among the members of an input names its namespace of gates.
+
+    `place` says it to people; `read` gives the number to the permission check, None where the document names none.
+    """
+
+    place: str
+    read: Callable[[Any], int | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
     """One verb of the catalogue; every surface is generated from these.
 
@@ -60,7 +71,8 @@ class Command:
     members that a command line takes by place. `example` is one complete command line. `exit_code` derives the exit
     code from an output where it is not 0 (verbs that drive). `local` verbs work on files of this machine, for its user
     alone: they have no route and are no tool for others. `creates` verbs make the store where there is none.
-    `reads_store` says of an input whether it concerns the store; absent, every one does.
+    `reads_store` says of an input whether it concerns the store; absent, every one does. `namespace` says where a
+    document names the namespace of the call, which otherwise is a member of the input, or none.
     """
 
     noun: str
@@ -79,6 +91,7 @@ class Command:
     exit_code: Callable[[Any], int] | None = None
     creates: bool = False
     reads_store: Callable[[Any], bool] | None = None
+    namespace: InDocument | None = None
 
     @property
     def name(self) -> str:

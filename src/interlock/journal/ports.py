@@ -225,8 +225,18 @@ class Activations(Protocol):
         """
         ...
 
-    async def due(self, partition: str, kinds: Sequence[str], now_ms: int) -> int | None:
-        """The earliest time at which something can be claimed (at most `now_ms` means now); None: nothing waits."""
+    async def due(self, partition: str | None, kinds: Sequence[str], now_ms: int) -> int | None:
+        """The earliest time at which something can be claimed (at most `now_ms` means now); None: nothing waits.
+
+        Without a partition, in any; how many there are then costs nothing.
+        """
+        ...
+
+    async def ready(self, kinds: Sequence[str], now_ms: int, after: str, limit: int) -> list[str]:
+        """Partitions greater than `after` in which something can be claimed now, in order, at most `limit`.
+
+        Where little is due, a partition in which nothing is costs nothing.
+        """
         ...
 
     async def holder(self, stream: str, now_ms: int) -> Claim | None:
@@ -241,8 +251,15 @@ class Timers(Protocol):
         """Timers due at `now_ms` or before, in the order of `(due_ms, timer_id)`, at most `limit`."""
         ...
 
-    async def next_due(self, partition: str) -> int | None:
-        """When the first timer is due; None where none is set."""
+    async def next_due(self, partition: str | None) -> int | None:
+        """When the first timer is due, of any partition where none is given; None where none is set."""
+        ...
+
+    async def ready(self, now_ms: int, after: str, limit: int) -> list[str]:
+        """Partitions greater than `after` with a timer due at `now_ms` or before, in order, at most `limit`.
+
+        Costs what is due, and no look at a partition where nothing is.
+        """
         ...
 
     async def scan(self, partition: str, after: str, limit: int) -> list[Timer]:

@@ -101,9 +101,13 @@ class NoActivations:
     async def release(self, claims: Sequence[Claim], until_ms: int | None) -> None:
         """None is ours."""
 
-    async def due(self, partition: str, kinds: Sequence[str], now_ms: int) -> int | None:  # noqa: ARG002
+    async def due(self, partition: str | None, kinds: Sequence[str], now_ms: int) -> int | None:  # noqa: ARG002
         """Nothing waits."""
         return None
+
+    async def ready(self, kinds: Sequence[str], now_ms: int, after: str, limit: int) -> list[str]:  # noqa: ARG002
+        """Nowhere."""
+        return []
 
     async def holder(self, stream: str, now_ms: int) -> Claim | None:  # noqa: ARG002
         """Nobody."""
@@ -117,9 +121,13 @@ class NoTimers:
         """None."""
         return []
 
-    async def next_due(self, partition: str) -> int | None:  # noqa: ARG002
+    async def next_due(self, partition: str | None) -> int | None:  # noqa: ARG002
         """Never."""
         return None
+
+    async def ready(self, now_ms: int, after: str, limit: int) -> list[str]:  # noqa: ARG002
+        """Nowhere."""
+        return []
 
     async def scan(self, partition: str, after: str, limit: int) -> list[Timer]:  # noqa: ARG002
         """None."""

@@ -17,6 +17,12 @@ from msgspec.structs import replace
 from interlock.base.events import Claim, ClearTimer, Hold, IndexRow, Rest, Row, SetTimer, Wake
 from interlock.journal.errors import CLAIM_LOST
 
+DUE_MAX = 1_024
+"""Activations that are due, up to which partitions are found by looking at each of them.
+
+Where more are due, whoever asks goes from partition to partition, whatever is due in each.
+"""
+
 _ACTIVATION_ROWS = (Wake, Hold, Rest)
 
 

@@ -81,6 +81,7 @@ class Client:
     async def _check(self, command: Command, record: Struct) -> None:
         """Refuse what the principal may not do; verbs about the machine itself are for its user alone."""
         from interlock.access.check import Access, denied
+        from interlock.access.namespaces import namespace_of
 
         try:
             access = self._services.get(Access)
@@ -88,7 +89,7 @@ class Client:
             raise denied(command.permission) from None
         if command.machine:
             raise await access.refusal(self.principal, command.permission, command.name)
-        namespace = getattr(record, "namespace", getattr(record, "namespace_id", None))
+        namespace = namespace_of(command, record)
         await access.check(self.principal, command.permission, command=command.name, namespace=namespace)
 
     def call_sync(self, name: str, given: Struct | Mapping[str, object], *, command_id: str | None = None) -> Struct:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from interlock.access.namespaces import place_of
 from interlock.access.table import ADMIN, OPERATOR, VIEWER, permission_table
 from interlock.base.part import Command, Way
 
@@ -22,11 +23,21 @@ alone. Written by `make docs` from the catalogue of commands.
 
 """
 
+_NAMESPACES = """
+## Roles of namespaces
+
+A role with `namespaces` permits of its permissions the calls alone that name one of these numbers. Of these commands a
+call names its namespace in the place that stands beside it; in a document it is read before anything else of it is
+believed, and must be a number there. Tools of `/rpc` name it in their arguments, or in the record among them; the
+download of a scenario run's pack names it in its address. What is not listed names none, and is not for such a role.
+
+"""
+
 
 def page(commands: Iterable[Command], ways: Iterable[Way]) -> str:
     """The text of the page."""
     listed: list[Command | Way] = sorted([*commands, *ways], key=lambda each: each.name)
-    return _HEAD + "".join(_rows(listed))
+    return _HEAD + "".join(_rows(listed)) + _NAMESPACES + "".join(_places(listed))
 
 
 def _rows(listed: list[Command | Way]) -> Iterator[str]:
@@ -41,3 +52,11 @@ def _rows(listed: list[Command | Way]) -> Iterator[str]:
             continue
         marks = " | ".join("yes" if roles[name].take(command.permission) else "no" for name in _ROLES)
         yield f"| `{words}` | `{command.permission}` | {command.effect} | {marks} |\n"
+
+
+def _places(listed: list[Command | Way]) -> Iterator[str]:
+    yield "| command | permission | namespace |\n|---|---|---|\n"
+    for command in listed:
+        place = place_of(command) if isinstance(command, Command) and not command.machine else None
+        if place is not None:
+            yield f"| `{' '.join(command.name.split('.'))}` | `{command.permission}` | `{place}` |\n"

@@ -55,7 +55,7 @@ BESIDE: Final = {
     ("GET", content_paths.SCENARIO_PACK): "run.read",
     ("POST", content_paths.VERIFY): "pack.verify",
 }
-BY_TOOL: Final = {("POST", "/rpc"), ("*", "/mcp")}
+BY_TOOL: Final = {("POST", "/rpc"), *((method, "/mcp") for method in ("POST", "GET", "DELETE"))}
 """Addresses whose calls each have a permission of their own."""
 
 GIVEN: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -64,6 +64,9 @@ GIVEN: Final[Mapping[str, Mapping[str, Any]]] = {
     "shape.register": {"record": conversation.SHAPE_RECORD},
 }
 """Inputs of commands whose example is a file, or one that would set something going."""
+
+IN_DOCUMENT: Final = {"scenario.define", "shape.register"}
+"""Commands whose document names the namespace."""
 
 SPACES: Final = ("namespace", "namespace_id")
 DENIED: Final = {"permission_denied", "mcp_tool_not_permitted"}
@@ -79,7 +82,9 @@ def given_to(command: Command, example: Mapping[str, Any]) -> tuple[dict[str, An
     """An input that is valid, and whether it names the namespace of the walk."""
     spaces = {member.name for member in members_of(command.input)} & {*SPACES}
     given = {**GIVEN.get(command.name, example), **dict.fromkeys(spaces, NAMESPACE)}
-    return given, bool(spaces)
+    if command.name in IN_DOCUMENT:
+        given = in_namespace(given)
+    return given, bool(spaces) or command.name in IN_DOCUMENT
 
 
 def expected(caller: Caller, row: PermissionRow, *, named: bool) -> int | None:
@@ -259,6 +264,7 @@ def test_nothing_is_answered_that_the_table_does_not_know(tmp_path: Path) -> Non
             document = await asking.get(OPENAPI_PATH, token=None)
             described = {(method.upper(), path) for path, each in document["paths"].items() for method in each}
             assert described <= routes | PUBLIC | set(BESIDE) | BY_TOOL
+            assert described >= BY_TOOL
             rows = asking.app.access.table.rows
             assert {each.permission for each in WIRE_PERMISSIONS.values()} | set(BESIDE.values()) <= set(rows)
             for _, path in routes | set(BESIDE) | BY_TOOL:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from msgspec import Struct
 
+from interlock.access.namespaces import place_of
 from interlock.app import App
 from interlock.base.errors import InterlockError
 from interlock.base.part import CallContext, Command, Effect
@@ -52,7 +53,7 @@ async def _ran(_ctx: CallContext, _given: Struct) -> Done:
 
 def hollow(command: Command, given: type[Struct] = Empty) -> Command:
     """A command with its name, permission and effect, whose handler only says that it ran."""
-    return replace(command, input=given, output=Done, handler=_ran, positional=(), reads_store=None)
+    return replace(command, input=given, output=Done, handler=_ran, positional=(), reads_store=None, namespace=None)
 
 
 HOLLOW = Catalogue(hollow(command) for command in COMMANDS)
@@ -158,6 +159,44 @@ def test_a_role_of_namespaces_permits_calls_that_name_one_of_them(
         return "ran"
 
     assert run(main()) == answer
+
+
+@pytest.mark.parametrize(
+    ("document", "answer"),
+    [
+        ({"namespace_id": 7}, "ran"),
+        ({"namespace_id": 8, "anything": {"namespace_id": 9}}, "ran"),
+        ({"namespace_id": 9}, "permission_denied"),
+        ({"anything": {"namespace_id": 7}}, "permission_denied"),
+        ({"namespace": 7}, "permission_denied"),
+        ({}, "permission_denied"),
+        *[({"namespace_id": each}, "permission_denied") for each in ("7", None, [7], 7.5, True, {"namespace_id": 7})],
+        *[(each, "permission_denied") for each in (7, "7", None, [], [{"namespace_id": 7}])],
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize(("name", "member"), [("scenario.define", "spec"), ("shape.register", "record")])
+def test_a_role_of_namespaces_permits_documents_that_name_one_of_them(
+    name: str, member: str, document: object, answer: str
+) -> None:
+    real = next(each for each in COMMANDS if each.name == name)
+    catalogue = Catalogue([replace(real, output=Done, handler=_ran, positional=())])
+    keepers = {"roles": {"definer": {"permissions": ["scenario.*", "shape.*"], "namespaces": [7, 8]}}}
+
+    async def main() -> str:
+        try:
+            await Client(catalogue, somebody("definer"), app_of(keepers)).call(name, {member: document})
+        except InterlockError as fault:
+            return fault.code
+        return "ran"
+
+    assert run(main()) == answer
+
+
+def test_every_command_with_a_document_of_gates_says_where_its_namespace_stands() -> None:
+    places = {command.name: place for command in COMMANDS if (place := place_of(command)) and "." in place}
+
+    assert places == {"scenario.define": "spec.namespace_id", "shape.register": "record.namespace_id"}
 
 
 class _Nothing:

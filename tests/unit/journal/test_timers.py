@@ -28,7 +28,7 @@ class CountedTimers:
 
     def __init__(self, timers: Timers) -> None:
         self._timers = timers
-        self.scan, self.next_due = timers.scan, timers.next_due
+        self.scan, self.next_due, self.ready = timers.scan, timers.next_due, timers.ready
         self.calls = self.rows = 0
 
     async def due(self, partition: str, now_ms: int, limit: int) -> list[Timer]:
@@ -372,7 +372,7 @@ def test_a_timer_that_is_not_what_the_events_say_is_named() -> None:
         assert (await verify(clock.journal)).findings == []
         assert (await verify(clock.journal)).counts["index_rows"] == 3 + 1
 
-        table = store._handle.data.timers["default"].by_id
+        table = store._handle.data.timers.of("default").by_id
         changed = table.get("changed")
         assert changed is not None
         table.put("changed", Timer("changed", changed.stream, changed.due_ms + 1, changed.payload))

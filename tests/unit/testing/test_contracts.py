@@ -31,7 +31,7 @@ from interlock.stores.memory.data import MemoryData
 from interlock.stores.memory.events import MemoryEventLog
 from interlock.stores.memory.rows import SortedRows
 from interlock.stores.memory.tables import MemoryArtifacts, MemoryIndex, MemoryTimers, MemoryViewStore
-from interlock.stores.memory.timers import TimerTable
+from interlock.stores.memory.timers import TimerTable, TimerTables
 from interlock.testing.contracts import StoreContract
 from interlock.testing.loop import run
 
@@ -210,30 +210,54 @@ def lose_the_head(patch: pytest.MonkeyPatch) -> None:
 
 def fire_in_the_order_of_setting(patch: pytest.MonkeyPatch) -> None:
     async def due(timers: MemoryTimers, partition: str, now_ms: int, limit: int) -> list[Timer]:
-        found = timers._timers[partition].by_id._rows.values()
+        found = timers._timers.of(partition).by_id._rows.values()
         return [timer for timer in found if timer.due_ms <= now_ms][:limit]
 
     patch.setattr(MemoryTimers, "due", due)
 
 
 def keep_the_old_time_of_a_moved_timer(patch: pytest.MonkeyPatch) -> None:
-    def apply(table: TimerTable, row: SetTimer | ClearTimer) -> None:
+    def apply(table: TimerTable, row: SetTimer | ClearTimer) -> Timer | None:
         kept = SortedRows[tuple[int, str], Timer]()
         for key, timer in table.by_time.since((0, "")):
             kept.put(key, timer)
-        original(table, row)
+        old = original(table, row)
         for key, timer in kept.since((0, "")) if isinstance(row, SetTimer) else ():
             table.by_time.put(key, timer)
+        return old
 
     original = TimerTable.apply
     patch.setattr(TimerTable, "apply", apply)
+
+
+def call_due_whatever_is_set(patch: pytest.MonkeyPatch) -> None:
+    def ready(tables: TimerTables, now_ms: int) -> list[str]:
+        return sorted(name for name, table in tables._of.items() if table.by_id.first() is not None and now_ms)
+
+    patch.setattr(TimerTables, "ready", ready)
+
+
+def call_ready_what_waits(patch: pytest.MonkeyPatch) -> None:
+    def ready(agenda: Agenda, kinds: Sequence[str], now_ms: int, after: str) -> list[str]:
+        return original(agenda, kinds, now_ms + 1, after)
+
+    original = Agenda.ready
+    patch.setattr(Agenda, "ready", ready)
+
+
+def begin_every_page_anew(patch: pytest.MonkeyPatch) -> None:
+    def ready(agenda: Agenda, kinds: Sequence[str], now_ms: int, after: str) -> list[str]:
+        return original(agenda, kinds, now_ms, "")
+
+    original = Agenda.ready
+    patch.setattr(Agenda, "ready", ready)
 
 
 def set_timers_of_refused_appends(patch: pytest.MonkeyPatch) -> None:
     def commit(data: MemoryData, append: Append) -> Appended:
         for row in append.rows:
             if isinstance(row, SetTimer | ClearTimer):
-                data.timers[append.streams[0].partition].apply(row)
+                data.timers.apply(append.streams[0].partition, row)
         return original(data, append)
 
     original = MemoryData.commit
@@ -263,6 +287,9 @@ SEEDED: list[tuple[Patch, str]] = [
     (fire_in_the_order_of_setting, "timers_are_due_in_the_order_of_time_and_then_of_id"),
     (keep_the_old_time_of_a_moved_timer, "a_timer_that_is_set_again_moves_with_all_that_it_has"),
     (set_timers_of_refused_appends, "an_append_that_is_refused_sets_and_clears_no_timer"),
+    (call_due_whatever_is_set, "a_partition_is_ready_until_its_due_timers_are_moved_or_cleared"),
+    (call_ready_what_waits, "of_all_partitions_those_are_ready_in_which_something_can_be_claimed"),
+    (begin_every_page_anew, "ready_partitions_come_in_pages_in_the_order_of_their_names"),
     (ring_no_bell, "a_commit_ends_the_wait_of_everyone"),
 ]
 

@@ -4,14 +4,15 @@ What it does: claims runs that are due, drives each in a task of its own up to a
 does not do: it starts no run, and knows no run by name.
 
 Rules: a run whose plan this process cannot find is left alone until its activation is due again; nothing is claimed
-that cannot be driven at once; a worker that is stopped leaves its runs to the next owner.
+that cannot be driven at once; a worker that is stopped leaves its runs to the next owner; a worker for every tenant
+looks at none in which nothing is due, and serves those that have something due in turn, so that none starves another.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from msgspec import Struct
 
@@ -25,6 +26,9 @@ from interlock.engine.owners.driving import Driver
 from interlock.journal.journal import Journal
 from interlock.journal.streams import parse_stream
 from interlock.journal.timers import TimerService
+
+PAGE_PARTITIONS = 256
+"""Tenants with timers due that one look at the store names."""
 
 _LOG = logging.getLogger("interlock.engine")
 
@@ -61,6 +65,8 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._driven = 0
         self._fired = 0
+        self._last = ""
+        self._stuck = False
         self._observer: Observer = lambda _driven: None
 
     @property
@@ -78,7 +84,7 @@ class Worker:
     ) -> Worked:
         """Work until cancelled; with `until_idle`, until nothing is due and nothing is being driven.
 
-        Without a partition, that of every tenant is looked at in turn, also of those that come meanwhile.
+        Without a partition it works for every tenant, also for those that come meanwhile, in turn.
         """
         store = self._journal.store
         self._observer = observer or self._observer
@@ -86,34 +92,61 @@ class Worker:
         try:
             while True:
                 now_ms = self._journal.now_ms()
-                partitions = [partition] if partition is not None else await store.events.partitions()
-                claimed = False
-                for each in partitions:
-                    await self._fire(each, now_ms)
-                    claimed = bool(await self._claim(each, concurrency, now_ms)) or claimed
+                await self._fire(partition, now_ms)
+                claimed = await self._claim(partition, concurrency, now_ms)
                 busy = claimed or self._tasks or self._driver.beside
-                if until_idle and not busy and not await self._is_due(partitions):
+                if until_idle and not busy and not await self._is_due(partition):
                     return self.worked
-                seen = await self._rest(partitions, seen, full=len(self._tasks) >= concurrency)
+                seen = await self._rest(partition, seen, full=len(self._tasks) >= concurrency)
         finally:
             for task in self._tasks:
                 task.cancel()
             if self._tasks:
                 await asyncio.wait(self._tasks)
 
-    async def _fire(self, partition: str, now_ms: int) -> None:
+    async def _fire(self, partition: str | None, now_ms: int) -> None:
         """Fire what is due. One timer that cannot be fired is tried again at the next look, and ends no worker."""
+        self._stuck = False
+        if partition is not None:
+            await self._fire_in(partition, now_ms)
+            return
+        page = [""]
+        while page := await self._journal.store.timers.ready(now_ms, page[-1], PAGE_PARTITIONS):
+            for each in page:
+                await self._fire_in(each, now_ms)
+
+    async def _fire_in(self, partition: str, now_ms: int) -> None:
         try:
             self._fired += await self._timers.fire_due(partition, now_ms)
         except StorageFailure:
             raise
         except InterlockError as fault:
+            self._stuck = True
             _LOG.warning("a timer is left for now (%s)", fault.code)
 
-    async def _claim(self, partition: str, concurrency: int, now_ms: int) -> list[Claim]:
+    async def _claim(self, partition: str | None, concurrency: int, now_ms: int) -> bool:
+        """Claim as many runs as there is room for; each tenant that has any due gets its share of the room."""
         room = concurrency - len(self._tasks)
         if room <= 0:
-            return []
+            return False
+        partitions = [partition] if partition is not None else await self._turns(room, now_ms)
+        claimed = 0
+        for left, each in zip(range(len(partitions), 0, -1), partitions, strict=True):
+            share = -(-(room - claimed) // left)
+            claimed += len(await self._claim_in(each, share, now_ms))
+            self._last = each
+        return claimed > 0
+
+    async def _turns(self, room: int, now_ms: int) -> list[str]:
+        """Tenants with runs that are due, at most `room`: the one that was served last comes last."""
+        ready = self._journal.store.activations.ready
+        later = await ready([e.RUN], now_ms, self._last, room)
+        if len(later) == room:
+            return later
+        earlier = await ready([e.RUN], now_ms, "", room - len(later))
+        return later + [each for each in earlier if each <= self._last]
+
+    async def _claim_in(self, partition: str, room: int, now_ms: int) -> list[Claim]:
         store = self._journal.store
         claims = await store.activations.claim(
             partition, [e.RUN], store.owner, room, now_ms, self._settings.claim_lease_ms
@@ -138,21 +171,17 @@ class Worker:
             waiting = None if result.waiting is None else result.waiting.kind
             self._observer(Driven(run_id, result.phase, waiting, None, len(self._tasks) - 1))
 
-    async def _is_due(self, partitions: Sequence[str]) -> bool:
-        for each in partitions:
-            due_ms = await self._journal.store.activations.due(each, [e.RUN], self._journal.now_ms())
-            if due_ms is not None and due_ms <= self._journal.now_ms():
-                return True
-        return False
+    async def _is_due(self, partition: str | None) -> bool:
+        due_ms = await self._journal.store.activations.due(partition, [e.RUN], self._journal.now_ms())
+        return due_ms is not None and due_ms <= self._journal.now_ms()
 
-    async def _rest(self, partitions: Sequence[str], seen: int, *, full: bool) -> int:
+    async def _rest(self, partition: str | None, seen: int, *, full: bool) -> int:
         """Wait until something may be due, a run has been driven, or somebody has committed."""
         store, now_ms = self._journal.store, self._journal.now_ms()
-        dues: list[int | None] = []
-        for each in partitions:
-            dues.append(await store.timers.next_due(each))
-            if not full:
-                dues.append(await store.activations.due(each, [e.RUN], now_ms))
+        # A timer that cannot be fired stays due: it must not have the worker look again and again without a rest.
+        dues = [None if self._stuck else await store.timers.next_due(partition)]
+        if not full:
+            dues.append(await store.activations.due(partition, [e.RUN], now_ms))
         wait_ms = min([self._settings.watch_interval_ms, *(max(due - now_ms, 0) for due in dues if due is not None)])
         ring = asyncio.ensure_future(store.doorbell.wait(seen, wait_ms))
         try:

@@ -13,13 +13,16 @@ from typing import Annotated
 
 from msgspec import Meta, Raw, Struct
 
-from interlock.base.part import CallContext, Command, Effect
+from interlock.base.canonical import parse
+from interlock.base.errors import InterlockError
+from interlock.base.part import CallContext, Command, Effect, InDocument
 from interlock.base.principal import PrincipalKind
 from interlock.engine.document.commands import LINT_REFUSED, LintReport
 from interlock.engine.document.findings import Finding, Level
 from interlock.gates.config import GatesSettings
 from interlock.gates.control.backtest import Backtest, backtest
 from interlock.gates.control.definitions import Definitions
+from interlock.gates.control.namespaces import named_in, proved
 from interlock.gates.control.scenario import Scenario
 from interlock.gates.control.service import ScenarioRuns
 from interlock.gates.errors import GATE_INPUT_INVALID, SCENARIO_INVALID
@@ -89,6 +92,14 @@ async def _lint(ctx: CallContext, given: ScenarioLintInput) -> LintReport:
     return LintReport(len(given.documents), errors, len(findings) - errors, omitted, findings)
 
 
+def _namespace(given: DefineInput) -> int | None:
+    """The namespace that a document names, read as it is read to be defined; that of a file is not looked at."""
+    try:
+        return None if given.spec is None else named_in(parse(bytes(given.spec), wide=True))
+    except InterlockError:
+        return None
+
+
 async def _define(ctx: CallContext, given: DefineInput) -> ScenarioDefinition:
     if (given.document is None) == (given.spec is None):
         raise GATE_INPUT_INVALID.error(
@@ -98,6 +109,8 @@ async def _define(ctx: CallContext, given: DefineInput) -> ScenarioDefinition:
     if linted.normalised is None:
         raise _refused(linted)
     spec = linted.normalised.spec
+    if given.spec is not None:
+        proved(_namespace(given), spec.namespace_id)
     defined = await ctx.services.get(Definitions).define(spec, principal=ctx.principal, command_id=ctx.command_id)
     return ScenarioDefinition(spec.scenario_id, spec.namespace_id, defined.spec_hash.value, defined.fresh)
 
@@ -150,6 +163,7 @@ COMMANDS = (
         Effect.CHANGES,
         positional=("document",),
         creates=True,
+        namespace=InDocument("spec.namespace_id", _namespace),
     ),
     Command(
         "scenario",

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from interlock.base.bounds import PAGE_ITEMS_MAX
-from interlock.base.part import CallContext, Command, Effect
+from interlock.base.part import CallContext, Command, Effect, InDocument
+from interlock.gates.control.namespaces import named_in, proved
 from interlock.gates.records import DataShapeRecord
 from interlock.gates.shapes.kept import ShapeKey
 from interlock.gates.shapes.registry import Shapes
@@ -68,6 +69,7 @@ def _shapes(ctx: CallContext) -> Shapes:
 
 async def _register(ctx: CallContext, given: RegisterInput) -> ShapeRegistration:
     record = converted(given.record, DataShapeRecord)
+    proved(named_in(given.record), record.namespace_id)
     return ShapeRegistration(await _shapes(ctx).register(record, ctx.principal, ctx.command_id))
 
 
@@ -95,6 +97,7 @@ COMMANDS = (
         "shape.register",
         Effect.CHANGES,
         positional=("record",),
+        namespace=InDocument("record.namespace_id", lambda given: named_in(given.record)),
     ),
     Command(
         "shape",

@@ -91,11 +91,16 @@ class MemoryActivations:
                 self._agenda.put(claim.stream, activation.released(until_ms))
         self._data.changed()
 
-    async def due(self, partition: str, kinds: Sequence[str], now_ms: int) -> int | None:  # noqa: ARG002
+    async def due(self, partition: str | None, kinds: Sequence[str], now_ms: int) -> int | None:  # noqa: ARG002
         """When the first can be claimed: at its due time, or when the claim on it ends."""
         self._handle.check_open()
         place = self._agenda.next_open(partition, kinds)
         return None if place is None else place[0]
+
+    async def ready(self, kinds: Sequence[str], now_ms: int, after: str, limit: int) -> list[str]:
+        """Partitions after `after` in which something can be claimed, in order."""
+        self._handle.check_open()
+        return self._agenda.ready(kinds, now_ms, after)[: max(limit, 0)]
 
     async def holder(self, stream: str, now_ms: int) -> Claim | None:
         """The living claim on a stream."""

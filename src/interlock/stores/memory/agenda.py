@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import takewhile
 
 from interlock.base.events import Row
 from interlock.stores.activation import Activation, changed
@@ -20,6 +21,7 @@ class Agenda:
     def __init__(self) -> None:
         self._activations: dict[str, Activation] = {}
         self._open: dict[tuple[str, str], SortedRows[tuple[int, str], None]] = defaultdict(SortedRows)
+        self._anywhere: dict[str, SortedRows[tuple[int, str], None]] = defaultdict(SortedRows)
 
     def get(self, stream: str) -> Activation | None:
         """The activation of a stream."""
@@ -30,16 +32,27 @@ class Agenda:
         old = self._activations.pop(stream, None)
         if old is not None and old.open_ms is not None:
             self._open[old.partition, old.kind].drop((old.open_ms, stream))
+            self._anywhere[old.kind].drop((old.open_ms, stream))
         if activation is None:
             return
         self._activations[stream] = activation
         if activation.open_ms is not None:
-            self._open[activation.partition, activation.kind].put((activation.open_ms, stream), None)
+            place, kind = (activation.open_ms, stream), activation.kind
+            self._open[activation.partition, kind].put(place, None)
+            self._anywhere[kind].put(place, None)
 
-    def next_open(self, partition: str, kinds: Sequence[str]) -> tuple[int, str] | None:
-        """When the first stream of these kinds can be claimed, and which it is."""
-        first = (self._open[partition, kind].first() for kind in kinds)
-        return min((place for place in first if place is not None), default=None)
+    def next_open(self, partition: str | None, kinds: Sequence[str]) -> tuple[int, str] | None:
+        """When the first stream of these kinds can be claimed, in any partition where none is given, and which."""
+        tables = (self._anywhere[kind] if partition is None else self._open[partition, kind] for kind in kinds)
+        return min((place for table in tables if (place := table.first()) is not None), default=None)
+
+    def ready(self, kinds: Sequence[str], now_ms: int, after: str) -> list[str]:
+        """Partitions greater than `after` with a stream that can be claimed, in order; costs what can be."""
+        found: set[str] = set()
+        for kind in kinds:
+            for (_, stream), _ in takewhile(lambda row: row[0][0] <= now_ms, self._anywhere[kind].since((0, ""))):
+                found.add(self._activations[stream].partition)
+        return sorted(partition for partition in found if partition > after)
 
     def changes(self, partition: str, rows: Sequence[Row]) -> dict[str, Activation | None]:
         """What the rows of an append make of the activations. Raises: `claim_lost`."""

@@ -20,7 +20,7 @@ from interlock.journal.errors import ARTIFACT_ID_MISMATCH, HEAD_MOVED, INDEX_KEY
 from interlock.journal.ports import EMPTY, Append, Appended, Blob, Head, StoredEvent, StreamAppend, ViewRow
 from interlock.stores.memory.agenda import Agenda
 from interlock.stores.memory.rows import SortedRows
-from interlock.stores.memory.timers import TimerTable
+from interlock.stores.memory.timers import TimerTables
 from interlock.stores.shape import checked_partition
 
 _TIMER_ROWS = (SetTimer, ClearTimer)
@@ -56,7 +56,7 @@ class MemoryData:
         self.blobs: SortedRows[str, bytes] = SortedRows()
         self.index: dict[tuple[str, str], SortedRows[str, bytes]] = defaultdict(SortedRows)
         self.views: dict[tuple[str, str], View] = defaultdict(View)
-        self.timers: dict[str, TimerTable] = defaultdict(TimerTable)
+        self.timers = TimerTables()
         self.agenda = Agenda()
         self.changes = 0
         self._waiting: list[Future[None]] = []
@@ -84,7 +84,7 @@ class MemoryData:
             self.agenda.put(stream, activation)
         for timer in append.rows:
             if isinstance(timer, _TIMER_ROWS):
-                self.timers[partition].apply(timer)
+                self.timers.apply(partition, timer)
         self.changed()
         return Appended(partition, len(self.feeds[partition]))
 

@@ -144,17 +144,25 @@ class MemoryTimers:
     async def due(self, partition: str, now_ms: int, limit: int) -> list[Timer]:
         """Timers that are due, in order."""
         self._handle.check_open()
-        timers = (timer for _, timer in self._timers[partition].by_time.since((0, "")))
+        timers = (timer for _, timer in self._timers.of(partition).by_time.since((0, "")))
         return list(islice(takewhile(lambda timer: timer.due_ms <= now_ms, timers), max(limit, 0)))
 
-    async def next_due(self, partition: str) -> int | None:
+    async def next_due(self, partition: str | None) -> int | None:
         """When the first timer is due."""
         self._handle.check_open()
-        first = self._timers[partition].by_time.first()
+        if partition is None:
+            return self._timers.next_due()
+        first = self._timers.of(partition).by_time.first()
         return None if first is None else first[0]
+
+    async def ready(self, now_ms: int, after: str, limit: int) -> list[str]:
+        """Partitions after `after` with a timer that is due, in order."""
+        self._handle.check_open()
+        later = (partition for partition in self._timers.ready(now_ms) if partition > after)
+        return list(islice(later, max(limit, 0)))
 
     async def scan(self, partition: str, after: str, limit: int) -> list[Timer]:
         """Timers after the id `after`, in the order of ids."""
         self._handle.check_open()
-        rows = self._timers[partition].by_id.since(next_text(after))
+        rows = self._timers.of(partition).by_id.since(next_text(after))
         return [timer for _, timer in islice(rows, max(limit, 0))]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from interlock.base.events import Claim
 from interlock.journal.ports import Held
 from interlock.journal.streams import tenant_of
-from interlock.stores.activation import Activation
+from interlock.stores.activation import DUE_MAX, Activation
 from interlock.stores.postgres.connections import Connection, Pool, rows_of
 from interlock.stores.postgres.statements import statements
 
@@ -84,12 +84,30 @@ class PostgresActivations:
         if claims and await self._pool.rows(_SQL["activations_release"], (*_columns(claims), until_ms)):
             self._changed()
 
-    async def due(self, partition: str, kinds: Sequence[str], now_ms: int) -> int | None:  # noqa: ARG002 - of the port
+    async def due(
+        self,
+        partition: str | None,
+        kinds: Sequence[str],
+        now_ms: int,  # noqa: ARG002 - of the port
+    ) -> int | None:
         """When the first can be claimed: at its due time, or when the claim on it ends."""
         if not kinds:
             return None
+        if partition is None:
+            anywhere: int | None = await self._pool.one(_SQL["activation_next_anywhere"], (list(kinds),))
+            return anywhere
         first: int | None = await self._pool.one(_SQL["activation_next"], (partition, list(kinds)))
         return first
+
+    async def ready(self, kinds: Sequence[str], now_ms: int, after: str, limit: int) -> list[str]:
+        """Partitions after `after` in which something can be claimed, in order."""
+        if not kinds or limit < 1:
+            return []
+        due = await self._pool.rows(_SQL["activation_partitions_due"], (list(kinds), now_ms, DUE_MAX))
+        if sum(count for _, count in due) < DUE_MAX:
+            return sorted(partition for partition, _ in due if partition > after)[:limit]
+        rows = await self._pool.rows(_SQL["activation_partitions"], (list(kinds), now_ms, after, limit))
+        return sorted(partition for (partition,) in rows)
 
     async def holder(self, stream: str, now_ms: int) -> Claim | None:
         """The living claim on a stream."""

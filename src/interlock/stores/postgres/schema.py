@@ -43,6 +43,7 @@ SCHEMAS = (
     "948e72658597c14e0615e1ab82a89583367a9a59219034881ef9bd22d306fb56",
     "bcb1e18284ee66b1a0a5f416c966c8028e0a5d3f17734c9775f96747e56241e4",
     "5dcf577f664372a0075e93821c853a256fa6beeab554fc8176c0a6d9ec445fab",
+    "3fb08b7adf0d53b67d9040f13b2d32152d4dde0ecf1810d3df63b6bd83822448",
 )
 """The digest of the schema after each migration, so that opening need not make one to compare with."""
 

@@ -22,10 +22,18 @@ class PostgresTimers:
         """Timers that are due, in order."""
         return _timers(await self._pool.rows(_SQL["timers_due"], (partition, now_ms, max(limit, 0))))
 
-    async def next_due(self, partition: str) -> int | None:
+    async def next_due(self, partition: str | None) -> int | None:
         """When the first timer is due."""
+        if partition is None:
+            anywhere: int | None = await self._pool.one(_SQL["timer_next_anywhere"])
+            return anywhere
         first: int | None = await self._pool.one(_SQL["timer_next"], (partition,))
         return first
+
+    async def ready(self, now_ms: int, after: str, limit: int) -> list[str]:
+        """Partitions after `after` with a timer that is due, in order."""
+        rows = await self._pool.rows(_SQL["timer_partitions"], (now_ms, after, max(limit, 0)))
+        return [partition for (partition,) in rows]
 
     async def scan(self, partition: str, after: str, limit: int) -> list[Timer]:
         """Timers after the id `after`, in the order of ids."""

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from interlock.base.events import Claim
 from interlock.journal.ports import Held
 from interlock.journal.streams import tenant_of
-from interlock.stores.activation import Activation
+from interlock.stores.activation import DUE_MAX, Activation
 from interlock.stores.sqlite.connection import FAULTS, Reader
 from interlock.stores.sqlite.owners import Owners
 from interlock.stores.sqlite.rows import Missing, RowShape, check_ascending
@@ -29,7 +29,8 @@ from interlock.stores.sqlite.writer import Writer
 _SQL = statements("activations")
 _FIND, _PUT = ManyRows(_SQL["activations_find"]), ManyRows(_SQL["activations_put"])
 _END = ManyRows(_SQL["claims_end"])
-_STREAM = RowShape("activation", str)
+_STREAM, _PARTITION = RowShape("activation", str), RowShape("activation", str)
+_COUNTED = RowShape("activation", str, int)
 _OWNER, _TIME = RowShape("activation", (str, Missing)), RowShape("activation", (int, Missing))
 
 
@@ -108,14 +109,37 @@ class SqliteActivations:
 
         await self._writer.write(task)
 
-    async def due(self, partition: str, kinds: Sequence[str], now_ms: int) -> int | None:
+    async def due(self, partition: str | None, kinds: Sequence[str], now_ms: int) -> int | None:
         """When the first can be claimed: at its due time, or when the claim on it ends."""
-        times = [self._reader.one(_SQL["activation_next"], _TIME, (partition, kind)) for kind in kinds]
-        dead = self._dead(now_ms)
-        abandoned = [(owner, partition, kind) for owner in dead for kind in kinds]
-        if any(self._reader.rows(_SQL["claims_of"], _STREAM, each) for each in abandoned):
+        if partition is None:
+            times = [self._reader.one(_SQL["activation_next_anywhere"], _TIME, (kind,)) for kind in kinds]
+        else:
+            times = [self._reader.one(_SQL["activation_next"], _TIME, (partition, kind)) for kind in kinds]
+        if self._abandoned(partition, kinds, now_ms):
             times.append(now_ms)
         return min((time for time in times if time is not None), default=None)
+
+    async def ready(self, kinds: Sequence[str], now_ms: int, after: str, limit: int) -> list[str]:
+        """Partitions after `after` in which something can be claimed, in order."""
+        dead, found = self._dead(now_ms), set[str]()
+        for kind in kinds:
+            due = self._reader.rows(_SQL["activation_partitions_due"], _COUNTED, (kind, now_ms, DUE_MAX))
+            if sum(count for _, count in due) < DUE_MAX:
+                found.update(partition for partition, _ in due if partition > after)
+            else:
+                values = (kind, now_ms, after, max(limit, 0))
+                found.update(row[0] for row in self._reader.rows(_SQL["activation_partitions"], _PARTITION, values))
+            for owner in dead:
+                left = self._reader.rows(_SQL["claims_partitions"], _PARTITION, (owner, kind, after))
+                found.update(row[0] for row in left)
+        return sorted(found)[: max(limit, 0)]
+
+    def _abandoned(self, partition: str | None, kinds: Sequence[str], now_ms: int) -> bool:
+        """Whether an owner that has died left a claim behind, in a partition or in any."""
+        sql = _SQL["claims_of_anywhere" if partition is None else "claims_of"]
+        place = () if partition is None else (partition,)
+        dead = self._dead(now_ms)
+        return any(self._reader.rows(sql, _STREAM, (owner, kind, *place)) for owner in dead for kind in kinds)
 
     async def holder(self, stream: str, now_ms: int) -> Claim | None:
         """The living claim on a stream."""

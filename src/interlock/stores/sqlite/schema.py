@@ -36,6 +36,7 @@ STORE_ID_BYTES = 16
 SCHEMAS = (
     "47184aadee4cd36f36350a5ca405ae6cf8951c9e8f8e1d0f7943c6d965411c0f",
     "5d4ea389e613b36c0d202f67edb7c0910e9aca383b7c1dd66903881e518ee630",
+    "aa1120d51c95eea2703b7d39a2af245b0d4312f3127b1d76fc3dbe9e58ae16cc",
 )
 """The digest of the schema after each migration, so that opening need not make one to compare with."""
 

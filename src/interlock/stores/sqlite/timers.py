@@ -13,6 +13,7 @@ from interlock.stores.sqlite.statements import statements
 _SQL = statements("timers")
 _TIMER = RowShape("timer", str, str, int, bytes)
 _NEXT = RowShape("timer", (int, Missing))
+_PARTITION = RowShape("partition", str)
 
 
 class SqliteTimers:
@@ -27,10 +28,19 @@ class SqliteTimers:
         check_ascending("timer", [(row[2], row[0]) for row in rows])
         return [Timer(*row) for row in rows]
 
-    async def next_due(self, partition: str) -> int | None:
+    async def next_due(self, partition: str | None) -> int | None:
         """When the first timer is due."""
+        if partition is None:
+            anywhere: int | None = self._reader.one(_SQL["timer_next_anywhere"], _NEXT)
+            return anywhere
         first: int | None = self._reader.one(_SQL["timer_next"], _NEXT, (partition,))
         return first
+
+    async def ready(self, now_ms: int, after: str, limit: int) -> list[str]:
+        """Partitions after `after` with a timer that is due, in order."""
+        rows = self._reader.rows(_SQL["timer_partitions"], _PARTITION, (now_ms, after, max(limit, 0)))
+        check_ascending("partition", [after, *(row[0] for row in rows)])
+        return [partition for (partition,) in rows]
 
     async def scan(self, partition: str, after: str, limit: int) -> list[Timer]:
         """Timers after the id `after`, in the order of ids."""

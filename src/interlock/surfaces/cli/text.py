@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import TypeGuard
 
 import msgspec
+from msgspec import UNSET
 
 from interlock.base.clock import rfc3339
 
@@ -33,7 +34,7 @@ def safe(text: str) -> str:
 
 def is_absent(value: object) -> bool:
     """Whether there is nothing to show: no value, or a list of none."""
-    return value is None or (isinstance(value, list | tuple) and not value)
+    return value is None or value is UNSET or (isinstance(value, list | tuple) and not value)
 
 
 def cell(name: str, value: object) -> str:

@@ -29,6 +29,7 @@ from interlock.surfaces.catalogue import Permission
 from interlock.surfaces.http.app import Additions, Lifespan, headed
 from interlock.surfaces.http.content import Content
 from interlock.surfaces.http.edge import Edge
+from interlock.surfaces.http.mcp_paths import MCP_PATH
 from interlock.surfaces.http.problems import problem
 from interlock.surfaces.http.request_ids import new_request_id, request_id_of
 from interlock.surfaces.ingest import EventEndpoint
@@ -38,7 +39,6 @@ from interlock.surfaces.sse import routes as sse
 from interlock.surfaces.sse.reader import EventStreams
 from interlock.surfaces.sse.settings import EventStreamSettings
 
-MCP_PATH: Final = "/mcp"
 COUNTED: Final = frozenset({MCP_PATH, ingest.PATH, ingest.PATH.rstrip("/")})
 
 
@@ -63,7 +63,8 @@ def beside(opened: Opened, application: Application, edge: Edge, entrance: Entra
         app, lifespan = mcp_http(
             opened, application, authenticate, may=_may(access), refused=_refused(access), settings=entrance
         )
-        routes.append(Route(MCP_PATH, app))
+        # Without a list the library would answer other methods, each with a session of its own for that one answer.
+        routes.append(Route(MCP_PATH, app, methods=["POST", "GET", "DELETE"]))
         quiets.append(app.quiet)
         lifespans.append(lambda: lifespan)
     from interlock.surfaces.mcp.wire.http import wire_http

@@ -1,7 +1,7 @@
 """What stands beside the generated routes, as OpenAPI has it: written by hand, because no command stands behind it.
 
 What it does: describes health, events in and out, the reference's wire, and the description itself. What it does not
-do: it answers nothing. MCP is not here: its messages are described by its own specification.
+do: it answers nothing. Content (`content_paths`) and MCP (`mcp_paths`) describe themselves.
 
 Rules: a path is named by the module that answers it; who needs no credentials is said to need none; whatever can be
 answered stands here, the wire's own errors too.

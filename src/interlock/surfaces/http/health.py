@@ -100,11 +100,9 @@ class Health:
         return None
 
     async def _timers(self) -> str | None:
-        for partition in await self._journal.store.events.partitions():
-            due_ms = await self._journal.store.timers.next_due(partition)
-            if due_ms is not None and due_ms < self._journal.now_ms() - OVERDUE_MS_MAX:
-                return "timers_overdue"
-        return None
+        due_ms = await self._journal.store.timers.next_due(None)
+        overdue = due_ms is not None and due_ms < self._journal.now_ms() - OVERDUE_MS_MAX
+        return "timers_overdue" if overdue else None
 
 
 async def _looked(name: str, look: Callable[[], Awaitable[str | None]]) -> Look:

@@ -24,6 +24,7 @@ from interlock.surfaces.http import by_hand
 from interlock.surfaces.http.bodies import JSON
 from interlock.surfaces.http.calls import status_of
 from interlock.surfaces.http.content_paths import content_paths
+from interlock.surfaces.http.mcp_paths import MCP_SCHEMAS, mcp_paths
 from interlock.surfaces.http.problems import MEDIA_TYPE, STATUSES
 from interlock.surfaces.http.routes import PREFIX, Route, Routes
 from interlock.surfaces.members import Kind, Member, members_of
@@ -50,8 +51,8 @@ _PROBLEM: Final = {
 
 def describe(routes: Routes, example: Example) -> dict[str, Any]:
     """The document."""
-    schemas: dict[str, Any] = {"Problem": _PROBLEM, **by_hand.SCHEMAS}
-    paths: dict[str, Any] = copy.deepcopy({**by_hand.PATHS, **content_paths()})
+    schemas: dict[str, Any] = {"Problem": _PROBLEM, **by_hand.SCHEMAS, **MCP_SCHEMAS}
+    paths: dict[str, Any] = copy.deepcopy({**by_hand.PATHS, **content_paths(), **mcp_paths()})
     for route in routes.by_name.values():
         operation = _operation(route, example(route.command), schemas)
         paths.setdefault(route.path, {})[route.method.lower()] = operation

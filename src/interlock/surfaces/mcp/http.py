@@ -27,6 +27,7 @@ from mcp.server.auth.provider import AccessToken
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http import EventStore
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from interlock.base.canonical import digest
@@ -36,7 +37,7 @@ from interlock.base.principal import Principal, PrincipalKind
 from interlock.gates.config import GatesSettings
 from interlock.surfaces.application import Application, Opened
 from interlock.surfaces.errors import MCP_TOOL_NOT_PERMITTED, PROGRAM_FAULT
-from interlock.surfaces.http.bodies import Bounds, body
+from interlock.surfaces.http.bodies import JSON, Bounds, body, check_media_type
 from interlock.surfaces.http.problems import problem
 from interlock.surfaces.mcp.entrance import EntranceSettings, check_place, with_body
 from interlock.surfaces.mcp.front import Calls, Context, Front, server_of
@@ -102,14 +103,17 @@ def streamable(
         async with manager.run():
             yield
 
-    return Entrance(manager.handle_request, authenticate, settings), lifespan()
+    return Entrance(manager.handle_request, authenticate, settings, replays=events is not None), lifespan()
 
 
 class Entrance:
     """Lets requests to the SDK whose principal is known, each with its whole body."""
 
-    def __init__(self, inner: ASGIApp, authenticate: Authenticate, settings: EntranceSettings) -> None:
+    def __init__(
+        self, inner: ASGIApp, authenticate: Authenticate, settings: EntranceSettings, *, replays: bool = False
+    ) -> None:
         self._inner = inner
+        self._replays = replays
         self._authenticate = authenticate
         self._settings = settings
         self._quiet = asyncio.Event()
@@ -161,12 +165,18 @@ class Entrance:
         principal = await self._authenticate(scope)
         bounds = Bounds(self._settings.body_bytes_max, self._settings.body_timeout_ms)
         content = await body(scope, receive, bounds)
+        if scope["method"] == "POST":
+            check_media_type(Request(scope), JSON)
         # The SDK compares this with whoever opened a session, and says that there is none where they differ.
         # Two tokens of one name are two owners.
         credential = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         owner = f"{_owner(principal)} {digest(credential)}"
         user = AuthenticatedUser(AccessToken(token="", client_id=owner, scopes=[]))
-        return {**scope, "user": user, _PRINCIPAL: principal}, content
+        return {**scope, "headers": self._headers(scope), "user": user, _PRINCIPAL: principal}, content
+
+    def _headers(self, scope: Scope) -> list[tuple[bytes, bytes]]:
+        """The headers that the SDK is given: where nothing is kept, it answers nobody who asks for a repetition."""
+        return [each for each in scope["headers"] if self._replays or each[0] != b"last-event-id"]
 
 
 def _end_now(end: asyncio.Future[Any], answering: asyncio.Timeout) -> None:

@@ -15,7 +15,7 @@ import asyncio
 
 import msgspec
 
-from interlock.base.events import Claim, Row, Wake
+from interlock.base.events import Claim, Rest, Row, Wake
 from interlock.journal.ports import Held, Store
 from interlock.testing.contracts.harness import Contract, grow, on_store, stream
 
@@ -70,6 +70,13 @@ async def due(store: Store, now_ms: int = NOW, partition: str = "default") -> in
     return await store.activations.due(partition, ["run"], now_ms)
 
 
+async def ready(
+    store: Store, now_ms: int = NOW, after: str = "", limit: int = 100, kinds: tuple[str, ...] = ("run",)
+) -> list[str]:
+    """Partitions in which something can be claimed."""
+    return await store.activations.ready(kinds, now_ms, after, limit)
+
+
 class ActivationsContract(Contract):
     """Proves `Activations`."""
 
@@ -117,6 +124,90 @@ class ActivationsContract(Contract):
         assert await due(store) is None
         assert await due(store, partition="elsewhere") == NOW
         assert [each.stream for each in await claim(store, partition="elsewhere")] == [elsewhere]
+
+    @on_store
+    async def test_of_all_partitions_those_are_ready_in_which_something_can_be_claimed(self, store: Store) -> None:
+        for name, due_ms, kind in (
+            *[("b", NOW, "run"), ("d", NOW - 9, "run"), ("a", NOW + 1, "run"), ("c", NOW - 5, "job")],
+            *[("e", NOW - 1, "run"), ("e2", NOW + 9, "job")],
+        ):
+            await wake(store, stream("s", name), due_ms, kind)
+        await wake(store, stream("other", "b"), NOW - 3)
+        await grow(store, stream("idle", "f"))
+
+        assert await ready(store) == ["b", "d", "e"]
+        assert await ready(store, kinds=("job", "run")) == ["b", "c", "d", "e"]
+        assert await ready(store, kinds=("none",)) == await ready(store, kinds=()) == []
+        assert await ready(store, NOW - 4) == ["d"]
+        assert await ready(store, NOW - 10) == []
+
+    @on_store
+    async def test_ready_partitions_come_in_pages_in_the_order_of_their_names(self, store: Store) -> None:
+        names = [f"p{number:02d}" for number in range(9)]
+        for number, name in enumerate(names):
+            await wake(store, stream("s", name), NOW - number % 4)
+
+        assert await ready(store, limit=4) == names[:4]
+        assert await ready(store, after="p03", limit=4) == names[4:8]
+        assert await ready(store, after="p07x") == names[8:]
+        assert await ready(store, after="p08") == await ready(store, limit=0) == []
+
+    @on_store
+    async def test_however_much_is_due_in_one_partition_the_others_are_found_beside_it(self, store: Store) -> None:
+        many: list[Row] = [Wake(stream(f"s{number}", "b"), "run", NOW - 9) for number in range(1_100)]
+        await write(store, *many, to=stream("s", "b"))
+        for name, due_ms, kind in (("a", NOW - 1, "run"), ("c", NOW, "run"), ("d", NOW + 1, "run"), ("e", NOW, "job")):
+            await wake(store, stream("s", name), due_ms, kind)
+
+        assert await ready(store) == ["a", "b", "c"]
+        assert await ready(store, after="a", limit=1) == ["b"]
+        assert await ready(store, after="b") == ["c"]
+        assert await ready(store, kinds=("job", "run")) == ["a", "b", "c", "e"]
+        assert await ready(store, NOW - 10) == await ready(store, after="c") == []
+
+    @on_store
+    async def test_a_partition_is_ready_until_nothing_in_it_can_be_claimed(self, store: Store) -> None:
+        other = await self.again(store)
+        elsewhere = stream("a", "elsewhere")
+        await wake(store, elsewhere)
+        await wake(store, B)
+
+        [held] = await claim(store, partition="elsewhere")
+        assert await ready(other) == ["default"]
+        assert await ready(other, LATER) == ["default", "elsewhere"]
+        await store.activations.release([held], NOW + 2)
+        assert await ready(other, NOW + 2) == ["default", "elsewhere"]
+        await write(store, Rest(elsewhere), to=elsewhere)
+        assert await ready(other, LATER) == ["default"]
+
+    @on_store
+    async def test_the_first_due_time_of_any_partition_is_found_without_naming_one(self, store: Store) -> None:
+        assert await store.activations.due(None, ["run"], NOW) is None
+        await wake(store, A, NOW + 7)
+        await wake(store, stream("a", "elsewhere"), NOW + 3)
+        await wake(store, stream("b", "elsewhere"), NOW + 1, "job")
+
+        assert await store.activations.due(None, ["run"], NOW) == NOW + 3
+        assert await store.activations.due(None, ["run", "job"], NOW) == NOW + 1
+        [claimed] = await claim(store, NOW + 3, partition="elsewhere")
+        assert await store.activations.due(None, ["run"], NOW) == NOW + 7
+        await store.activations.release([claimed], NOW + 5)
+        assert await store.activations.due(None, ["run"], NOW) == NOW + 5
+
+    @on_store
+    async def test_what_a_dead_owner_held_is_ready_in_its_partition(self, store: Store) -> None:
+        dying = await self.again(store)
+        await wake(store, stream("a", "elsewhere"))
+        await claim(dying, partition="elsewhere")
+        assert await ready(store) == []
+
+        await self.die(dying)
+
+        assert await ready(store) == ["elsewhere"]
+        assert await ready(store, after="elsewhere") == await ready(store, limit=0) == []
+        first_ms = await store.activations.due(None, ["run"], NOW)
+        assert first_ms is not None
+        assert first_ms <= NOW
 
     @on_store
     async def test_a_claim_clears_the_due_time(self, store: Store) -> None:

@@ -150,6 +150,32 @@ class TimersContract(Contract):
         assert await store.timers.next_due("default") == NOW
 
     @on_store
+    async def test_of_all_partitions_those_are_ready_that_have_a_timer_due(self, store: Store) -> None:
+        assert await store.timers.next_due(None) is None
+        for name, due_ms in (("b", NOW), ("d", NOW - 9), ("a", NOW + 1), ("e", NOW - 1)):
+            await set_timers(store, SetTimer("t", stream("s", name), due_ms), to=stream("s", name))
+        await set_timers(store, SetTimer("later", stream("s", "b"), NOW - 2), to=stream("s", "b"))
+        await grow(store, stream("idle", "f"))
+
+        assert await store.timers.ready(NOW, "", 10) == ["b", "d", "e"]
+        assert await store.timers.ready(NOW, "", 2) == ["b", "d"]
+        assert await store.timers.ready(NOW, "d", 2) == ["e"]
+        assert await store.timers.ready(NOW, "e", 2) == await store.timers.ready(NOW, "", 0) == []
+        assert await store.timers.ready(NOW - 2, "", 10) == ["b", "d"]
+        assert await store.timers.next_due(None) == NOW - 9
+
+    @on_store
+    async def test_a_partition_is_ready_until_its_due_timers_are_moved_or_cleared(self, store: Store) -> None:
+        await set_timers(store, SetTimer("t", A, NOW))
+        await set_timers(store, SetTimer("t", ELSEWHERE, NOW - 1), to=ELSEWHERE)
+
+        await set_timers(store, SetTimer("t", ELSEWHERE, NOW + 5), to=ELSEWHERE)
+        assert await store.timers.ready(NOW, "", 10) == ["default"]
+        await set_timers(store, ClearTimer("t"))
+        assert await store.timers.ready(NOW, "", 10) == []
+        assert await store.timers.next_due(None) == NOW + 5
+
+    @on_store
     async def test_a_scan_gives_every_timer_once_in_the_order_of_ids(self, store: Store) -> None:
         await set_timers(store, *(SetTimer(f"t{n:04d}", A, NOW - n) for n in range(1_200)))
 

@@ -6,8 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
+from interlock.gates.records import DataShapeRecord
+from interlock.gates.shapes.commands import ShapeList, ShapeRegistration
+from interlock.gates.values import Logical
 from interlock.surfaces.cli.render import fitted, show, yielded
 from interlock.surfaces.cli.text import cell, safe, short_digest, title
 from tests.surfaces.toy import command
@@ -56,6 +59,17 @@ def test_members_are_lines_and_records_inside_are_named_in_words(capfdbinary: Ca
 
 def test_what_is_absent_has_no_line(capfdbinary: Captured) -> None:
     assert shown(capfdbinary, Report("x")) == ["id  x"]
+
+
+def test_a_member_that_the_contract_leaves_out_has_no_line_and_no_column(capfdbinary: Captured) -> None:
+    """A record of a shape without a signature was a fault of the program."""
+    record = DataShapeRecord(1, 7, "report", "v1", {}, Logical(1))
+    assert record.signing is UNSET
+
+    lines = shown(capfdbinary, ShapeRegistration(record))
+    assert [line.split("  ")[0] for line in lines][:2] == ["record tenant id", "record namespace id"]
+    table = shown(capfdbinary, ShapeList([record], None))
+    assert not [line for line in [*lines, *table] if "signing" in line.lower()]
 
 
 def test_a_list_of_records_is_an_aligned_table_in_its_place(capfdbinary: Captured) -> None:

@@ -66,6 +66,41 @@ SELECT min(open_ms) FROM (
     FROM unnest(%s::text[]) AS k (kind)
 ) AS first
 
+-- name: activation_next_anywhere
+SELECT min(open_ms) FROM (
+    SELECT (SELECT open_ms FROM activation WHERE kind = k.kind AND open_ms IS NOT NULL
+            ORDER BY open_ms LIMIT 1) AS open_ms
+    FROM unnest(%s::text[]) AS k (kind)
+) AS first
+
+-- name: activation_partitions_due
+SELECT partition, count(*)
+FROM (
+    SELECT d.partition FROM unnest(%s::text[]) AS k (kind) CROSS JOIN LATERAL (
+        SELECT partition FROM activation WHERE kind = k.kind AND open_ms <= %s ORDER BY open_ms LIMIT %s
+    ) AS d
+) AS due
+GROUP BY partition
+
+-- name: activation_partitions
+-- From one partition to the next by the index, over those alone that have a row in it.
+WITH RECURSIVE
+    due (kinds, now_ms) AS (VALUES (%s::text[], %s::bigint)),
+    pending (partition) AS (
+        (SELECT a.partition FROM activation AS a WHERE a.open_ms IS NOT NULL AND a.partition > %s
+         ORDER BY a.partition LIMIT 1)
+        UNION ALL
+        SELECT (SELECT a.partition FROM activation AS a WHERE a.open_ms IS NOT NULL AND a.partition > p.partition
+                ORDER BY a.partition LIMIT 1)
+        FROM pending AS p WHERE p.partition IS NOT NULL
+    )
+SELECT p.partition FROM pending AS p, due
+WHERE p.partition IS NOT NULL AND EXISTS (
+    SELECT 1 FROM activation AS a
+    WHERE a.partition = p.partition AND a.kind = ANY (due.kinds) AND a.open_ms <= due.now_ms
+)
+LIMIT %s
+
 -- name: claims_end
 UPDATE activation SET expires_ms = 0, version = nextval('activation_version')
 WHERE stream IN (SELECT stream FROM activation WHERE owner = %s ORDER BY stream FOR UPDATE)

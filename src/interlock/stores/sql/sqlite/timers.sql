@@ -18,6 +18,14 @@ ORDER BY due_ms, id LIMIT ?
 -- name: timer_next
 SELECT min(due_ms) FROM timer WHERE partition = (SELECT no FROM partition WHERE id = ?)
 
+-- name: timer_next_anywhere
+SELECT min(due_ms) FROM timer
+
+-- name: timer_partitions
+SELECT id FROM partition
+WHERE no IN (SELECT partition FROM timer WHERE due_ms <= ?) AND id > ?
+ORDER BY id LIMIT ?
+
 -- name: timers_after
 SELECT id, stream, due_ms, payload
 FROM timer
