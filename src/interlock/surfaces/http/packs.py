@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final, TypeVar
+from typing import BinaryIO, Final, Protocol, TypeVar
 
 from starlette.requests import Request
 
@@ -40,17 +40,30 @@ HELD_BYTES: Final = 1024 * 1024
 T = TypeVar("T")
 
 
-class Seats:
-    """How many packs are under way."""
+class Kept(Protocol):
+    """What an upload is written to."""
 
-    def __init__(self, seats: int) -> None:
+    def write(self, content: bytes, /) -> int:
+        """Write bytes behind those before."""
+        ...
+
+    def flush(self) -> None:
+        """Hand what was written to the system."""
+        ...
+
+
+class Seats:
+    """How many packs, or other large things, are under way."""
+
+    def __init__(self, seats: int, what: str = "packs") -> None:
         self._seats = seats
+        self._what = what
         self.taken = 0
 
     def take(self) -> Callable[[], None]:
         """Take a seat; what is given gives it back, once. Raises: `server_busy`."""
         if self.taken >= self._seats:
-            raise SERVER_BUSY.error(f"{self._seats} packs are under way", retry_after_ms=1_000)
+            raise SERVER_BUSY.error(f"{self._seats} {self._what} are under way", retry_after_ms=1_000)
         self.taken += 1
         held = [None]
 
@@ -84,14 +97,18 @@ class Packs:
             file.flush()
         return Made(size, digest, manifest)
 
-    async def received(self, request: Request, file: BinaryIO) -> None:
-        """Write a body into a file. Raises: `request_too_large`, `request_timeout`, `pack_unwritable`."""
+    async def received(self, request: Request, file: Kept, bytes_max: int | None = None) -> None:
+        """Write a body, by default one no larger than a pack, into a file.
+
+        Raises: `request_too_large`, `request_timeout`, `pack_unwritable`.
+        """
         held = bytearray()
         settings = self._settings
+        bytes_max = settings.upload_bytes_max if bytes_max is None else bytes_max
         try:
             with _written():
                 async with asyncio.timeout(settings.transfer_ms / 1000):
-                    async for chunk in chunks(request, settings.upload_bytes_max, settings.body_timeout_ms):
+                    async for chunk in chunks(request, bytes_max, settings.body_timeout_ms):
                         held += chunk
                         if len(held) >= HELD_BYTES:
                             await asyncio.to_thread(file.write, bytes(held))
