@@ -1,4 +1,4 @@
-"""Files that are attached to a run over a real socket: what is kept of them, what is refused, and what they cannot do."""
+"""Files that are attached to a run over a real socket: what is kept, what is refused, and what they cannot do."""
 
 from __future__ import annotations
 
