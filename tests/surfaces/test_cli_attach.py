@@ -59,6 +59,11 @@ def test_a_file_is_attached_to_a_run_on_a_store_and_listed_and_shown(tmp_path: P
         ("Attachment", "other.bin", "application/octet-stream"),
     ]
     assert cli("artifact", "show", REPORT_ID, folder=tmp_path).out == REPORT
+    [first, _] = [
+        row for row in cli("run", "events", RUN, folder=tmp_path).text.splitlines() if "artifact_written" in row
+    ]
+    assert "Report report.pdf" in first
+    assert "local:" in first
     _, table = run_on_terminal("run", "artifacts", RUN, program=PRODUCT, folder=tmp_path, environ={"NO_COLOR": "1"})
     assert "report.pdf" in table
 

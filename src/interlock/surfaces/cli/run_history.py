@@ -60,9 +60,10 @@ def _envelope(event: Mapping[str, Any]) -> EventRow:
 def _event(event: RunEvent) -> EventRow:
     state = _member(event.data, "state_id") or _member(_member(event.data, "error"), "state_id")
     kind = event.type.removeprefix("engine.")
-    detail = " ".join(_details(event.data))
+    attached = _member(event.data, "meta") if kind == "artifact_written" and not state else None
+    detail = " ".join([*_details(event.data), *filter(None, [_member(attached, "name")])])
     # Who wrote an event is its envelope's actor; who decided what it records stands in the record.
-    actor = _member(event.data, "actor") or event.actor
+    actor = _member(event.data, "actor") or _member(attached, "attached_by") or event.actor
     return EventRow(event.seq, event.at_ms, kind, step_name(state) if state else None, detail or None, actor)
 
 
