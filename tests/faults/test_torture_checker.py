@@ -163,6 +163,14 @@ def other_answer(p: Doctored) -> None:
     p.edit(fact, payload_id=next(each for each in p.evidence.artifacts if each != received["payload_id"]))
 
 
+def lost_file(p: Doctored) -> None:
+    p.drop(p.all("artifact_attached")[-1])
+
+
+def untaken_file(p: Doctored) -> None:
+    p.drop(p.find("artifact_written", lambda data: data["state_id"] is None))
+
+
 def told_twice(p: Doctored) -> None:
     sent = p.find("signal_sent")
     p.again(sent)
@@ -332,6 +340,9 @@ SEALED: list[tuple[str, Callable[[Doctored], None]]] = [
     ("told", lost_answer),
     ("told", untaken_answer),
     ("told", other_answer),
+    ("told", lost_file),
+    ("told", untaken_file),
+    ("told", lambda p: p.again(p.find("artifact_written", lambda data: data["state_id"] is None))),
     ("told", told_twice),
     ("told", cancelled_not),
     ("told", undecided),

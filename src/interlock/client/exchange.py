@@ -5,19 +5,23 @@ It does nothing with them; `wire` does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """A request: `path` begins behind the address of the server, and is encoded already."""
+    """A request: `path` begins behind the address of the server, and is encoded already.
+
+    A content of pieces is gone through anew for each attempt; `once` says that it cannot be.
+    """
 
     method: str
     path: str
     query: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
-    content: bytes | None = None
+    content: bytes | AsyncIterable[bytes] | None = None
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

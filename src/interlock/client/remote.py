@@ -43,10 +43,13 @@ from interlock.client.problems import fault_of
 from interlock.client.retrying import Failure, Retrying, retry_after_ms
 from interlock.client.stream import Messages, ServerEvent, is_id
 from interlock.surfaces.application import Application, load
+from interlock.surfaces.client import checked_input
 from interlock.surfaces.errors import INPUT_INVALID
 
 if TYPE_CHECKING:
+    from interlock.client.uploads import Source
     from interlock.client.wire import Wire
+    from interlock.engine.control.attach_command import Attached, AttachInput
     from interlock.engine.reports.records import RunReport
 
 WAIT_SECONDS_FIRST: Final = 0.1
@@ -131,6 +134,11 @@ class AsyncClient:
         raises before anything is sent; what the command raises; `client_…`; `server_error`.
         """
         del begun
+        if (command := self._known.uploading(name)) is not None:
+            file = cast("AttachInput", checked_input(command, given))
+            return await self.attach(
+                file.run, file.file, name=file.name, kind=file.kind, media_type=file.media_type, command_id=command_id
+            )
         route = self._known.route(name)
         sending = request_of(route, given, command_id)
         received = await self._answered(sending, route.command)
@@ -138,6 +146,32 @@ class AsyncClient:
             return msgspec.json.decode(received.body or b"{}", type=route.command.output)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise CLIENT_ANSWER_INVALID.error(f"the answer to {name} has not the form of this version") from None
+
+    async def attach(
+        self,
+        run: str,
+        source: Source,
+        *,
+        name: str | None = None,
+        kind: str | None = None,
+        media_type: str | None = None,
+        command_id: str | None = None,
+    ) -> Attached:
+        """Attach a file to a run: that of a path, or bytes, or whatever gives them piece by piece.
+
+        `name` is that of the file where there is a path; else it is needed. What gives its bytes once is sent once,
+        anything else again under the same key where the server was too busy. Raises: `attachment_…`, what the server
+        refuses, `client_…`.
+        """
+        from interlock.client.uploads import attaching
+        from interlock.engine.control.attach_command import COMMANDS, Attached
+
+        sending = await asyncio.to_thread(attaching, run, source, name, kind, media_type, command_id)
+        received = await self._answered(sending, COMMANDS[0])
+        try:
+            return msgspec.json.decode(received.body, type=Attached)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise CLIENT_ANSWER_INVALID.error("the answer to run.attach has not the form of this version") from None
 
     async def wait(self, run_id: str, *, timeout_s: float | None = None) -> RunReport:
         """How a run stands once it has ended, or waits for somebody; asked with growing pauses.
@@ -202,6 +236,8 @@ class AsyncClient:
                 failure = self._refused(received, command)
             except InterlockError as fault:
                 failure = Failure(fault, may_repeat=True)
+            if sending.once:
+                raise failure.error
             spent_ms = max(waited_ms, int((asyncio.get_running_loop().time() - began) * 1000))
             wait_ms = self._retrying.wait_ms(attempt, spent_ms, failure, os.urandom(8))
             if wait_ms is None:

@@ -28,6 +28,8 @@ from interlock.client.stream import ServerEvent
 from interlock.surfaces.application import Application
 
 if TYPE_CHECKING:
+    from interlock.client.uploads import Source
+    from interlock.engine.control.attach_command import Attached
     from interlock.engine.reports.records import RunReport
 
 Result = TypeVar("Result")
@@ -89,6 +91,20 @@ class Client:
     def call(self, name: str, given: Struct | Mapping[str, object], *, command_id: str | None = None) -> Struct:
         """As of `AsyncClient`."""
         return self._wait(self._client.call(name, given, command_id=command_id))
+
+    def attach(
+        self,
+        run: str,
+        source: Source,
+        *,
+        name: str | None = None,
+        kind: str | None = None,
+        media_type: str | None = None,
+        command_id: str | None = None,
+    ) -> Attached:
+        """As of `AsyncClient`."""
+        said = {"name": name, "kind": kind, "media_type": media_type}
+        return self._wait(self._client.attach(run, source, **said, command_id=command_id))
 
     def wait(self, run_id: str, *, timeout_s: float | None = None) -> RunReport:
         """As of `AsyncClient`."""

@@ -14,6 +14,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Final
 
 import httpx2
@@ -62,9 +63,12 @@ class Wire:
             raise CLIENT_URL_INVALID.error("the proxy's address is not one") from None
 
     async def ask(self, sending: Sending, timeout_s: float, bytes_max: int = ANSWER_BYTES_MAX) -> Received:
-        """Send a request and read its answer, of any status but a redirect. Raises: `client_…`."""
+        """Send a request and read its answer, of any status but a redirect. Raises: `client_…`.
+
+        For a body that is sent piece by piece the time begins anew with each piece.
+        """
         try:
-            async with asyncio.timeout(timeout_s), self._answer(sending) as response:
+            async with asyncio.timeout(timeout_s) as limit, self._answer(_paced(sending, limit, timeout_s)) as response:
                 body = bytearray()
                 async for chunk in response.aiter_raw():
                     body += chunk
@@ -138,6 +142,19 @@ def fault_of(host: str, fault: Exception) -> InterlockError:
     if isinstance(fault, httpx2.TimeoutException):
         return CLIENT_TIMEOUT.error(f"{host} was silent for too long", host=host)
     return CLIENT_CONNECTION_LOST.error(f"{host} broke off before its answer was whole", host=host)
+
+
+def _paced(sending: Sending, limit: asyncio.Timeout, timeout_s: float) -> Sending:
+    content = sending.content
+    if content is None or isinstance(content, bytes):
+        return sending
+
+    async def pieces() -> AsyncIterator[bytes]:
+        async for piece in content:
+            limit.reschedule(asyncio.get_running_loop().time() + timeout_s)
+            yield piece
+
+    return replace(sending, content=pieces())
 
 
 def _is_of_tls(fault: BaseException) -> bool:

@@ -95,7 +95,7 @@ class FactRecorded(Struct, frozen=True):
 
 
 class ArtifactWritten(Struct, frozen=True):
-    """Domain: a handler stored an artifact."""
+    """Domain: a handler stored an artifact; without a state, and with `attached_by` in `meta`, somebody outside did."""
 
     artifact_id: ArtifactId
     kind: str

@@ -70,7 +70,7 @@ class Loop:
             if self._units is not None:
                 decision = await self._let_in(self._units, decision)
             if not isinstance(decision, Enter):
-                if isinstance(decision, Stop) and await self._has_news():
+                if isinstance(decision, Stop | End) and await self._has_news():
                     continue
                 return await self._leave(decision)
             place = decision.place
@@ -97,7 +97,7 @@ class Loop:
                         await self._take_inbox()
                     decision = await self._decided(under_way)
                     if not isinstance(decision, Await):
-                        if isinstance(decision, Stop) and await self._has_news():
+                        if await self._has_news():
                             continue
                         return await self._leave(decision)
                     session.fold(decision.records)

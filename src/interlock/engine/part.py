@@ -9,6 +9,7 @@ from interlock.base.part import Part, SettingsSection
 from interlock.engine import budget, contract
 from interlock.engine.budget import BudgetSettings
 from interlock.engine.commands import COMMANDS
+from interlock.engine.control import attach_command
 from interlock.engine.control import commands as control_commands
 from interlock.engine.control.inbox_events import EVENTS as INBOX_EVENTS
 from interlock.engine.control.tell import RESOLVE, TELL, TIMERS
@@ -43,6 +44,7 @@ PART = Part(
         *COMMANDS,
         *search.COMMANDS,
         *control_commands.COMMANDS,
+        *attach_command.COMMANDS,
         *LINEAGE,
         *graph.COMMANDS,
         *replay_command.COMMANDS,
@@ -65,6 +67,7 @@ PART = Part(
     errors=(
         *ERRORS,
         *artifact_commands.ERRORS,
+        *attach_command.ERRORS,
         *budget.ERRORS,
         child.CHILD_NOT_COMPLETED,
         *contract.ERRORS,

@@ -99,7 +99,7 @@ class Runs:
         self._forking = Forking(journal, self.read, plans)
         self._driver = Driver(journal, plans, router, self.read, timers, settings, turnstile, budget)
         self._driver.spawner = Children(self, self._driver)
-        self.control = Control(journal, runner, self.read, self._driver.settle)
+        self.control = Control(journal, runner, self.read, self._driver.settle, settings, budget)
         self.worker = Worker(journal, self._driver, timers, settings)
 
     async def close(self) -> None:

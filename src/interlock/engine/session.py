@@ -222,6 +222,10 @@ class Session:
         if not state.budget_warned and is_past_warning(self.budget, state, self._uncounted):
             self.fold([RunBudgetWarned(state.event_bytes + state.artifact_bytes + self._uncounted, state.seq)])
 
+    def count_attached(self, size_bytes: int) -> None:
+        """An artifact that is stored already is the run's from now on."""
+        self._uncounted += size_bytes
+
     def count_artifacts(self, at_least: int = COUNTED_STEP_BYTES) -> None:
         """Record what the run's artifacts take, if `at_least` so many bytes of them are not counted yet."""
         if self._uncounted >= at_least:

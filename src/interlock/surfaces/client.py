@@ -73,7 +73,7 @@ class Client:
         command = self.catalogue.get(name)
         record = checked_input(command, given)
         if command_id is not None:
-            command_id = _own_id(self.principal, ids.command_id(command_id))
+            command_id = own_id(self.principal, ids.command_id(command_id))
         if self.principal.kind is not PrincipalKind.LOCAL:
             await self._check(command, record)
         return await command.handler(CallContext(self.principal, self._services, command_id, begun), record)
@@ -102,7 +102,7 @@ class Client:
         return asyncio.run_coroutine_threadsafe(answer, self._loop).result()
 
 
-def _own_id(principal: Principal, command_id: str) -> str:
+def own_id(principal: Principal, command_id: str) -> str:
     """The id of a command among those of everybody: what one principal uses says nothing to another."""
     if principal.kind is PrincipalKind.LOCAL:
         return command_id

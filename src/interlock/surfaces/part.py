@@ -138,6 +138,7 @@ PART = Part(
     ways=(
         Way("events.receive", "event.receive", Effect.CHANGES),
         Way("events.stream", "event.stream", Effect.READS),
+        Way("artifacts.attach", "run.attach", Effect.CHANGES),
         Way("artifacts.content", "run.read", Effect.READS),
         Way("packs.download", "run.read", Effect.READS),
         Way("packs.verify", "pack.verify", Effect.READS),

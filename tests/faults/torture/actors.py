@@ -1,8 +1,8 @@
 """The people and programs of the torture, each a process of its own, and the process that forks them.
 
-What it does: a worker drives whatever is due; a starter starts the runs; a teller answers waits, cancels, and decides
-what is parked. Each notes what was acknowledged once it was, and goes on where its predecessor was killed. What it
-does not do: it kills nobody (`storm`) and checks nothing.
+What it does: a worker drives whatever is due; a starter starts the runs; a teller answers waits, attaches a file to
+each run, cancels, and decides what is parked. Each notes what was acknowledged once it was, and goes on where its
+predecessor was killed. What it does not do: it kills nobody (`storm`) and checks nothing.
 
 Rules: everything can be told again: run ids and command ids come from the seed; a process ends with whoever forked it,
 and that one with whoever started it, whatever happens to them.
@@ -31,6 +31,7 @@ from uuid import UUID
 from interlock import App, RunConfig
 from interlock.base.errors import InterlockError, StorageFailure
 from interlock.base.principal import local_principal
+from interlock.engine.attachments import label
 from interlock.engine.config import FanOutJoin
 from interlock.engine.events import Resolution
 from interlock.engine.flow.limits import Flow
@@ -150,6 +151,10 @@ class Teller:
             if draw.random() < 0.5 or f"t{number % PLANS}.{step}.main" in state.waits:
                 await self._answer(run_id, step, name)
         await self._family(run_id, state)
+        attaching = self._app.runs.control.attach(
+            run_id, label("file"), file_of(run_id), principal=PERSON, command_id=f"{run_id}:file"
+        )
+        await self._once("attach", run_id, "file", attaching)
         if draw.random() < 0.06:
             await self._once("cancel", run_id, "-", self._app.runs.control.cancel(run_id, "torture", principal=PERSON))
         if state.status is not None:
@@ -210,6 +215,11 @@ class Teller:
 def answer_of(run_id: str, name: str) -> int:
     """What a wait is answered with: a number that no other wait is."""
     return random.Random(f"{run_id} {name}").randrange(2**50)  # noqa: S311 - a value
+
+
+def file_of(run_id: str) -> bytes:
+    """What is attached to a run."""
+    return f"the file of {run_id}".encode()
 
 
 async def tell(cast: Cast) -> None:

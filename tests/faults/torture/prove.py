@@ -150,7 +150,7 @@ def _ends(evidence: Evidence, story: Story) -> Wrong:
 
 
 def _told(evidence: Evidence, story: Story, answer_of: Callable[[str, str], int]) -> Wrong:
-    """What was acknowledged: starts, answers, cancellations, decisions."""
+    """What was acknowledged: starts, answers, files, cancellations, decisions."""
     wrong: Wrong = []
     for line in evidence.told:
         what, how, run_id, name, *_ = line.split()
@@ -159,6 +159,8 @@ def _told(evidence: Evidence, story: Story, answer_of: Callable[[str, str], int]
             wrong.append(("started" if what == "start" else "told", f"{what} of {run_id} was acknowledged and is lost"))
         elif how == "yes" and what == "answer":
             wrong += _answer(story, run, name, answer_of(run_id, name))
+        elif how == "yes" and what == "attach":
+            wrong += _file(story, run)
         elif how == "yes" and what == "cancel" and run.status not in ("cancelled", "completed", "failed"):
             wrong.append(("told", f"{run_id} was told to end, and goes on"))
         elif how == "yes" and what == "resolve" and run.status is None and not _is_decided(run, name):
@@ -167,6 +169,22 @@ def _told(evidence: Evidence, story: Story, answer_of: Callable[[str, str], int]
         twice = [command for command, count in inbox.commands.items() if count > 1]
         wrong += [("told", f"{run_id} was told twice under {command}") for command in twice]
     return wrong
+
+
+def _file(story: Story, run: Run) -> Wrong:
+    """A file that was acknowledged lies in the inbox once, and was taken once, unless the run had ended before."""
+    digest = hashlib.sha256(f"the file of {run.run_id}".encode()).hexdigest()
+    inbox = story.inboxes.get(run.run_id)
+    entries = [] if inbox is None else inbox.entries
+    places = [
+        entry.seq for entry, kind, data in entries if kind == "artifact_attached" and data["artifact_id"] == digest
+    ]
+    if len(places) != 1:
+        return [("told", f"the file of {run.run_id} lies {len(places)} times in its inbox")]
+    taken = run.attached.count(digest)
+    if taken != 1 and not (taken == 0 and run.status is not None and run.inbox_seq < places[0]):
+        return [("told", f"the file of {run.run_id} was taken {taken} times")]
+    return []
 
 
 def _is_decided(run: Run, name: str) -> bool:

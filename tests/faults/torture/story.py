@@ -66,6 +66,7 @@ class Run:
     ended_children: dict[str, str] = field(default_factory=dict)
     parent: tuple[str, str] | None = None
     cancelled: bool = False
+    attached: list[str] = field(default_factory=list)
     inbox_seq: int = 0
 
 
@@ -254,6 +255,11 @@ def _received(_story: Story, run: Run, _entry: Entry, data: Data) -> None:
     run.received[key] = run.received.get(key, 0) + 1
 
 
+def _written(_story: Story, run: Run, _entry: Entry, data: Data) -> None:
+    if data["state_id"] is None and "attached_by" in data["meta"]:
+        run.attached.append(data["artifact_id"])
+
+
 def _expired(_story: Story, run: Run, _entry: Entry, data: Data) -> None:
     run.expired.add(data["name"])
 
@@ -346,6 +352,7 @@ _RUN: dict[str, Callable[[Story, Run, Entry, Data], None]] = {
     "effect_resolved": _resolved,
     "inbox_taken": _taken,
     "signal_received": _received,
+    "artifact_written": _written,
     "wait_expired": _expired,
     "child_run_spawned": _spawned,
     "child_run_completed": _child_ended,

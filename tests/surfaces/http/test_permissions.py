@@ -50,6 +50,7 @@ BESIDE: Final = {
     ("GET", "/api/events/stream"): sse.PERMISSION,
     ("GET", "/api/v1/events/stream"): sse.PERMISSION,
     ("GET", "/debug/mutation_stats"): "debug.read",
+    ("POST", content_paths.ARTIFACTS): "run.attach",
     ("GET", content_paths.ARTIFACT): "run.read",
     ("GET", content_paths.RUN_PACK): "run.read",
     ("GET", content_paths.SCENARIO_PACK): "run.read",

@@ -32,7 +32,9 @@ def read(route: Route, sending: Sending) -> dict[str, Any]:
     pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/?#]+)", route.path)
     keys = re.fullmatch(pattern, sending.path)
     assert keys is not None
-    return given_of(route, keys.groupdict(), QueryParams(sending.query).multi_items(), sending.content)
+    content = sending.content
+    assert content is None or isinstance(content, bytes)
+    return given_of(route, keys.groupdict(), QueryParams(sending.query).multi_items(), content)
 
 
 @pytest.mark.parametrize("name", sorted(ROUTES))

@@ -1,8 +1,8 @@
 """What reaches a run from outside, folded by its owner.
 
-What it does: turns each entry of a run's inbox into the run's own events: answers, deadlines, ends of children, and
-orders of operators. What it does not do: it puts nothing there (`service`), and nobody but the owner writes to the
-run's stream.
+What it does: turns each entry of a run's inbox into the run's own events: answers, deadlines, ends of children,
+orders of operators, and files that were attached. What it does not do: it puts nothing there (`service`), and nobody
+but the owner writes to the run's stream.
 
 Rules: an entry is recorded as taken in the same append as its consequence; one that answers nothing any more is taken
 and ignored; entries take effect in their order.
@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from interlock.base.events import Place
 from interlock.engine import events as e
+from interlock.engine.attachments import Label, written
 from interlock.engine.control import inbox_events as i
 from interlock.engine.run_state import RunState, StepStatus, wait_key
 from interlock.engine.waits import expired, is_kept_no_more, misfit
@@ -127,6 +128,10 @@ def _migrate(
     return [e.PlanMigrated(place.actor, entry.fingerprint, entry.plan_version, entry.reason, entry.source)]
 
 
+def _attach(_state: RunState, place: Place, entry: i.ArtifactAttached, _payloads: Mapping[str, bytes]) -> list[Struct]:
+    return [written(entry.artifact_id, Label(entry.kind, entry.media_type, entry.name), place.actor)]
+
+
 _ANSWERS: dict[type[Struct], Callable[[RunState, Place, Any, Mapping[str, bytes]], list[Struct]]] = {
     i.ResolutionRequested: _resolution,
     i.SignalSent: _signal,
@@ -139,4 +144,5 @@ _ANSWERS: dict[type[Struct], Callable[[RunState, Place, Any, Mapping[str, bytes]
     i.RetryRequested: _retry,
     i.EditRequested: _edit,
     i.MigrationRequested: _migrate,
+    i.ArtifactAttached: _attach,
 }

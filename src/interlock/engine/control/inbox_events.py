@@ -14,9 +14,11 @@ from typing import Any
 
 from msgspec import Raw, Struct
 
-from interlock.base.events import ClearTimer, EventType, Place, Row, Wake
+from interlock.base.canonical import canonical, digest
+from interlock.base.events import ClearTimer, EventType, IndexRow, Place, Row, Wake
 from interlock.base.ids import ArtifactId, FactKey, RunId, StateId
 from interlock.engine.events import RUN, Natural, Resolution, RunStatus
+from interlock.journal.streams import parse_stream
 
 
 class ResolutionRequested(Struct, frozen=True):
@@ -124,6 +126,34 @@ class MigrationRequested(Struct, frozen=True):
     source: str | None
 
 
+class ArtifactAttached(Struct, frozen=True):
+    """A file of `bytes` bytes, which is stored, belongs to the run; `media_type` is what its sender says."""
+
+    artifact_id: ArtifactId
+    bytes: Natural
+    kind: str
+    media_type: str
+    name: str
+    run_stream: str
+
+
+ATTACHED_INDEX = "run_attached"
+"""A row for each attachment of a run, by the keys of `attached_key`; the value is the place in the inbox."""
+
+_SAID_DIGITS = 32
+
+
+def attached_key(entry: ArtifactAttached) -> str:
+    """The key of an attachment: it begins with `attached_prefix`, and is the same for the same file of one name."""
+    said = digest(canonical([entry.kind, entry.media_type, entry.name]))[:_SAID_DIGITS]
+    return attached_prefix(parse_stream(entry.run_stream).id, entry.artifact_id) + said
+
+
+def attached_prefix(run_id: str, artifact_id: str) -> str:
+    """What the keys of a run's attachments begin with that have these bytes."""
+    return f"{run_id}/{artifact_id}/"
+
+
 Entry = (
     ResolutionRequested
     | SignalSent
@@ -136,6 +166,7 @@ Entry = (
     | RetryRequested
     | EditRequested
     | MigrationRequested
+    | ArtifactAttached
 )
 
 
@@ -145,6 +176,11 @@ def _wake(place: Place, record: Any) -> Sequence[Row]:
 
 def _fired(place: Place, record: Any) -> Sequence[Row]:
     return (Wake(record.run_stream, RUN, place.at_ms), ClearTimer(record.timer_id))
+
+
+def _attached(place: Place, record: Any) -> Sequence[Row]:
+    row = IndexRow(ATTACHED_INDEX, attached_key(record), str(place.seq).encode())
+    return (Wake(record.run_stream, RUN, place.at_ms), row)
 
 
 EVENTS = (
@@ -159,4 +195,5 @@ EVENTS = (
     EventType("engine.retry_requested", 1, RetryRequested, index=_wake),
     EventType("engine.edit_requested", 1, EditRequested, index=_wake),
     EventType("engine.migration_requested", 1, MigrationRequested, index=_wake),
+    EventType("engine.artifact_attached", 1, ArtifactAttached, index=_attached),
 )

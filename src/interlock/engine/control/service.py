@@ -1,4 +1,4 @@
-"""What people and programs outside may tell a run: answers to its waits, and orders.
+"""What people and programs outside may tell a run: answers to its waits, orders, and files that belong to it.
 
 What it does: checks what is told against the run as it stands, and puts it into the run's inbox; a run that nobody
 drives takes it at once, without its plan's code. What it does not do: it drives nothing, and never writes to a run's
@@ -22,10 +22,14 @@ from interlock.base.ids import first_names, shown, step_name
 from interlock.base.principal import Principal
 from interlock.base.secret_scan import refuse_secrets, refuse_secrets_under
 from interlock.engine import events as e
+from interlock.engine.attachments import Label
+from interlock.engine.attempt import check_artifact
 from interlock.engine.authoring import Plan
+from interlock.engine.budget import BudgetSettings, check
 from interlock.engine.config import RetryPolicy
 from interlock.engine.control import inbox_events as i
 from interlock.engine.control.tell import RESOLVE, TELL, Resolve, keeping, tell
+from interlock.engine.decide import EngineSettings
 from interlock.engine.errors import (
     MIGRATION_IMPOSSIBLE,
     MIGRATION_UNSEEN,
@@ -41,7 +45,7 @@ from interlock.engine.reports.fitting import what_fits
 from interlock.engine.reports.reader import RunReader
 from interlock.engine.run_state import WAIT_PREFIX, RunState, wait_key
 from interlock.engine.sources import absolute_source, named_source
-from interlock.engine.waits import misfit, misplaced, token
+from interlock.engine.waits import FACT_KIND, misfit, misplaced, token
 from interlock.journal.journal import Journal, Loaded
 from interlock.journal.runner import Runner
 from interlock.journal.streams import parse_stream, stream_id
@@ -55,11 +59,21 @@ Settle = Callable[[str, str, Loaded[RunState] | None], Awaitable[None]]
 class Control:
     """Tells runs of one journal things. One instance serves a process."""
 
-    def __init__(self, journal: Journal, runner: Runner, read: RunReader, settle: Settle) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        runner: Runner,
+        read: RunReader,
+        settle: Settle,
+        settings: EngineSettings,
+        budget: BudgetSettings,
+    ) -> None:
         self._journal = journal
         self._runner = runner
         self._read = read
         self._settle = settle
+        self._settings = settings
+        self._budget = budget
 
     async def signal(
         self,
@@ -180,6 +194,55 @@ class Control:
         await self._runner.execute(decider, command, principal, command_id)
         await self._settle(stream, run_id, self._runner.hand_over(RESOLVE, stream))
 
+    @property
+    def attached_bytes_max(self) -> int:
+        """Bytes of one file that is attached."""
+        return self._settings.artifact_bytes_max
+
+    async def check_attachable(self, run_id: str, *, principal: Principal, command_id: str | None = None) -> None:
+        """Refuse, before its bytes are read, what could not be attached. Raises: `run_not_found`, `run_ended`.
+
+        A command that has an id may have been carried out before the run has ended: that is told when it is repeated.
+        """
+        state = await self._read.state(run_id, tenant=principal.tenant)
+        if state.status is not None and command_id is None:
+            raise RUN_ENDED.error(f"the run has ended: {state.status.value}")
+
+    async def attach(
+        self,
+        run_id: str,
+        said: Label,
+        content: bytes,
+        *,
+        principal: Principal,
+        command_id: str | None = None,
+        known_id: str | None = None,
+    ) -> str:
+        """Attach a file to a run, and return the id of its bytes; the same file under the same name changes nothing.
+
+        The bytes are not looked into; `known_id` is their SHA-256, where that was computed already.
+        Raises: `run_not_found`, `run_ended`, `artifact_too_large`, `run_budget_exceeded`, `command_id_conflict`.
+        """
+        check_artifact(self._settings, content)
+        stream = _stream(run_id, principal)
+        artifact_id = known_id or digest(content)
+        entry = i.ArtifactAttached(artifact_id, len(content), said.kind, said.media_type, said.name, stream)
+        state = await self._read.state(run_id, tenant=principal.tenant)
+        if state.status is None:
+            check(self._budget, state, 0, (), len(content), lambda: 0)
+        await self._tell(run_id, entry, stream, principal, command_id, content, said.kind)
+        await self._check_taken(run_id, entry, principal)
+        return artifact_id
+
+    async def _check_taken(self, run_id: str, entry: i.ArtifactAttached, principal: Principal) -> None:
+        """Whoever attached something while the run ended is told so. Raises: `run_ended`."""
+        state = await self._read.state(run_id, tenant=principal.tenant)
+        if state.status is None:  # its owner takes it, here or elsewhere
+            return
+        left = await self._journal.tail(f"{state.stream}/inbox", state.inbox_seq)
+        if any(each.record == entry for each in left):
+            raise RUN_ENDED.error(f"the run has ended before it took the file: {state.status.value}")
+
     async def _tell(
         self,
         run_id: str,
@@ -188,9 +251,10 @@ class Control:
         principal: Principal,
         command_id: str | None,
         payload: bytes | None = None,
+        kind: str = FACT_KIND,
     ) -> None:
         """Put an entry into the inbox of a run, with the value that it names."""
-        decider = TELL if payload is None else keeping(TELL, payload)
+        decider = TELL if payload is None else keeping(TELL, payload, kind)
         await self._runner.execute(decider, tell(stream, entry), principal, command_id)
         await self._settle(stream, run_id, self._runner.hand_over(TELL, stream))
 

@@ -3,14 +3,14 @@
 What it does: holds what is told against the run as it stands, and puts it into the run's inbox, or refuses it. What it
 does not do: it takes nothing out of the inbox (`inbox`) and reads no store (`service`).
 
-Rules: pure; an answer to a wait that has one is acknowledged and records nothing; a value that an entry names is kept
-with it in one append, so that a refusal leaves nothing; a timer that fires is always put
-down, because only that takes it away.
+Rules: pure; an answer to a wait that has one, and a file that is attached already, are acknowledged and record nothing;
+a value that an entry names is kept with it in one append, so that a refusal leaves nothing; a timer that fires is
+always put down, because only that takes it away.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -73,7 +73,12 @@ def _restore(content: bytes) -> Any:
     return RUN_FOLD.restore(content)
 
 
-def _decide(states: Mapping[str, Any], command: Tell, _ctx: DecideContext) -> Decision:
+def _rows(command: Tell) -> Sequence[tuple[str, str]]:
+    entry = command.entry
+    return ((i.ATTACHED_INDEX, i.attached_key(entry)),) if isinstance(entry, i.ArtifactAttached) else ()
+
+
+def _decide(states: Mapping[str, Any], command: Tell, ctx: DecideContext) -> Decision:
     run: RunState = states[command.stream]
     entry = command.entry
     if isinstance(entry, i.TimerDue):  # a firing leaves its mark whatever it finds, or it would fire for ever
@@ -81,6 +86,8 @@ def _decide(states: Mapping[str, Any], command: Tell, _ctx: DecideContext) -> De
     if not run.exists:
         return Refusal(RUN_NOT_FOUND.error("there is no such run"))
     if isinstance(entry, i.SignalSent) and wait_key(entry.state_id, entry.name) in run.facts:
+        return {}
+    if any(row is not None for row in ctx.rows.values()):  # the same file has been attached under this name
         return {}
     if run.status is not None:
         return Refusal(RUN_ENDED.error(f"the run has ended: {run.status.value}"))
@@ -128,6 +135,7 @@ TELL = Decider(
     evolve=_evolve,
     result=lambda _events, _command: None,
     snapshots=DeciderSnapshots(RUN_FOLD.name, RUN_FOLD.version, _restore),
+    rows=_rows,
 )
 
 
@@ -184,13 +192,13 @@ def _timer_due(timer: Timer) -> Tell:
 TIMERS = TimerTarget(e.RUN, TELL, _timer_due)
 
 
-def keeping(decider: Decider, content: bytes) -> Decider:
+def keeping(decider: Decider, content: bytes, kind: str = FACT_KIND) -> Decider:
     """The same decider, which keeps `content` as the artifact that its entry names."""
 
     def decide(states: Mapping[str, Any], command: Struct, context: DecideContext) -> Decision:
         decision = decider.decide(states, command, context)
         if isinstance(decision, Refusal | Decided) or not decision:
             return decision
-        return Decided(decision, [Artifact(FACT_KIND, content)])
+        return Decided(decision, [Artifact(kind, content)])
 
     return replace(decider, decide=decide)

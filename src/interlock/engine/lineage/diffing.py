@@ -15,6 +15,7 @@ from msgspec import Struct
 from interlock.base.ids import step_name
 from interlock.base.merkle_map import ArtifactRef, Value
 from interlock.engine import events as e
+from interlock.engine.attachments import is_attachment
 from interlock.engine.lineage.diff import INHERITED, Change, RunDifference, RunView, run_difference, shown_value
 from interlock.engine.lineage.inheriting import source_records
 from interlock.engine.reports.reader import RunReader
@@ -52,12 +53,12 @@ async def _view(journal: Journal, read: RunReader, run_id: str, tenant: str) -> 
 
 
 def _domain_events(records: list[Struct | None]) -> dict[tuple[str | None, str], int]:
-    """How often each domain event was recorded, by state and name."""
+    """How often each domain event was recorded, by state and name; what was attached from outside is no difference."""
     found: Counter[tuple[str | None, str]] = Counter()
     for record in records:
         if isinstance(record, e.DomainEmitted):
             found[record.state_id, record.name] += 1
-        elif isinstance(record, e.ArtifactWritten):
+        elif isinstance(record, e.ArtifactWritten) and not is_attachment(record):
             found[record.state_id, "artifact_written"] += 1
     return dict(found)
 

@@ -352,6 +352,8 @@ class Driver:
                 records = consequence(session.state, entry.place, entry.record, payloads)
                 nothing = any(isinstance(each, e.FactRecorded) and each.payload_id == NOTHING_ID for each in records)
                 session.fold(records, [NOTHING_BLOB] if nothing else ())
+                if isinstance(entry.record, i.ArtifactAttached):
+                    session.count_attached(entry.record.bytes)
         if entries:
             session.fold([e.InboxTaken(entries[-1].envelope.seq)])
 

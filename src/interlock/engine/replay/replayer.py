@@ -22,6 +22,7 @@ from msgspec import Struct
 from interlock.base.errors import InterlockError
 from interlock.base.merkle_map import MerkleMap
 from interlock.engine import events as e
+from interlock.engine.attachments import is_attachment
 from interlock.engine.branches import Branches
 from interlock.engine.config import RunConfig, read_manifest
 from interlock.engine.context import RunContext
@@ -182,6 +183,8 @@ class Replayer:
     def _told(self, record: e.DomainEmitted | e.ArtifactWritten) -> None:
         """Events of states count; the engine's own marks of operations do not."""
         if isinstance(record, e.DomainEmitted) and record.name == OP_BOUNDARY:
+            return
+        if isinstance(record, e.ArtifactWritten) and is_attachment(record):  # whatever state was under way then
             return
         state_id = record.state_id or self._state.open_state
         opened = None if state_id is None else self._open.get(state_id)

@@ -50,7 +50,7 @@ _OWN_METAVARS = {
     "attribute": "KEY=VALUE",
 }
 _PATHS = {
-    *("config", "documents", "folder", "input_file", "key", "out", "path", "plan", "project"),
+    *("config", "documents", "file", "folder", "input_file", "key", "out", "path", "plan", "project"),
     *("sign", "signature", "source", "store", "target", "trust"),
 }
 """Members of text that name a file or a folder, or may: shells complete them as one."""

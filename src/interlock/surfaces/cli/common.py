@@ -109,4 +109,4 @@ def global_options(command: Command) -> Iterator[inspect.Parameter]:
 def _meant(command: Command) -> Sequence[str]:
     if command.machine:
         return ["json", *(name for name in command.input.__struct_encode_fields__ if name in MACHINE_OPTIONS)]
-    return STORE_OPTIONS if command.local else GLOBAL_OPTIONS
+    return STORE_OPTIONS if command.local and not command.uploads else GLOBAL_OPTIONS

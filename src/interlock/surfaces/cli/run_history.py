@@ -49,6 +49,11 @@ def _member(record: Any, name: str) -> Any:
     return record.get(name) if isinstance(record, Mapping) else getattr(record, name, None)
 
 
+def _free(value: object) -> object:
+    """Free JSON of a record: bytes on a store, a value from a server."""
+    return msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
+
+
 def _envelope(event: Mapping[str, Any]) -> EventRow:
     """A line about an envelope of the contract: its whole content is for programs."""
     [(kind, content)] = event["event"].items()
@@ -60,9 +65,10 @@ def _envelope(event: Mapping[str, Any]) -> EventRow:
 def _event(event: RunEvent) -> EventRow:
     state = _member(event.data, "state_id") or _member(_member(event.data, "error"), "state_id")
     kind = event.type.removeprefix("engine.")
-    detail = " ".join(_details(event.data))
+    attached = _free(_member(event.data, "meta")) if kind == "artifact_written" and not state else None
+    detail = " ".join([*_details(event.data), *filter(None, [_member(attached, "name")])])
     # Who wrote an event is its envelope's actor; who decided what it records stands in the record.
-    actor = _member(event.data, "actor") or event.actor
+    actor = _member(event.data, "actor") or _member(attached, "attached_by") or event.actor
     return EventRow(event.seq, event.at_ms, kind, step_name(state) if state else None, detail or None, actor)
 
 

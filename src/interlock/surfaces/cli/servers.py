@@ -4,7 +4,8 @@ What it does: reads that from the line, else from the environment, else from the
 it reaches no server.
 
 Rules: the line wins over the environment, and both over the default, which counts only where no folder upwards has a
-store; two places on one line, or in one environment, are refused; a verb about files of this machine never leaves it.
+store; two places on one line, or in one environment, are refused; a verb about files of this machine never leaves it,
+unless it sends them.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ _EMBEDDED_ONLY: Final = {"store": STORE_VARIABLE, "config": CONFIG_VARIABLE}
 
 def meant_server(invocation: Invocation, application: Application, folder: Path) -> ServerName | None:
     """The server that a line is for; None where it is for a store. Raises: `usage_invalid`, `profile…`."""
-    if invocation.command.machine or invocation.command.local:
+    command = invocation.command
+    if command.machine or (command.local and not command.uploads):
         return None
     found = _named(invocation)
     if found is None and not invocation.store and store_home(folder) is None:

@@ -84,13 +84,15 @@ def build(routes: Routes, calls: Calls, health: Health, gate: Gate, additions: A
     """The server's application. Whoever runs it enters its lifespan."""
     ordered = sorted(routes.by_name.values(), key=lambda route: ("{" in route.path.rpartition("/")[2], route.path))
     methods: dict[str, dict[str, Endpoint]] = {}
+    for path, method, endpoint in additions.guarded:
+        methods.setdefault(path, {})[method] = guarded(endpoint, gate)
     for route in ordered:
         methods.setdefault(route.path, {})[route.method] = guarded(calls.endpoint(route), gate)
     paths: list[BaseRoute] = [Path(path, _by_method(found), methods=[*found]) for path, found in methods.items()]
-    beside = [Path(path, guarded(answer, gate), methods=[method]) for path, method, answer in additions.guarded]
+    before = len({path for path, _, _ in additions.guarded})  # what stands beside the routes is looked at first
     looks = [Path("/healthz", health.alive), Path("/readyz", health.ready)]
     app = Starlette(
-        routes=[*looks, *beside, *additions.routes, *paths],
+        routes=[*looks, *paths[:before], *additions.routes, *paths[before:]],
         lifespan=_lifespan(additions.lifespans),
         exception_handlers={HTTPException: _not_found(additions.elsewhere), Exception: _fault},
     )

@@ -1,17 +1,21 @@
-"""What is not JSON: bytes of artifacts, packs to take away, and packs to prove.
+"""What is not JSON: bytes of artifacts, files that are attached, packs to take away, and packs to prove.
 
 What it does: answers the requests for them, each under its permission. What it does not do: it makes and verifies no
 pack itself (`packs`), and describes none of its paths (`content_paths`).
 
-Rules: an artifact is given only as something that a run of the caller's tenant stored; a pack of a scenario's run holds
-raw values of evidence, so that it is for those alone who may see them; an answer is to be kept, not shown.
+Rules: an artifact is given only as something that a run of the caller's tenant names, which is found out before
+anything else is said of it, and always as bytes to keep, whatever its sender called it; what is more than a piece is
+sent piece by piece, from a seat; a pack of a scenario's run holds raw values of evidence, so that it is for those alone
+who may see them; an answer is to be kept, not shown.
 """
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
+from io import BytesIO
 from typing import BinaryIO, Final, cast
 
 import msgspec
@@ -21,8 +25,11 @@ from starlette.responses import Response
 from interlock.access.check import TRUSTED, Access
 from interlock.base import ids
 from interlock.base.principal import Principal
+from interlock.engine.attachments import label
+from interlock.engine.control.attach_command import PERMISSION, attached
 from interlock.engine.events import RUN
-from interlock.engine.reports.artifacts import artifact_of
+from interlock.engine.reports.artifacts import check_named
+from interlock.engine.runs import Runs
 from interlock.gates.config import GatesSettings
 from interlock.gates.control.errors import SCENARIO_RUN_NOT_FOUND
 from interlock.gates.control.keys import RUN_INDEX, run_key
@@ -32,18 +39,29 @@ from interlock.journal.streams import stream_id
 from interlock.packs.errors import PACK_WITHHELD
 from interlock.packs.survey import Wanted
 from interlock.surfaces.application import Opened
+from interlock.surfaces.client import own_id
 from interlock.surfaces.errors import INPUT_INVALID
 from interlock.surfaces.http.app import Endpoint
 from interlock.surfaces.http.bodies import JSON, check_media_type
-from interlock.surfaces.http.content_paths import ARTIFACT, LABEL_MAX, RUN_PACK, SCENARIO_PACK, VERIFY
+from interlock.surfaces.http.calls import IDEMPOTENCY_KEY
+from interlock.surfaces.http.content_paths import (
+    ARTIFACT,
+    ARTIFACTS,
+    LABEL_MAX,
+    RUN_PACK,
+    SCENARIO_PACK,
+    SEQ_MAX,
+    VERIFY,
+)
+from interlock.surfaces.http.digested import Digested
 from interlock.surfaces.http.pace import Pace
-from interlock.surfaces.http.packs import Packs
+from interlock.surfaces.http.packs import Packs, Seats
 from interlock.surfaces.http.requests import FLAGS, key_of
-from interlock.surfaces.http.sending import BYTES, SentFile, attended
+from interlock.surfaces.http.sending import BYTES, PIECE_BYTES, SentFile, attended
 from interlock.surfaces.http.settings import ServerSettings
 
 READ, PROVE = "run.read", "pack.verify"
-LABEL_DIGITS_MAX: Final = 16
+NUMBER_DIGITS_MAX: Final = 16
 
 Authenticate = Callable[[Request], Awaitable[Principal]]
 
@@ -58,10 +76,13 @@ class Content:
         self._settings = opened.get(ServerSettings)
         self._disclosure = opened.get(GatesSettings).evidence
         self.packs = Packs(self._journal, self._settings)
+        self.artifacts = Seats(self._settings.artifacts_max, "artifacts")
+        self._control = opened.get(Runs).control
 
     def guarded(self) -> list[tuple[str, str, Endpoint]]:
         """Path, method and endpoint of each."""
         return [
+            (ARTIFACTS, "POST", self.attach),
             (ARTIFACT, "GET", self.artifact),
             (RUN_PACK, "GET", self.run_pack),
             (SCENARIO_PACK, "GET", self.scenario_pack),
@@ -69,13 +90,44 @@ class Content:
         ]
 
     async def artifact(self, request: Request) -> Response:
-        """The bytes of an artifact that a run stored. Raises: `run_not_found`, `artifact_unknown`."""
+        """The bytes of an artifact of a run. Raises: `run_not_found`, `artifact_…`, `server_busy`."""
         principal = await self._permitted(request, READ)
-        _only(request)
+        seq = _number(_only(request, "seq"), "seq", SEQ_MAX)
         run_id, artifact_id = ids.run_id(_key(request, "run")), _key(request, "id")
-        content = await artifact_of(self._journal, stream_id(principal.tenant, RUN, run_id), artifact_id)
+        await check_named(self._journal, stream_id(principal.tenant, RUN, run_id), artifact_id, seq)
         headers = _kept(artifact_id, f"{artifact_id[:12]}.bin")
-        return _known(request, headers) or Response(content, 200, headers, BYTES)
+        known = _known(request, headers)
+        if known is not None:
+            return known
+        [content] = await self._journal.store.artifacts.get([artifact_id])
+        if len(content) <= PIECE_BYTES or request.method == "HEAD":  # of a head the server sends no body
+            return Response(content, 200, headers, BYTES)
+        return SentFile(
+            BytesIO(content),
+            len(content),
+            headers,
+            self._pace(),
+            self._settings.transfer_ms,
+            self.artifacts.take(principal),
+        )
+
+    async def attach(self, request: Request) -> Response:
+        """Attach the body to a run. Raises: `attachment_invalid`, `request_…`, `server_busy`; as `Control.attach`."""
+        principal = await self._permitted(request, PERMISSION)
+        given = _only(request, "name", "kind")
+        said = label(given.get("name", ""), given.get("kind"), request.headers.get("content-type"))
+        run_id, key = ids.run_id(_key(request, "run")), _command_id(request, principal)
+        await self._control.check_attachable(run_id, principal=principal, command_id=key)
+        with ExitStack() as ends:
+            ends.callback(self.artifacts.take(principal))
+            file = ends.enter_context(_nameless())
+            digested = Digested(file)
+            await self.packs.received(request, digested, self._control.attached_bytes_max)
+            content, known_id = await asyncio.to_thread(digested.content), digested.digest
+            await self._control.attach(run_id, said, content, principal=principal, command_id=key, known_id=known_id)
+        place = ARTIFACT.format(run=run_id, id=known_id)
+        headers = {"Location": place, "ETag": f'"{known_id}"'}
+        return Response(msgspec.json.encode(attached(known_id, len(content), said)), 201, headers, JSON)
 
     async def run_pack(self, request: Request) -> Response:
         """The pack of a run. Raises: `run_not_found`, `server_busy`, `packs_share_taken`, and as an export does."""
@@ -130,8 +182,12 @@ class Content:
             known = _known(request, headers)
             if known is not None:
                 return known
-            pace = Pace(self._settings.body_timeout_ms, self._settings.transfer_bytes_per_second_min)
-            return SentFile(file, made.bytes, headers, pace, self._settings.transfer_ms, ends.pop_all().close)
+            return self._sent(file, made.bytes, headers, ends.pop_all().close)
+
+    def _sent(self, file: BinaryIO, size: int, headers: dict[str, str], done: Callable[[], None]) -> SentFile:
+        settings = self._settings
+        pace = Pace(settings.body_timeout_ms, settings.transfer_bytes_per_second_min)
+        return SentFile(file, size, headers, pace, settings.transfer_ms, done)
 
 
 def _nameless() -> BinaryIO:
@@ -176,7 +232,20 @@ def _flag(given: Mapping[str, str], name: str) -> bool:
 
 def _label(given: Mapping[str, str], name: str) -> int:
     """The number of a tenant or a namespace of gates. Raises: `input_invalid`."""
-    text = given.get(name, "1")
-    if not (text.isascii() and text.isdigit() and len(text) <= LABEL_DIGITS_MAX and 0 < int(text) <= LABEL_MAX):
+    return _number(given, name, LABEL_MAX) or 1
+
+
+def _number(given: Mapping[str, str], name: str, most: int) -> int | None:
+    """A number of the query; None where there is none. Raises: `input_invalid`."""
+    text = given.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= NUMBER_DIGITS_MAX and 0 < int(text) <= most):
         raise INPUT_INVALID.error(f"`{name}`: a whole number above 0 is expected", place=name)
     return int(text)
+
+
+def _command_id(request: Request, principal: Principal) -> str | None:
+    """The id of the command that the request is, if it names one. Raises: `id_invalid`."""
+    key = request.headers.get(IDEMPOTENCY_KEY)
+    return None if key is None else own_id(principal, ids.command_id(key))

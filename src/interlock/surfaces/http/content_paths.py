@@ -12,16 +12,21 @@ from typing import Any, Final
 
 import msgspec
 
+from interlock.base.bounds import COMMAND_ID_CHARACTERS_MAX
+from interlock.engine.attachments import FILE_NAME_CHARACTERS_MAX, KIND, KIND_CHARACTERS_MAX, MEDIA_TYPE
+from interlock.engine.control.attach_command import PERMISSION, Attached
 from interlock.packs.commands import Verification
 from interlock.surfaces.http.problems import STATUSES
 from interlock.surfaces.http.routes import PREFIX
 
-ARTIFACT: Final = f"{PREFIX}/runs/{{run}}/artifacts/{{id}}/content"
+ARTIFACTS: Final = f"{PREFIX}/runs/{{run}}/artifacts"
+ARTIFACT: Final = f"{ARTIFACTS}/{{id}}/content"
 RUN_PACK: Final = f"{PREFIX}/runs/{{run}}/pack"
 SCENARIO_PACK: Final = f"{PREFIX}/scenario-runs/{{scenario}}/{{run}}/pack"
 VERIFY: Final = f"{PREFIX}/packs/verify"
 LABEL_MAX: Final = 10**15 - 1
-_BYTES: Final = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+SEQ_MAX: Final = 2**53 - 1
+_BYTES: Final = {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}
 _TAGS: Final = {
     "ETag": {"description": "The digest of the bytes, in quotes.", "schema": {"type": "string"}},
     "Content-Disposition": {"schema": {"type": "string"}},
@@ -31,7 +36,14 @@ _TAGS: Final = {
 def content_paths() -> dict[str, Any]:
     """The paths, as OpenAPI has them."""
     return {
-        ARTIFACT: {"get": _sent("artifacts.content", "The bytes of an artifact of a run.", _texts("run", "id"))},
+        ARTIFACTS: {"post": _attach()},
+        ARTIFACT: {
+            "get": _sent(
+                "artifacts.content",
+                "The bytes of an artifact of a run.",
+                [*_texts("run", "id"), _parameter("seq", {"type": "integer", "minimum": 1, "maximum": SEQ_MAX})],
+            )
+        },
         RUN_PACK: {
             "get": _sent(
                 "packs.download",
@@ -61,6 +73,31 @@ def _verify() -> dict[str, Any]:
     ok = {"description": "What was proved.", "content": {"application/json": {"schema": _inlined(definitions)}}}
     found = _operation("packs.verify", "Prove a pack that is uploaded.", "pack.verify", [], {"200": ok})
     return {**found, "requestBody": {"required": True, "content": _BYTES}}
+
+
+def _attach() -> dict[str, Any]:
+    _, definitions = msgspec.json.schema_components([Attached])
+    ok = {
+        "description": "It is attached.",
+        "content": {"application/json": {"schema": definitions[Attached.__name__]}},
+        "headers": {
+            "ETag": {"description": "The id of the artifact, in quotes.", "schema": {"type": "string"}},
+            "Location": {"description": "Where its bytes are.", "schema": {"type": "string"}},
+        },
+    }
+    parameters = [
+        *_texts("run"),
+        _parameter("name", {"type": "string", "minLength": 1, "maxLength": FILE_NAME_CHARACTERS_MAX}, required=True),
+        _parameter("kind", {"type": "string", "minLength": 1, "maxLength": KIND_CHARACTERS_MAX, "default": KIND}),
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "schema": {"type": "string", "minLength": 1, "maxLength": COMMAND_ID_CHARACTERS_MAX},
+        },
+    ]
+    found = _operation("artifacts.attach", "Attach a file to a run.", PERMISSION, parameters, {"201": ok})
+    return {**found, "requestBody": {"required": True, "content": {**_BYTES, "*/*": _BYTES[MEDIA_TYPE]}}}
 
 
 def _inlined(definitions: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,8 +136,12 @@ def _texts(*names: str) -> list[dict[str, Any]]:
     ]
 
 
+def _parameter(name: str, schema: dict[str, Any], *, required: bool = False) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": required, "schema": schema}
+
+
 def _query(name: str, kind: str) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": kind, "default": False}
     if kind == "integer":
         schema = {"type": kind, "minimum": 1, "maximum": LABEL_MAX, "default": 1}
-    return {"name": name, "in": "query", "required": False, "schema": schema}
+    return _parameter(name, schema)

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final, TypeVar
+from typing import BinaryIO, Final, Protocol, TypeVar
 
 from starlette.requests import Request
 
@@ -43,11 +43,27 @@ HELD_BYTES: Final = 1024 * 1024
 T = TypeVar("T")
 
 
-class Seats:
-    """How many packs are under way, and whose: one principal has half of the seats at most, and one at least."""
+class Kept(Protocol):
+    """What an upload is written to."""
 
-    def __init__(self, seats: int) -> None:
+    def write(self, content: bytes, /) -> int:
+        """Write bytes behind those before."""
+        ...
+
+    def flush(self) -> None:
+        """Hand what was written to the system."""
+        ...
+
+
+class Seats:
+    """How many packs, or other large things, are under way, and whose.
+
+    One principal has half of the seats at most, and one at least.
+    """
+
+    def __init__(self, seats: int, what: str = "packs") -> None:
         self._seats = seats
+        self._what = what
         self._each = max(1, seats // 2)
         self._held: Counter[tuple[str, str, str]] = Counter()
 
@@ -55,9 +71,9 @@ class Seats:
         """Take a seat; what is given gives it back, once. Raises: `server_busy`, `packs_share_taken`."""
         owner = (principal.tenant, principal.kind, principal.id)
         if self._held.total() >= self._seats:
-            raise SERVER_BUSY.error(f"{self._seats} packs are under way", retry_after_ms=1_000)
+            raise SERVER_BUSY.error(f"{self._seats} {self._what} are under way", retry_after_ms=1_000)
         if self._held[owner] >= self._each:
-            raise PACKS_SHARE_TAKEN.error(f"{self._each} packs of yours are under way", retry_after_ms=1_000)
+            raise PACKS_SHARE_TAKEN.error(f"{self._each} {self._what} of yours are under way", retry_after_ms=1_000)
         self._held[owner] += 1
         held = [None]
 
@@ -92,12 +108,16 @@ class Packs:
             file.flush()
         return Made(size, digest, manifest)
 
-    async def received(self, request: Request, file: BinaryIO) -> None:
-        """Write a body into a file. Raises: `request_too_large`, `request_timeout`, `pack_unwritable`."""
+    async def received(self, request: Request, file: Kept, bytes_max: int | None = None) -> None:
+        """Write a body, by default one no larger than a pack, into a file.
+
+        Raises: `request_too_large`, `request_timeout`, `pack_unwritable`.
+        """
         held = bytearray()
         settings = self._settings
+        bytes_max = settings.upload_bytes_max if bytes_max is None else bytes_max
         rate = settings.transfer_bytes_per_second_min
-        bounds = Bounds(settings.upload_bytes_max, settings.body_timeout_ms, bytes_per_second_min=rate)
+        bounds = Bounds(bytes_max, settings.body_timeout_ms, bytes_per_second_min=rate)
         try:
             with _written():
                 async with asyncio.timeout(settings.transfer_ms / 1000):

@@ -34,15 +34,18 @@ class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     packs_max: Annotated[
         int, Meta(ge=1, le=1_000, description="Packs that are made, sent, received or verified at once.")
     ] = 4
-    transfer_ms: Annotated[Milliseconds, Meta(description="How long a whole pack may take to send or receive.")] = (
-        3_600_000
-    )
+    artifacts_max: Annotated[
+        int, Meta(ge=1, le=1_000, description="Artifacts of some size that are sent or received at once.")
+    ] = 8
+    transfer_ms: Annotated[
+        Milliseconds, Meta(description="How long a whole pack or artifact may take to send or receive.")
+    ] = 3_600_000
     transfer_bytes_per_second_min: Annotated[
         int,
         Meta(
             ge=1,
             le=1024**3,
-            description="Bytes a second that a pack moves at least; it may stay below that for `body_timeout_ms`.",
+            description="Bytes a second that one moves at least; it may stay below that for `body_timeout_ms`.",
         ),
     ] = 32 * 1024
     in_flight_max: Annotated[int, Meta(ge=1, le=100_000, description="Requests that are answered at once.")] = 256

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from interlock.engine import events as e
+from interlock.engine.attachments import is_attachment
 from interlock.engine.config import RetryPolicy
 from interlock.testing.checker.outside import Outside
 from interlock.testing.checker.state import Attempts
@@ -74,7 +75,7 @@ class Walk(Outside):
 
     def within(self, record: Struct) -> None:
         """An event that belongs to an attempt."""
-        if not isinstance(record, _WITHIN_ATTEMPT):
+        if not isinstance(record, _WITHIN_ATTEMPT) or (isinstance(record, e.ArtifactWritten) and is_attachment(record)):
             return
         state_id = getattr(record, "state_id", None)
         if not self.open:
