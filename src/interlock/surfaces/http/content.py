@@ -18,9 +18,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from interlock.access.check import TRUSTED, Access
+from interlock.access.check import Access
 from interlock.base import ids
-from interlock.base.principal import Principal
+from interlock.base.principal import TRUSTED, Principal
 from interlock.engine.events import RUN
 from interlock.engine.reports.artifacts import artifact_of
 from interlock.gates.config import GatesSettings
