@@ -25,7 +25,7 @@ from interlock.engine.events import RUN
 from interlock.engine.reports.artifacts import artifact_of
 from interlock.gates.config import GatesSettings
 from interlock.gates.control.errors import SCENARIO_RUN_NOT_FOUND
-from interlock.gates.control.keys import RUN_INDEX, run_key
+from interlock.gates.control.reading import RunReading
 from interlock.gates.evidence.disclosure import shows_raw
 from interlock.journal.journal import Journal
 from interlock.journal.streams import stream_id
@@ -93,8 +93,8 @@ class Content:
         if principal.kind not in TRUSTED and not shows_raw(self._disclosure, provider_allows=False):
             raise PACK_WITHHELD.error("the pack holds raw values of evidence, which are not shown here")
         run = _key(request, "run")
-        key = run_key(namespace, _key(request, "scenario"), tenant, run)
-        if await self._journal.store.index.get(principal.tenant, RUN_INDEX, [key]) == [None]:
+        named = (namespace, _key(request, "scenario"), tenant, run)
+        if not await RunReading(self._journal).is_of(principal.tenant, *named):
             raise SCENARIO_RUN_NOT_FOUND.error("there is no such run of this scenario")
         wanted = Wanted(principal.tenant, f"{tenant}:{namespace}:{run}", kind="scenario_run")
         return await self._pack(request, wanted, "scenario-run.pack")
