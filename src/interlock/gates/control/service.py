@@ -21,7 +21,7 @@ from msgspec import Struct
 from interlock.base.errors import Conflict
 from interlock.base.events import Place, Timer
 from interlock.base.ids import shown
-from interlock.base.principal import Principal, PrincipalKind
+from interlock.base.principal import TRUSTED, Principal, PrincipalKind
 from interlock.base.secret_scan import refuse_secrets, scan_bytes
 from interlock.gates.control.calls import Call, check_ids, check_time
 from interlock.gates.control.decide import (
@@ -426,6 +426,6 @@ class ScenarioRuns:
         """The time of the journal, in ms since 1970."""
         return self._journal.now_ms()
 
-    def statistics(self) -> MutationStats:
-        """Figures of the turns."""
-        return self._turns.statistics()
+    def statistics(self, principal: Principal) -> MutationStats:
+        """Figures of the turns: of the whole process for the user of this machine, of its own tenant for anybody."""
+        return self._turns.statistics(None if principal.kind in TRUSTED else principal.tenant)

@@ -5,8 +5,9 @@ headers. What it does not do: it opens no socket, makes no principal and decides
 
 Rules (seed 000): every reply has an id of ours, and that of the client where it has the right form, without which
 nothing is done; first comes the number of calls, then the size, then the form, then who asks; who may not ask is told
-no more than that, and no figure. Stricter than the reference: a name or an origin that is not listed is refused, and
-so is a body that says to be something else than JSON, which a page of another site could send.
+no more than that, and no figure; who may sees the figures of its own tenant. Stricter than the reference: a name or an
+origin that is not listed is refused, and so is a body that says to be something else than JSON, which a page of another
+site could send.
 """
 
 from __future__ import annotations
@@ -152,7 +153,7 @@ class WireHttp:
         if not self._permits(principal, STATISTICS, None):
             await self._refused(principal, STATISTICS)
             raise Refused(faults.UNAUTHORIZED)
-        return Response(msgspec.json.encode(self._opened.get(ScenarioRuns).statistics()), 200)
+        return Response(msgspec.json.encode(self._opened.get(ScenarioRuns).statistics(principal)), 200)
 
     async def _principal(self, scope: Scope) -> Principal:
         """Who asks. Raises: `Refused`."""
