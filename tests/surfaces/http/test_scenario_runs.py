@@ -49,7 +49,7 @@ def test_a_run_of_another_scenario_is_answered_like_one_that_is_not_there(tmp_pa
             await begun(asking)
             before = await events(asking)
             for method, path, body in ASKED:
-                more = {} if body is None else {"json": body}
+                more: dict[str, Any] = {} if body is None else {"json": body}
                 told = []
                 for run in ("run-1", "run-2"):
                     answer = await asking.ask(method, f"/api/v1/scenario-runs/other/{run}{path}", **more)
