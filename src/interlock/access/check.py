@@ -21,11 +21,8 @@ from interlock.base.errors import InterlockError
 from interlock.base.ids import shown
 from interlock.base.nearest import suggestion
 from interlock.base.part import Command, Way
-from interlock.base.principal import Principal, PrincipalKind
+from interlock.base.principal import TRUSTED, Principal, PrincipalKind
 from interlock.journal.runner import Runner
-
-TRUSTED = frozenset({PrincipalKind.LOCAL, PrincipalKind.SYSTEM})
-"""Kinds of principals that may do everything: who could read and write the store without us."""
 
 
 class Access:

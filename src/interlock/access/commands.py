@@ -14,14 +14,14 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from interlock.access.check import TRUSTED, Access
+from interlock.access.check import Access
 from interlock.access.errors import ROLE_UNKNOWN, TENANT_NOT_FOUND
 from interlock.access.roles import Role
 from interlock.base.bounds import PAGE_ITEMS_MAX
 from interlock.base.ids import Tenant, shown
 from interlock.base.nearest import suggestion
 from interlock.base.part import CallContext, Command, Effect
-from interlock.base.principal import Principal
+from interlock.base.principal import TRUSTED, Principal
 from interlock.journal.journal import Journal
 
 

@@ -24,7 +24,7 @@ EFFECTS: Mapping[str, frozenset[Effect]] = MappingProxyType(
 """What the commands of a permission may do, all of them, so that a built-in role has it; `admin` has all."""
 
 ADMINISTRATION = Patterns(("token.new", "token.revoke", "debug.read"))
-"""Permissions that decide what others may do, or show what all tenants do together: for `admin` alone."""
+"""Permissions that decide what others may do, or show how the process works: for `admin` alone."""
 
 
 class PermissionRow(Struct, frozen=True):

@@ -26,6 +26,10 @@ class PrincipalKind(StrEnum):
     SYSTEM = "system"
 
 
+TRUSTED = frozenset({PrincipalKind.LOCAL, PrincipalKind.SYSTEM})
+"""Kinds of principals that may do everything: who could read and write the store without us."""
+
+
 class Principal(Struct, frozen=True, kw_only=True):
     """An identity: `id` is recorded as the actor of every event that it causes.
 

@@ -86,10 +86,11 @@ SHAPE_TOO_LARGE = ErrorCode("shape_too_large", Category.INVALID, "Split the sche
 SHAPE_EXISTS = ErrorCode("shape_exists", Category.CONFLICT, "Shapes never change: register it under a new version.")
 SHAPE_NOT_FOUND = ErrorCode("shape_not_found", Category.NOT_FOUND, "List the shapes, and name one of them.")
 
-EVIDENCE_QUERY_REFUSED = ErrorCode(
-    "evidence_query_refused",
+PROVIDER_NOT_OFFERED = ErrorCode(
+    "provider_not_offered",
     Category.REFUSED,
-    "Ask on the command line, or serve agents with `--allow starts`; `time` and `run` may be asked by all.",
+    "Name a provider that is offered; or let the user of this machine define the scenario, or set `offered = true` on "
+    "the provider in `[[gates.providers]]`.",
 )
 PROVIDER_MISSING = ErrorCode(
     "provider_missing", Category.INVALID, "Name a provider that `interlock provider list` shows, or configure this one."
@@ -189,7 +190,7 @@ ERRORS = (
     SHAPE_TOO_LARGE,
     SHAPE_EXISTS,
     SHAPE_NOT_FOUND,
-    EVIDENCE_QUERY_REFUSED,
+    PROVIDER_NOT_OFFERED,
     PROVIDER_MISSING,
     CHECK_MISSING,
     PARAMS_MISSING,

@@ -29,7 +29,7 @@ def gate_services(journal: Journal, runner: Runner, reader: RunReader, settings:
     if fault is not None:
         raise fault
     evidence = open_evidence(settings.sources, compare, reader, journal.store.artifacts)
-    definitions = Definitions(journal, runner)
+    definitions = Definitions(journal, runner, evidence.offered)
     queue = settings.queue
     turns = Turns(
         StreamQueues(per_stream_max=queue.per_run_max, total_max=queue.total_max, wait_ms_max=queue.wait_ms_max)

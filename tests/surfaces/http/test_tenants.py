@@ -24,7 +24,7 @@ from interlock.journal.cursor import write_cursor
 from interlock.surfaces.http.routes import Routes
 from interlock.surfaces.mcp.tools import tool_name
 from tests.surfaces.http.callers import MINUTE_MS
-from tests.surfaces.http.serving import Asking, problem, serving
+from tests.surfaces.http.serving import TOKEN, Asking, problem, serving
 from tests.surfaces.mcp import conversation
 from tests.surfaces.mcp.http_server import connected
 
@@ -383,5 +383,20 @@ def test_no_stream_tells_of_the_other_and_none_goes_on_from_its_place(tmp_path: 
         streams = {"stream": f"{one.tenant}/run/{one.ids['run']}"}
         refused = await asking.ask("GET", "/api/events/stream", token=other.token, params=streams)
         assert problem(refused) == (400, "event_filter_invalid")
+
+    over(tmp_path, check)
+
+
+def test_the_figures_of_scenario_runs_are_each_tenants_own(tmp_path: Path) -> None:
+    async def check(asking: Asking, one: Side, other: Side) -> None:
+        before, whole = [(await asking.get("/debug/mutation_stats", token=each)) for each in (one.token, TOKEN)]
+        assert 0 < before["lock_acquisitions"] < whole["lock_acquisitions"]
+        name = f"{other.mark}-0"
+        body = {"agent": "builder"}
+        path = f"/api/v1/scenario-runs/{name}/{name}/next"
+        assert (await asking.ask("POST", path, token=other.token, json=body)).status_code == 200
+        assert await asking.get("/debug/mutation_stats", token=one.token) == before
+        after = await asking.get("/debug/mutation_stats")
+        assert after["lock_acquisitions"] == whole["lock_acquisitions"] + 1
 
     over(tmp_path, check)

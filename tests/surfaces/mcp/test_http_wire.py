@@ -18,7 +18,7 @@ from interlock.surfaces.mcp.entrance import EntranceSettings
 from interlock.surfaces.mcp.wire.http import STRANGER, STRANGERS_MAX
 from interlock.surfaces.mcp.wire.permissions import FREE, LOCAL, WIRE_PERMISSIONS
 from tests.surfaces.mcp.conversation import CALLS, GOLDEN, SETTINGS, prepared, query
-from tests.surfaces.mcp.http_server import asked, bearer, served, talked
+from tests.surfaces.mcp.http_server import PRINCIPALS, asked, bearer, served, talked
 from tests.surfaces.mcp.test_wire import TOOLS
 
 JSON = {"Content-Type": "application/json"}
@@ -194,7 +194,8 @@ def test_the_figures_have_the_members_of_the_contract(tmp_path: Path) -> None:
             assert figures["lock_wait_buckets_us"] == [100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000]
             assert figures["queue_depth_buckets"] == [0, 1, 2, 4, 8, 16, 32, 64, 128, 256]
             assert len(figures["lock_wait_histogram"]) == len(figures["queue_depth_histogram"]) == 11
-            assert figures["lock_acquisitions"] == held[0].get(ScenarioRuns).statistics().lock_acquisitions
+            of_reader = held[0].get(ScenarioRuns).statistics(PRINCIPALS["reader"])
+            assert figures["lock_acquisitions"] == of_reader.lock_acquisitions
             assert (await http.post("/debug/mutation_stats")).status_code == 405
             assert (await http.get("/rpc")).status_code == 405
 

@@ -65,7 +65,7 @@ class Prechecks:
         """What the stage, by default the first, would come to.
 
         Raises: `shape_not_found`, `payload_unfit`, `precheck_invalid`, `scenario_not_found`, `tenant_denied`,
-        `stage_not_found`, and as `admitted`, `check_binding` and `precheck`.
+        `stage_not_found`, `provider_not_offered`, and as `admitted`, `check_binding` and `precheck`.
         """
         shape = request.data_shape
         key = ShapeKey(request.tenant_id, request.namespace_id, shape.schema_id, shape.version)
@@ -94,6 +94,7 @@ class Prechecks:
             raise PRECHECK_INVALID.error("scenario_id does not match spec")
         if spec.namespace_id != request.namespace_id:
             raise PRECHECK_INVALID.error("namespace_id does not match spec")
+        self._evidence.offered.check_spec(principal, spec)
         normal = admitted(spec, self._evidence.contracts, self._validation)
         return Scenario(normal.spec, normal.spec_hash)
 

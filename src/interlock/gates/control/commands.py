@@ -153,17 +153,13 @@ async def _start(ctx: CallContext, given: StartInput) -> ScenarioRunReport:
         )
     except Conflict as fault:
         # The same command again, at another time that nobody gave.
-        if fault.kind is not COMMAND_ID_CONFLICT or given.time is not None or not await _stands(ctx, given, config):
+        if (
+            fault.kind is not COMMAND_ID_CONFLICT
+            or given.time is not None
+            or not await runs.stands(config, principal=ctx.principal)
+        ):
             raise
     return await _report(ctx, given, None)
-
-
-async def _stands(ctx: CallContext, given: StartInput, config: RunConfig) -> bool:
-    """Whether there is a run with that configuration."""
-    runs = ctx.services.get(ScenarioRuns)
-    named = (given.scenario, given.tenant, given.namespace, given.run)
-    _, _, state = await runs.seen(*named, None, principal=ctx.principal)
-    return state.config == config
 
 
 async def _trigger(ctx: CallContext, given: TriggerInput) -> Opened:

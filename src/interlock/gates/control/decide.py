@@ -23,7 +23,6 @@ from interlock.gates.control.advance import timer_of
 from interlock.gates.control.calls import Call, given_digest, kept
 from interlock.gates.control.deciding import INIT, TICK, decided, is_overdue, timed_out
 from interlock.gates.control.errors import (
-    SCENARIO_MISMATCH,
     SCENARIO_RUN_EXISTS,
     SCENARIO_RUN_INACTIVE,
     SCENARIO_RUN_MOVED,
@@ -153,10 +152,8 @@ def _decide(states: Mapping[str, Any], command: Command, ctx: DecideContext) -> 
     state: ScenarioRun = states[command.stream]
     if isinstance(command, StartRun):
         return _start(state, command)
-    if state.config is None:
-        return Refusal(SCENARIO_RUN_NOT_FOUND.error("there is no such run"))
-    if state.document_id != command.scenario.spec_hash.value:
-        return Refusal(SCENARIO_MISMATCH.error("the run is of another scenario"))
+    if state.config is None or state.document_id != command.scenario.spec_hash.value:
+        return Refusal(SCENARIO_RUN_NOT_FOUND.error("there is no such run"))  # a run of another scenario is none
     match command:
         case StageTimeOver():
             return _stage_time_over(state, state.config, command)

@@ -3,8 +3,9 @@
 What it does: keeps documents, finds them again, and lists them. What it does not do: it validates none
 (`scenario.validate` did) and starts no run.
 
-Rules: a definition never changes; the same document again is the definition that is there; the document is an artifact
-whose id is the spec's hash, so what is found is what was defined.
+Rules: whoever is not the user of this machine defines only what asks the providers that are offered; a definition never
+changes; the same document again is the definition that is there; the document is an artifact whose id is the spec's
+hash, so what is found is what was defined.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from interlock.gates.control import events as e
 from interlock.gates.control.errors import SCENARIO_CONFLICT, SCENARIO_NOT_FOUND
 from interlock.gates.control.keys import SCENARIO_INDEX, scenario_stream
 from interlock.gates.control.scenario import Scenario
+from interlock.gates.evidence.offered import OfferedProviders
 from interlock.gates.spec import ScenarioSpec
 from interlock.gates.values import HashDigest, read, wire
 from interlock.journal.journal import Journal
@@ -32,6 +34,7 @@ from interlock.journal.runner import Runner
 
 SPEC_KIND = "ScenarioSpec"
 CACHED_MAX = 256
+OFFERED_ALWAYS = OfferedProviders()
 
 
 class Define(Struct, frozen=True):
@@ -88,13 +91,15 @@ DEFINITIONS = Decider(
 class Definitions:
     """The scenarios of a journal. `principal` says in which tenant, and who acts."""
 
-    def __init__(self, journal: Journal, runner: Runner) -> None:
+    def __init__(self, journal: Journal, runner: Runner, offered: OfferedProviders = OFFERED_ALWAYS) -> None:
         self._journal = journal
         self._runner = runner
+        self._offered = offered
         self._known: OrderedDict[str, Scenario] = OrderedDict()
 
     async def define(self, spec: ScenarioSpec, *, principal: Principal, command_id: str | None = None) -> Defined:
-        """Keep a validated document. Raises: `scenario_conflict`."""
+        """Keep a validated document. Raises: `scenario_conflict`; `provider_not_offered`, and nothing is kept."""
+        self._offered.check_spec(principal, spec)
         content = wire(spec)
         document_id = digest(content)
         default = None if spec.default_tenant_id is None else str(spec.default_tenant_id)

@@ -12,14 +12,16 @@ SCENARIO_CONFLICT = ErrorCode(
     "scenario_conflict", Category.CONFLICT, "Give the changed document another scenario id: a definition never changes."
 )
 SCENARIO_MISMATCH = ErrorCode(
-    "scenario_mismatch", Category.INVALID, "Name the scenario and the namespace that the run belongs to."
+    "scenario_mismatch", Category.INVALID, "Name one scenario, in the call and in the configuration."
 )
 STAGE_NOT_FOUND = ErrorCode("stage_not_found", Category.NOT_FOUND, "Name a stage of the scenario.")
 SCENARIO_CALL_INVALID = ErrorCode(
     "scenario_call_invalid", Category.INVALID, "Correct the member that is named; --help shows how it is spelled."
 )
 SCENARIO_RUN_NOT_FOUND = ErrorCode(
-    "scenario_run_not_found", Category.NOT_FOUND, "Start the run, or check its ids: tenant, namespace and run."
+    "scenario_run_not_found",
+    Category.NOT_FOUND,
+    "Start the run, or check its scenario, tenant, namespace and id.",
 )
 TRIGGER_NOT_FOUND = ErrorCode(
     "scenario_trigger_not_found",

@@ -75,6 +75,11 @@ class RunReading:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
+    async def is_of(self, tenant: str, namespace_id: int, scenario_id: str, tenant_id: int, run_id: str) -> bool:
+        """Whether there is a run of that id, and of that scenario."""
+        key = run_key(namespace_id, scenario_id, tenant_id, run_id)
+        return await self._journal.store.index.get(tenant, RUN_INDEX, [key]) != [None]
+
     async def answer_at(self, stream: str, place: int, scenario: Scenario) -> Answered:
         """The decision that stands at `place`, or was made for the trigger that does. Raises: `event_corrupt`."""
         records: list[Struct] = []

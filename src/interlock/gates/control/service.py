@@ -21,7 +21,7 @@ from msgspec import Struct
 from interlock.base.errors import Conflict
 from interlock.base.events import Place, Timer
 from interlock.base.ids import shown
-from interlock.base.principal import Principal, PrincipalKind
+from interlock.base.principal import TRUSTED, Principal, PrincipalKind
 from interlock.base.secret_scan import refuse_secrets, scan_bytes
 from interlock.gates.control.calls import Call, check_ids, check_time
 from interlock.gates.control.decide import (
@@ -103,9 +103,10 @@ class RunStanding(Struct, frozen=True):
 
 
 class _Seen(NamedTuple):
-    """A run as it stood when it was looked at."""
+    """A run as it stood when it was looked at; `document_id` is that of its scenario."""
 
     exists: bool
+    document_id: str
     stage_id: str
     status: RunStatus
     last_decision: int
@@ -113,7 +114,13 @@ class _Seen(NamedTuple):
 
 
 def _seen(state: ScenarioRun) -> _Seen:
-    return _Seen(state.exists, state.stage_id, state.status, state.last_decision, state.entered_at)
+    return _Seen(state.exists, state.document_id, state.stage_id, state.status, state.last_decision, state.entered_at)
+
+
+def _check_scenario(run: _Seen | ScenarioRun, scenario: Scenario) -> None:
+    """Take a run of another scenario for one that is not there. Raises: `scenario_run_not_found`."""
+    if run.exists and run.document_id != scenario.spec_hash.value:
+        raise SCENARIO_RUN_NOT_FOUND.error("there is no such run")
 
 
 def _standing(run_id: str, state: ScenarioRun) -> RunStanding:
@@ -226,7 +233,7 @@ class ScenarioRuns:
         call = Call("scenario.status", request, request.requested_at, request.correlation_id)
         async with self._turns.hold(stream):
             for _ in range(ATTEMPTS_MAX):
-                seen = await self._look(stream)
+                seen = await self._look(stream, scenario)
                 last = None
                 if seen.last_decision:
                     answered = await self.read.answer_at(stream, seen.last_decision, scenario)
@@ -275,7 +282,7 @@ class ScenarioRuns:
 
     async def _prepared(self, stream: str, scenario: Scenario, call: Call, event: TriggerEvent) -> Fire:
         """The command for a trigger: with its evidence, or with the answer that there is."""
-        seen = await self._look(stream)
+        seen = await self._look(stream, scenario)
         fire = partial(Fire, stream, scenario, self._rules(scenario), call, event, seen.stage_id)
         missing = self._evidence.missing(scenario.spec)
         if missing is not None or not seen.exists:
@@ -315,8 +322,11 @@ class ScenarioRuns:
             raise
         return recorded
 
-    async def _look(self, stream: str) -> _Seen:
-        return await self._runner.look(RUNS, stream, _seen)
+    async def _look(self, stream: str, scenario: Scenario) -> _Seen:
+        """A run as it stands now, before anything of it is read by that scenario. Raises: `scenario_run_not_found`."""
+        seen = await self._runner.look(RUNS, stream, _seen)
+        _check_scenario(seen, scenario)
+        return seen
 
     async def place_of(self, stream: str, index: str, call_id: str) -> int | None:
         """The event of the call of that id, if it was made before."""
@@ -327,17 +337,17 @@ class ScenarioRuns:
         check_ids(namespace_id, tenant_id)
         return await self._definitions.find(namespace_id, scenario_id, tenant_id, principal=principal)
 
-    async def _whole(self, stream: str, scenario: Scenario) -> RunState:
-        """A run with all its logs, as it is now."""
-        loaded = await self._journal.load(RUN_FOLD, stream)
-        return await self.read.whole(stream, loaded.state, scenario)
-
     async def state(
         self, scenario_id: str, tenant_id: int, namespace_id: int, run_id: str, *, principal: Principal
     ) -> RunState:
         """A run with all its logs. Raises: `scenario_not_found`, `scenario_run_not_found`."""
-        scenario = await self._scenario(scenario_id, namespace_id, tenant_id, principal)
-        return await self._whole(run_stream(principal.tenant, tenant_id, namespace_id, run_id), scenario)
+        scenario, _, state = await self.seen(scenario_id, tenant_id, namespace_id, run_id, None, principal=principal)
+        return await self.read.whole(state.stream, state, scenario)
+
+    async def stands(self, config: RunConfig, *, principal: Principal) -> bool:
+        """Whether there is a run of that configuration, which names its scenario."""
+        stream = run_stream(principal.tenant, config.tenant_id, config.namespace_id, config.run_id)
+        return await self._runner.look(RUNS, stream, lambda state: state.config == config)
 
     async def seen(
         self,
@@ -351,12 +361,13 @@ class ScenarioRuns:
     ) -> tuple[Scenario, int, ScenarioRun]:
         """A run as of one of its events (None: the last), and the number of that event; nothing is recorded.
 
-        Raises: `scenario_not_found`.
+        Raises: `scenario_not_found`; `scenario_run_not_found` for a run of another scenario.
         """
         scenario = await self._scenario(scenario_id, namespace_id, tenant_id, principal)
         stream = run_stream(principal.tenant, tenant_id, namespace_id, run_id)
         if at_seq is None:
             loaded = await self._journal.load(RUN_FOLD, stream)
+            _check_scenario(loaded.state, scenario)
             return scenario, loaded.head.seq, loaded.state
         state, seq = RUN_FOLD.initial(stream), 0
         async with aclosing(self._journal.read(stream, until_seq=at_seq)) as pages:
@@ -364,6 +375,7 @@ class ScenarioRuns:
                 for event in page:
                     if event.record is not None:
                         state, seq = RUN_FOLD.evolve(state, event.record, event.place), event.envelope.seq
+        _check_scenario(state, scenario)
         return scenario, seq, state
 
     async def listed(
@@ -414,6 +426,6 @@ class ScenarioRuns:
         """The time of the journal, in ms since 1970."""
         return self._journal.now_ms()
 
-    def statistics(self) -> MutationStats:
-        """Figures of the turns."""
-        return self._turns.statistics()
+    def statistics(self, principal: Principal) -> MutationStats:
+        """Figures of the turns: of the whole process for the user of this machine, of its own tenant for anybody."""
+        return self._turns.statistics(None if principal.kind in TRUSTED else principal.tenant)

@@ -5,21 +5,24 @@ exclusion across processes; expected heads do.
 
 Rules (seed 000): different runs wait for nothing of one another; a full queue is refused at once, retryable; the
 figures have the names and buckets of the reference, and a percentile is the upper bound of its bucket, by nearest rank.
+They are counted for each tenant, too, so that a tenant can be told its own and nothing of others.
 """
 
 from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 
 from msgspec import Struct
 
 from interlock.journal.queues import StreamQueues
+from interlock.journal.streams import tenant_of
 
 WAIT_BUCKETS_US = (100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000)
 DEPTH_BUCKETS = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256)
+TENANTS_MAX = 1_000
 
 
 class MutationStats(Struct, frozen=True):
@@ -58,13 +61,38 @@ class _Histogram:
         return 0
 
 
+class _Figures:
+    """What is counted of calls: of all, or of those of one tenant."""
+
+    def __init__(self) -> None:
+        self.waits = _Histogram(WAIT_BUCKETS_US)
+        self.depths = _Histogram(DEPTH_BUCKETS)
+        self.holding = 0
+        self.waiting = 0
+
+    def told(self) -> MutationStats:
+        return MutationStats(
+            lock_acquisitions=sum(self.waits.counts),
+            active_holders=self.holding,
+            pending_waiters=self.waiting,
+            lock_wait_p50_us=self.waits.percentile(50),
+            lock_wait_p95_us=self.waits.percentile(95),
+            queue_depth_p50=self.depths.percentile(50),
+            queue_depth_p95=self.depths.percentile(95),
+            lock_wait_buckets_us=list(WAIT_BUCKETS_US),
+            lock_wait_histogram=list(self.waits.counts),
+            queue_depth_buckets=list(DEPTH_BUCKETS),
+            queue_depth_histogram=list(self.depths.counts),
+        )
+
+
 class Turns:
     """The queues of all scenario runs that somebody works on now."""
 
     def __init__(self, queues: StreamQueues) -> None:
         self._queues = queues
-        self._waits = _Histogram(WAIT_BUCKETS_US)
-        self._depths = _Histogram(DEPTH_BUCKETS)
+        self._whole = _Figures()
+        self._of_tenant: dict[str, _Figures] = {}
         self._calls: dict[str, int] = {}
 
     @asynccontextmanager
@@ -72,30 +100,47 @@ class Turns:
         """Work on a run alone. Raises: `queue_full` with `retry_after_ms`."""
         before = self._calls.get(stream, 0)
         self._calls[stream] = before + 1
-        begun = time.perf_counter_ns()
+        counted = (self._whole, self._figures(tenant_of(stream)))
         try:
-            async with self._queues.hold([stream]):
-                self._waits.add((time.perf_counter_ns() - begun) // 1000)
-                self._depths.add(before)
-                yield
+            with _counted(counted, before) as admitted:
+                async with self._queues.hold([stream]):
+                    admitted()
+                    yield
         finally:
             self._calls[stream] -= 1
             if not self._calls[stream]:
                 del self._calls[stream]
 
-    def statistics(self) -> MutationStats:
-        """The figures of the reference's `mutation_stats`."""
-        queues = self._queues.statistics()
-        return MutationStats(
-            lock_acquisitions=queues.admitted,
-            active_holders=queues.active,
-            pending_waiters=queues.waiting,
-            lock_wait_p50_us=self._waits.percentile(50),
-            lock_wait_p95_us=self._waits.percentile(95),
-            queue_depth_p50=self._depths.percentile(50),
-            queue_depth_p95=self._depths.percentile(95),
-            lock_wait_buckets_us=list(WAIT_BUCKETS_US),
-            lock_wait_histogram=list(self._waits.counts),
-            queue_depth_buckets=list(DEPTH_BUCKETS),
-            queue_depth_histogram=list(self._depths.counts),
-        )
+    def statistics(self, tenant: str | None = None) -> MutationStats:
+        """The figures of the reference's `mutation_stats`: of a tenant, or (None) of the whole process."""
+        return (self._whole if tenant is None else self._of_tenant.get(tenant, _Figures())).told()
+
+    def _figures(self, tenant: str) -> _Figures:
+        """Those of a tenant; of more than `TENANTS_MAX`, the one that began first begins anew."""
+        if tenant not in self._of_tenant and len(self._of_tenant) >= TENANTS_MAX:
+            del self._of_tenant[next(iter(self._of_tenant))]
+        return self._of_tenant.setdefault(tenant, _Figures())
+
+
+@contextmanager
+def _counted(figures: Sequence[_Figures], depth: int) -> Iterator[Callable[[], None]]:
+    """Count a call from its arrival to its end; what is given says that its turn has come."""
+    begun, is_admitted = time.perf_counter_ns(), False
+
+    def admitted() -> None:
+        nonlocal is_admitted
+        is_admitted, waited_us = True, (time.perf_counter_ns() - begun) // 1000
+        for each in figures:
+            each.waits.add(waited_us)
+            each.depths.add(depth)
+            each.waiting -= 1
+            each.holding += 1
+
+    for each in figures:
+        each.waiting += 1
+    try:
+        yield admitted
+    finally:
+        for each in figures:
+            each.holding -= is_admitted
+            each.waiting -= not is_admitted

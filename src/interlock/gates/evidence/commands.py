@@ -4,8 +4,7 @@ What it does: lists and shows contracts, and asks one check for a person. What i
 here belongs to a run, and nothing is recorded.
 
 Rules: raw values are shown only where the configuration and the provider allow it; else their hash stands for them.
-Providers that reach outside of the store (files, programs, variables, servers) are asked for the user of this machine
-alone: the arguments are the asker's, and no scenario chose them.
+Who is not the user of this machine has only those asked that are offered (`offered`).
 """
 
 from __future__ import annotations
@@ -16,8 +15,6 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct
 
 from interlock.base.part import CallContext, Command, Effect
-from interlock.base.principal import PrincipalKind
-from interlock.gates.errors import EVIDENCE_QUERY_REFUSED
 from interlock.gates.evidence.contracts import CheckContract, ProviderContract
 from interlock.gates.evidence.query import Evidence
 from interlock.gates.evidence.records import EvidenceContext, EvidenceResult
@@ -28,8 +25,6 @@ from interlock.journal.journal import Journal
 ProviderName = Annotated[str, Meta(min_length=1, max_length=255, description="The provider's id.")]
 CheckName = Annotated[str, Meta(min_length=1, max_length=255, description="The check's id.")]
 NOBODY = "evidence-query"
-WITHIN = frozenset({"time", "run"})
-"""Providers that look at the clock and the store alone."""
 
 
 class QueryInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,8 +83,8 @@ class ProviderReport(Struct, frozen=True):
 
 
 async def _query(ctx: CallContext, given: QueryInput) -> QueryAnswer:
-    if given.provider not in WITHIN and ctx.principal.kind is not PrincipalKind.LOCAL:
-        raise EVIDENCE_QUERY_REFUSED.error("only the user of this machine may have this provider asked")
+    evidence = ctx.services.get(Evidence)
+    evidence.offered.check(ctx.principal, given.provider)
     params = UNSET if given.params is None else msgspec.json.decode(given.params)
     context = EvidenceContext(
         tenant_id=given.tenant,
@@ -101,7 +96,7 @@ async def _query(ctx: CallContext, given: QueryInput) -> QueryAnswer:
         trigger_time=UnixMillis(ctx.services.get(Journal).now_ms()),
     )
     query = EvidenceQuery(given.provider, given.check, params)
-    result = await ctx.services.get(Evidence).query(query, context, tenant=ctx.principal.tenant)
+    result = await evidence.query(query, context, tenant=ctx.principal.tenant)
     return QueryAnswer(given.provider, given.check, result)
 
 

@@ -86,7 +86,8 @@ class ProviderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """One provider.
 
     A built-in one has a `config`. An external one (`type = "mcp"`) has a `command` or a `url`, and the file of its
-    contract; `protocol` says how it is spoken to.
+    contract; `protocol` says how it is spoken to. `offered` says whether others than the user of this machine may have
+    it asked, by a query or by a scenario that they define; unsaid, only `time` and `run` are.
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=255)]
@@ -99,6 +100,7 @@ class ProviderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     auth: BearerAuth | None = None
     trust: SignaturePolicy | None = None
     allow_raw: bool = False
+    offered: bool | None = None
     timeouts: Timeouts = Timeouts()
     config: dict[str, Any] = {}
 

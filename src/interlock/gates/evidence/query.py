@@ -22,6 +22,7 @@ from interlock.base.errors import InterlockError
 from interlock.gates.evidence.config import EvidenceSettings
 from interlock.gates.evidence.contracts import Contracts, Registered
 from interlock.gates.evidence.disclosure import disclosed, shows_raw
+from interlock.gates.evidence.offered import OfferedProviders
 from interlock.gates.evidence.port import Answered, CallMade, EvidenceProvider
 from interlock.gates.evidence.providers.answers import fault_of, refused
 from interlock.gates.evidence.records import EvidenceContext, EvidenceResult
@@ -60,6 +61,7 @@ class Evidence:
         self._sources = sources
         self.contracts = contracts
         self._compare = compare
+        self.offered = OfferedProviders.of(settings.providers)
 
     def missing(self, spec: ScenarioSpec) -> ProviderMissing | None:
         """Which providers a scenario needs that are not there, and for which checks; None where all are."""

@@ -167,7 +167,7 @@ PATHS: Final[dict[str, Any]] = {
     "/debug/mutation_stats": {
         "get": _operation(
             "debug.mutation_stats",
-            "Figures of the turns of scenario runs.",
+            "Figures of the turns of scenario runs: of the caller's tenant, or of all for the user of the machine.",
             "wire",
             responses={"200": _json(_ref("MutationStats")), **_faults(_WIRE_STATUSES)},
         )

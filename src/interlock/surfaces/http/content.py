@@ -22,9 +22,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from interlock.access.check import TRUSTED, Access
+from interlock.access.check import Access
 from interlock.base import ids
-from interlock.base.principal import Principal
+from interlock.base.principal import TRUSTED, Principal
 from interlock.engine.attachments import label
 from interlock.engine.control.attach_command import PERMISSION, attached
 from interlock.engine.events import RUN
@@ -32,7 +32,7 @@ from interlock.engine.reports.artifacts import check_named
 from interlock.engine.runs import Runs
 from interlock.gates.config import GatesSettings
 from interlock.gates.control.errors import SCENARIO_RUN_NOT_FOUND
-from interlock.gates.control.keys import RUN_INDEX, run_key
+from interlock.gates.control.reading import RunReading
 from interlock.gates.evidence.disclosure import shows_raw
 from interlock.journal.journal import Journal
 from interlock.journal.streams import stream_id
@@ -102,14 +102,7 @@ class Content:
         [content] = await self._journal.store.artifacts.get([artifact_id])
         if len(content) <= PIECE_BYTES or request.method == "HEAD":  # of a head the server sends no body
             return Response(content, 200, headers, BYTES)
-        return SentFile(
-            BytesIO(content),
-            len(content),
-            headers,
-            self._pace(),
-            self._settings.transfer_ms,
-            self.artifacts.take(principal),
-        )
+        return self._sent(BytesIO(content), len(content), headers, self.artifacts.take(principal))
 
     async def attach(self, request: Request) -> Response:
         """Attach the body to a run. Raises: `attachment_invalid`, `request_…`, `server_busy`; as `Control.attach`."""
@@ -146,8 +139,8 @@ class Content:
         if principal.kind not in TRUSTED and not shows_raw(self._disclosure, provider_allows=False):
             raise PACK_WITHHELD.error("the pack holds raw values of evidence, which are not shown here")
         run = _key(request, "run")
-        key = run_key(namespace, _key(request, "scenario"), tenant, run)
-        if await self._journal.store.index.get(principal.tenant, RUN_INDEX, [key]) == [None]:
+        named = (namespace, _key(request, "scenario"), tenant, run)
+        if not await RunReading(self._journal).is_of(principal.tenant, *named):
             raise SCENARIO_RUN_NOT_FOUND.error("there is no such run of this scenario")
         wanted = Wanted(principal.tenant, f"{tenant}:{namespace}:{run}", kind="scenario_run")
         return await self._pack(request, principal, wanted, "scenario-run.pack")

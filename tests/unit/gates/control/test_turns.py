@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from interlock.base.errors import InterlockError
-from interlock.gates.control.turns import Turns
+from interlock.gates.control.turns import TENANTS_MAX, Turns
 from interlock.journal.queues import StreamQueues
 
 
@@ -67,3 +67,46 @@ def test_the_figures_have_the_names_and_buckets_of_the_reference() -> None:
     assert found["queue_depth_buckets"] == [0, 1, 2, 4, 8, 16, 32, 64, 128, 256]
     assert len(found["lock_wait_histogram"]) == len(found["queue_depth_histogram"]) == 11
     assert found["lock_wait_p50_us"] == found["queue_depth_p95"] == 0
+
+
+def test_a_tenant_is_told_its_own_figures_and_nothing_of_others() -> None:
+    async def main() -> None:
+        held = turns(per_stream_max=1)
+        release, begun = asyncio.Event(), asyncio.Event()
+
+        async def call() -> None:
+            async with held.hold("acme/scenario_run/1:1:a"):
+                begun.set()
+                await release.wait()
+
+        for _ in range(3):
+            async with held.hold("globex/scenario_run/1:1:a"):
+                pass
+        tasks = [asyncio.create_task(call()) for _ in range(2)]
+        await begun.wait()
+        with pytest.raises(InterlockError):
+            await call()
+        acme, globex, whole = held.statistics("acme"), held.statistics("globex"), held.statistics()
+        assert (acme.lock_acquisitions, acme.active_holders, acme.pending_waiters) == (1, 1, 1)
+        assert (globex.lock_acquisitions, globex.active_holders, globex.pending_waiters) == (3, 0, 0)
+        assert (whole.lock_acquisitions, whole.active_holders, whole.pending_waiters) == (4, 1, 1)
+        assert sum(globex.lock_wait_histogram) == sum(globex.queue_depth_histogram) == 3
+        assert held.statistics("nobody") == turns().statistics()
+        release.set()
+        await asyncio.gather(*tasks)
+        assert (held.statistics("acme").lock_acquisitions, held.statistics("acme").active_holders) == (2, 0)
+
+    asyncio.run(main())
+
+
+def test_the_figures_of_tenants_are_bounded() -> None:
+    async def main() -> None:
+        held = turns()
+        for number in range(TENANTS_MAX + 1):
+            async with held.hold(f"t{number}/scenario_run/1:1:a"):
+                pass
+        assert [held.statistics(name).lock_acquisitions for name in ("t0", "t1", f"t{TENANTS_MAX}")] == [0, 1, 1]
+        assert held.statistics().lock_acquisitions == TENANTS_MAX + 1
+        assert len(held._of_tenant) == TENANTS_MAX
+
+    asyncio.run(main())

@@ -127,7 +127,7 @@ _BY_CODE: Final[dict[str, Kind]] = {
     "namespace_denied": "unauthorized",
     "tenant_denied": "unauthorized",
     "contract_hidden": "unauthorized",
-    "evidence_query_refused": "unauthorized",
+    "provider_not_offered": "unauthorized",
     "mcp_tool_not_permitted": "unauthorized",
     "scenario_run_moved": "rate_limited",
 }

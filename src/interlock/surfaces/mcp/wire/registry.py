@@ -15,9 +15,6 @@ import msgspec
 from msgspec import Struct
 
 from interlock.base.errors import InterlockError
-from interlock.base.principal import PrincipalKind
-from interlock.gates.errors import EVIDENCE_QUERY_REFUSED
-from interlock.gates.evidence.commands import WITHIN
 from interlock.gates.evidence.contracts import Registered
 from interlock.gates.records import DataShapeRecord
 from interlock.gates.shapes.kept import ShapeKey
@@ -46,8 +43,7 @@ class SchemaCursor(Struct, frozen=True):
 
 async def query(services: WireServices, call: r.QueryEvidence) -> Any:
     """`evidence_query`."""
-    if call.query.provider_id not in WITHIN and services.principal.kind is not PrincipalKind.LOCAL:
-        raise EVIDENCE_QUERY_REFUSED.error("only the user of this machine may have this provider asked")
+    services.evidence.offered.check(services.principal, call.query.provider_id)
     check_place(services, call.context.tenant_id, call.context.namespace_id)
     tenant = services.principal.tenant
     return EvidenceAnswer(await services.evidence.query(call.query, call.context, tenant=tenant))

@@ -17,6 +17,8 @@ from msgspec import UNSET, Struct, UnsetType
 from interlock.base.errors import InterlockError
 from interlock.base.principal import Principal
 from interlock.gates.control.definitions import Definitions
+from interlock.gates.control.errors import SCENARIO_RUN_NOT_FOUND
+from interlock.gates.control.reading import RunReading
 from interlock.gates.values import read
 from interlock.journal.journal import Journal
 from interlock.packs.errors import PACK_MANIFEST_INVALID
@@ -54,10 +56,13 @@ class FolderRunpacks:
         self._security = Security(dev_permissive, "dg_registry")
 
     async def export(self, request: ExportRunpack, *, principal: Principal) -> Any:
-        """Write a run. Raises: `scenario_not_found`, `runpacks_absent`, and as `export_runpack`."""
+        """Write a run. Raises: `scenario_not_found`, `runpacks_absent`, `scenario_run_not_found`, or as exports do."""
         await self._definitions.find(request.namespace_id, request.scenario_id, request.tenant_id, principal=principal)
         if request.output_dir is None:
             raise RUNPACKS_ABSENT.error("output_dir is required when runpack storage is not configured")
+        named = (request.namespace_id, request.scenario_id, request.tenant_id, request.run_id)
+        if not await RunReading(self._journal).is_of(principal.tenant, *named):
+            raise SCENARIO_RUN_NOT_FOUND.error("there is no such run")
         run = f"{request.tenant_id}:{request.namespace_id}:{request.run_id}"
         wish = Wish(
             generated_at=request.generated_at,
