@@ -322,7 +322,8 @@ def test_an_answer_that_stands_ends_when_whoever_asked_may_no_longer(method: str
             sent.append(message)
 
         entrance = Entrance(stands, anybody, EntranceSettings(look_ms=10))
-        scope = {"type": "http", "method": method, "headers": [(b"host", b"localhost")]}
+        headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+        scope = {"type": "http", "method": method, "headers": headers}
         standing = asyncio.ensure_future(entrance(scope, nothing, send))
         await asyncio.sleep(0.05)
         assert not standing.done()

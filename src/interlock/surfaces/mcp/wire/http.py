@@ -5,10 +5,11 @@ headers. What it does not do: it opens no socket, makes no principal and decides
 
 Rules (seed 000): every reply has an id of ours, and that of the client where it has the right form, without which
 nothing is done; what is wrong is told in the order of the number of calls, the size, the form, who asks; who may not
-ask is told no more than that, and no figure; who may sees those of its own tenant. Found out is who asks first of all: a call has its place, and its body the
-time that a body has, only when somebody is known to ask; of a stranger's body no more is looked at than comes at once
-and is small, for the id that the refusal repeats. Stricter than the reference: a name or an origin that is not listed
-is refused, and so is a body that says to be something else than JSON, which a page of another site could send.
+ask is told no more than that, and no figure; who may sees the figures of its own tenant. Found out is who asks first of
+all: a call has its place, and its body the time that a body has, only when somebody is known to ask; of a stranger's
+body no more is looked at than comes at once and is small, for the id that the refusal repeats. Stricter than the
+reference: a name or an origin that is not listed is refused, and so is a body that says to be something else than JSON,
+which a page of another site could send.
 """
 
 from __future__ import annotations
