@@ -230,10 +230,10 @@ def test_a_body_that_is_too_large_is_refused_unread_or_where_it_turns_out_to_be(
 
 def test_more_than_may_be_under_way_is_told_to_wait_and_a_draining_server_takes_nothing(tmp_path: Path) -> None:
     async def check(asking: Asking) -> None:
-        asking.server.gate.in_flight_max = 0
+        asking.server.gate.seats.most = 0
         busy = await asking.ask("GET", "/api/v1/runs")
         assert (problem(busy), busy.headers["retry-after"]) == ((503, "server_busy"), "1")
-        asking.server.gate.in_flight_max = 10
+        asking.server.gate.seats.most = 10
         assert (await asking.ask("GET", "/readyz")).status_code == 200
         asking.server.gate.draining = True
         assert problem(await asking.ask("GET", "/api/v1/runs")) == (503, "server_draining")

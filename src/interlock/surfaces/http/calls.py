@@ -3,9 +3,10 @@
 What it does: reads the input of a route's command, calls the client for whoever asks, and answers with the output.
 What it does not do: it knows no verb, and tells no error (`app` does, for every endpoint).
 
-Rules: what changes something takes effect once under its `Idempotency-Key`; what starts work is answered when the start
-is durable, `202` with the place where it can be watched; what is read has an `ETag`, and is not sent again to who has
-it; a version that a command expects may be given as `If-Match`.
+Rules: who may call a command nowhere has no body read; what changes something takes effect once under its
+`Idempotency-Key`; what starts work is answered when the start is durable, `202` with the place where it can be watched;
+what is read has an `ETag`, and is not sent again to who has it; a version that a command expects may be given as
+`If-Match`.
 """
 
 from __future__ import annotations
@@ -51,9 +52,11 @@ class Calls:
 
         async def answer(request: Request) -> Response:
             principal = await self._authenticate(request)
+            client = self._client_of(principal)
+            await client.check_somewhere(route.command.name)
             given = await self._given(route, request)
             key = None if route.command.effect is Effect.READS else request.headers.get(IDEMPOTENCY_KEY)
-            output = await self._client_of(principal).call(route.command.name, given, command_id=key)
+            output = await client.call(route.command.name, given, command_id=key)
             return _answered(route, request, given, output)
 
         return answer

@@ -17,7 +17,6 @@ import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
-from uuid import uuid4
 from weakref import WeakValueDictionary
 
 import mcp_types as types
@@ -27,6 +26,7 @@ from mcp.server.auth.provider import AccessToken
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http import EventStore
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from interlock.base.canonical import digest
@@ -38,12 +38,14 @@ from interlock.surfaces.application import Application, Opened
 from interlock.surfaces.errors import MCP_TOOL_NOT_PERMITTED, PROGRAM_FAULT
 from interlock.surfaces.http.bodies import Bounds, body
 from interlock.surfaces.http.problems import problem
+from interlock.surfaces.http.request_ids import request_id_of
 from interlock.surfaces.mcp.entrance import EntranceSettings, check_place, with_body
 from interlock.surfaces.mcp.front import Calls, Context, Front, server_of
 from interlock.surfaces.mcp.pages import library_of
 from interlock.surfaces.mcp.search import Library
 from interlock.surfaces.mcp.serving import warn
 from interlock.surfaces.mcp.tools import Refusal, Toolbox, tool_name, within
+from interlock.surfaces.seats import owner_of
 
 Authenticate = Callable[[Scope], Awaitable[Principal]]
 """Who asks. Raises an `InterlockError` where nobody may: its status and advice are the answer."""
@@ -115,13 +117,14 @@ class Entrance:
         """Answer a request, or refuse it as a problem."""
         if scope["type"] != "http":
             raise RuntimeError("only HTTP is answered here")
+        request_id = request_id_of(HTTPConnection(scope))
         try:
             admitted, content = await self._admitted(scope, receive)
         except InterlockError as fault:
-            await problem(fault, uuid4().hex)(scope, receive, send)
+            await problem(fault, request_id)(scope, receive, send)
         except Exception as fault:  # noqa: BLE001 - who cannot be found out is not let in
             traceback.print_exception(fault, file=sys.stderr)
-            await problem(PROGRAM_FAULT.error(f"unexpected {type(fault).__name__}"), uuid4().hex)(scope, receive, send)
+            await problem(PROGRAM_FAULT.error(f"unexpected {type(fault).__name__}"), request_id)(scope, receive, send)
         else:
             answering = self._inner(admitted, with_body(content, receive), send)
             await (self._standing(answering) if scope["method"] == "GET" else answering)
@@ -217,4 +220,4 @@ def _refusal(principal: Principal, may: May) -> Refusal:
 
 def _owner(principal: Principal) -> str:
     """Who a principal is, as text: its tenant, how it was established, and its id."""
-    return msgspec.json.encode([principal.tenant, principal.kind, principal.id]).decode()
+    return msgspec.json.encode(owner_of(principal)).decode()

@@ -39,7 +39,7 @@ def stream_routes(
             wanted = wanted_of(request.query_params.multi_items(), principal.tenant)
             reader = await streams.open(principal, wanted, request.headers.get("last-event-id"))
         except InterlockError as fault:
-            response = problem(fault)
+            response = problem(request, fault)
             if fault.kind is STREAM_READERS_FULL:
                 response.headers["Retry-After"] = str(RETRY_AFTER_MS // 1000)
             return response

@@ -35,6 +35,7 @@ from interlock.gates.control.service import ScenarioRuns
 from interlock.surfaces.application import Opened
 from interlock.surfaces.catalogue import Permission
 from interlock.surfaces.http.bodies import Bounds, announced, body
+from interlock.surfaces.http.gate import left
 from interlock.surfaces.http.problems import retry_after, status_of
 from interlock.surfaces.mcp.entrance import EntranceSettings, check_place
 from interlock.surfaces.mcp.serving import wire_documents
@@ -63,6 +64,7 @@ STRANGER: Final = Bounds(64 * 1024, 1_000, passed_ms=0)
 
 _BY_STATUS: Final = {401: faults.UNAUTHENTICATED, 403: faults.UNAUTHORIZED, 429: faults.RATE_LIMITED}
 _UNKNOWN: Final = replace(faults.INTERNAL, status=503)
+RPC: Final = "/rpc"
 Authenticate = Callable[[Scope], Awaitable[Principal]]
 Told = Callable[[Principal, Permission], Awaitable[None]]
 
@@ -82,7 +84,7 @@ def wire_http(
     """The routes of the wire; `refused` hears of what a permission refuses. Raises: `documents_unreadable`."""
     wire = WireHttp(opened, authenticate, permits, refused, settings)
     return [
-        Route("/rpc", wire.rpc, methods=["POST"]),
+        Route(RPC, wire.rpc, methods=["POST"]),
         Route("/debug/mutation_stats", wire.mutation_stats, methods=["GET"]),
     ]
 
@@ -156,6 +158,7 @@ class WireHttp:
         try:
             principal = await self._principal(request.scope)
         except Refused as refused:
+            left(request.scope)  # what is still waited for takes nobody's place
             return await self._turned_away(request, refused.fault)
         with self._place():
             _check_type(request)
@@ -207,6 +210,13 @@ class WireHttp:
 
         tools = WireTools(services, TOOLS, lambda name, where: may_call(name, where, principal, self._permits), refused)
         return Rpc(tools, self._documents)
+
+
+def overloaded(error: InterlockError) -> HttpResponse:
+    """What a call is told that is not let in: too much is under way, or the server is about to stop."""
+    response = refusal(faults.OVERLOADED)
+    headers = retry_after(response.status, error.details.get("retry_after_ms"))
+    return HttpResponse(response.body, response.status, headers, MEDIA_TYPE)
 
 
 def _check_type(request: HttpRequest) -> None:
