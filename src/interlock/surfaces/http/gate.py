@@ -4,11 +4,13 @@ What it does: counts what is under way, lets nothing new in while the server dra
 request. What it does not do: it finds out nobody (`edge` says whose a request is), and answers nothing that is let in.
 
 Rules: whatever is not listed as standing is counted, at every path and with every method, from its head to the end of
-its answer; whose it is counts as soon as that is known; looks at the server's health are answered whatever happens.
+its answer; whose it is counts as soon as that is known; looks at the server's health are answered whatever happens;
+what a server that stops gives up is told so.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -46,7 +48,7 @@ class Gate:
     def check(self) -> None:
         """Whether anything new is taken. Raises: `server_draining`."""
         if self.draining:
-            raise SERVER_DRAINING.error("the server is about to stop")
+            raise _draining("the server is about to stop")
 
     def enter(self) -> Seat:
         """Take a request. Raises: `server_draining`, `server_busy`."""
@@ -55,6 +57,10 @@ class Gate:
 
     def _full(self) -> InterlockError:
         return SERVER_BUSY.error(f"{self.seats.most} requests are under way", retry_after_ms=1_000)
+
+
+def _draining(message: str) -> InterlockError:
+    return SERVER_DRAINING.error(message, retry_after_ms=1_000)
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,11 @@ class Doorway:
             return
         try:
             await self._app({**scope, _SEAT: seat}, receive, said)
+        except asyncio.CancelledError:
+            if not self._gate.draining:
+                raise
+            if not said.begun:
+                await self._told(_draining("the server stops, and did not wait any longer"), scope, receive, said)
         finally:
             if seat is not None:
                 seat.back()
@@ -104,6 +115,8 @@ class Doorway:
     async def _told(self, fault: InterlockError, scope: Scope, receive: Receive, send: Send) -> None:
         teller = (self._standing.tellers or {}).get(scope["path"])
         response = problem(fault, scope["request_id"]) if teller is None else teller(fault)
+        if self._gate.draining:
+            response.headers["Connection"] = "close"  # a body that still comes is read by nobody
         await response(scope, receive, send)
 
 
@@ -113,9 +126,11 @@ class _Said:
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
         self._request_id = request_id
+        self.begun = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            self.begun = True
             headers = MutableHeaders(scope=message)
             headers[REQUEST_ID] = self._request_id
             headers["X-Content-Type-Options"] = "nosniff"
