@@ -10,6 +10,7 @@ import pytest
 
 from tests.surfaces.http.serving import NONE, Asking, problem, serving
 from tests.surfaces.http.test_load import ended, opened
+from tests.surfaces.mcp.test_front import INITIALIZE
 
 SLOW = {"server": {"in_flight_max": 8, "body_timeout_ms": 600_000}}
 """Eight requests at once: two of a principal, six of a tenant."""
@@ -105,3 +106,54 @@ def test_a_body_that_is_not_read_ends_its_connection_in_time(tmp_path: Path) -> 
         writer.close()
 
     over(tmp_path, check, {"server": {"head_timeout_ms": 300}})
+
+
+async def listened(asking: Asking, token: str) -> tuple[bytes, asyncio.StreamWriter]:
+    """Somebody who follows the feed: the status of the answer, and the connection to end."""
+    reader, writer = await opened(asking)
+    head = f"GET /api/events/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n\r\n"
+    writer.write(head.encode())
+    return await status((reader, writer)), writer
+
+
+def test_readers_of_one_principal_leave_seats_to_the_others(tmp_path: Path) -> None:
+    async def check(asking: Asking) -> None:
+        greedy, other = await asking.token_of("viewer"), await asking.token_of("viewer", name="ann", tenant="staging")
+        readers = [await listened(asking, greedy) for _ in range(5)]
+        assert [told for told, _ in readers] == [b"200", b"200", b"429", b"429", b"429"]
+        refused = await asking.ask("GET", "/api/v1/events/stream", token=greedy)
+        assert problem(refused) == (429, "share_taken")
+        assert refused.headers["retry-after"] == "1"
+        readers += [await listened(asking, other) for _ in range(2)]
+        assert [told for told, _ in readers[-2:]] == [b"200", b"200"]
+        for _, writer in readers:
+            writer.transport.abort()
+        while (await listened_once(asking, greedy)) != b"200":
+            await asyncio.sleep(0.01)
+
+    over(tmp_path, check, {"event_stream": {"readers_max": 8}})
+
+
+async def listened_once(asking: Asking, token: str) -> bytes:
+    told, writer = await listened(asking, token)
+    writer.transport.abort()
+    return told
+
+
+def test_sessions_of_one_principal_leave_sessions_to_the_other_tenants(tmp_path: Path) -> None:
+    accept = {"Accept": "application/json, text/event-stream"}
+
+    async def check(asking: Asking) -> None:
+        for number in range(3):
+            token = await asking.token_of("viewer", name=f"n{number}")
+            for _ in range(10):
+                answer = await asking.ask("POST", "/mcp", token=token, json=INITIALIZE, headers=accept)
+                assert answer.status_code == 200, answer.text
+        last = await asking.token_of("viewer", name="late")
+        refused = await asking.ask("POST", "/mcp", token=last, json=INITIALIZE, headers=accept)
+        assert problem(refused) == (429, "share_taken")
+        elsewhere = await asking.token_of("viewer", tenant="staging")
+        opening = await asking.ask("POST", "/mcp", token=elsewhere, json=INITIALIZE, headers=accept)
+        assert opening.status_code == 200
+
+    over(tmp_path, check, {"server": {"sessions_max": 8}})

@@ -47,7 +47,9 @@ STREAMS: Final = frozenset({MCP_PATH, *sse.PATHS})
 def beside(opened: Opened, application: Application, edge: Edge, entrance: EntranceSettings) -> Additions:
     """Everything beside the routes of the catalogue. Raises: `documents_unreadable`."""
     access = opened.get(Access)
-    streams = EventStreams(opened.get(Journal), opened.get(Subscriptions).tell, opened.get(EventStreamSettings))
+    streams = EventStreams(
+        opened.get(Journal), opened.get(Subscriptions).tell, opened.get(EventStreamSettings), entrance.shares
+    )
     routes: list[BaseRoute] = [
         *ingest.ingest_routes(
             opened.get(Ingest), authenticate=_permitted(edge, access, ingest.PERMISSION), problem=_told

@@ -75,6 +75,9 @@ def entrance_of(settings: ServerSettings) -> EntranceSettings:
         hosts=(*LOOPBACK_HOSTS, *names),
         body_bytes_max=settings.body_bytes_max,
         body_timeout_ms=settings.body_timeout_ms,
+        sessions_max=settings.sessions_max,
+        session_idle_ms=settings.session_idle_ms,
+        shares=shares_of(settings),
         calls_max=settings.in_flight_max,
     )
 

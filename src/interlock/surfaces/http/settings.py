@@ -49,6 +49,10 @@ class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         ),
     ] = 32 * 1024
     in_flight_max: Annotated[int, Meta(ge=1, le=100_000, description="Requests that are answered at once.")] = 256
+    sessions_max: Annotated[int, Meta(ge=1, le=100_000, description="Sessions of MCP that are open at once.")] = 1_000
+    session_idle_ms: Annotated[
+        Milliseconds, Meta(description="How long a session of MCP may be asked nothing before it ends.")
+    ] = 1_800_000
     principal_percent_max: Annotated[
         Percent, Meta(description="Of what may be there at once, the most that one principal may have, in per cent.")
     ] = 25

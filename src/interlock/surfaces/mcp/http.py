@@ -5,8 +5,9 @@ keeps sessions of those versions that have any. What it does not do: it opens no
 no permission; `authenticate` and `may` are given to it.
 
 Rules: a session belongs to the principal that opened it, and is not there for others; whoever asks is found out anew at
-each request, so that what is revoked ends at once; a principal has a bounded number of calls, however many sessions;
-verbs about this machine, or about files of it, are no tools here.
+each request, so that what is revoked ends at once; a body is read once, by the strict reader of JSON; a principal has a
+bounded number of calls, however many sessions, and a share of the sessions; verbs about this machine, or about files of
+it, are no tools here.
 """
 
 from __future__ import annotations
@@ -27,16 +28,18 @@ from mcp.server.lowlevel import Server
 from mcp.server.streamable_http import EventStore
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.requests import HTTPConnection
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
-from interlock.base.canonical import digest
+from interlock.base.canonical import digest, parse
 from interlock.base.errors import InterlockError
 from interlock.base.part import Command, Effect
 from interlock.base.principal import Principal, PrincipalKind
 from interlock.gates.config import GatesSettings
 from interlock.surfaces.application import Application, Opened
 from interlock.surfaces.errors import MCP_TOOL_NOT_PERMITTED, PROGRAM_FAULT
-from interlock.surfaces.http.bodies import Bounds, body
+from interlock.surfaces.http.bodies import JSON, Bounds, body
+from interlock.surfaces.http.errors import SERVER_BUSY
 from interlock.surfaces.http.problems import problem
 from interlock.surfaces.http.request_ids import request_id_of
 from interlock.surfaces.mcp.entrance import EntranceSettings, check_place, with_body
@@ -44,8 +47,9 @@ from interlock.surfaces.mcp.front import Calls, Context, Front, server_of
 from interlock.surfaces.mcp.pages import library_of
 from interlock.surfaces.mcp.search import Library
 from interlock.surfaces.mcp.serving import warn
+from interlock.surfaces.mcp.sessions import SESSION, Sessions
 from interlock.surfaces.mcp.tools import Refusal, Toolbox, tool_name, within
-from interlock.surfaces.seats import owner_of
+from interlock.surfaces.seats import Seats, owner_of, refused_by
 
 Authenticate = Callable[[Scope], Awaitable[Principal]]
 """Who asks. Raises an `InterlockError` where nobody may: its status and advice are the answer."""
@@ -93,21 +97,24 @@ def streamable(
         event_store=events,
         session_idle_timeout=settings.session_idle_ms / 1000,
         max_request_body_size=settings.body_bytes_max,
-        max_sessions=settings.sessions_max,
+        max_sessions=None,  # `Sessions` bounds them, for each principal, too
     )
+    full = refused_by(SERVER_BUSY, f"{settings.sessions_max} sessions are open")
+    seats = Seats(settings.sessions_max, settings.shares, full, "sessions")
+    sessions = Sessions(manager.handle_request, seats, settings.session_idle_ms)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         async with manager.run():
             yield
 
-    return Entrance(manager.handle_request, authenticate, settings), lifespan()
+    return Entrance(sessions, authenticate, settings), lifespan()
 
 
 class Entrance:
     """Lets requests to the SDK whose principal is known, each with its whole body."""
 
-    def __init__(self, inner: ASGIApp, authenticate: Authenticate, settings: EntranceSettings) -> None:
+    def __init__(self, inner: Sessions, authenticate: Authenticate, settings: EntranceSettings) -> None:
         self._inner = inner
         self._authenticate = authenticate
         self._settings = settings
@@ -120,14 +127,22 @@ class Entrance:
         request_id = request_id_of(HTTPConnection(scope))
         try:
             admitted, content = await self._admitted(scope, receive)
+            answering = self._answer(admitted, content, with_body(content, receive), send)
+            await (self._standing(answering) if scope["method"] == "GET" else answering)
         except InterlockError as fault:
             await problem(fault, request_id)(scope, receive, send)
-        except Exception as fault:  # noqa: BLE001 - who cannot be found out is not let in
-            traceback.print_exception(fault, file=sys.stderr)
-            await problem(PROGRAM_FAULT.error(f"unexpected {type(fault).__name__}"), request_id)(scope, receive, send)
+
+    async def _answer(self, scope: Scope, content: bytes, receive: Receive, send: Send) -> None:
+        """Raises: as opening a session does, before anything is sent."""
+        try:
+            message = parse(content, bytes_max=self._settings.body_bytes_max, wide=True) if content else None
+        except InterlockError as fault:
+            await _unreadable(fault)(scope, receive, send)
+            return
+        if scope["method"] == "POST" and _opens(scope, message):
+            await self._inner.opening(scope[_PRINCIPAL], scope, receive, send)
         else:
-            answering = self._inner(admitted, with_body(content, receive), send)
-            await (self._standing(answering) if scope["method"] == "GET" else answering)
+            await self._inner(scope, receive, send)
 
     async def quiet(self) -> None:
         """Let go of streams that only stand, before whoever serves waits for what is under way."""
@@ -142,9 +157,18 @@ class Entrance:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def _principal(self, scope: Scope) -> Principal:
+        try:
+            return await self._authenticate(scope)
+        except InterlockError:
+            raise
+        except Exception as fault:  # noqa: BLE001 - who cannot be found out is not let in
+            traceback.print_exception(fault, file=sys.stderr)
+            raise PROGRAM_FAULT.error(f"unexpected {type(fault).__name__}") from None
+
     async def _admitted(self, scope: Scope, receive: Receive) -> tuple[Scope, bytes]:
         check_place(scope, self._settings)
-        principal = await self._authenticate(scope)
+        principal = await self._principal(scope)
         bounds = Bounds(self._settings.body_bytes_max, self._settings.body_timeout_ms)
         content = await body(scope, receive, bounds)
         # The SDK compares this with whoever opened a session, and says that there is none where they differ.
@@ -153,6 +177,18 @@ class Entrance:
         owner = f"{_owner(principal)} {digest(credential)}"
         user = AuthenticatedUser(AccessToken(token="", client_id=owner, scopes=[]))
         return {**scope, "user": user, _PRINCIPAL: principal}, content
+
+
+def _opens(scope: Scope, message: object) -> bool:
+    """Whether a message opens a session: where it has one already, the SDK says so."""
+    named = any(name == SESSION for name, _ in scope["headers"])
+    return not named and isinstance(message, dict) and message.get("method") == "initialize"
+
+
+def _unreadable(fault: InterlockError) -> Response:
+    """What the SDK says of a body that is no JSON."""
+    error = {"code": types.PARSE_ERROR, "message": f"Parse error: {fault.message}"}
+    return Response(msgspec.json.encode({"jsonrpc": "2.0", "id": None, "error": error}), 400, media_type=JSON)
 
 
 class Fronts:
