@@ -70,11 +70,11 @@ def beside(opened: Opened, application: Application, edge: Edge, entrance: Entra
         routes.append(Route(MCP_PATH, app))
         quiets.append(app.quiet)
         lifespans.append(lambda: lifespan)
-    from interlock.surfaces.mcp.wire.http import RPC, overloaded, wire_http
+    from interlock.surfaces.mcp.wire.http import RPC, STATISTICS_PATH, overloaded, wire_http
 
     routes += wire_http(opened, authenticate, permits=_permits(access), refused=_refused_row(access), settings=entrance)
     content = Content(opened, edge.principal)
-    standing = Standing(STREAMS, {RPC: overloaded})
+    standing = Standing(STREAMS, {RPC: overloaded, STATISTICS_PATH: overloaded})
     return Additions(content.guarded(), routes, lifespans, _all(quiets), _elsewhere(opened, edge, access), standing)
 
 

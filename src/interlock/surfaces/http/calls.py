@@ -21,11 +21,12 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from interlock.base.canonical import digest
+from interlock.base.ids import shown
 from interlock.base.part import Command, Effect
 from interlock.base.principal import Principal
 from interlock.surfaces.client import Client
 from interlock.surfaces.errors import INPUT_INVALID
-from interlock.surfaces.http.bodies import JSON, Bounds, body, check_media_type
+from interlock.surfaces.http.bodies import JSON, Bounds, body, check_media_type, check_no_body
 from interlock.surfaces.http.requests import given_of, value_of
 from interlock.surfaces.http.routes import PREFIX, Route
 from interlock.surfaces.http.settings import ServerSettings
@@ -63,7 +64,11 @@ class Calls:
 
     async def _given(self, route: Route, request: Request) -> dict[str, Any]:
         content = None
-        if route.body:
+        if not route.body:
+            check_no_body(request)
+        else:
+            for name in request.query_params:
+                raise INPUT_INVALID.error(f"`{shown(name)}`: members stand in the body here", place=shown(name))
             content = await body(request.scope, request.receive, self._bounds)
             if content:
                 check_media_type(request, JSON)

@@ -34,7 +34,7 @@ from interlock.packs.survey import Wanted
 from interlock.surfaces.application import Opened
 from interlock.surfaces.errors import INPUT_INVALID
 from interlock.surfaces.http.app import Endpoint
-from interlock.surfaces.http.bodies import JSON, check_media_type
+from interlock.surfaces.http.bodies import JSON, check_media_type, check_no_body
 from interlock.surfaces.http.content_paths import ARTIFACT, LABEL_MAX, RUN_PACK, SCENARIO_PACK, VERIFY
 from interlock.surfaces.http.pace import Pace
 from interlock.surfaces.http.packs import Packs
@@ -118,6 +118,8 @@ class Content:
     async def _permitted(self, request: Request, permission: str, namespace: int | None = None) -> Principal:
         principal = await self._authenticate(request)
         await self._access.check(principal, permission, command=permission, namespace=namespace)
+        if request.method != "POST":
+            check_no_body(request)
         return principal
 
     async def _pack(self, request: Request, principal: Principal, wanted: Wanted, name: str) -> Response:

@@ -31,7 +31,9 @@ REQUEST_TIMEOUT = ErrorCode(
     retryable=True,
 )
 MEDIA_TYPE_UNSUPPORTED = ErrorCode(
-    "media_type_unsupported", Category.INVALID, "Send the body with the content type that the message names."
+    "media_type_unsupported",
+    Category.INVALID,
+    "Send the body with the content type that the message names, in UTF-8, and not compressed.",
 )
 PATH_UNKNOWN = ErrorCode("path_unknown", Category.NOT_FOUND, "Ask for a path of `/api/v1/openapi.json`.")
 METHOD_NOT_ALLOWED = ErrorCode("method_not_allowed", Category.INVALID, "Use a method that the `Allow` header names.")

@@ -32,14 +32,15 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from interlock.base.canonical import digest, parse
+from interlock.base.cloud_binding import media_type
 from interlock.base.errors import InterlockError
 from interlock.base.part import Command, Effect
 from interlock.base.principal import Principal, PrincipalKind
 from interlock.gates.config import GatesSettings
 from interlock.surfaces.application import Application, Opened
 from interlock.surfaces.errors import MCP_TOOL_NOT_PERMITTED, PROGRAM_FAULT
-from interlock.surfaces.http.bodies import JSON, Bounds, body
-from interlock.surfaces.http.errors import SERVER_BUSY
+from interlock.surfaces.http.bodies import JSON, UTF_8, Bounds, body
+from interlock.surfaces.http.errors import MEDIA_TYPE_UNSUPPORTED, SERVER_BUSY
 from interlock.surfaces.http.problems import problem
 from interlock.surfaces.http.request_ids import request_id_of
 from interlock.surfaces.mcp.entrance import EntranceSettings, check_place, with_body
@@ -169,6 +170,9 @@ class Entrance:
     async def _admitted(self, scope: Scope, receive: Receive) -> tuple[Scope, bytes]:
         check_place(scope, self._settings)
         principal = await self._principal(scope)
+        _, charset = media_type(dict(scope["headers"]).get(b"content-type", b"").decode("latin-1"))
+        if charset not in UTF_8:
+            raise MEDIA_TYPE_UNSUPPORTED.error("text is read in UTF-8 alone")
         bounds = Bounds(self._settings.body_bytes_max, self._settings.body_timeout_ms)
         content = await body(scope, receive, bounds)
         # The SDK compares this with whoever opened a session, and says that there is none where they differ.

@@ -46,6 +46,7 @@ class EventStreams:
         shares: Shares = Shares(),  # noqa: B008 - immutable
     ) -> None:
         self.settings = settings
+        self.types = journal.catalogue.names()
         self._seats = Seats(settings.readers_max, shares, self._full, "readers of the live feed")
         self._journal = journal
         self._tell = tell

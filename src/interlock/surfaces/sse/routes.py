@@ -36,7 +36,7 @@ def stream_routes(
     async def stream(request: Request) -> Response:
         try:
             principal = await authenticate(request)
-            wanted = wanted_of(request.query_params.multi_items(), principal.tenant)
+            wanted = wanted_of(request.query_params.multi_items(), principal.tenant, streams.types)
             reader = await streams.open(principal, wanted, request.headers.get("last-event-id"))
         except InterlockError as fault:
             response = problem(request, fault)

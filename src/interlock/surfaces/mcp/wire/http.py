@@ -34,7 +34,7 @@ from interlock.gates.control.feedback import Caller
 from interlock.gates.control.service import ScenarioRuns
 from interlock.surfaces.application import Opened
 from interlock.surfaces.catalogue import Permission
-from interlock.surfaces.http.bodies import Bounds, announced, body
+from interlock.surfaces.http.bodies import Bounds, announced, body, check_media_type
 from interlock.surfaces.http.gate import left
 from interlock.surfaces.http.problems import retry_after, status_of
 from interlock.surfaces.mcp.entrance import EntranceSettings, check_place
@@ -65,6 +65,7 @@ STRANGER: Final = Bounds(64 * 1024, 1_000, passed_ms=0)
 _BY_STATUS: Final = {401: faults.UNAUTHENTICATED, 403: faults.UNAUTHORIZED, 429: faults.RATE_LIMITED}
 _UNKNOWN: Final = replace(faults.INTERNAL, status=503)
 RPC: Final = "/rpc"
+STATISTICS_PATH: Final = "/debug/mutation_stats"
 Authenticate = Callable[[Scope], Awaitable[Principal]]
 Told = Callable[[Principal, Permission], Awaitable[None]]
 
@@ -85,7 +86,7 @@ def wire_http(
     wire = WireHttp(opened, authenticate, permits, refused, settings)
     return [
         Route(RPC, wire.rpc, methods=["POST"]),
-        Route("/debug/mutation_stats", wire.mutation_stats, methods=["GET"]),
+        Route(STATISTICS_PATH, wire.mutation_stats, methods=["GET"]),
     ]
 
 
@@ -221,8 +222,12 @@ def overloaded(error: InterlockError) -> HttpResponse:
 
 def _check_type(request: HttpRequest) -> None:
     """Raises: `Refused`."""
-    if request.headers.get("content-type", MEDIA_TYPE).partition(";")[0].strip().lower() != MEDIA_TYPE:
-        raise Refused(faults.MEDIA_TYPE)
+    if "content-type" not in request.headers:
+        return
+    try:
+        check_media_type(request, MEDIA_TYPE)
+    except InterlockError:
+        raise Refused(faults.MEDIA_TYPE) from None
 
 
 def _correlation_id(request: HttpRequest) -> str | None:
@@ -240,6 +245,8 @@ def _fault(error: InterlockError) -> Fault:
     status = status_of(error)
     if status in {408, 413}:
         return faults.BODY_LATE if status == 408 else faults.BODY_TOO_LARGE
+    if status == 415:
+        return faults.MEDIA_TYPE
     found = _BY_STATUS.get(status, _UNKNOWN)
     after = error.details.get("retry_after_ms")
     return replace(found, retry_after_ms=after) if status == 429 and isinstance(after, int) else found
