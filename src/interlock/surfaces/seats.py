@@ -24,7 +24,7 @@ RETRY_MS = 1_000
 class Shares(Struct, frozen=True):
     """How many of each hundred seats one principal may have, and all of one tenant; one seat at least."""
 
-    principal_percent: int = 25
+    principal_percent: int = 50
     tenant_percent: int = 75
 
 

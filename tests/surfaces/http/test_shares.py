@@ -12,7 +12,8 @@ from tests.surfaces.http.serving import NONE, Asking, problem, serving
 from tests.surfaces.http.test_load import ended, opened
 from tests.surfaces.mcp.test_front import INITIALIZE
 
-SLOW = {"server": {"in_flight_max": 8, "body_timeout_ms": 600_000}}
+QUARTER = {"principal_percent_max": 25, "tenant_percent_max": 75}
+SLOW = {"server": {"in_flight_max": 8, "body_timeout_ms": 600_000, **QUARTER}}
 """Eight requests at once: two of a principal, six of a tenant."""
 
 
@@ -131,7 +132,7 @@ def test_readers_of_one_principal_leave_seats_to_the_others(tmp_path: Path) -> N
         while (await listened_once(asking, greedy)) != b"200":
             await asyncio.sleep(0.01)
 
-    over(tmp_path, check, {"event_stream": {"readers_max": 8}})
+    over(tmp_path, check, {"event_stream": {"readers_max": 8}, "server": QUARTER})
 
 
 async def listened_once(asking: Asking, token: str) -> bytes:
@@ -156,4 +157,4 @@ def test_sessions_of_one_principal_leave_sessions_to_the_other_tenants(tmp_path:
         opening = await asking.ask("POST", "/mcp", token=elsewhere, json=INITIALIZE, headers=accept)
         assert opening.status_code == 200
 
-    over(tmp_path, check, {"server": {"sessions_max": 8}})
+    over(tmp_path, check, {"server": {"sessions_max": 8, **QUARTER}})

@@ -182,7 +182,7 @@ async def lives(http: httpx2.AsyncClient, name: str, opened: httpx2.Response) ->
 
 
 def test_who_opens_one_session_more_than_its_share_loses_its_own_that_was_idle_for_longest(tmp_path: Path) -> None:
-    settings = EntranceSettings(sessions_max=8)
+    settings = EntranceSettings(sessions_max=4)
 
     async def talk() -> None:
         async with served(tmp_path, settings=settings) as url, asked(url, **ACCEPT) as http:
@@ -203,7 +203,7 @@ def test_who_opens_one_session_more_than_its_share_loses_its_own_that_was_idle_f
 
 
 def test_a_session_that_is_at_work_makes_no_room_and_one_that_ended_does(tmp_path: Path) -> None:
-    settings = EntranceSettings(sessions_max=4)
+    settings = EntranceSettings(sessions_max=2, shares=Shares(50, 100))
 
     async def talk() -> None:
         async with served(tmp_path, settings=settings) as url, asked(url, **ACCEPT) as http:

@@ -78,7 +78,7 @@ class Content:
         return _known(request, headers) or Response(content, 200, headers, BYTES)
 
     async def run_pack(self, request: Request) -> Response:
-        """The pack of a run. Raises: `run_not_found`, `server_busy`, `packs_share_taken`, and as an export does."""
+        """The pack of a run. Raises: `run_not_found`, `server_busy`, `share_taken`, and as an export does."""
         principal = await self._permitted(request, READ)
         given = _only(request, "contract", "without_children")
         contract, without = (_flag(given, name) for name in ("contract", "without_children"))
@@ -103,13 +103,13 @@ class Content:
     async def verify(self, request: Request) -> Response:
         """What is proved of an uploaded pack.
 
-        Raises: `request_too_large`, `request_timeout`, `server_busy`, `packs_share_taken`.
+        Raises: `request_too_large`, `request_timeout`, `server_busy`, `share_taken`.
         """
         principal = await self._permitted(request, PROVE)
         _only(request)
         check_media_type(request, BYTES)
         with ExitStack() as ends:
-            ends.callback(self.packs.seats.take(principal))
+            ends.callback(self.packs.seats.take(principal).back)
             file = ends.enter_context(_nameless())
             await self.packs.received(request, file)
             found = await attended(request, self.packs.verified(file))
@@ -125,7 +125,7 @@ class Content:
     async def _pack(self, request: Request, principal: Principal, wanted: Wanted, name: str) -> Response:
         """Make a pack, and send it; its file and its seat are given back when it is sent."""
         with ExitStack() as ends:
-            ends.callback(self.packs.seats.take(principal))
+            ends.callback(self.packs.seats.take(principal).back)
             file = ends.enter_context(_nameless())
             made = await attended(request, self.packs.made(wanted, file))
             headers = _kept(made.digest, name)

@@ -40,9 +40,6 @@ METHOD_NOT_ALLOWED = ErrorCode("method_not_allowed", Category.INVALID, "Use a me
 SERVER_BUSY = ErrorCode(
     "server_busy", Category.OVERLOADED, "Wait as long as `Retry-After` says, then ask again.", retryable=True
 )
-PACKS_SHARE_TAKEN = ErrorCode(
-    "packs_share_taken", Category.OVERLOADED, "Wait until one of your packs is through, then ask again.", retryable=True
-)
 SERVER_DRAINING = ErrorCode(
     "server_draining", Category.UNAVAILABLE, "Ask again: another server takes over.", retryable=True
 )
@@ -75,7 +72,6 @@ ERRORS = (
     PATH_UNKNOWN,
     METHOD_NOT_ALLOWED,
     SERVER_BUSY,
-    PACKS_SHARE_TAKEN,
     SERVER_DRAINING,
     ADDRESS_INVALID,
 )

@@ -55,7 +55,7 @@ class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = 1_800_000
     principal_percent_max: Annotated[
         Percent, Meta(description="Of what may be there at once, the most that one principal may have, in per cent.")
-    ] = 25
+    ] = 50
     tenant_percent_max: Annotated[
         Percent, Meta(description="Of what may be there at once, the most that one tenant may have, in per cent.")
     ] = 75
