@@ -11,6 +11,7 @@ server lives; a combination that would open more than it says is refused before 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import ssl
 from collections.abc import Iterator
@@ -101,13 +102,13 @@ async def serve(store: StoreName, given: ServeInput, principal: Principal, narra
     from interlock.app import APPLICATION, App
 
     check(given)
+    token = _token()
     watch_parent()
     config = None if given.config is None else Path(given.config)
     local = http.is_loopback(given.host)
     with folder_if_default(store), http.listen(given.host, given.port) as listening:
         async with APPLICATION.open(store=store, config=config, create=True) as app:
             assert isinstance(app, App)  # noqa: S101 - what the product opens
-            token = os.environ.pop(TOKEN_VARIABLE, "") or secrets.token_urlsafe(32)
             place = None if not local or is_url(store) or str(store) == MEMORY else Path(store).parent / FILE
             url = http.url_of(listening, tls=given.certificate is not None)
             with _told(place, ServerFile(url, token, os.getpid())):
@@ -117,6 +118,17 @@ async def serve(store: StoreName, given: ServeInput, principal: Principal, narra
                     ended = await run(server, listening, given.certificate, given.key)
     narrator.close()
     return ServeReport(url, ended)
+
+
+def _token() -> str:
+    """The proof of the user of this machine. Side effect: nothing that is started from here is told it.
+
+    Raises: `server_unsafe`, for one that could be guessed, or that no request can show.
+    """
+    token = os.environ.pop(TOKEN_VARIABLE, "") or secrets.token_urlsafe(32)
+    if re.fullmatch(r"[!-~]{32,512}", token) is None:
+        raise SERVER_UNSAFE.error(f"{TOKEN_VARIABLE} has not 32 to 512 characters of ASCII without spaces")
+    return token
 
 
 @contextmanager

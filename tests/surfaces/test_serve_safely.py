@@ -61,7 +61,7 @@ def certified(folder: Path) -> bytes:
         (("--host", "0.0.0.0"), "server_unsafe"),
         (("--host", "0.0.0.0", *TLS), "server_unsafe"),
         (("--host", "::"), "server_unsafe"),
-        (("--host", "localhost"), "server_unsafe"),
+        (("--host", "localhost.example"), "server_unsafe"),
         (BEYOND, "server_unsafe"),
         ((*BEYOND, *TLS, "--tls-upstream"), "server_unsafe"),
         ((*TLS, "--tls-upstream"), "server_unsafe"),

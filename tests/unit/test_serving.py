@@ -10,7 +10,8 @@ import pytest
 
 from interlock.base.errors import InterlockError
 from interlock.machine import ServeInput
-from interlock.serving import FILE, ServerFile, _told, check
+from interlock.serving import FILE, TOKEN_VARIABLE, ServerFile, _token, _told, check
+from interlock.surfaces.http.listening import listen, url_of
 
 
 @pytest.mark.parametrize(
@@ -35,11 +36,37 @@ def test_what_would_open_more_than_it_says_is_refused(given: dict[str, object]) 
     [
         {},
         {"host": "::1"},
+        {"host": "localhost"},
         {"host": "192.0.2.1", "beyond_this_machine": True, "tls_upstream": True},
     ],
 )
 def test_what_says_what_it_opens_may_be_served(given: dict[str, object]) -> None:
     check(msgspec.convert({"store": "store.db", **given}, ServeInput))
+
+
+def test_localhost_is_the_address_of_this_machine_whatever_a_name_server_says() -> None:
+    with listen("localhost", 0) as listening:
+        assert url_of(listening).startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize("token", ["short", "x" * 31, "x" * 513, "x" * 40 + " y", "ü" * 40])
+def test_a_proof_of_the_user_that_could_be_guessed_or_not_be_shown_is_refused(
+    token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(TOKEN_VARIABLE, token)
+
+    with pytest.raises(InterlockError) as refused:
+        _token()
+
+    assert (refused.value.code, token in refused.value.message) == ("server_unsafe", False)
+
+
+def test_a_proof_of_the_user_is_taken_and_handed_on_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(TOKEN_VARIABLE, "x" * 32)
+
+    assert _token() == "x" * 32
+    assert TOKEN_VARIABLE not in os.environ
+    assert _token() != _token()
 
 
 def test_the_token_of_a_server_is_for_its_user_alone_and_goes_with_it(tmp_path: Path) -> None:

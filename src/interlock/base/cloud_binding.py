@@ -71,14 +71,14 @@ Headers = Iterable[tuple[str, str]]
 
 def is_cloud_event(headers: Headers) -> bool:
     """Whether a request says of itself that it holds CloudEvents, whatever its address is."""
-    kind, _ = _media_type(_value(headers, "content-type") or "")
+    kind, _ = media_type(_value(headers, "content-type") or "")
     return kind.startswith(_FAMILY) or _value(headers, "ce-specversion") is not None
 
 
 def form_of(headers: Headers) -> Form:
     """How to read a request. Raises: `cloud_event_unsupported`, `cloud_event_malformed`, `cloud_event_too_large`."""
     headers = [(name.lower(), value) for name, value in headers]
-    kind, charset = _media_type(_value(headers, "content-type") or "")
+    kind, charset = media_type(_value(headers, "content-type") or "")
     if kind in {MEDIA_TYPE, BATCH_TYPE}:
         if charset not in {"", "utf-8", "us-ascii"}:
             raise CLOUD_EVENT_UNSUPPORTED.error("events in JSON are read in UTF-8 alone")
@@ -185,7 +185,7 @@ def _binary(form: Form, body: bytes) -> Incoming:
     """An event whose data is the body: JSON and text are kept as JSON values, as the JSON format would have them."""
     data: bytes | None = None
     if body:
-        kind, charset = _media_type(form.attributes.get("datacontenttype", ""))
+        kind, charset = media_type(form.attributes.get("datacontenttype", ""))
         if is_json(kind):
             data = canonical(_json(body, "data"))
         elif is_text(kind) and charset in {"", "utf-8", "us-ascii"}:
@@ -213,7 +213,7 @@ def is_text(kind: str) -> bool:
     return kind.startswith("text/") or kind == "application/xml" or kind.endswith("+xml")
 
 
-def _media_type(text: str) -> tuple[str, str]:
+def media_type(text: str) -> tuple[str, str]:
     """The type without parameters, and its charset; both in lower case."""
     kind, _, parameters = text.partition(";")
     found = _CHARSET.search(f";{parameters}")

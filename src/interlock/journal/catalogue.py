@@ -145,6 +145,10 @@ class EventCatalogue:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise EVENT_CORRUPT.error(f"data of {name} version {version} cannot be read", type=name) from None
 
+    def names(self) -> frozenset[str]:
+        """The names of all types, whatever their versions."""
+        return frozenset(name for name, _ in self._by_name)
+
     def type_of(self, name: str, version: int) -> EventType | None:
         """The declaration of a type, for rebuilds."""
         return self._by_name.get((name, version))

@@ -33,6 +33,8 @@ from interlock.surfaces.members import Member, members_of
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
+    from interlock.access.check import Access
+
 _FAULT = re.compile(r"(?P<reason>.*?)(?: - at `\$\.?(?P<path>.*)`)?", re.DOTALL)
 _OUT_OF_BOUNDS = re.compile(r"Expected `\w+` (?:of length )?[<>]=? ")
 _FIELD = re.compile(r"Object (?:missing required|contains unknown) field `(?P<name>.*)`", re.DOTALL)
@@ -80,17 +82,34 @@ class Client:
 
     async def _check(self, command: Command, record: Struct) -> None:
         """Refuse what the principal may not do; verbs about the machine itself are for its user alone."""
-        from interlock.access.check import Access, denied
         from interlock.access.namespaces import namespace_of
 
-        try:
-            access = self._services.get(Access)
-        except KeyError:
-            raise denied(command.permission) from None
+        access = self._access(command)
         if command.machine:
             raise await access.refusal(self.principal, command.permission, command.name)
         namespace = namespace_of(command, record)
         await access.check(self.principal, command.permission, command=command.name, namespace=namespace)
+
+    def _access(self, command: Command) -> Access:
+        """Whom to ask. Raises: `permission_denied`."""
+        from interlock.access.check import Access, denied
+
+        try:
+            return self._services.get(Access)
+        except KeyError:
+            raise denied(command.permission) from None
+
+    async def check_somewhere(self, name: str) -> None:
+        """Refuse a command that the principal may call nowhere, before its input is there; `call` checks the rest.
+
+        Raises: `command_unknown`, `permission_denied`. Side effect: a refusal is recorded.
+        """
+        command = self.catalogue.get(name)
+        if self.principal.kind is PrincipalKind.LOCAL:
+            return
+        access = self._access(command)
+        if command.machine or not access.permits_somewhere(self.principal, command.permission):
+            raise await access.refusal(self.principal, command.permission, command.name)
 
     def call_sync(self, name: str, given: Struct | Mapping[str, object], *, command_id: str | None = None) -> Struct:
         """`call` for a thread that runs no event loop: waits until the output is there."""

@@ -80,6 +80,13 @@ EVENT_FILTER_INVALID = ErrorCode(
     Category.INVALID,
     "Use `type`, `kind` and `stream` as often as wanted, and `after` once with a cursor that was given out.",
 )
+SHARE_TAKEN = ErrorCode(
+    "share_taken",
+    Category.OVERLOADED,
+    "Let some of what you have under way end, then ask again; `server.principal_percent_max` and "
+    "`server.tenant_percent_max` say how much that may be.",
+    retryable=True,
+)
 STREAM_READERS_FULL = ErrorCode(
     "stream_readers_full", Category.OVERLOADED, "Wait retry_after_ms, then connect again.", retryable=True
 )
@@ -106,5 +113,6 @@ ERRORS = (
     RUNPACKS_ABSENT,
     EVENT_BODY_SLOW,
     EVENT_FILTER_INVALID,
+    SHARE_TAKEN,
     STREAM_READERS_FULL,
 )

@@ -36,8 +36,8 @@ from interlock.surfaces.http.bodies import Bounds, body
 Authenticate = Callable[[Request], Awaitable[Principal]]
 """Who sends a request, if they may do what its address is for. Raises: `InterlockError`."""
 
-Problem = Callable[[InterlockError], Response]
-"""An error as a response: problem details (RFC 9457)."""
+Problem = Callable[[Request, InterlockError], Response]
+"""An error of a request as a response: problem details (RFC 9457)."""
 
 PATH: Final = "/api/events/"
 PERMISSION: Final = "event.receive"
@@ -63,7 +63,7 @@ class EventEndpoint:
             principal = await self._authenticate(request)
             await self._take(request, principal)
         except InterlockError as fault:
-            response = self._problem(fault)
+            response = self._problem(request, fault)
             response.headers["Connection"] = "close"  # what is left of the body is not read
             return response
         return Response(status_code=202)

@@ -68,7 +68,7 @@ async def authenticate(request: Request) -> Principal:
     return Principal(id="token:ada", tenant=tenant)
 
 
-def problem(fault: InterlockError) -> Response:
+def problem(_request: Request, fault: InterlockError) -> Response:
     """Problem details, small."""
     known = {**ingest_surface.STATUSES, **sse_surface.STATUSES}
     status = known.get(fault.code, STATUSES.get(fault.category, 500))

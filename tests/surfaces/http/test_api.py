@@ -15,6 +15,7 @@ from interlock.surfaces.http.content_paths import content_paths
 from interlock.surfaces.http.listening import listen
 from interlock.surfaces.http.routes import Routes
 from tests.surfaces.http.serving import TOKEN, Asking, problem, serving
+from tests.surfaces.mcp.test_front import INITIALIZE
 from tests.unit.gates.control.test_verbs import document as scenario
 
 PLAN = """
@@ -148,6 +149,17 @@ def test_a_key_may_hold_whatever_a_name_may(tmp_path: Path) -> None:
     over(tmp_path, check)
 
 
+FORMS: list[tuple[str, dict[str, str]]] = [
+    ("/api/v1/subscriptions", {"Content-Type": "application/json; charset=utf-16"}),
+    ("/api/v1/subscriptions", {"Content-Type": 'application/json;charset="ISO-8859-1"'}),
+    ("/api/v1/subscriptions", {"Content-Type": "application/json", "Content-Encoding": "gzip"}),
+    ("/api/events/", {"Content-Type": "application/cloudevents+json", "Content-Encoding": "gzip"}),
+    ("/api/v1/packs/verify", {"Content-Type": "application/octet-stream", "Content-Encoding": "br"}),
+    ("/mcp", {"Content-Type": "application/json; charset=utf-16"}),
+    ("/mcp", {"Content-Type": "application/json", "Content-Encoding": "gzip"}),
+]
+"""Bodies in a form that is not read."""
+
 WRONG: list[tuple[str, str, dict[str, Any], tuple[int, str]]] = [
     ("GET", "/api/v1/nothing", {}, (404, "path_unknown")),
     ("GET", "/api/v1/runs/", {}, (404, "path_unknown")),
@@ -165,6 +177,12 @@ WRONG: list[tuple[str, str, dict[str, Any], tuple[int, str]]] = [
     ("POST", "/api/v1/subscriptions", {"json": {"name": "a"}}, (400, "input_invalid")),
     ("POST", "/api/v1/subscriptions", {"json": {"name": "a", "sink": "log", "x": 1}}, (400, "input_invalid")),
     ("POST", "/api/v1/subscriptions/a/pause", {"json": {"name": "b", "reason": "r"}}, (400, "input_invalid")),
+    ("POST", "/api/v1/subscriptions?limit=1", {"json": {"name": "a", "sink": "log"}}, (400, "input_invalid")),
+    ("GET", "/api/v1/runs", {"json": {"limit": 1}}, (400, "input_invalid")),
+    ("DELETE", "/api/v1/subscriptions/a", {"json": {"name": "b"}}, (400, "input_invalid")),
+    ("GET", "/api/v1/runs/x/pack", {"json": {}}, (400, "input_invalid")),
+    *[("POST", path, {"content": b"{}", "headers": form}, (415, "media_type_unsupported")) for path, form in FORMS],
+    ("GET", "/api/v1/events/stream?type=engine.run_compleeted", {}, (400, "event_filter_invalid")),
     ("GET", "/api/v1/runs", {"token": None}, (401, "credentials_missing")),
     ("GET", "/api/v1/runs", {"token": "guessed"}, (401, "token_invalid")),
     ("GET", "/api/v1/runs", {"token": "x" * 600}, (401, "credentials_missing")),
@@ -230,10 +248,10 @@ def test_a_body_that_is_too_large_is_refused_unread_or_where_it_turns_out_to_be(
 
 def test_more_than_may_be_under_way_is_told_to_wait_and_a_draining_server_takes_nothing(tmp_path: Path) -> None:
     async def check(asking: Asking) -> None:
-        asking.server.gate.in_flight_max = 0
+        asking.server.gate.seats.most = 0
         busy = await asking.ask("GET", "/api/v1/runs")
         assert (problem(busy), busy.headers["retry-after"]) == ((503, "server_busy"), "1")
-        asking.server.gate.in_flight_max = 10
+        asking.server.gate.seats.most = 10
         assert (await asking.ask("GET", "/readyz")).status_code == 200
         asking.server.gate.draining = True
         assert problem(await asking.ask("GET", "/api/v1/runs")) == (503, "server_draining")
@@ -258,13 +276,45 @@ def test_a_fault_of_the_program_says_nothing_of_itself(tmp_path: Path, monkeypat
     over(tmp_path, check)
 
 
-def test_a_request_keeps_the_id_that_it_brings_if_it_has_the_form_of_one(tmp_path: Path) -> None:
-    async def check(asking: Asking) -> None:
-        for given, kept in (("abc-1", True), ("a b", False), ("x" * 200, False)):
-            answer = await asking.ask("GET", "/api/v1/leases", headers={"X-Request-Id": given})
-            assert (answer.headers["x-request-id"] == given) is kept
+EVENT = {"specversion": "1.0", "id": "1", "source": "/crowd", "type": "t"}
+INITIALIZED = {"Accept": "application/json, text/event-stream"}
+ANSWERS: list[tuple[str, str, dict[str, Any], int]] = [
+    ("GET", "/healthz", {}, 200),
+    ("GET", "/readyz", {}, 200),
+    ("GET", "/api/v1/leases", {}, 200),
+    ("GET", "/api/v1/leases", {"token": None}, 401),
+    ("GET", "/nothing", {}, 404),
+    ("PATCH", "/api/v1/runs", {}, 405),
+    ("POST", "/api/events/", {"json": EVENT, "headers": {"Content-Type": "application/cloudevents+json"}}, 202),
+    ("POST", "/api/events/", {"content": b"{}", "headers": {"Content-Type": "text/plain"}}, 415),
+    ("POST", "/hooks/a", {"json": EVENT, "headers": {"Content-Type": "application/cloudevents+json"}}, 202),
+    ("GET", "/api/events/stream?colour=red", {}, 400),
+    ("HEAD", "/api/events/stream", {}, 200),
+    ("POST", "/mcp", {"json": INITIALIZE, "headers": INITIALIZED}, 200),
+    ("POST", "/mcp", {"json": {}, "token": None}, 401),
+    ("POST", "/mcp", {"content": b"{"}, 400),
+    ("POST", "/rpc", {"json": {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}}, 200),
+    ("POST", "/rpc", {"content": b"{}", "headers": {"Content-Type": "application/json", "Content-Encoding": "x"}}, 415),
+    ("GET", "/debug/mutation_stats", {}, 200),
+]
 
-    over(tmp_path, check)
+
+def test_every_answer_bears_the_id_that_its_request_brings_if_that_has_the_form_of_one(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serving(tmp_path, {"events": {"sources": {"crowd": {"source": "/crowd"}}}}) as asking:
+            for given, kept in (("abc-1", True), ("a b", False), ("x" * 200, False)):
+                for method, path, more, status in ANSWERS:
+                    headers = {"X-Request-Id": given, **more.get("headers", {})}
+                    answer = await asking.ask(method, path, **{**more, "headers": headers})
+                    assert answer.status_code == status, (method, path, answer.text)
+                    found = answer.headers["x-request-id"]
+                    assert (found == given) is kept, (method, path)
+                    assert answer.headers["x-content-type-options"] == "nosniff", path
+                    assert "cache-control" in answer.headers, path
+                    if answer.headers.get("content-type") == "application/problem+json":
+                        assert problem(answer)[0] == status
+
+    asyncio.run(main())
 
 
 def test_no_answer_waits_for_the_other_sides_acknowledgement() -> None:

@@ -116,18 +116,49 @@ def test_what_a_revoked_token_has_made_can_do_nothing_more(tmp_path: Path) -> No
     asyncio.run(check())
 
 
-def test_messages_of_agents_and_events_count_as_under_way_and_a_draining_server_takes_none(tmp_path: Path) -> None:
+EVENT = {"Content-Type": "application/cloudevents+json"}
+EVERYWHERE: list[tuple[str, str, dict[str, str]]] = [
+    ("POST", "/mcp", {}),
+    ("DELETE", "/mcp", {}),
+    ("GET", "/mcp", {}),
+    ("POST", "/rpc", {}),
+    ("GET", "/debug/mutation_stats", {}),
+    ("POST", "/api/events/", EVENT),
+    ("POST", "/api/events", EVENT),
+    ("POST", "/hooks/of/nobody", EVENT),
+    ("OPTIONS", "/hooks/of/nobody", {"WebHook-Request-Origin": "a.example"}),
+    ("GET", "/api/events/stream", {}),
+    ("GET", "/api/v1/events/stream", {}),
+    ("GET", "/api/v1/runs", {}),
+    ("POST", "/api/v1/packs/verify", {}),
+    ("GET", "/nothing", {}),
+    ("PATCH", "/api/v1/runs", {}),
+]
+"""Something at every place that answers; streams are not counted among what is under way."""
+
+
+def test_whatever_is_asked_is_under_way_and_a_draining_server_takes_nothing(tmp_path: Path) -> None:
     async def check() -> None:
         async with serving(tmp_path) as asking:
-            for broken, code in (({"in_flight_max": 0}, "server_busy"), ({"draining": True}, "server_draining")):
-                for name, value in broken.items():
-                    setattr(asking.server.gate, name, value)
-                for path in ("/mcp", "/api/events/", "/api/events"):
-                    answer = await asking.ask("POST", path, json={})
-                    assert problem(answer) == (503, code), path
-                asking.server.gate.in_flight_max = 100
-            asking.server.gate.draining = False
-            assert (await asking.ask("POST", "/mcp", json={})).status_code != 503
-            assert asking.server.gate.in_flight == 0
+            gate, most = asking.server.gate, asking.server.gate.seats.most
+            for code in ("server_busy", "server_draining"):
+                gate.seats.most, gate.draining = (0 if code == "server_busy" else most), code == "server_draining"
+                for method, path, headers in EVERYWHERE:
+                    streams = method == "GET" and (path == "/mcp" or path.endswith("/stream"))
+                    if streams and code == "server_busy":
+                        continue
+                    answer = await asking.ask(method, path, headers=headers, content=b"{}")
+                    assert answer.headers["retry-after"] == "1", (path, answer.text)
+                    assert answer.headers["x-request-id"]
+                    if path in {"/rpc", "/debug/mutation_stats"}:
+                        assert (answer.status_code, answer.json()["error"]["code"]) == (503, -32072)
+                    else:
+                        assert problem(answer) == (503, code), path
+                assert (await asking.ask("GET", "/healthz")).status_code == 200
+            gate.seats.most, gate.draining = most, False
+            for method, path, headers in EVERYWHERE:
+                if not path.endswith("/stream"):
+                    assert (await asking.ask(method, path, headers=headers)).status_code != 503, path
+            assert gate.in_flight == 0
 
     asyncio.run(check())

@@ -15,8 +15,11 @@ from mcp_types.version import KNOWN_PROTOCOL_VERSIONS
 
 from interlock.base.part import Command
 from interlock.base.principal import Principal, PrincipalKind
+from interlock.surfaces.http.errors import SERVER_BUSY
 from interlock.surfaces.mcp.entrance import EntranceSettings
 from interlock.surfaces.mcp.http import Entrance
+from interlock.surfaces.mcp.sessions import Sessions
+from interlock.surfaces.seats import Seats, Shares, refused_by
 from tests.surfaces.mcp.http_server import TOKEN_INVALID, asked, bearer, connected, served, talked
 from tests.surfaces.mcp.test_front import INITIALIZE, LASTING, PLAN
 
@@ -164,17 +167,97 @@ def test_a_session_is_not_there_for_another_principal(tmp_path: Path, version: s
     talked(talk)
 
 
-def test_sessions_are_bounded_and_end_where_nobody_asks(tmp_path: Path) -> None:
-    settings = EntranceSettings(sessions_max=2, session_idle_ms=300)
+LISTING = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
+
+
+async def session(http: httpx2.AsyncClient, name: str) -> httpx2.Response:
+    """The answer to somebody who opens a session."""
+    return await http.post("/mcp", json=INITIALIZE, headers=bearer(name))
+
+
+async def lives(http: httpx2.AsyncClient, name: str, opened: httpx2.Response) -> bool:
+    """Whether a session is still there."""
+    held = {"Mcp-Session-Id": opened.headers["mcp-session-id"], **bearer(name)}
+    return (await http.post("/mcp", json=LISTING, headers=held)).status_code == 200
+
+
+def test_who_opens_one_session_more_than_its_share_loses_its_own_that_was_idle_for_longest(tmp_path: Path) -> None:
+    settings = EntranceSettings(sessions_max=4)
 
     async def talk() -> None:
-        async with served(tmp_path, settings=settings) as url:
-            headers = {**ACCEPT, **bearer("reader")}
-            async with httpx2.AsyncClient(base_url=url, headers=headers) as http:
-                statuses = [(await http.post("/mcp", json=INITIALIZE)).status_code for _ in range(3)]
-                assert statuses == [200, 200, 503]
-                while (await http.post("/mcp", json=INITIALIZE)).status_code == 503:
-                    await asyncio.sleep(0.05)
+        async with served(tmp_path, settings=settings) as url, asked(url, **ACCEPT) as http:
+            other = await session(http, "other")
+            mine = [await session(http, "reader") for _ in range(2)]
+            assert await lives(http, "reader", mine[0])
+            mine += [await session(http, "reader") for _ in range(20)]
+            assert {each.status_code for each in mine} == {200}
+            assert [await lives(http, "reader", each) for each in mine] == [False] * 20 + [True] * 2
+            assert await lives(http, "other", other)
+            # What opens nothing ends nothing.
+            await http.post("/mcp", json=LISTING, headers=bearer("reader"))
+            await http.get("/mcp", headers=bearer("reader"))
+            assert await lives(http, "reader", mine[-1])
+            assert await lives(http, "reader", mine[-2])
+
+    talked(talk)
+
+
+def test_a_session_that_is_at_work_makes_no_room_and_one_that_ended_does(tmp_path: Path) -> None:
+    settings = EntranceSettings(sessions_max=2, shares=Shares(50, 100))
+
+    async def talk() -> None:
+        async with served(tmp_path, settings=settings) as url, asked(url, **ACCEPT) as http:
+            [only] = [await session(http, "reader")]
+            held = {"Mcp-Session-Id": only.headers["mcp-session-id"], **bearer("reader")}
+            async with http.stream("GET", "/mcp", headers=held) as standing:
+                assert standing.status_code == 200
+                refused = await session(http, "reader")
+                assert (refused.status_code, refused.json()["code"]) == (429, "share_taken")
+                assert refused.headers["retry-after"] == "1"
+                assert (await session(http, "other")).status_code == 200
+                assert await lives(http, "reader", only)
+            assert (await http.delete("/mcp", headers=held)).status_code == 200
+            assert (await session(http, "reader")).status_code == 200
+
+    talked(talk)
+
+
+def test_sessions_are_bounded_and_end_where_nobody_asks(tmp_path: Path) -> None:
+    settings = EntranceSettings(sessions_max=2, session_idle_ms=300, shares=Shares(100, 100))
+
+    async def talk() -> None:
+        async with served(tmp_path, settings=settings) as url, asked(url, **ACCEPT) as http:
+            opened = [await session(http, "reader") for _ in range(2)]
+            refused = await session(http, "other")
+            assert (refused.status_code, refused.json()["code"]) == (503, "server_busy")
+            assert refused.headers["retry-after"] == "1"
+            while (await session(http, "other")).status_code == 503:
+                await asyncio.sleep(0.05)
+            assert not await lives(http, "reader", opened[0])
+
+    talked(talk)
+
+
+UNSOUND = [
+    b"{",
+    b'{"jsonrpc":"2.0","id":2,"method":"tools/list","method":"ping"}',
+    b'{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"run_list","arguments":{"limit":1,"limit":2}}}',
+    b'{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"run_list","arguments":{"limit":NaN}}}',
+    b'{"jsonrpc":"2.0","id":2,"method":"tools/list","params":' + b"[" * 500 + b"]" * 500 + b"}",
+    '{"jsonrpc":"2.0","id":2,"method":"ping"}'.encode("utf-16"),
+]
+
+
+@every_version
+def test_json_that_two_readers_would_read_differently_is_no_message(tmp_path: Path, version: str) -> None:
+    async def talk() -> None:
+        async with served(tmp_path) as url, asked(url, **ACCEPT, **bearer("reader")) as http:
+            for content in UNSOUND:
+                answer = await http.post("/mcp", content=content, headers={"MCP-Protocol-Version": version})
+                assert answer.status_code == 400, content[:80]
+                found = answer.json()
+                assert (found["id"], found["error"]["code"]) == (None, -32700), content[:80]
+                assert found["error"]["message"].startswith("Parse error")
 
     talked(talk)
 
@@ -321,7 +404,8 @@ def test_an_answer_that_stands_ends_when_whoever_asked_may_no_longer(method: str
         async def send(message: Any) -> None:
             sent.append(message)
 
-        entrance = Entrance(stands, anybody, EntranceSettings(look_ms=10))
+        seats = Seats(1, Shares(), refused_by(SERVER_BUSY, "full"), "sessions")
+        entrance = Entrance(Sessions(stands, seats, 1_000), anybody, EntranceSettings(look_ms=10))
         headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
         scope = {"type": "http", "method": method, "headers": headers}
         standing = asyncio.ensure_future(entrance(scope, nothing, send))
@@ -369,7 +453,8 @@ def test_a_stream_that_only_stands_ends_when_the_server_is_about_to() -> None:
         async def nothing() -> dict[str, object]:
             return {"type": "http.request", "body": b"", "more_body": False}
 
-        entrance = Entrance(stands, anybody, EntranceSettings())
+        seats = Seats(1, Shares(), refused_by(SERVER_BUSY, "one session is open"), "sessions")
+        entrance = Entrance(Sessions(stands, seats, 1_000), anybody, EntranceSettings())
         scope = {"type": "http", "method": "GET", "headers": [(b"host", b"localhost")]}
         standing = asyncio.ensure_future(entrance(scope, nothing, nothing))  # type: ignore[arg-type]
         standing.add_done_callback(lambda _: ended.set())

@@ -263,6 +263,7 @@ def test_a_request_that_cannot_be_accepted_has_the_status_of_its_error(tmp_path:
                 ("text/plain", 415),
                 ("application/x-www-form-urlencoded", 415),
                 ("application/JSON; charset=utf-8", 200),
+                ("application/json; charset=utf-16", 415),
             ):
                 assert (await http.post("/rpc", json=LIST, headers={"Content-Type": kind})).status_code == status, kind
         async with served(tmp_path) as url, httpx2.AsyncClient(base_url=url, headers=bearer("reader")) as http:

@@ -1,11 +1,10 @@
 """The root of the server: every path under one application, with one way of telling errors.
 
-What it does: puts the generated routes beside those of other modules, counts what is under way, and answers whatever
-is raised as a problem. What it does not do: it knows no verb, makes no principal and listens nowhere.
+What it does: puts the generated routes beside those of other modules, behind the one gate, and answers whatever is
+raised as a problem. What it does not do: it knows no verb, makes no principal, counts nothing and listens nowhere.
 
 Rules: an error of ours is told by its code, any other by `program_fault` and nothing more; a path that there is not is
-told like an error; what is under way is bounded, and while the server drains nothing new is taken; keys stay encoded
-until they are read, so that one may hold a slash.
+told like an error; keys stay encoded until they are read, so that one may hold a slash.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.applications import Starlette
@@ -27,7 +26,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from interlock.base.errors import InterlockError
 from interlock.surfaces.errors import PROGRAM_FAULT
 from interlock.surfaces.http.calls import Calls
-from interlock.surfaces.http.errors import METHOD_NOT_ALLOWED, PATH_UNKNOWN, SERVER_BUSY, SERVER_DRAINING
+from interlock.surfaces.http.errors import METHOD_NOT_ALLOWED, PATH_UNKNOWN
+from interlock.surfaces.http.gate import Doorway, Gate, Standing
 from interlock.surfaces.http.health import Health
 from interlock.surfaces.http.problems import problem
 from interlock.surfaces.http.request_ids import request_id_of
@@ -39,27 +39,6 @@ Elsewhere = Callable[[Request], Awaitable[Response | None]]
 Lifespan = Callable[[], AbstractAsyncContextManager[Any]]
 
 
-@dataclass
-class Gate:
-    """What is under way, and whether anything new is taken."""
-
-    in_flight_max: int
-    in_flight: int = 0
-    draining: bool = False
-
-    def enter(self) -> None:
-        """Take a request. Raises: `server_draining`, `server_busy`."""
-        if self.draining:
-            raise SERVER_DRAINING.error("the server is about to stop")
-        if self.in_flight >= self.in_flight_max:
-            raise SERVER_BUSY.error(f"{self.in_flight_max} requests are under way", retry_after_ms=1_000)
-        self.in_flight += 1
-
-    def leave(self) -> None:
-        """A request was answered."""
-        self.in_flight -= 1
-
-
 async def _nothing() -> None:
     pass
 
@@ -68,8 +47,8 @@ async def _nothing() -> None:
 class Additions:
     """What other modules put beside the generated routes; endpoints of `guarded` are told errors for.
 
-    `quiet` lets go of what streams; `elsewhere` may answer what comes to a path that there is not; what is posted to
-    `counted` paths is under way like any other request.
+    `quiet` lets go of what streams; `elsewhere` may answer what comes to a path that there is not; `standing` is not
+    counted as under way.
     """
 
     guarded: Sequence[tuple[str, str, Endpoint]] = ()
@@ -77,7 +56,7 @@ class Additions:
     lifespans: Sequence[Lifespan] = ()
     quiet: Callable[[], Awaitable[None]] = _nothing
     elsewhere: Elsewhere | None = None
-    counted: frozenset[str] = frozenset()
+    standing: Standing = field(default_factory=Standing)
 
 
 def build(routes: Routes, calls: Calls, health: Health, gate: Gate, additions: Additions) -> ASGIApp:
@@ -85,9 +64,9 @@ def build(routes: Routes, calls: Calls, health: Health, gate: Gate, additions: A
     ordered = sorted(routes.by_name.values(), key=lambda route: ("{" in route.path.rpartition("/")[2], route.path))
     methods: dict[str, dict[str, Endpoint]] = {}
     for path, method, endpoint in additions.guarded:
-        methods.setdefault(path, {})[method] = guarded(endpoint, gate)
+        methods.setdefault(path, {})[method] = guarded(endpoint)
     for route in ordered:
-        methods.setdefault(route.path, {})[route.method] = guarded(calls.endpoint(route), gate)
+        methods.setdefault(route.path, {})[route.method] = guarded(calls.endpoint(route))
     paths: list[BaseRoute] = [Path(path, _by_method(found), methods=[*found]) for path, found in methods.items()]
     before = len({path for path, _, _ in additions.guarded})  # what stands beside the routes is looked at first
     looks = [Path("/healthz", health.alive), Path("/readyz", health.ready)]
@@ -97,7 +76,7 @@ def build(routes: Routes, calls: Calls, health: Health, gate: Gate, additions: A
         exception_handlers={HTTPException: _not_found(additions.elsewhere), Exception: _fault},
     )
     app.router.redirect_slashes = False
-    return _Encoded(_Counted(app, gate, additions.counted))
+    return _Encoded(Doorway(app, gate, additions.standing))
 
 
 def _by_method(found: Mapping[str, Endpoint]) -> Endpoint:
@@ -109,34 +88,19 @@ def _by_method(found: Mapping[str, Endpoint]) -> Endpoint:
     return answer
 
 
-def guarded(answer: Endpoint, gate: Gate) -> Endpoint:
-    """An endpoint whose errors are told as problems, and which counts as under way while it answers."""
+def guarded(answer: Endpoint) -> Endpoint:
+    """An endpoint whose errors are told as problems."""
 
     async def whole(request: Request) -> Response:
         request_id = request_id_of(request)
         try:
-            gate.enter()
+            return await answer(request)
         except InterlockError as fault:
-            return headed(problem(fault, request_id), request_id)
-        try:
-            response = await answer(request)
-        except InterlockError as fault:
-            response = problem(fault, request_id)
+            return problem(fault, request_id)
         except Exception as fault:  # noqa: BLE001 - the last place where anything can be said about it
-            response = _unexpected(fault, request_id)
-        finally:
-            gate.leave()
-        return headed(response, request_id)
+            return _unexpected(fault, request_id)
 
     return whole
-
-
-def headed(response: Response, request_id: str) -> Response:
-    """A response with the id of its request, and what keeps browsers from guessing and keeping."""
-    response.headers["X-Request-Id"] = request_id
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers.setdefault("Cache-Control", "no-store")
-    return response
 
 
 def _unexpected(fault: BaseException, request_id: str) -> Response:
@@ -153,9 +117,9 @@ def _not_found(elsewhere: Elsewhere | None) -> Callable[[Request, Exception], Aw
         if status == 405:
             error = METHOD_NOT_ALLOWED.error("the path knows no such method")
             headers = dict(getattr(fault, "headers", None) or {})
-            return headed(problem(error, request_id, **headers), request_id)
+            return problem(error, request_id, **headers)
         found = None if elsewhere is None else await elsewhere(request)
-        return headed(found or problem(PATH_UNKNOWN.error("there is no such path"), request_id), request_id)
+        return found or problem(PATH_UNKNOWN.error("there is no such path"), request_id)
 
     return answer
 
@@ -173,30 +137,6 @@ def _lifespan(lifespans: Sequence[Lifespan]) -> Callable[[Starlette], AbstractAs
             yield
 
     return entered
-
-
-class _Counted:
-    """Counts what is posted to paths whose modules read their requests themselves; what only streams is not."""
-
-    def __init__(self, app: ASGIApp, gate: Gate, paths: frozenset[str]) -> None:
-        self._app = app
-        self._gate = gate
-        self._paths = paths
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] not in self._paths:
-            await self._app(scope, receive, send)
-            return
-        try:
-            self._gate.enter()
-        except InterlockError as fault:
-            request_id = request_id_of(Request(scope))
-            await headed(problem(fault, request_id), request_id)(scope, receive, send)
-            return
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            self._gate.leave()
 
 
 class _Encoded:

@@ -26,12 +26,13 @@ from interlock.journal.subscriptions import Subscriptions
 from interlock.surfaces import ingest
 from interlock.surfaces.application import Application, Opened
 from interlock.surfaces.catalogue import Permission
-from interlock.surfaces.http.app import Additions, Lifespan, headed
+from interlock.surfaces.http.app import Additions, Lifespan
 from interlock.surfaces.http.content import Content
 from interlock.surfaces.http.edge import Edge
+from interlock.surfaces.http.gate import Standing
 from interlock.surfaces.http.mcp_paths import MCP_PATH
 from interlock.surfaces.http.problems import problem
-from interlock.surfaces.http.request_ids import new_request_id, request_id_of
+from interlock.surfaces.http.request_ids import request_id_of
 from interlock.surfaces.ingest import EventEndpoint
 from interlock.surfaces.mcp.entrance import EntranceSettings
 from interlock.surfaces.mcp.wire.permissions import Permits, Where
@@ -39,13 +40,16 @@ from interlock.surfaces.sse import routes as sse
 from interlock.surfaces.sse.reader import EventStreams
 from interlock.surfaces.sse.settings import EventStreamSettings
 
-COUNTED: Final = frozenset({MCP_PATH, ingest.PATH, ingest.PATH.rstrip("/")})
+STREAMS: Final = frozenset({MCP_PATH, *sse.PATHS})
+"""What `GET` opens and nobody waits for the end of."""
 
 
 def beside(opened: Opened, application: Application, edge: Edge, entrance: EntranceSettings) -> Additions:
     """Everything beside the routes of the catalogue. Raises: `documents_unreadable`."""
     access = opened.get(Access)
-    streams = EventStreams(opened.get(Journal), opened.get(Subscriptions).tell, opened.get(EventStreamSettings))
+    streams = EventStreams(
+        opened.get(Journal), opened.get(Subscriptions).tell, opened.get(EventStreamSettings), entrance.shares
+    )
     routes: list[BaseRoute] = [
         *ingest.ingest_routes(
             opened.get(Ingest), authenticate=_permitted(edge, access, ingest.PERMISSION), problem=_told
@@ -67,11 +71,12 @@ def beside(opened: Opened, application: Application, edge: Edge, entrance: Entra
         routes.append(Route(MCP_PATH, app, methods=["POST", "GET", "DELETE"]))
         quiets.append(app.quiet)
         lifespans.append(lambda: lifespan)
-    from interlock.surfaces.mcp.wire.http import wire_http
+    from interlock.surfaces.mcp.wire.http import RPC, STATISTICS_PATH, overloaded, wire_http
 
     routes += wire_http(opened, authenticate, permits=_permits(access), refused=_refused_row(access), settings=entrance)
     content = Content(opened, edge.principal)
-    return Additions(content.guarded(), routes, lifespans, _all(quiets), _elsewhere(opened, edge, access), COUNTED)
+    standing = Standing(STREAMS, {RPC: overloaded, STATISTICS_PATH: overloaded})
+    return Additions(content.guarded(), routes, lifespans, _all(quiets), _elsewhere(opened, edge, access), standing)
 
 
 def _all(quiets: Sequence[Callable[[], Awaitable[None]]]) -> Callable[[], Awaitable[None]]:
@@ -86,14 +91,8 @@ def _elsewhere(opened: Opened, edge: Edge, access: Access) -> Callable[[Request]
     """What takes events at whatever path nothing else stands at."""
     authenticate = _permitted(edge, access, ingest.PERMISSION)
 
-    async def elsewhere(request: Request) -> Response | None:
-        def told(error: InterlockError) -> Response:
-            return problem(error, request_id_of(request))
-
-        endpoint = EventEndpoint(opened.get(Ingest), authenticate=authenticate, problem=told)
-        return await endpoint.elsewhere(request)
-
-    return elsewhere
+    endpoint = EventEndpoint(opened.get(Ingest), authenticate=authenticate, problem=_told)
+    return endpoint.elsewhere
 
 
 def _permitted(edge: Edge, access: Access, permission: str) -> Callable[[Request], Awaitable[Principal]]:
@@ -146,6 +145,5 @@ def _refused_row(access: Access) -> Callable[[Principal, Permission], Awaitable[
     return refused
 
 
-def _told(error: InterlockError) -> Response:
-    request_id = new_request_id()
-    return headed(problem(error, request_id), request_id)
+def _told(request: Request, error: InterlockError) -> Response:
+    return problem(error, request_id_of(request))

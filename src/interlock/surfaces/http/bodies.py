@@ -4,7 +4,8 @@ What it does: reads the body of a request whole, or piece by piece for whoever k
 nothing, and knows no address.
 
 Rules: what is announced as too large is refused unread; what turns out to be is refused there, and nothing of it is
-kept; a body that stands still, or whose sender goes, is given up; whoever reads says how that is told.
+kept; nothing is unpacked, so that a small body stays a small one; a body that stands still, or whose sender goes, is
+given up; whoever reads says how that is told.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ from typing import Final
 from starlette.requests import Request
 from starlette.types import Receive, Scope
 
+from interlock.base.cloud_binding import media_type
 from interlock.base.errors import ErrorCode, InterlockError
+from interlock.surfaces.errors import INPUT_INVALID
 from interlock.surfaces.http.errors import MEDIA_TYPE_UNSUPPORTED, REQUEST_TIMEOUT, REQUEST_TOO_LARGE
 from interlock.surfaces.http.pace import Pace
 
 JSON: Final = "application/json"
+UTF_8: Final = frozenset({"", "utf-8", "utf8", "us-ascii"})
 PASSED_BYTES_MAX: Final = 16 * 1024 * 1024
 PASSED_MS_MAX: Final = 2_000
 _LENGTH_DIGITS_MAX: Final = 15
@@ -49,19 +53,29 @@ class Bounds:
 
 
 def check_media_type(request: Request, *expected: str) -> None:
-    """Whether a body is of a type that is read. Raises: `media_type_unsupported`."""
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if given not in expected:
+    """Whether a body is of a type that is read, in UTF-8 where it is text. Raises: `media_type_unsupported`."""
+    kind, charset = media_type(request.headers.get("content-type", ""))
+    if kind not in expected:
         raise MEDIA_TYPE_UNSUPPORTED.error(f"the body is not {' or '.join(expected)}")
+    if charset not in UTF_8:
+        raise MEDIA_TYPE_UNSUPPORTED.error("text is read in UTF-8 alone")
+
+
+def check_no_body(request: Request) -> None:
+    """Whether a request that takes no body brings none. Raises: `input_invalid`."""
+    if announced(request.scope) or "transfer-encoding" in request.headers:
+        raise INPUT_INVALID.error("`body`: this request takes none", place="body")
 
 
 async def body(scope: Scope, receive: Receive, bounds: Bounds) -> bytes:
-    """The whole body. Raises: `bounds.too_large`, `bounds.late`."""
+    """The whole body. Raises: `bounds.too_large`, `bounds.late`, `media_type_unsupported`."""
     return b"".join([piece async for piece in pieces(scope, receive, bounds)])
 
 
 async def pieces(scope: Scope, receive: Receive, bounds: Bounds) -> AsyncIterator[bytes]:
-    """The body, piece by piece. Raises: `bounds.too_large`, `bounds.late`."""
+    """The body, piece by piece. Raises: `bounds.too_large`, `bounds.late`, `media_type_unsupported`."""
+    if any(name == b"content-encoding" and value.lower() != b"identity" for name, value in scope["headers"]):
+        raise MEDIA_TYPE_UNSUPPORTED.error("the body is encoded; only what is sent as it is is read")
     if announced(scope) > bounds.bytes_max:
         await _pass_over(receive, bounds.passed_ms)
         raise bounds.excess()

@@ -3,9 +3,10 @@
 What it does: reads the input of a route's command, calls the client for whoever asks, and answers with the output.
 What it does not do: it knows no verb, and tells no error (`app` does, for every endpoint).
 
-Rules: what changes something takes effect once under its `Idempotency-Key`; what starts work is answered when the start
-is durable, `202` with the place where it can be watched; what is read has an `ETag`, and is not sent again to who has
-it; a version that a command expects may be given as `If-Match`.
+Rules: who may call a command nowhere has no body read; what changes something takes effect once under its
+`Idempotency-Key`; what starts work is answered when the start is durable, `202` with the place where it can be watched;
+what is read has an `ETag`, and is not sent again to who has it; a version that a command expects may be given as
+`If-Match`.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from interlock.base.canonical import digest
+from interlock.base.ids import shown
 from interlock.base.part import Command, Effect
 from interlock.base.principal import Principal
 from interlock.surfaces.client import Client
 from interlock.surfaces.errors import INPUT_INVALID
-from interlock.surfaces.http.bodies import JSON, Bounds, body, check_media_type
+from interlock.surfaces.http.bodies import JSON, Bounds, body, check_media_type, check_no_body
 from interlock.surfaces.http.requests import given_of, value_of
 from interlock.surfaces.http.routes import PREFIX, Route
 from interlock.surfaces.http.settings import ServerSettings
@@ -51,16 +53,22 @@ class Calls:
 
         async def answer(request: Request) -> Response:
             principal = await self._authenticate(request)
+            client = self._client_of(principal)
+            await client.check_somewhere(route.command.name)
             given = await self._given(route, request)
             key = None if route.command.effect is Effect.READS else request.headers.get(IDEMPOTENCY_KEY)
-            output = await self._client_of(principal).call(route.command.name, given, command_id=key)
+            output = await client.call(route.command.name, given, command_id=key)
             return _answered(route, request, given, output)
 
         return answer
 
     async def _given(self, route: Route, request: Request) -> dict[str, Any]:
         content = None
-        if route.body:
+        if not route.body:
+            check_no_body(request)
+        else:
+            for name in request.query_params:
+                raise INPUT_INVALID.error(f"`{shown(name)}`: members stand in the body here", place=shown(name))
             content = await body(request.scope, request.receive, self._bounds)
             if content:
                 check_media_type(request, JSON)

@@ -20,8 +20,10 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from interlock.surfaces.http.accepting import Place
+from interlock.surfaces.http.framing import StrictConnection
 from interlock.surfaces.http.settings import ServerSettings
 
+HEAD_BYTES_MAX: Final = 64 * 1024
 FILES_KEPT: Final = 256
 """Files that the process needs beside its connections."""
 
@@ -70,6 +72,7 @@ class _Bounded(H11Protocol):
 
     def __init__(self, place: Place, **given: Any) -> None:
         super().__init__(**given)
+        self.conn = StrictConnection(h11.SERVER, self.config.h11_max_incomplete_event_size or HEAD_BYTES_MAX)
         self._place = place
         self._coming = _Timer(self.limits.head_timeout_ms, self._late)
         self._taken = _Timer(self.limits.answer_timeout_ms, self._untaken)

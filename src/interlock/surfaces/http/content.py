@@ -42,7 +42,7 @@ from interlock.surfaces.application import Opened
 from interlock.surfaces.client import own_id
 from interlock.surfaces.errors import INPUT_INVALID
 from interlock.surfaces.http.app import Endpoint
-from interlock.surfaces.http.bodies import JSON, check_media_type
+from interlock.surfaces.http.bodies import JSON, check_media_type, check_no_body
 from interlock.surfaces.http.calls import IDEMPOTENCY_KEY
 from interlock.surfaces.http.content_paths import (
     ARTIFACT,
@@ -55,7 +55,7 @@ from interlock.surfaces.http.content_paths import (
 )
 from interlock.surfaces.http.digested import Digested
 from interlock.surfaces.http.pace import Pace
-from interlock.surfaces.http.packs import Packs, Seats
+from interlock.surfaces.http.packs import Packs, seats_of
 from interlock.surfaces.http.requests import FLAGS, key_of
 from interlock.surfaces.http.sending import BYTES, PIECE_BYTES, SentFile, attended
 from interlock.surfaces.http.settings import ServerSettings
@@ -76,7 +76,7 @@ class Content:
         self._settings = opened.get(ServerSettings)
         self._disclosure = opened.get(GatesSettings).evidence
         self.packs = Packs(self._journal, self._settings)
-        self.artifacts = Seats(self._settings.artifacts_max, "artifacts")
+        self.artifacts = seats_of(self._settings.artifacts_max, self._settings, "artifacts")
         self._control = opened.get(Runs).control
 
     def guarded(self) -> list[tuple[str, str, Endpoint]]:
@@ -102,7 +102,7 @@ class Content:
         [content] = await self._journal.store.artifacts.get([artifact_id])
         if len(content) <= PIECE_BYTES or request.method == "HEAD":  # of a head the server sends no body
             return Response(content, 200, headers, BYTES)
-        return self._sent(BytesIO(content), len(content), headers, self.artifacts.take(principal))
+        return self._sent(BytesIO(content), len(content), headers, self.artifacts.take(principal).back)
 
     async def attach(self, request: Request) -> Response:
         """Attach the body to a run. Raises: `attachment_invalid`, `request_…`, `server_busy`; as `Control.attach`."""
@@ -112,7 +112,7 @@ class Content:
         run_id, key = ids.run_id(_key(request, "run")), _command_id(request, principal)
         await self._control.check_attachable(run_id, principal=principal, command_id=key)
         with ExitStack() as ends:
-            ends.callback(self.artifacts.take(principal))
+            ends.callback(self.artifacts.take(principal).back)
             file = ends.enter_context(_nameless())
             digested = Digested(file)
             await self.packs.received(request, digested, self._control.attached_bytes_max)
@@ -123,7 +123,7 @@ class Content:
         return Response(msgspec.json.encode(attached(known_id, len(content), said)), 201, headers, JSON)
 
     async def run_pack(self, request: Request) -> Response:
-        """The pack of a run. Raises: `run_not_found`, `server_busy`, `packs_share_taken`, and as an export does."""
+        """The pack of a run. Raises: `run_not_found`, `server_busy`, `share_taken`, and as an export does."""
         principal = await self._permitted(request, READ)
         given = _only(request, "contract", "without_children")
         contract, without = (_flag(given, name) for name in ("contract", "without_children"))
@@ -148,13 +148,13 @@ class Content:
     async def verify(self, request: Request) -> Response:
         """What is proved of an uploaded pack.
 
-        Raises: `request_too_large`, `request_timeout`, `server_busy`, `packs_share_taken`.
+        Raises: `request_too_large`, `request_timeout`, `server_busy`, `share_taken`.
         """
         principal = await self._permitted(request, PROVE)
         _only(request)
         check_media_type(request, BYTES)
         with ExitStack() as ends:
-            ends.callback(self.packs.seats.take(principal))
+            ends.callback(self.packs.seats.take(principal).back)
             file = ends.enter_context(_nameless())
             await self.packs.received(request, file)
             found = await attended(request, self.packs.verified(file))
@@ -163,12 +163,14 @@ class Content:
     async def _permitted(self, request: Request, permission: str, namespace: int | None = None) -> Principal:
         principal = await self._authenticate(request)
         await self._access.check(principal, permission, command=permission, namespace=namespace)
+        if request.method != "POST":
+            check_no_body(request)
         return principal
 
     async def _pack(self, request: Request, principal: Principal, wanted: Wanted, name: str) -> Response:
         """Make a pack, and send it; its file and its seat are given back when it is sent."""
         with ExitStack() as ends:
-            ends.callback(self.packs.seats.take(principal))
+            ends.callback(self.packs.seats.take(principal).back)
             file = ends.enter_context(_nameless())
             made = await attended(request, self.packs.made(wanted, file))
             headers = _kept(made.digest, name)

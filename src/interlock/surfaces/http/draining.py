@@ -20,7 +20,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from interlock.surfaces.http.accepting import Accepting, Place, Places
-from interlock.surfaces.http.connections import connections_max, protocol_of
+from interlock.surfaces.http.connections import HEAD_BYTES_MAX, connections_max, protocol_of
 from interlock.surfaces.http.settings import ServerSettings
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -98,7 +98,7 @@ def _config(
         server_header=False,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=max(1, settings.drain_ms // 1000),
-        h11_max_incomplete_event_size=64 * 1024,
+        h11_max_incomplete_event_size=HEAD_BYTES_MAX,
         ssl_certfile=certificate,
         ssl_keyfile=key,
     )

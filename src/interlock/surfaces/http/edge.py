@@ -18,6 +18,7 @@ from starlette.requests import HTTPConnection
 
 from interlock.base.principal import Principal
 from interlock.surfaces.http.errors import CREDENTIALS_MISSING
+from interlock.surfaces.http.gate import whose
 from interlock.surfaces.mcp.entrance import EntranceSettings, check_place
 
 TOKEN_CHARACTERS_MAX: Final = 512
@@ -35,7 +36,15 @@ class Edge:
         self._local = local
 
     async def principal(self, request: HTTPConnection) -> Principal:
-        """Who asks. Raises: `origin_refused`, `credentials_missing`, `token_invalid`."""
+        """Who asks. Raises: `origin_refused`, `credentials_missing`, `token_invalid`, `share_taken`.
+
+        Side effect: the request counts as under way for its principal.
+        """
+        principal = await self._found(request)
+        whose(request.scope, principal)
+        return principal
+
+    async def _found(self, request: HTTPConnection) -> Principal:
         check_place(request.scope, self._entrance)
         token = _bearer(request)
         if token is None:

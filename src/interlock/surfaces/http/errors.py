@@ -31,15 +31,14 @@ REQUEST_TIMEOUT = ErrorCode(
     retryable=True,
 )
 MEDIA_TYPE_UNSUPPORTED = ErrorCode(
-    "media_type_unsupported", Category.INVALID, "Send the body with the content type that the message names."
+    "media_type_unsupported",
+    Category.INVALID,
+    "Send the body with the content type that the message names, in UTF-8, and not compressed.",
 )
 PATH_UNKNOWN = ErrorCode("path_unknown", Category.NOT_FOUND, "Ask for a path of `/api/v1/openapi.json`.")
 METHOD_NOT_ALLOWED = ErrorCode("method_not_allowed", Category.INVALID, "Use a method that the `Allow` header names.")
 SERVER_BUSY = ErrorCode(
     "server_busy", Category.OVERLOADED, "Wait as long as `Retry-After` says, then ask again.", retryable=True
-)
-PACKS_SHARE_TAKEN = ErrorCode(
-    "packs_share_taken", Category.OVERLOADED, "Wait until one of your packs is through, then ask again.", retryable=True
 )
 SERVER_DRAINING = ErrorCode(
     "server_draining", Category.UNAVAILABLE, "Ask again: another server takes over.", retryable=True
@@ -73,7 +72,6 @@ ERRORS = (
     PATH_UNKNOWN,
     METHOD_NOT_ALLOWED,
     SERVER_BUSY,
-    PACKS_SHARE_TAKEN,
     SERVER_DRAINING,
     ADDRESS_INVALID,
 )

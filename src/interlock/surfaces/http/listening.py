@@ -18,10 +18,11 @@ BACKLOG: Final = 2048
 
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens. Raises: `server_address_invalid`."""
+    host = _address(host)
     try:
         family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
     except ValueError:
-        raise ADDRESS_INVALID.error("the address is no IP address") from None
+        raise ADDRESS_INVALID.error("the address is neither an IP address nor localhost") from None
     # With the protocol named, asyncio turns Nagle's algorithm off; without, each answer waits 40 ms.
     made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
@@ -35,10 +36,15 @@ def listen(host: str, port: int) -> socket.socket:
     return made
 
 
+def _address(host: str) -> str:
+    """The address that a name stands for: of this machine's own, which nobody has to be asked for."""
+    return "127.0.0.1" if host.lower() == "localhost" else host
+
+
 def is_loopback(host: str) -> bool:
     """Whether an address is this machine's own, and reached by nobody else."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(_address(host)).is_loopback
     except ValueError:
         return False
 

@@ -14,7 +14,6 @@ import asyncio
 import os
 import tempfile
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +21,6 @@ from typing import BinaryIO, Final, Protocol, TypeVar
 
 from starlette.requests import Request
 
-from interlock.base.principal import Principal
 from interlock.journal.catalogue import EventCatalogue
 from interlock.journal.journal import Journal
 from interlock.packs.commands import Verification, every_event, verification
@@ -31,8 +29,9 @@ from interlock.packs.export import ArtifactSpool, Made, cut, spooled
 from interlock.packs.survey import Wanted
 from interlock.packs.verify import verify
 from interlock.surfaces.http.bodies import Bounds, pieces
-from interlock.surfaces.http.errors import PACKS_SHARE_TAKEN, REQUEST_TIMEOUT, SERVER_BUSY
-from interlock.surfaces.http.settings import ServerSettings
+from interlock.surfaces.http.errors import REQUEST_TIMEOUT, SERVER_BUSY
+from interlock.surfaces.http.settings import ServerSettings, shares_of
+from interlock.surfaces.seats import Seats, refused_by
 
 UPLOADED: Final = "uploaded"
 """What a verification calls a pack that has no path."""
@@ -55,42 +54,17 @@ class Kept(Protocol):
         ...
 
 
-class Seats:
-    """How many packs, or other large things, are under way, and whose.
-
-    One principal has half of the seats at most, and one at least.
-    """
-
-    def __init__(self, seats: int, what: str = "packs") -> None:
-        self._seats = seats
-        self._what = what
-        self._each = max(1, seats // 2)
-        self._held: Counter[tuple[str, str, str]] = Counter()
-
-    def take(self, principal: Principal) -> Callable[[], None]:
-        """Take a seat; what is given gives it back, once. Raises: `server_busy`, `packs_share_taken`."""
-        owner = (principal.tenant, principal.kind, principal.id)
-        if self._held.total() >= self._seats:
-            raise SERVER_BUSY.error(f"{self._seats} {self._what} are under way", retry_after_ms=1_000)
-        if self._held[owner] >= self._each:
-            raise PACKS_SHARE_TAKEN.error(f"{self._each} {self._what} of yours are under way", retry_after_ms=1_000)
-        self._held[owner] += 1
-        held = [None]
-
-        def back() -> None:
-            if held:
-                held.pop()
-                self._held[owner] -= 1
-                self._held += Counter()  # whoever holds none is forgotten
-
-        return back
+def seats_of(most: int, settings: ServerSettings, what: str) -> Seats:
+    """Seats for large things that are under way at once; one too many is `server_busy`."""
+    full = refused_by(SERVER_BUSY, f"{most} {what} are under way")
+    return Seats(most, shares_of(settings), full, what)
 
 
 class Packs:
     """Makes and verifies packs for a server."""
 
     def __init__(self, journal: Journal, settings: ServerSettings) -> None:
-        self.seats = Seats(settings.packs_max)
+        self.seats = seats_of(settings.packs_max, settings, "packs")
         self._journal = journal
         self._settings = settings
         self._events: list[EventCatalogue] = []

@@ -1,6 +1,7 @@
 """The id of a request: what ties an answer to what its caller and the log say of it.
 
-It takes the caller's, if that has the form of one, and draws one otherwise.
+It takes the caller's, if that has the form of one, and draws one otherwise. Rule: nothing else makes one; whoever tells
+an error asks here for its request's.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from interlock.base.clock import SystemEntropy
 
@@ -21,7 +22,7 @@ def new_request_id() -> str:
     return SystemEntropy().random_bytes(12).hex()
 
 
-def request_id_of(request: Request) -> str:
+def request_id_of(request: HTTPConnection) -> str:
     """The id of a request, the same each time it is asked for."""
     if "request_id" not in request.scope:
         given = request.headers.get(REQUEST_ID, "")

@@ -24,17 +24,18 @@ from interlock.base.part import Command
 from interlock.base.principal import Principal
 from interlock.surfaces.application import Application, Opened
 from interlock.surfaces.catalogue import Catalogue
-from interlock.surfaces.http.app import Gate, build
+from interlock.surfaces.http.app import build
 from interlock.surfaces.http.beside import beside
 from interlock.surfaces.http.bodies import JSON
 from interlock.surfaces.http.by_hand import OPENAPI_PATH
 from interlock.surfaces.http.calls import Calls
 from interlock.surfaces.http.edge import Edge
 from interlock.surfaces.http.examples import Examples
+from interlock.surfaces.http.gate import Gate
 from interlock.surfaces.http.health import Health
 from interlock.surfaces.http.openapi import describe, encoded
 from interlock.surfaces.http.routes import Routes
-from interlock.surfaces.http.settings import ServerSettings
+from interlock.surfaces.http.settings import ServerSettings, shares_of
 from interlock.surfaces.mcp.entrance import LOOPBACK_HOSTS, EntranceSettings
 from interlock.surfaces.sse.settings import EventStreamSettings
 
@@ -56,7 +57,7 @@ class Server:
 def served(opened: Opened, application: Application, local: tuple[str, Principal] | None) -> Server:
     """The server of an opened application; `local` is the token of the user of this machine, and that user."""
     settings, catalogue = opened.get(ServerSettings), opened.get(Catalogue)
-    gate = Gate(settings.in_flight_max)
+    gate = Gate(settings.in_flight_max, shares_of(settings))
     entrance = entrance_of(settings, opened.get(EventStreamSettings).heartbeat_ms)
     edge = Edge(opened.get(Tokens).verify, entrance, local)
     additions = beside(opened, application, edge, entrance)
@@ -76,6 +77,9 @@ def entrance_of(settings: ServerSettings, look_ms: int) -> EntranceSettings:
         body_bytes_max=settings.body_bytes_max,
         body_timeout_ms=settings.body_timeout_ms,
         look_ms=look_ms,
+        sessions_max=settings.sessions_max,
+        session_idle_ms=settings.session_idle_ms,
+        shares=shares_of(settings),
         calls_max=settings.in_flight_max,
     )
 

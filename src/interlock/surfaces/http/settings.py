@@ -11,7 +11,10 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from interlock.surfaces.seats import Shares
+
 Milliseconds = Annotated[int, Meta(ge=1, le=86_400_000)]
+Percent = Annotated[int, Meta(ge=1, le=100)]
 
 
 class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,6 +52,16 @@ class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         ),
     ] = 32 * 1024
     in_flight_max: Annotated[int, Meta(ge=1, le=100_000, description="Requests that are answered at once.")] = 256
+    sessions_max: Annotated[int, Meta(ge=1, le=100_000, description="Sessions of MCP that are open at once.")] = 1_000
+    session_idle_ms: Annotated[
+        Milliseconds, Meta(description="How long a session of MCP may be asked nothing before it ends.")
+    ] = 1_800_000
+    principal_percent_max: Annotated[
+        Percent, Meta(description="Of what may be there at once, the most that one principal may have, in per cent.")
+    ] = 50
+    tenant_percent_max: Annotated[
+        Percent, Meta(description="Of what may be there at once, the most that one tenant may have, in per cent.")
+    ] = 75
     connections_max: Annotated[
         int, Meta(ge=1, le=100_000, description="Connections at once; fewer where the process may open fewer files.")
     ] = 4_096
@@ -62,3 +75,8 @@ class ServerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Milliseconds, Meta(description="How long a client may take nothing of an answer before its connection ends.")
     ] = 30_000
     drain_ms: Annotated[Milliseconds, Meta(description="How long requests may take to end when it stops.")] = 10_000
+
+
+def shares_of(settings: ServerSettings) -> Shares:
+    """The shares of principals and tenants in whatever is bounded."""
+    return Shares(settings.principal_percent_max, settings.tenant_percent_max)

@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 from starlette.types import Message, Receive, Scope
 
 from interlock.surfaces.http.errors import ORIGIN_REFUSED
+from interlock.surfaces.seats import Shares
 
 LOOPBACK_HOSTS: Final = ("localhost", "localhost:*", "127.0.0.1", "127.0.0.1:*", "[::1]", "[::1]:*")
 _ANY_PORT: Final = ":*"
@@ -40,6 +41,7 @@ class EntranceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     look_ms: Annotated[
         int, Meta(ge=10, le=600_000, description="Milliseconds between two looks at whether a stream still may stand.")
     ] = 15_000
+    shares: Shares = Shares()
     calls_max: Annotated[int, Meta(ge=1, le=10_000, description="Calls of the wire that run at once.")] = 256
 
 

@@ -5,8 +5,9 @@ keeps sessions of those versions that have any. What it does not do: it opens no
 no permission; `authenticate` and `may` are given to it.
 
 Rules: a session belongs to the principal that opened it, and is not there for others; whoever asks is found out anew at
-each request, and again and again while an answer stands, so that what is revoked ends; a principal has a bounded number
-of calls, however many sessions; verbs about this machine, or about files of it, are no tools here.
+each request, and again and again while an answer stands, so that what is revoked ends; a body is read once, by the
+strict reader of JSON; a principal has a bounded number of calls, however many sessions, and a share of the sessions;
+verbs about this machine, or about files of it, are no tools here.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import sys
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
 from typing import Any
-from uuid import uuid4
 from weakref import WeakValueDictionary
 
 import mcp_types as types
@@ -27,10 +28,11 @@ from mcp.server.auth.provider import AccessToken
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http import EventStore
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from interlock.base.canonical import digest
+from interlock.base.canonical import digest, parse
 from interlock.base.errors import InterlockError
 from interlock.base.part import Command, Effect
 from interlock.base.principal import Principal, PrincipalKind
@@ -38,13 +40,17 @@ from interlock.gates.config import GatesSettings
 from interlock.surfaces.application import Application, Opened
 from interlock.surfaces.errors import MCP_TOOL_NOT_PERMITTED, PROGRAM_FAULT
 from interlock.surfaces.http.bodies import JSON, Bounds, body, check_media_type
+from interlock.surfaces.http.errors import SERVER_BUSY
 from interlock.surfaces.http.problems import problem
+from interlock.surfaces.http.request_ids import request_id_of
 from interlock.surfaces.mcp.entrance import EntranceSettings, check_place, with_body
 from interlock.surfaces.mcp.front import Calls, Context, Front, server_of
 from interlock.surfaces.mcp.pages import library_of
 from interlock.surfaces.mcp.search import Library
 from interlock.surfaces.mcp.serving import warn
+from interlock.surfaces.mcp.sessions import SESSION, Sessions
 from interlock.surfaces.mcp.tools import Refusal, Toolbox, tool_name, within
+from interlock.surfaces.seats import Seats, owner_of, refused_by
 from interlock.surfaces.standing import until_refused
 
 Authenticate = Callable[[Scope], Awaitable[Principal]]
@@ -95,22 +101,25 @@ def streamable(
         event_store=events,
         session_idle_timeout=settings.session_idle_ms / 1000,
         max_request_body_size=settings.body_bytes_max,
-        max_sessions=settings.sessions_max,
+        max_sessions=None,  # `Sessions` bounds them, for each principal, too
     )
+    full = refused_by(SERVER_BUSY, f"{settings.sessions_max} sessions are open")
+    seats = Seats(settings.sessions_max, settings.shares, full, "sessions")
+    sessions = Sessions(manager.handle_request, seats, settings.session_idle_ms)
 
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         async with manager.run():
             yield
 
-    return Entrance(manager.handle_request, authenticate, settings, replays=events is not None), lifespan()
+    return Entrance(sessions, authenticate, settings, replays=events is not None), lifespan()
 
 
 class Entrance:
     """Lets requests to the SDK whose principal is known, each with its whole body."""
 
     def __init__(
-        self, inner: ASGIApp, authenticate: Authenticate, settings: EntranceSettings, *, replays: bool = False
+        self, inner: Sessions, authenticate: Authenticate, settings: EntranceSettings, *, replays: bool = False
     ) -> None:
         self._inner = inner
         self._replays = replays
@@ -122,47 +131,67 @@ class Entrance:
         """Answer a request, or refuse it as a problem."""
         if scope["type"] != "http":
             raise RuntimeError("only HTTP is answered here")
+        request_id = request_id_of(HTTPConnection(scope))
         try:
             admitted, content = await self._admitted(scope, receive)
+            answering = self._answering(admitted, content)
+            await self._answer(answering, admitted, with_body(content, receive), send)
         except InterlockError as fault:
-            await problem(fault, uuid4().hex)(scope, receive, send)
-        except Exception as fault:  # noqa: BLE001 - who cannot be found out is not let in
-            traceback.print_exception(fault, file=sys.stderr)
-            await problem(PROGRAM_FAULT.error(f"unexpected {type(fault).__name__}"), uuid4().hex)(scope, receive, send)
-        else:
-            await self._answer(admitted, with_body(content, receive), send)
+            await problem(fault, request_id)(scope, receive, send)
+
+    def _answering(self, scope: Scope, content: bytes) -> ASGIApp:
+        """Who answers a message: the SDK, for a session that is there or opens, or the refusal of what is no JSON."""
+        try:
+            message = parse(content, bytes_max=self._settings.body_bytes_max, wide=True) if content else None
+        except InterlockError as fault:
+            return _unreadable(fault)
+        if scope["method"] == "POST" and _opens(scope, message):
+            return partial(self._inner.opening, scope[_PRINCIPAL])
+        return self._inner
 
     async def quiet(self) -> None:
         """Let go of streams that only stand, before whoever serves waits for what is under way."""
         self._quiet.set()
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the SDK answer until it is done, whoever asked may no longer, or only a stream stands at the end."""
+    async def _answer(self, answering: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let it be answered until that is done, whoever asked may no longer, or only a stream stands at the end.
+
+        Raises: as opening a session does, before anything is sent.
+        """
         sending = _Sending(send)
         look = until_refused(lambda: self._authenticate(scope), self._settings.look_ms / 1000)
         refused = asyncio.ensure_future(look)
         ends: list[asyncio.Future[Any]] = [refused]
         if scope["method"] == "GET":
             ends.append(asyncio.ensure_future(self._quiet.wait()))
-        answering = asyncio.timeout(None)
+        time = asyncio.timeout(None)
         try:
-            async with answering:
+            async with time:
                 for end in ends:
-                    end.add_done_callback(lambda end: _end_now(end, answering))
-                await self._inner(scope, receive, sending)
+                    end.add_done_callback(lambda end: _end_now(end, time))
+                await answering(scope, receive, sending)
         except TimeoutError:
-            if not answering.expired():
+            if not time.expired():
                 raise
             if refused.done() and not sending.begun:
-                await problem(refused.result(), uuid4().hex)(scope, receive, sending)
+                await problem(refused.result(), request_id_of(HTTPConnection(scope)))(scope, receive, sending)
             await sending.end()
         finally:
             for end in ends:
                 end.cancel()
 
+    async def _principal(self, scope: Scope) -> Principal:
+        try:
+            return await self._authenticate(scope)
+        except InterlockError:
+            raise
+        except Exception as fault:  # noqa: BLE001 - who cannot be found out is not let in
+            traceback.print_exception(fault, file=sys.stderr)
+            raise PROGRAM_FAULT.error(f"unexpected {type(fault).__name__}") from None
+
     async def _admitted(self, scope: Scope, receive: Receive) -> tuple[Scope, bytes]:
         check_place(scope, self._settings)
-        principal = await self._authenticate(scope)
+        principal = await self._principal(scope)
         bounds = Bounds(self._settings.body_bytes_max, self._settings.body_timeout_ms)
         content = await body(scope, receive, bounds)
         if scope["method"] == "POST":
@@ -179,10 +208,10 @@ class Entrance:
         return [each for each in scope["headers"] if self._replays or each[0] != b"last-event-id"]
 
 
-def _end_now(end: asyncio.Future[Any], answering: asyncio.Timeout) -> None:
+def _end_now(end: asyncio.Future[Any], time: asyncio.Timeout) -> None:
     if not end.cancelled():
         with suppress(RuntimeError):  # it was answered in the same moment
-            answering.reschedule(asyncio.get_running_loop().time())
+            time.reschedule(asyncio.get_running_loop().time())
 
 
 class _Sending:
@@ -206,6 +235,18 @@ class _Sending:
             with suppress(OSError):  # a time that is over is one
                 async with asyncio.timeout(END_SECONDS):
                     await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _opens(scope: Scope, message: object) -> bool:
+    """Whether a message opens a session: where it has one already, the SDK says so."""
+    named = any(name == SESSION for name, _ in scope["headers"])
+    return not named and isinstance(message, dict) and message.get("method") == "initialize"
+
+
+def _unreadable(fault: InterlockError) -> Response:
+    """What the SDK says of a body that is no JSON."""
+    error = {"code": types.PARSE_ERROR, "message": f"Parse error: {fault.message}"}
+    return Response(msgspec.json.encode({"jsonrpc": "2.0", "id": None, "error": error}), 400, media_type=JSON)
 
 
 class Fronts:
@@ -273,4 +314,4 @@ def _refusal(principal: Principal, may: May) -> Refusal:
 
 def _owner(principal: Principal) -> str:
     """Who a principal is, as text: its tenant, how it was established, and its id."""
-    return msgspec.json.encode([principal.tenant, principal.kind, principal.id]).decode()
+    return msgspec.json.encode(owner_of(principal)).decode()

@@ -3,17 +3,20 @@
 What it does: reads `type`, `kind`, `stream` (each as often as wanted) and `after`. What it does not do: it reads no
 cursor, and knows no event.
 
-Rules: patterns are those of subscriptions, and mean the same; a parameter that is not known is refused, or a reader
-would take a filter that is spelled wrong for one that holds.
+Rules: patterns are those of subscriptions, and mean the same; a parameter, or a whole type, that is not known is
+refused, or a reader would take a filter that is spelled wrong for one that holds. A beginning of types may fit none
+yet, and kinds of streams are no closed list: both are taken as they stand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from msgspec import Struct
 
 from interlock.base.errors import InterlockError
+from interlock.base.ids import shown
+from interlock.base.nearest import suggestion
 from interlock.journal.streams import parse_stream
 from interlock.journal.subscriptions.events import Filter
 from interlock.journal.subscriptions.filters import PATTERNS_MAX, fault_of, takes
@@ -34,8 +37,8 @@ class Wanted(Struct, frozen=True):
         return takes(self.filter, parse_stream(stream).kind, event_type)
 
 
-def wanted_of(query: Iterable[tuple[str, str]], tenant: str) -> Wanted:
-    """What a query asks for. Raises: `event_filter_invalid`."""
+def wanted_of(query: Iterable[tuple[str, str]], tenant: str, types: Collection[str]) -> Wanted:
+    """What a query asks for, where there are these types of events. Raises: `event_filter_invalid`."""
     given: dict[str, list[str]] = {"type": [], "kind": [], "stream": [], "after": []}
     for name, value in query:
         if name not in given:
@@ -47,6 +50,10 @@ def wanted_of(query: Iterable[tuple[str, str]], tenant: str) -> Wanted:
     fault = fault_of(chosen)
     if fault is not None:
         raise EVENT_FILTER_INVALID.error(fault.message, **fault.details)
+    for each in chosen.types:
+        if not each.endswith("*") and each not in types:
+            near = suggestion(each, types)
+            raise EVENT_FILTER_INVALID.error(f"no type of events: {shown(each)}{near}", place="types")
     for stream in given["stream"]:
         _check_stream(stream, tenant)
     return Wanted(chosen, frozenset(given["stream"]), next(iter(given["after"]), None))

@@ -3,9 +3,10 @@
 What it does: gives a reader a seat, reads for it what it missed, and goes over to the hub of its tenant without a gap.
 What it does not do: it writes to no socket (`response`), and no reader reads the feed by itself once it has caught up.
 
-Rules: what cannot be served is refused before anything is sent; a reader sees the tenant of its principal alone; first
-comes the snapshot, then every event that it wants, once and in order, and something at least at every heartbeat; one
-whose backlog was dropped, and everyone at the end of the service, is let go.
+Rules: what cannot be served is refused before anything is sent; principals and tenants have shares of the seats; a
+reader sees the tenant of its principal alone; first comes the snapshot, then every event that it wants, once and in
+order, and something at least at every heartbeat; one whose backlog was dropped, and everyone at the end of the service,
+is let go.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from interlock.journal.cursor import read_own_cursor
 from interlock.journal.errors import CURSOR_FOREIGN
 from interlock.journal.journal import Journal
 from interlock.surfaces.errors import STREAM_READERS_FULL
+from interlock.surfaces.seats import Seat, Seats, Shares
 from interlock.surfaces.sse.filters import Wanted
 from interlock.surfaces.sse.hub import Backlog, FeedHub, Tell, Teller
 from interlock.surfaces.sse.messages import HEARTBEAT, Place, ended, moved, snapshot
@@ -36,8 +38,16 @@ RETRY_AFTER_MS = 5_000
 class EventStreams:
     """Every reader of the live feed of this process. `tell` says what of an event is told (`Subscriptions.tell`)."""
 
-    def __init__(self, journal: Journal, tell: Tell, settings: EventStreamSettings) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        tell: Tell,
+        settings: EventStreamSettings,
+        shares: Shares = Shares(),  # noqa: B008 - immutable
+    ) -> None:
         self.settings = settings
+        self.types = journal.catalogue.names()
+        self._seats = Seats(settings.readers_max, shares, self._full, "readers of the live feed")
         self._journal = journal
         self._tell = tell
         self._hubs: dict[str, FeedHub] = {}
@@ -53,14 +63,14 @@ class EventStreams:
     async def open(self, principal: Principal, wanted: Wanted, last_event_id: str | None = None) -> Reader:
         """A seat for a reader, which its caller closes. `last_event_id` goes before the cursor of the address.
 
-        Raises: `stream_readers_full`, `cursor_invalid`, `cursor_foreign`, storage errors.
+        Raises: `stream_readers_full`, `share_taken`, `cursor_invalid`, `cursor_foreign`, storage errors.
         """
-        if self._closed or len(self._readers) >= self.settings.readers_max:
-            message = f"{self.settings.readers_max} readers are served, or the server ends"
-            raise STREAM_READERS_FULL.error(message, retry_after_ms=RETRY_AFTER_MS)
+        if self._closed:
+            raise self._full()
+        seat = self._seats.take(principal)
         teller = Teller(self._journal, principal.tenant, self._tell)
         hub = self._hubs.setdefault(principal.tenant, FeedHub(self._journal, teller))
-        reader = Reader(self, hub, teller, wanted, self._slots)
+        reader = Reader(self, hub, teller, wanted, self._slots, seat)
         self._readers.add(reader)
         try:
             await self._place(reader, principal.tenant, wanted, last_event_id or wanted.after)
@@ -72,6 +82,7 @@ class EventStreams:
     def release(self, reader: Reader) -> None:
         """Take a reader's seat away, however it ended."""
         reader.leave()
+        reader.seat.back()
         self._readers.discard(reader)
 
     async def close(self) -> None:
@@ -79,6 +90,10 @@ class EventStreams:
         self._closed = True
         for reader in list(self._readers):
             reader.stop()
+
+    def _full(self) -> InterlockError:
+        message = f"{self.settings.readers_max} readers are served, or the server ends"
+        return STREAM_READERS_FULL.error(message, retry_after_ms=RETRY_AFTER_MS)
 
     async def _place(self, reader: Reader, tenant: str, wanted: Wanted, cursor: str | None) -> None:
         """Find out where a reader begins, and where the one stream that it asks for ends."""
@@ -98,8 +113,15 @@ class Reader:
     """One stream: `chunks` are what is sent."""
 
     def __init__(
-        self, streams: EventStreams, hub: FeedHub, teller: Teller, wanted: Wanted, slots: asyncio.Semaphore
+        self,
+        streams: EventStreams,
+        hub: FeedHub,
+        teller: Teller,
+        wanted: Wanted,
+        slots: asyncio.Semaphore,
+        seat: Seat,
     ) -> None:
+        self.seat = seat
         self.after = 0
         self.head: Place | None = None
         self._streams = streams

@@ -36,10 +36,10 @@ def stream_routes(
     async def stream(request: Request) -> Response:
         try:
             principal = await authenticate(request)
-            wanted = wanted_of(request.query_params.multi_items(), principal.tenant)
+            wanted = wanted_of(request.query_params.multi_items(), principal.tenant, streams.types)
             reader = await streams.open(principal, wanted, request.headers.get("last-event-id"))
         except InterlockError as fault:
-            response = problem(fault)
+            response = problem(request, fault)
             if fault.kind is STREAM_READERS_FULL:
                 response.headers["Retry-After"] = str(RETRY_AFTER_MS // 1000)
             return response

@@ -35,7 +35,8 @@ from interlock.gates.control.feedback import Caller
 from interlock.gates.control.service import ScenarioRuns
 from interlock.surfaces.application import Opened
 from interlock.surfaces.catalogue import Permission
-from interlock.surfaces.http.bodies import Bounds, announced, body
+from interlock.surfaces.http.bodies import Bounds, announced, body, check_media_type
+from interlock.surfaces.http.gate import left
 from interlock.surfaces.http.problems import retry_after, status_of
 from interlock.surfaces.mcp.entrance import EntranceSettings, check_place
 from interlock.surfaces.mcp.serving import wire_documents
@@ -64,6 +65,8 @@ STRANGER: Final = Bounds(64 * 1024, 1_000, passed_ms=0)
 
 _BY_STATUS: Final = {401: faults.UNAUTHENTICATED, 403: faults.UNAUTHORIZED, 429: faults.RATE_LIMITED}
 _UNKNOWN: Final = replace(faults.INTERNAL, status=503)
+RPC: Final = "/rpc"
+STATISTICS_PATH: Final = "/debug/mutation_stats"
 Authenticate = Callable[[Scope], Awaitable[Principal]]
 Told = Callable[[Principal, Permission], Awaitable[None]]
 
@@ -83,8 +86,8 @@ def wire_http(
     """The routes of the wire; `refused` hears of what a permission refuses. Raises: `documents_unreadable`."""
     wire = WireHttp(opened, authenticate, permits, refused, settings)
     return [
-        Route("/rpc", wire.rpc, methods=["POST"]),
-        Route("/debug/mutation_stats", wire.mutation_stats, methods=["GET"]),
+        Route(RPC, wire.rpc, methods=["POST"]),
+        Route(STATISTICS_PATH, wire.mutation_stats, methods=["GET"]),
     ]
 
 
@@ -157,6 +160,7 @@ class WireHttp:
         try:
             principal = await self._principal(request.scope)
         except Refused as refused:
+            left(request.scope)  # what is still waited for takes nobody's place
             return await self._turned_away(request, refused.fault)
         with self._place():
             _check_type(request)
@@ -210,10 +214,21 @@ class WireHttp:
         return Rpc(tools, self._documents)
 
 
+def overloaded(error: InterlockError) -> HttpResponse:
+    """What a call is told that is not let in: too much is under way, or the server is about to stop."""
+    response = refusal(faults.OVERLOADED)
+    headers = retry_after(response.status, error.details.get("retry_after_ms"))
+    return HttpResponse(response.body, response.status, headers, MEDIA_TYPE)
+
+
 def _check_type(request: HttpRequest) -> None:
     """Raises: `Refused`."""
-    if request.headers.get("content-type", MEDIA_TYPE).partition(";")[0].strip().lower() != MEDIA_TYPE:
-        raise Refused(faults.MEDIA_TYPE)
+    if "content-type" not in request.headers:
+        return
+    try:
+        check_media_type(request, MEDIA_TYPE)
+    except InterlockError:
+        raise Refused(faults.MEDIA_TYPE) from None
 
 
 def _correlation_id(request: HttpRequest) -> str | None:
@@ -231,6 +246,8 @@ def _fault(error: InterlockError) -> Fault:
     status = status_of(error)
     if status in {408, 413}:
         return faults.BODY_LATE if status == 408 else faults.BODY_TOO_LARGE
+    if status == 415:
+        return faults.MEDIA_TYPE
     found = _BY_STATUS.get(status, _UNKNOWN)
     after = error.details.get("retry_after_ms")
     return replace(found, retry_after_ms=after) if status == 429 and isinstance(after, int) else found
