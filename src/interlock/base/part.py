@@ -60,7 +60,9 @@ class Command:
     members that a command line takes by place. `example` is one complete command line. `exit_code` derives the exit
     code from an output where it is not 0 (verbs that drive). `local` verbs work on files of this machine, for its user
     alone: they have no route and are no tool for others. `creates` verbs make the store where there is none.
-    `reads_store` says of an input whether it concerns the store; absent, every one does.
+    `reads_store` says of an input whether it concerns the store; absent, every one does. `secret_output` says that an
+    output is shown once: none is kept for those who send a call again. A handler that changes something hands the
+    `command_id` of its context on to whatever makes the change, so that it is made once also where the answer was lost.
     """
 
     noun: str
@@ -79,6 +81,7 @@ class Command:
     exit_code: Callable[[Any], int] | None = None
     creates: bool = False
     reads_store: Callable[[Any], bool] | None = None
+    secret_output: bool = False
 
     @property
     def name(self) -> str:

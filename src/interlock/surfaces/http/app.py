@@ -31,7 +31,7 @@ from interlock.surfaces.http.errors import METHOD_NOT_ALLOWED, PATH_UNKNOWN, SER
 from interlock.surfaces.http.health import Health
 from interlock.surfaces.http.problems import problem
 from interlock.surfaces.http.request_ids import request_id_of
-from interlock.surfaces.http.routes import PREFIX, Routes
+from interlock.surfaces.http.routes import PREFIX, Routes, collection_of
 
 _LOG = logging.getLogger("interlock.http")
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -85,7 +85,8 @@ def build(routes: Routes, calls: Calls, health: Health, gate: Gate, additions: A
     ordered = sorted(routes.by_name.values(), key=lambda route: ("{" in route.path.rpartition("/")[2], route.path))
     methods: dict[str, dict[str, Endpoint]] = {}
     for route in ordered:
-        methods.setdefault(route.path, {})[route.method] = guarded(calls.endpoint(route), gate)
+        answer = calls.endpoint(route, routes.shows.get(collection_of(route.command)))
+        methods.setdefault(route.path, {})[route.method] = guarded(answer, gate)
     paths: list[BaseRoute] = [Path(path, _by_method(found), methods=[*found]) for path, found in methods.items()]
     beside = [Path(path, guarded(answer, gate), methods=[method]) for path, method, answer in additions.guarded]
     looks = [Path("/healthz", health.alive), Path("/readyz", health.ready)]
