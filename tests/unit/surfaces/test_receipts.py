@@ -9,8 +9,8 @@ from interlock.app import App
 from interlock.base.principal import local_principal
 from interlock.journal.chain import read_envelope
 from interlock.stores.memory import MemoryStore
-from interlock.surfaces.receipts.decide import INLINE_BYTES_MAX, Answer, Receipt, Take, evolve
 from interlock.surfaces.receipts.decide import DECIDER as RECEIPTS
+from interlock.surfaces.receipts.decide import INLINE_BYTES_MAX, Answer, Receipt, Take, evolve
 from interlock.surfaces.receipts.events import KeyAnswered, KeyTaken, receipt_stream
 from interlock.testing.loop import run
 
