@@ -22,7 +22,7 @@ TAKEN = (409, "command_id_conflict")
 
 
 async def keyed(asking: Asking, key: str, method: str, path: str, /, **body: Any) -> httpx2.Response:
-    more = {} if method == "DELETE" else {"json": body}
+    more: dict[str, Any] = {} if method == "DELETE" else {"json": body}
     return await asking.ask(method, path, headers={"Idempotency-Key": key}, **more)
 
 

@@ -44,7 +44,7 @@ def test_every_place_that_is_named_is_there(tmp_path: Path) -> None:
                 if route.command.effect is Effect.READS:
                     continue
                 parts = parts_of(route, given.get(name) or given_to(route.command, examples.of(route.command))[0])
-                more = {} if parts.body is None else {"json": parts.body}
+                more: dict[str, Any] = {} if parts.body is None else {"json": parts.body}
                 answer = await asking.ask(route.method, parts.path, **more)
                 if answer.status_code < 300:
                     assert answer.status_code in statuses_of(route), name
