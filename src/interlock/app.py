@@ -48,6 +48,7 @@ from interlock.settings import Settings
 from interlock.surfaces.application import Application
 from interlock.surfaces.catalogue import Catalogue
 from interlock.surfaces.client import Client
+from interlock.surfaces.receipts.service import Receipts
 
 Service = TypeVar("Service")
 
@@ -92,7 +93,8 @@ class App:
         chosen = settings.get(SubscriptionSettings)
         self.subscriptions = Subscriptions(self.journal, self.runner, chosen, sinks, forms, self)
         self.ingest = Ingest(self.journal, self.runner, settings.get(EventSettings), local_secret)
-        ways = (self._router, self.subscriptions, self.ingest, functions, evaluation)
+        receipts = Receipts(self.journal, self.runner, settings.get(RunnerSettings))
+        ways = (self._router, self.subscriptions, self.ingest, receipts, functions, evaluation)
         services = (settings, self.catalogue, self.access, self.tokens, *journal, self.runs, *gates, *ways)
         self._services: dict[type, object] = {type(service): service for service in services}
 

@@ -72,8 +72,10 @@ class Command:
     code from an output where it is not 0 (verbs that drive). `local` verbs work on files of this machine, for its user
     alone: they have no route and are no tool for others. An `uploads` verb among them sends the file to a server, if
     the line names one: the client of a server knows how. `creates` verbs make the store where there is none.
-    `reads_store` says of an input whether it concerns the store; absent, every one does. `namespace` says where a
-    document names the namespace of the call, which otherwise is a member of the input, or none.
+    `reads_store` says of an input whether it concerns the store; absent, every one does. `secret_output` says that an
+    output is shown once: none is kept for those who send a call again. `namespace` says where a document names the
+    namespace of the call, which otherwise is a member of the input, or none. A handler that changes something hands the
+    `command_id` of its context on to whatever makes the change, so that it is made once also where the answer was lost.
     """
 
     noun: str
@@ -94,6 +96,7 @@ class Command:
     creates: bool = False
     reads_store: Callable[[Any], bool] | None = None
     namespace: InDocument | None = None
+    secret_output: bool = False
 
     @property
     def name(self) -> str:

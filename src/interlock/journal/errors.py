@@ -20,7 +20,9 @@ PARTITION_MIXED = ErrorCode(
 INDEX_KEY_TAKEN = ErrorCode("index_key_taken", Category.CONFLICT, "Read what holds the key, then decide anew.")
 CLAIM_LOST = ErrorCode("claim_lost", Category.CONFLICT, "Another owner has claimed it since: stop, and watch.")
 COMMAND_ID_CONFLICT = ErrorCode(
-    "command_id_conflict", Category.CONFLICT, "This command id was used with other content: use a new id."
+    "command_id_conflict",
+    Category.CONFLICT,
+    "This command id, or idempotency key, was used for something else: use a new one.",
 )
 QUEUE_FULL = ErrorCode("queue_full", Category.OVERLOADED, "Wait retry_after_ms, then ask again.", retryable=True)
 CONTENTION = ErrorCode(

@@ -4,10 +4,11 @@ What it does: takes the name of a command and its input, checks the input by the
 the handler for one principal. What it does not do: it decides no permission (`access` does)
 and keeps no state between calls.
 
-Rules: a client acts for the principal it was made for and for no other; every call but those of the user of this
-machine passes the one check, and where there is none to ask, is refused; an unknown member is refused, never
-dropped; what a handler gets is JSON that `canonical` accepts, with free JSON as its canonical bytes
-(`msgspec.Raw`); an error names the place and never the value.
+Rules: a client acts for the principal it was made for and for no other; under one command id of a principal one call
+takes effect, once, and is answered the same whenever it is sent again (`receipts`), save what only reads; every call
+but those of the user of this machine passes the one check, and where there is none to ask, is refused; an unknown
+member is refused, never dropped; what a handler gets is JSON that `canonical` accepts, with free JSON as its canonical
+bytes (`msgspec.Raw`); an error names the place and never the value.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from interlock.base.bounds import JSON_BYTES_MAX
 from interlock.base.canonical import JSON_TOO_LARGE, canonical, digest, parse
 from interlock.base.errors import InterlockError
 from interlock.base.nearest import suggestion
-from interlock.base.part import CallContext, Command, Services, unheard
+from interlock.base.part import CallContext, Command, Effect, Services, unheard
 from interlock.base.principal import Principal, PrincipalKind
 from interlock.surfaces.catalogue import Catalogue
 from interlock.surfaces.errors import INPUT_INVALID
@@ -69,8 +70,9 @@ class Client:
     ) -> Struct:
         """Run the command `name` and return its output; one that drives tells `begun` what, before it does.
 
-        Raises: `command_unknown`, `input_invalid` (with the place), `json_…`, `id_invalid` and `permission_denied`
-        before anything is done; else what the handler raises.
+        Under a `command_id` that was used for the same call, nothing is done and the first answer is the answer.
+        Raises: `command_unknown`, `input_invalid` (with the place), `json_…`, `id_invalid`, `permission_denied` and
+        `command_id_conflict` (the id was used for another call) before anything is done; else what the handler raises.
         """
         command = self.catalogue.get(name)
         record = checked_input(command, given)
@@ -78,7 +80,20 @@ class Client:
             command_id = own_id(self.principal, ids.command_id(command_id))
         if self.principal.kind is not PrincipalKind.LOCAL:
             await self._check(command, record)
-        return await command.handler(CallContext(self.principal, self._services, command_id, begun), record)
+        context = CallContext(self.principal, self._services, command_id, begun)
+        if command_id is None or command.effect is Effect.READS or command.machine:
+            return await command.handler(context, record)
+        return await self._once(command, record, context, command_id)
+
+    async def _once(self, command: Command, record: Struct, context: CallContext, command_id: str) -> Struct:
+        """Have the call take effect once under its id."""
+        from interlock.surfaces.receipts.service import Receipts
+
+        async def run() -> Struct:
+            return await command.handler(context, record)
+
+        receipts = self._services.get(Receipts)
+        return await receipts.once(command, record, run, principal=self.principal, command_id=command_id)
 
     async def _check(self, command: Command, record: Struct) -> None:
         """Refuse what the principal may not do; verbs about the machine itself are for its user alone."""

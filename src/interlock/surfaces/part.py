@@ -17,6 +17,7 @@ from interlock.surfaces.catalogue import Catalogue
 from interlock.surfaces.errors import ERRORS, USAGE_INVALID
 from interlock.surfaces.http import errors as http_errors
 from interlock.surfaces.http.settings import ServerSettings
+from interlock.surfaces.receipts import decide, events
 from interlock.surfaces.sse.settings import EventStreamSettings
 
 
@@ -95,6 +96,9 @@ async def _mcp(ctx: CallContext, given: McpInput) -> McpEnded:
 
 PART = Part(
     name="surfaces",
+    events=events.EVENTS,
+    deciders=(decide.DECIDER,),
+    forms=events.FORMS,
     commands=(
         Command(
             noun="",

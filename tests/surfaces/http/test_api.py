@@ -129,7 +129,7 @@ def test_a_start_under_a_key_starts_one_run(tmp_path: Path) -> None:
         [run_id] = await ids("/api/v1/runs", body, "k")
         other = {**body, "input": {"item": "a chair"}}
         answer = await asking.ask("POST", "/api/v1/runs", json=other, headers={"Idempotency-Key": "k"})
-        assert problem(answer) == (409, "run_conflict")
+        assert problem(answer) == (409, "command_id_conflict")
         await asking.app.runs.worker.work(partition="default", concurrency=2, until_idle=True)
         more = {"from": "pack", "plan": body["plan"], "again_all": True}
         [forked] = await ids(f"/api/v1/runs/{run_id}/fork", more, "k-2")

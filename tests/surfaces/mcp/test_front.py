@@ -207,6 +207,10 @@ def test_the_same_call_under_the_same_id_takes_effect_once(tmp_path: Path) -> No
         again = value(await client.call_tool("run_start", {**given, "command_id": "once"}))
         assert first["run_id"] == again["run_id"] == given["run_id"]
         assert len(value(await client.call_tool("run_list", {}))["items"]) == 2
+        for other in ({**given, "run_id": "01890a5d-ac96-774b-bcce-b302099a8059"}, {**given, "input": {"name": "y"}}):
+            refused = await client.call_tool("run_start", {**other, "command_id": "once"})
+            assert value(refused)["error"]["code"] == "command_id_conflict"
+        assert len(value(await client.call_tool("run_list", {}))["items"]) == 2
 
     session(made(tmp_path), talk, "--allow", "starts")
 

@@ -208,6 +208,7 @@ COMMANDS = (
         Effect.CHANGES,
         positional=("name",),
         creates=True,
+        secret_output=True,
     ),
     Command(
         "token",

@@ -77,10 +77,11 @@ class NamedFilter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class FilterKept(Struct, frozen=True):
-    """A filter as it is from now on."""
+    """A filter as it is from now on; `changed` is False where it was so already."""
 
     name: str
     where: Where
+    changed: bool
 
 
 class FilterGone(Struct, frozen=True):
@@ -148,8 +149,8 @@ async def _save(ctx: CallContext, given: SaveInput) -> FilterKept:
     check(where, ctx.services.get(Journal).now_ms())
     refuse_secrets(canonical(msgspec.to_builtins(where)), "filter")
     command = SaveFilter(filter_stream(ctx.principal.tenant, given.name), where)
-    await ctx.services.get(Runner).execute(FILTERS_KEPT, command, ctx.principal, ctx.command_id)
-    return FilterKept(given.name, where)
+    changed = await ctx.services.get(Runner).execute(FILTERS_KEPT, command, ctx.principal, ctx.command_id)
+    return FilterKept(given.name, where, changed)
 
 
 async def _remove(ctx: CallContext, given: NamedFilter) -> FilterGone:

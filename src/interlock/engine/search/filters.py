@@ -89,7 +89,7 @@ FILTERS_KEPT = Decider(
     initial=lambda _stream: None,
     decide=_decide,
     evolve=_evolve,
-    result=lambda _events, _command: None,
+    result=lambda events, command: bool(events.get(command.stream)),
 )
 
 

@@ -31,7 +31,7 @@ from interlock.surfaces.http.gate import Doorway, Gate, Standing
 from interlock.surfaces.http.health import Health
 from interlock.surfaces.http.problems import problem
 from interlock.surfaces.http.request_ids import request_id_of
-from interlock.surfaces.http.routes import PREFIX, Routes
+from interlock.surfaces.http.routes import PREFIX, Routes, collection_of
 
 _LOG = logging.getLogger("interlock.http")
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -66,7 +66,8 @@ def build(routes: Routes, calls: Calls, health: Health, gate: Gate, additions: A
     for path, method, endpoint in additions.guarded:
         methods.setdefault(path, {})[method] = guarded(endpoint)
     for route in ordered:
-        methods.setdefault(route.path, {})[route.method] = guarded(calls.endpoint(route))
+        answer = calls.endpoint(route, routes.shows.get(collection_of(route.command)))
+        methods.setdefault(route.path, {})[route.method] = guarded(answer)
     paths: list[BaseRoute] = [Path(path, _by_method(found), methods=[*found]) for path, found in methods.items()]
     before = len({path for path, _, _ in additions.guarded})  # what stands beside the routes is looked at first
     looks = [Path("/healthz", health.alive), Path("/readyz", health.ready)]

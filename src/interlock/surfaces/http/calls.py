@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
-from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
@@ -27,8 +26,9 @@ from interlock.base.principal import Principal
 from interlock.surfaces.client import Client
 from interlock.surfaces.errors import INPUT_INVALID
 from interlock.surfaces.http.bodies import JSON, Bounds, body, check_media_type, check_no_body
-from interlock.surfaces.http.requests import given_of, value_of
-from interlock.surfaces.http.routes import PREFIX, Route
+from interlock.surfaces.http.made import place_of, status_of
+from interlock.surfaces.http.requests import given_of, header_of, value_of
+from interlock.surfaces.http.routes import Route
 from interlock.surfaces.http.settings import ServerSettings
 from interlock.surfaces.members import members_of
 
@@ -48,17 +48,21 @@ class Calls:
         self._client_of = client_of
         self._bounds = Bounds(settings.body_bytes_max, settings.body_timeout_ms)
 
-    def endpoint(self, route: Route) -> Callable[[Request], Awaitable[Response]]:
-        """What answers a route. Raises: what authentication, the input and the command raise."""
+    def endpoint(self, route: Route, shows: Route | None = None) -> Callable[[Request], Awaitable[Response]]:
+        """What answers a route; `shows` is the one that shows one thing of its collection.
+
+        Raises: what authentication, the input and the command raise.
+        """
 
         async def answer(request: Request) -> Response:
             principal = await self._authenticate(request)
             client = self._client_of(principal)
             await client.check_somewhere(route.command.name)
             given = await self._given(route, request)
-            key = None if route.command.effect is Effect.READS else request.headers.get(IDEMPOTENCY_KEY)
+            reads = route.command.effect is Effect.READS
+            key = None if reads else header_of(request.headers, IDEMPOTENCY_KEY)
             output = await client.call(route.command.name, given, command_id=key)
-            return _answered(route, request, given, output)
+            return _answered(route, shows, request, given, output)
 
         return answer
 
@@ -80,7 +84,7 @@ def _ordered(command: Command, given: Mapping[str, Any], request: Request) -> di
     """Members that the protocol gives: a start is never waited for, and a version is expected by `If-Match`."""
     members = {member.name: member for member in members_of(command.input)}
     found: dict[str, Any] = {_DETACH: True} if _DETACH in members else {}
-    expected = request.headers.get("if-match")
+    expected = header_of(request.headers, "if-match")
     if expected is None:
         return found
     if _EXPECT not in members or _EXPECT in given:
@@ -88,22 +92,17 @@ def _ordered(command: Command, given: Mapping[str, Any], request: Request) -> di
     return found | {_EXPECT: value_of(members[_EXPECT], expected.removeprefix("W/").strip('"'))}
 
 
-def _answered(route: Route, request: Request, given: Mapping[str, Any], output: Struct) -> Response:
+def _answered(
+    route: Route, shows: Route | None, request: Request, given: Mapping[str, Any], output: Struct
+) -> Response:
     content = msgspec.json.encode(output)
     if route.command.effect is Effect.READS:
         return _read(request, content)
     headers = {}
-    place = _place(route, given, output)
+    place = place_of(route, shows, given, output)
     if place is not None:
         headers["Location"] = place
-    return Response(content, status_of(route), headers, JSON)
-
-
-def status_of(route: Route) -> int:
-    """The status of an answer: 202 where work goes on behind it, 201 where something was made, else 200."""
-    if route.command.effect is Effect.STARTS and _DETACH in {each.name for each in members_of(route.command.input)}:
-        return 202
-    return 201 if route.method == "POST" and "{" not in route.path and route.path.count("/") == 3 else 200
+    return Response(content, status_of(route, output), headers, JSON)
 
 
 def _read(request: Request, content: bytes) -> Response:
@@ -113,18 +112,3 @@ def _read(request: Request, content: bytes) -> Response:
     if etag in known or known == ["*"]:
         return Response(status_code=304, headers=headers)
     return Response(content, 200, headers, JSON)
-
-
-def _place(route: Route, given: Mapping[str, Any], output: Struct) -> str | None:
-    """Where what was made or started can be looked at."""
-    collection = route.path.removeprefix(PREFIX).split("/")[1]
-    match collection:
-        case "runs" if isinstance(run_id := getattr(output, "run_id", None), str):
-            names = [run_id]
-        case "scenario-runs" if route.command.verb == "start":
-            names = [str(given["scenario"]), str(given["run"])]
-        case _ if status_of(route) == 201 and isinstance(given.get("name"), str):
-            names = [given["name"]]
-        case _:
-            return None
-    return f"{PREFIX}/{collection}/" + "/".join(quote(name, safe="") for name in names)

@@ -56,7 +56,7 @@ from interlock.surfaces.http.content_paths import (
 from interlock.surfaces.http.digested import Digested
 from interlock.surfaces.http.pace import Pace
 from interlock.surfaces.http.packs import Packs, seats_of
-from interlock.surfaces.http.requests import FLAGS, key_of
+from interlock.surfaces.http.requests import FLAGS, header_of, key_of
 from interlock.surfaces.http.sending import BYTES, PIECE_BYTES, SentFile, attended
 from interlock.surfaces.http.settings import ServerSettings
 
@@ -242,5 +242,5 @@ def _number(given: Mapping[str, str], name: str, most: int) -> int | None:
 
 def _command_id(request: Request, principal: Principal) -> str | None:
     """The id of the command that the request is, if it names one. Raises: `id_invalid`."""
-    key = request.headers.get(IDEMPOTENCY_KEY)
+    key = header_of(request.headers, IDEMPOTENCY_KEY)
     return None if key is None else own_id(principal, ids.command_id(key))

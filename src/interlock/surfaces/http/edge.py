@@ -48,14 +48,15 @@ class Edge:
         check_place(request.scope, self._entrance)
         token = _bearer(request)
         if token is None:
-            raise CREDENTIALS_MISSING.error("there is no bearer token")
+            raise CREDENTIALS_MISSING.error("there is no bearer token, or more than one")
         if self._local is not None and hmac.compare_digest(token.encode(), self._local[0].encode()):
             return self._local[1]
         return await self._verify(token)
 
 
 def _bearer(request: HTTPConnection) -> str | None:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    shown = request.headers.getlist("authorization")
+    scheme, _, token = (shown[0] if len(shown) == 1 else "").partition(" ")  # of two, nobody says which one counts
     token = token.strip()
     if scheme.lower() != "bearer" or not token.isascii() or not 0 < len(token) <= TOKEN_CHARACTERS_MAX:
         return None

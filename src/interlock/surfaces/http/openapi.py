@@ -22,8 +22,8 @@ from interlock.engine.document.schema import plain_patterns
 from interlock.surfaces.catalogue import Catalogue
 from interlock.surfaces.http import by_hand
 from interlock.surfaces.http.bodies import JSON
-from interlock.surfaces.http.calls import status_of
 from interlock.surfaces.http.content_paths import content_paths
+from interlock.surfaces.http.made import MADE, statuses_of
 from interlock.surfaces.http.mcp_paths import MCP_SCHEMAS, mcp_paths
 from interlock.surfaces.http.problems import MEDIA_TYPE, STATUSES
 from interlock.surfaces.http.routes import PREFIX, Route, Routes
@@ -144,15 +144,18 @@ _IDEMPOTENCY_KEY: Final = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "The same request under the same key takes effect once.",
+    "description": "The same request under the same key takes effect once; another one under it is refused.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[ -~]+$"},
 }
 
 
 def _responses(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     output = _taken(Catalogue.output_schema(route.command), schemas, route.command.noun)["$id"]
-    answer = {"description": "Done.", "content": {JSON: {"schema": _ref(output)}}}
-    found: dict[str, Any] = {str(status_of(route)): answer}
+    content = {JSON: {"schema": _ref(output)}}
+    found: dict[str, Any] = {
+        str(status): {"description": "Made." if status == MADE else "Done.", "content": content}
+        for status in statuses_of(route)
+    }
     if route.command.effect is Effect.READS and not route.body:
         found["304"] = {"description": "Nothing has changed since the `ETag` of `If-None-Match`."}
     return found | {str(status): {"$ref": "#/components/responses/Problem"} for status in STATUSES}

@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 from msgspec import Raw, Struct
+from starlette.datastructures import Headers
 
 from interlock.base.canonical import parse
 from interlock.base.errors import InterlockError
@@ -53,6 +54,14 @@ def given_of(
         texts.setdefault(name, []).append(text)
     _unique(given, texts)
     return given | {name: _value(members.get(name), name, each) for name, each in texts.items()}
+
+
+def header_of(headers: Headers, name: str) -> str | None:
+    """The value of a header that means one thing; None where it is absent. Raises: `input_invalid` for several."""
+    values = headers.getlist(name)
+    if len(values) > 1:
+        raise INPUT_INVALID.error(f"`{name}` is given more than once", place=name)
+    return values[0] if values else None
 
 
 def key_of(name: str, text: str) -> str:

@@ -57,10 +57,14 @@ class Route:
 
 
 class Routes:
-    """The routes of a catalogue. Raises `ValueError` where two commands have one: a fault of the program."""
+    """The routes of a catalogue; `shows` has, for a collection, the one that shows one thing of it.
+
+    Raises `ValueError` where two commands have one route: a fault of the program.
+    """
 
     def __init__(self, commands: Iterable[Command]) -> None:
         self.by_name: dict[str, Route] = {}
+        self.shows: dict[str, Route] = {}
         taken: dict[tuple[str, str], str] = {}
         for command in commands:
             if command.machine or command.local:
@@ -71,6 +75,8 @@ class Routes:
                 raise ValueError(f"{command.name} and {taken[place]} have one route")
             taken[place] = command.name
             self.by_name[command.name] = route
+            if command.verb in _SHOWS and route.method == "GET" and route.keys:
+                self.shows[collection_of(command)] = route
 
 
 def route_of(command: Command) -> Route:
@@ -99,6 +105,11 @@ def collection_of(command: Command) -> str:
     if command.noun == "scenario":
         return "scenario-runs" if command.verb in _SCENARIO_RUNS else "scenario-specs"
     return _COLLECTIONS.get(command.noun, f"{command.noun}s")
+
+
+def is_for_making(route: Route) -> bool:
+    """Whether the route is where a thing of its collection is made."""
+    return route.method == "POST" and route.command.verb in _MAKES
 
 
 def _keys(command: Command, collection: str) -> tuple[str, ...]:

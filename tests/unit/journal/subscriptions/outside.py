@@ -31,6 +31,7 @@ from interlock.journal.subscriptions.progress import Progress, read_progress, ta
 from interlock.journal.subscriptions.views import SUBSCRIPTIONS
 from interlock.journal.verify import verify
 from interlock.journal.views import Views
+from interlock.surfaces.receipts import events as receipts
 from interlock.testing.clock import VirtualClock
 
 ADA = Principal(id="local:ada")
@@ -52,7 +53,8 @@ class Dropped(Struct, frozen=True):
     text: str
 
 
-EVENTS = (EventType("toy.noted", 1, Noted, erasable=True), EventType("toy.dropped", 1, Dropped), *e.EVENTS)
+TOYS = (EventType("toy.noted", 1, Noted, erasable=True), EventType("toy.dropped", 1, Dropped))
+EVENTS = (*TOYS, *e.EVENTS, *receipts.EVENTS)
 
 
 class Target(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -9,6 +9,7 @@ import pytest
 from msgspec import Raw
 
 from interlock.base.errors import InterlockError
+from interlock.journal.runner import RunnerSettings
 from interlock.journal.subscriptions import Subscriptions
 from interlock.journal.subscriptions.commands import (
     COMMANDS,
@@ -23,6 +24,7 @@ from interlock.journal.views import Views
 from interlock.stores.memory import MemoryStore
 from interlock.surfaces.catalogue import Catalogue
 from interlock.surfaces.client import Client
+from interlock.surfaces.receipts.service import Receipts
 from interlock.testing.loop import run
 from tests.unit.journal.subscriptions.outside import ADA, Outside, Process
 
@@ -34,7 +36,12 @@ class Given:
     """The services that the verbs ask for."""
 
     def __init__(self, one: Process) -> None:
-        self._services: dict[type, Any] = {Subscriptions: one.subscriptions, Views: one.views}
+        receipts = Receipts(one.journal, one.runner, RunnerSettings())
+        self._services: dict[type, Any] = {
+            Subscriptions: one.subscriptions,
+            Views: one.views,
+            Receipts: receipts,
+        }
 
     def get(self, kind: type[Service]) -> Service:
         service: Service = self._services[kind]
