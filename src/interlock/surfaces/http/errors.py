@@ -42,7 +42,14 @@ SERVER_DRAINING = ErrorCode(
     "server_draining", Category.UNAVAILABLE, "Ask again: another server takes over.", retryable=True
 )
 ADDRESS_INVALID = ErrorCode(
-    "server_address_invalid", Category.INVALID, "Give an address of this machine and a port that is free."
+    "server_address_invalid",
+    Category.INVALID,
+    "Give an address of this machine and a port that is free; `--port 0` takes one that is.",
+)
+SERVER_RUNNING = ErrorCode(
+    "server_running",
+    Category.CONFLICT,
+    "Use that server, or end its process first; a server of another store needs a folder of its own.",
 )
 SERVER_UNSAFE = ErrorCode(
     "server_unsafe", Category.INVALID, "Serve this machine alone, or say how others are kept safe; see `--help`."
@@ -58,6 +65,7 @@ UP_CHILD_FAILED = ErrorCode(
 )
 
 ERRORS = (
+    SERVER_RUNNING,
     SERVER_UNSAFE,
     SERVER_CERTIFICATE_INVALID,
     SERVER_LIBRARY_ABSENT,

@@ -1,7 +1,7 @@
 """Puts the server together for an opened application, and runs it.
 
-What it does: makes edge, routes, calls, health and what stands beside them, and answers on one socket until the process
-is told to stop. What it does not do: it opens no store and no socket, and chooses no address.
+What it does: makes edge, routes, calls, health and what stands beside them, and answers on one socket until it is told
+to stop. What it does not do: it opens no store and no socket, chooses no address, and listens for no signal.
 
 Rule: who is told to stop takes nothing new, ends what is under way in bounded time, and lets go of what streams.
 """
@@ -9,12 +9,13 @@ Rule: who is told to stop takes nothing new, ends what is under way in bounded t
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from functools import partial
+from signal import SIGTERM
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -38,8 +39,7 @@ from interlock.surfaces.http.routes import Routes
 from interlock.surfaces.http.settings import ServerSettings
 from interlock.surfaces.mcp.entrance import LOOPBACK_HOSTS, EntranceSettings
 from interlock.surfaces.sse.settings import EventStreamSettings
-
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+from interlock.surfaces.stopping import Stopping
 
 
 @dataclass
@@ -83,35 +83,40 @@ def entrance_of(settings: ServerSettings, look_ms: int) -> EntranceSettings:
     )
 
 
-async def run(server: Server, listening: socket.socket, certificate: str | None = None, key: str | None = None) -> str:
-    """Answer until the process is told to stop, then drain; the name of the signal."""
+async def run(
+    server: Server,
+    listening: socket.socket,
+    stopping: Stopping | None = None,
+    *,
+    certificate: str | None = None,
+    key: str | None = None,
+    started: Callable[[], object] = lambda: None,
+) -> str:
+    """Answer until told to stop, then drain; the name of the signal. `started` is called once it answers."""
     import uvicorn
 
     from interlock.surfaces.http.connections import protocol_of
 
-    told: list[signal.Signals] = []
+    stopping = stopping or Stopping()
 
     class Draining(uvicorn.Server):
-        """Takes signals by the loop, and raises none again once it has drained."""
+        """Leaves signals to others, and lets go of what streams before it drains."""
 
         @contextmanager
         def capture_signals(self) -> Iterator[None]:
-            loop = asyncio.get_running_loop()
-            for number in _SIGNALS:
-                loop.add_signal_handler(number, self.stop, number)
-            try:
-                yield
-            finally:
-                for number in _SIGNALS:
-                    loop.remove_signal_handler(number)
+            yield
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if not self.should_exit:
+                started()
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             await server.quiet()
             await super().shutdown(sockets)
 
-        def stop(self, number: signal.Signals) -> None:
+        def stop(self) -> None:
             server.gate.draining = True
-            told.append(number)
             self.should_exit = True
 
     config = uvicorn.Config(
@@ -129,9 +134,10 @@ async def run(server: Server, listening: socket.socket, certificate: str | None 
         ssl_keyfile=key,
     )
     answering = Draining(config)
-    server.stop = lambda: answering.stop(signal.SIGTERM)
+    server.stop = partial(stopping.stop, SIGTERM.name)
+    stopping.hear(answering.stop)
     await answering.serve(sockets=[listening])
-    return told[0].name if told else "ended"
+    return stopping.told or "ended"
 
 
 def _document(routes: Routes, example: Callable[[Command], Any]) -> Callable[[Request], Any]:
