@@ -65,7 +65,7 @@ async def work(
             if not task.cancelled():
                 task.result()
             worked = worker.worked
-            return WorkReport(worked.driven, worked.fired, stopping.told or "idle")
+            return WorkReport(worked.driven, worked.fired, app.subscriptions.delivered, stopping.told or "idle")
 
 
 async def _with_deliveries(driving: Coroutine[object, object, Worked], app: App, *, until_idle: bool) -> Worked:
