@@ -11,8 +11,8 @@ from interlock.base.extras import install_advice
 CREDENTIALS_MISSING = ErrorCode(
     "credentials_missing",
     Category.REFUSED,
-    "Send `Authorization: Bearer TOKEN`; `interlock token new` makes one, and `interlock up` has its own in the file "
-    "that it names.",
+    "Send `Authorization: Bearer TOKEN`; at a shell, set INTERLOCK_TOKEN, or `token` of the profile. "
+    "`interlock token new` makes a token, and `interlock up` has its own in the file that it names.",
 )
 ORIGIN_REFUSED = ErrorCode(
     "origin_refused",
