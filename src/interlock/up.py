@@ -31,6 +31,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from interlock.journal.ingest import Ingest
 from interlock.journal.store_name import StoreName, shown_store
 from interlock.local_server import Standing, folder_beside, standing
 from interlock.machine import UpInput, UpReport
@@ -184,7 +185,7 @@ def _why(said: str | None) -> str:
 async def up(store: StoreName, given: UpInput, narrator: Narrator) -> UpReport:
     """Keep both processes alive until this one is told to stop.
 
-    Raises: as making a store does, `server_library_absent`, `server_running`, `server_address_invalid`,
+    Raises: as making a store does, `secret_…`, `server_library_absent`, `server_running`, `server_address_invalid`,
     `up_child_failed`.
     """
     from interlock.app import APPLICATION
@@ -199,8 +200,8 @@ async def up(store: StoreName, given: UpInput, narrator: Narrator) -> UpReport:
         ExitStack() as told,
     ):
         place.reached_at(url_of(listening))
-        async with APPLICATION.open(store=store, config=config, create=True):
-            pass  # made before two processes would make it at once
+        async with APPLICATION.open(store=store, config=config, create=True) as app:  # before two would make it at once
+            app.get(Ingest).check_secrets()
         keepers = _keepers(store, given, listening, _Answering(place, url_of(listening), narrator, told))
         for keeper in keepers:
             stopping.hear(partial(keeper.stop, signal.SIGTERM))

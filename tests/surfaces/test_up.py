@@ -161,6 +161,15 @@ def test_a_port_in_use_is_told_once_with_its_address_before_anything_is_started(
     assert not (tmp_path / ".interlock").exists()
 
 
+def test_a_secret_that_cannot_be_read_is_told_before_anything_is_started(tmp_path: Path) -> None:
+    settings = '[events.sources.forge]\nsource = "https://forge.example/*"\nsecret = "env:FORGE_SECRET"\n'
+    (tmp_path / "interlock.toml").write_text(settings)
+    refused = run("up", "--port", "0", program=PRODUCT, folder=tmp_path)
+
+    assert (refused.code, "the variable FORGE_SECRET is not set" in refused.err) == (3, True), refused.err
+    assert "runs as" not in refused.err
+
+
 @pytest.mark.parametrize("verb", ["up", "serve"])
 def test_without_its_libraries_a_server_says_once_what_to_install(tmp_path: Path, verb: str) -> None:
     program = (

@@ -148,6 +148,30 @@ def test_a_key_may_hold_whatever_a_name_may(tmp_path: Path) -> None:
     over(tmp_path, check)
 
 
+def test_a_path_or_a_method_that_was_mistaken_is_answered_with_what_there_is(tmp_path: Path) -> None:
+    async def check(asking: Asking) -> None:
+        for path, meant in (("/api/v1/run", "/api/v1/runs"), ("/api/v1/openapi.jsn", "/api/v1/openapi.json")):
+            answer = await asking.ask("GET", path)
+            assert answer.json()["detail"] == f"there is no such path; did you mean {meant}?"
+        assert (await asking.ask("GET", "/nowhere/at/all")).json()["detail"] == "there is no such path"
+        answer = await asking.ask("PATCH", "/api/v1/runs")
+        assert answer.json()["detail"] == f"the path knows no such method; it takes {answer.headers['allow']}"
+        assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
+
+    over(tmp_path, check)
+
+
+def test_the_description_says_what_each_success_means_and_nothing_of_a_command_line(tmp_path: Path) -> None:
+    async def check(asking: Asking) -> None:
+        document = await asking.get("/api/v1/openapi.json")
+        start = document["paths"]["/api/v1/runs"]["post"]
+        assert "goes on" in start["responses"]["202"]["description"]
+        schema = start["requestBody"]["content"]["application/json"]["schema"]
+        assert "KEY=VALUE" not in schema["properties"]["input"]["description"]
+
+    over(tmp_path, check)
+
+
 WRONG: list[tuple[str, str, dict[str, Any], tuple[int, str]]] = [
     ("GET", "/api/v1/nothing", {}, (404, "path_unknown")),
     ("GET", "/api/v1/runs/", {}, (404, "path_unknown")),

@@ -148,10 +148,18 @@ _IDEMPOTENCY_KEY: Final = {
 }
 
 
+_MEANS: Final = {
+    200: "Done.",
+    201: "Made, and durable.",
+    202: "Begun, and durable: it goes on behind this answer, and `Location` says where to look at it.",
+}
+
+
 def _responses(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     output = _taken(Catalogue.output_schema(route.command), schemas, route.command.noun)["$id"]
-    answer = {"description": "Done.", "content": {JSON: {"schema": _ref(output)}}}
-    found: dict[str, Any] = {str(status_of(route)): answer}
+    status = status_of(route)
+    answer = {"description": _MEANS[status], "content": {JSON: {"schema": _ref(output)}}}
+    found: dict[str, Any] = {str(status): answer}
     if route.command.effect is Effect.READS and not route.body:
         found["304"] = {"description": "Nothing has changed since the `ETag` of `If-None-Match`."}
     return found | {str(status): {"$ref": "#/components/responses/Problem"} for status in STATUSES}
