@@ -88,10 +88,14 @@ class CopyReport(Struct, frozen=True):
 
 
 class WorkReport(Struct, frozen=True):
-    """What a worker did, and why it ended: `idle`, or the signal that it was sent."""
+    """What a worker did, and why it ended: `idle`, or the signal that it was sent.
+
+    `driven` counts runs, `fired` timers, and `delivered` events that went out to subscriptions.
+    """
 
     driven: int
     fired: int
+    delivered: int
     ended: str
 
 
@@ -261,7 +265,7 @@ PART = Part(
             WorkInput,
             WorkReport,
             _work,
-            "Drive every run that wants an owner, and fire timers, until told to stop.",
+            "Drive every run that wants an owner, fire timers and deliver to subscriptions, until told to stop.",
             "interlock work --until-idle",
             "machine",
             Effect.STARTS,

@@ -1,11 +1,12 @@
 """The verb `serve`: answers over HTTP on one store, until it is told to stop.
 
-What it does: opens the application, makes the edge, the socket and the file by which the user of this machine is known,
-and runs the server. What it does not do: it drives no run (`interlock work` does), and knows no route.
+What it does: opens the application, makes the edge and the socket, or takes that of its supervisor, and runs the
+server. What it does not do: it drives no run (`interlock work` does), and knows no route.
 
 Rules: only this machine is served, unless it is said that others are, and then only with TLS, ours or that of a proxy
 that is named; the proof of the user of this machine is a token in a file that nobody else can read, for as long as the
-server lives; a combination that would open more than it says is refused before anything is opened.
+server lives, and is there once the server answers; a combination that would open more than it says is refused before
+anything is opened; beside one store stands one server of this machine.
 """
 
 from __future__ import annotations
@@ -13,27 +14,30 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import socket
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Final
 
-import msgspec
 from msgspec import Struct
 
-from interlock.base.errors import InterlockError
-from interlock.base.extras import install_advice
 from interlock.base.principal import Principal
 from interlock.base.settled import settled
-from interlock.journal.store_name import MEMORY, StoreName, is_url
+from interlock.journal.store_name import StoreName
+from interlock.local_server import Standing, folder_beside, standing
 from interlock.machine import ServeInput, ServeReport
-from interlock.supervised import watch_parent
+from interlock.supervised import handed_over, watch_parent
 from interlock.surfaces.cli.edge import folder_if_default
 from interlock.surfaces.http.errors import SERVER_CERTIFICATE_INVALID, SERVER_LIBRARY_ABSENT, SERVER_UNSAFE
+from interlock.surfaces.http.listening import is_loopback, listen, url_of
 from interlock.surfaces.narration import Narrator
+from interlock.surfaces.stopping import told_to_stop
 
 TOKEN_VARIABLE = "INTERLOCK_LOCAL_TOKEN"  # noqa: S105 - where it is handed over
-FILE = "server.json"
+LIBRARIES: Final = ("starlette", "uvicorn")
+"""What a server needs beside the product itself."""
 
 
 class Serving(Struct, frozen=True):
@@ -43,18 +47,8 @@ class Serving(Struct, frozen=True):
     file: str | None
 
 
-class ServerFile(Struct, frozen=True):
-    """What the file of a server says to programs of the same user."""
-
-    url: str
-    token: str
-    pid: int
-
-
 def check(given: ServeInput) -> None:
     """Refuse what would open more than it says. Raises: `server_unsafe`, `server_certificate_invalid`."""
-    from interlock.surfaces.http.listening import is_loopback
-
     if given.certificate is not None and given.tls_upstream:
         raise SERVER_UNSAFE.error("TLS ends here or at a proxy: give --certificate or --tls-upstream")
     if not is_loopback(given.host):
@@ -90,32 +84,34 @@ async def serve(store: StoreName, given: ServeInput, principal: Principal, narra
     """Serve until this process is told to stop.
 
     Raises: as opening a store does, `server_unsafe`, `server_certificate_invalid`, `server_address_invalid`,
-    `server_library_absent`.
+    `server_running`, `server_library_absent`.
     """
-    try:
-        from interlock.surfaces.http import listening as http
-        from interlock.surfaces.http.serving import run, served
-    except ImportError:
-        raise SERVER_LIBRARY_ABSENT.error(
-            f"the server's libraries are not installed. {install_advice('server')}"
-        ) from None
+    require_library()
     from interlock.app import APPLICATION, App
+    from interlock.surfaces.http.serving import run, served
 
     check(given)
     token = _token()
     watch_parent()
     config = None if given.config is None else Path(given.config)
-    local = http.is_loopback(given.host)
-    with folder_if_default(store), http.listen(given.host, given.port) as listening:
+    local = is_loopback(given.host)
+    with told_to_stop() as stopping, folder_if_default(store), ExitStack() as held:
+        listening, place = _taken(store, given, held)
+        url = url_of(listening, tls=given.certificate is not None)
         async with APPLICATION.open(store=store, config=config, create=True) as app:
             assert isinstance(app, App)  # noqa: S101 - what the product opens
-            place = None if not local or is_url(store) or str(store) == MEMORY else Path(store).parent / FILE
-            url = http.url_of(listening, tls=given.certificate is not None)
-            with _told(place, ServerFile(url, token, os.getpid())):
-                narrator.tell(Serving(url, None if place is None else str(place)), f"serving at {url}")
-                server = served(app, APPLICATION, (token, principal) if local else None)
-                with settled():
-                    ended = await run(server, listening, given.certificate, given.key)
+            server = served(app, APPLICATION, (token, principal) if local else None)
+            with ExitStack() as told, settled():
+
+                def started() -> None:
+                    file = told.enter_context(place.file(url, token))
+                    narrator.tell(
+                        Serving(url, None if file is None else str(file)), serving_line(url, file), stays=True
+                    )
+
+                ended = await run(
+                    server, listening, stopping, certificate=given.certificate, key=given.key, started=started
+                )
     narrator.close()
     return ServeReport(url, ended)
 
@@ -131,22 +127,26 @@ def _token() -> str:
     return token
 
 
-@contextmanager
-def _told(place: Path | None, told: ServerFile) -> Iterator[None]:
-    """The file of a server for as long as it lives. Side effect: takes the place of one that is left over."""
-    if place is None:
-        yield
-        return
-    made = place.with_name(f".{FILE}.{told.pid}")
-    with suppress(FileNotFoundError):
-        made.unlink()
-    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(msgspec.json.encode(told))
-    made.replace(place)
-    try:
-        yield
-    finally:
-        with suppress(OSError, InterlockError, msgspec.MsgspecError):
-            if msgspec.json.decode(place.read_bytes(), type=ServerFile).pid == told.pid:
-                place.unlink()
+def require_library() -> None:
+    """Raises: `server_library_absent` where what a server needs is not installed."""
+    if not all(find_spec(name) for name in LIBRARIES):
+        raise SERVER_LIBRARY_ABSENT.error("the server's libraries are not installed")
+
+
+def serving_line(url: str, file: Path | None) -> str:
+    """What people are told of a server that answers."""
+    return f"serving at {url}" + ("" if file is None else f", the token of its user in {file}")
+
+
+def _taken(store: StoreName, given: ServeInput, held: ExitStack) -> tuple[socket.socket, Standing]:
+    """The socket, and the place beside the store, until `held` lets go of them; a supervisor keeps both itself.
+
+    Raises: `server_running`, `server_address_invalid`, `store_unwritable`.
+    """
+    handed = handed_over()
+    if handed is not None:
+        return held.enter_context(handed), held.enter_context(standing(None))
+    place = held.enter_context(standing(folder_beside(store) if is_loopback(given.host) else None))
+    listening = held.enter_context(listen(given.host, given.port))
+    place.reached_at(url_of(listening, tls=given.certificate is not None))
+    return listening, place

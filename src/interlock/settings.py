@@ -30,6 +30,7 @@ from interlock.base.ids import shown
 from interlock.base.nearest import suggestion
 from interlock.base.part import CallContext, Command, Effect, Part, SettingsSection
 from interlock.base.secrets import SecretRef
+from interlock.engine.offered import PlanSettings, missing_file
 from interlock.journal.store_name import MEMORY
 from interlock.surfaces.application import Application
 from interlock.surfaces.client import explained
@@ -296,9 +297,15 @@ def _loaded(ctx: CallContext, given: ConfigInput) -> Settings:
 
 
 async def _check(ctx: CallContext, given: ConfigInput) -> ConfigCheck:
+    """Raises: as loading and opening do, `secret_…`, `setting_invalid`."""
+    from interlock.journal.ingest import Ingest
+
     settings = _loaded(ctx, given)
     application, config = ctx.services.get(Application), None if given.config is None else Path(given.config)
-    async with application.open(store=MEMORY, config=config, create=True):  # reads the files that settings name
+    async with application.open(store=MEMORY, config=config, create=True) as opened:  # reads files that settings name
+        opened.get(Ingest).check_secrets()
+        if missing := missing_file(settings.get(PlanSettings)):
+            raise _invalid("plans", f"offered.{shown(missing[0])}", f"there is no file {shown(missing[1], 200)}")
         return ConfigCheck(len(settings.values), len(settings.sources), settings.digest)
 
 

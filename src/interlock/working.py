@@ -10,9 +10,7 @@ the process as if there were nothing to put in order.
 from __future__ import annotations
 
 import asyncio
-import signal
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,11 +22,11 @@ from interlock.journal.store_name import StoreName
 from interlock.machine import WorkReport
 from interlock.supervised import watch_parent
 from interlock.surfaces.narration import Narrator
+from interlock.surfaces.stopping import told_to_stop
 
 if TYPE_CHECKING:
     from interlock.app import App
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 LOOK_SECONDS = 0.5
 """How often it is looked whether there is another tenant."""
 
@@ -49,24 +47,27 @@ async def work(
     """
     from interlock.app import APPLICATION, App
 
-    watch_parent()
-    async with APPLICATION.open(store=store, config=config, create=False) as app:
-        assert isinstance(app, App)  # noqa: S101 - what the product opens
-        worker = app.runs.worker
+    if watch_parent():
+        narrator = Narrator()  # the supervisor says what people want to know
+    with told_to_stop(once=True) as stopping:
+        async with APPLICATION.open(store=store, config=config, create=False) as app:
+            assert isinstance(app, App)  # noqa: S101 - what the product opens
+            worker = app.runs.worker
 
-        def observe(driven: Driven) -> None:
-            narrator.tell(driven, _line(worker.worked, driven))
+            def observe(driven: Driven) -> None:
+                narrator.tell(driven, _line(worker.worked, driven))
 
-        narrator.tell(Began(app.store.owner, concurrency), "at work: nothing driven yet")
-        driving = worker.work(partition=None, concurrency=concurrency, until_idle=until_idle, observer=observe)
-        task = asyncio.ensure_future(_with_deliveries(driving, app, until_idle=until_idle))
-        with settled(), _told_to_stop(task) as told:
-            await asyncio.wait([task])
-        narrator.close()
-        if not task.cancelled():
-            task.result()
-        worked = worker.worked
-        return WorkReport(worked.driven, worked.fired, told[0] if told else "idle")
+            narrator.tell(Began(app.store.owner, concurrency), "at work: nothing driven yet")
+            driving = worker.work(partition=None, concurrency=concurrency, until_idle=until_idle, observer=observe)
+            task = asyncio.ensure_future(_with_deliveries(driving, app, until_idle=until_idle))
+            stopping.hear(task.cancel)
+            with settled():
+                await asyncio.wait([task])
+            narrator.close()
+            if not task.cancelled():
+                task.result()
+            worked = worker.worked
+            return WorkReport(worked.driven, worked.fired, app.subscriptions.delivered, stopping.told or "idle")
 
 
 async def _with_deliveries(driving: Coroutine[object, object, Worked], app: App, *, until_idle: bool) -> Worked:
@@ -104,26 +105,6 @@ async def _deliver(app: App) -> None:
         for task in serving.values():
             task.cancel()
         await asyncio.gather(*serving.values(), return_exceptions=True)
-
-
-@contextmanager
-def _told_to_stop(task: asyncio.Future[Worked]) -> Iterator[list[str]]:
-    """Cancel `task` when the process is told to stop, and give the name of the signal."""
-    loop, told = asyncio.get_running_loop(), list[str]()
-
-    def stop(number: signal.Signals) -> None:
-        told.append(number.name)
-        for each in _SIGNALS:
-            loop.remove_signal_handler(each)
-        task.cancel()
-
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, stop, number)
-    try:
-        yield told
-    finally:
-        for number in _SIGNALS:
-            loop.remove_signal_handler(number)
 
 
 def _line(worked: Worked, last: Driven) -> str:

@@ -115,12 +115,14 @@ def stormed(up: Up, draw: random.Random) -> list[Sent]:
     """Kill children at random instants while clients send."""
     clients = [Client(number, up) for number in range(CLIENTS)]
     caller = up.caller()
+    place = caller.place()
     for name in KILLS:
         time.sleep(draw.uniform(0.2, 1.2))
         caller.ask("GET", "/healthz")
         time.sleep(draw.uniform(0, 0.3))
         up.kill(name)
     until(lambda: sum(each.answer is not None for each in clients[0].sent[-9:]) >= 3, "no answer after the kills")
+    assert caller.place() == place
     time.sleep(draw.uniform(0, 0.3))
     left = up.kill_supervisor()
     sent = [each for client in clients for each in client.stop()]
@@ -153,7 +155,7 @@ def test_what_was_acknowledged_is_there_once_whichever_process_is_killed(tmp_pat
     with brought_up(folder) as up:
         caller = up.caller()
         caller.ask("GET", "/api/v1/leases")
-        assert caller.place()["pid"] == up.child("serve")
+        assert caller.place()["pid"] == up.process.pid
         for each in sent:
             again = each.send(caller, surely=True)
             assert again is not None
@@ -190,6 +192,22 @@ def _there_once(caller: Caller, sent: list[Sent]) -> None:
         told[output["pack"]] += 1
         assert output["send"] == f"sent {output['pack']}"
     assert told == Counter(wanted)
+
+
+def test_a_server_that_was_killed_comes_back_at_its_address_and_who_connects_meanwhile_waits(tmp_path: Path) -> None:
+    with brought_up(prepared(tmp_path)) as up:
+        caller = up.caller()
+        caller.ask("GET", "/api/v1/leases")
+        place, killed = caller.place(), up.child("serve")
+        for _ in range(2):
+            up.kill("serve")
+            until(lambda killed=killed: not alive(killed), "it outlives a kill")
+            headers = {"Authorization": f"Bearer {place['token']}"}
+            answer = caller.client.get(f"{place['url']}/api/v1/leases", headers=headers, timeout=60)
+            assert (answer.status_code, caller.place()) == (200, place)
+            assert up.child("serve") != killed
+            killed = up.child("serve")
+        assert up.end() == 0
 
 
 def test_a_request_that_is_under_way_is_answered_when_the_supervisor_is_told_to_stop(tmp_path: Path) -> None:

@@ -68,6 +68,49 @@ def test_a_shell_completes_the_principals_that_are_declared(folder: Path) -> Non
     assert [line.split("\t")[0] for line in done.text.splitlines()[2:]] == ["bob", "eve"]
 
 
+def test_a_shell_completes_roles_and_profiles(folder: Path) -> None:
+    (folder / "interlock.toml").write_text(f'{SETTINGS}\n[access.roles.vigil]\npermissions = ["run.read"]\n', "utf-8")
+    (folder / "interlock").mkdir()
+    (folder / "interlock" / "profiles.toml").write_text('[profiles.work]\nserver = "https://interlock.example"\n')
+    environ = {"XDG_CONFIG_HOME": str(folder)}
+
+    def completed(*words: str) -> list[str]:
+        done = run("__complete", *words, program=PRODUCT, folder=folder, environ=environ)
+        return [line.split("\t")[0] for line in done.text.splitlines()[2:]]
+
+    assert completed("token", "new", "x", "--role", "vi") == ["viewer", "vigil"]
+    assert completed("run", "list", "--profile", "") == ["work"]
+    (folder / "interlock" / "profiles.toml").write_text("no TOML")
+    (folder / "interlock.toml").write_text("no TOML")
+    assert completed("run", "list", "--profile", "") == completed("token", "new", "x", "--role", "vi") == []
+
+
+def test_what_a_token_lacks_is_named(folder: Path) -> None:
+    for words, said in (
+        (("x",), "give it a role (`--role`) or a group"),
+        (("X_", "--role", "viewer"), "expected: A name that begins with a-z 0-9 and goes on with"),
+    ):
+        refused = answer(folder, "token", "new", *words, code=2)
+        assert said in refused["error"]["message"]
+
+
+def test_whoever_asks_to_see_another_principal_learns_how(folder: Path) -> None:
+    refused = answer(folder, "principal", "show", "bob", code=2)
+
+    assert "`--as NAME` asks as a principal that the settings declare" in refused["error"]["message"]
+
+
+def test_an_offered_plan_that_was_mistyped_is_answered_with_the_one_that_was_meant(folder: Path) -> None:
+    (folder / "interlock.toml").write_text('[plans.offered]\ngreeting = "hello.py:plan"\n', "utf-8")
+    refused = answer(folder, "run", "start", "greetin", code=5)
+    assert (refused["error"]["code"], "did you mean greeting?" in refused["error"]["message"]) == (
+        "plan_not_offered",
+        True,
+    )
+    assert answer(folder, "run", "start", "elsewhere", code=3)["error"]["code"] == "plan_not_found"
+    assert answer(folder, "run", "start", "greetin.py:plan", code=3)["error"]["code"] == "plan_not_found"
+
+
 def test_settings_that_lead_nowhere_end_every_call(folder: Path) -> None:
     (folder / "interlock.toml").write_text('[access.groups]\ng = ["veiwer"]\n', "utf-8")
 

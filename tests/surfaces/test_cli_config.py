@@ -63,3 +63,20 @@ def test_what_is_wrong_with_settings_is_told_before_anything_is_done(tmp_path: P
     done = interlock(tmp_path, "config", "check")
     assert done.returncode != 0
     assert f"[{code}]" in done.stderr
+
+
+def test_what_settings_name_and_is_not_there_is_told(tmp_path: Path) -> None:
+    settings = tmp_path / "interlock.toml"
+    settings.write_text('[events.sources.forge]\nsource = "https://forge.example/*"\nsecret = "env:FORGE_SECRET"\n')
+    lacks = interlock(tmp_path, "config", "check")
+    assert (lacks.returncode, "events.sources.forge.secret: the variable FORGE_SECRET is not set" in lacks.stderr) == (
+        3,
+        True,
+    )
+    assert interlock(tmp_path, "config", "check", FORGE_SECRET="s3cret").returncode == 0  # noqa: S106 - of a test
+
+    settings.write_text('[plans.offered]\nnext = "os:plan"\ngreeting = "hello.py:plan"\n')
+    lacks = interlock(tmp_path, "config", "check")
+    assert (lacks.returncode, "offered.greeting: there is no file hello.py" in lacks.stderr) == (2, True)
+    (tmp_path / "hello.py").touch()
+    assert interlock(tmp_path, "config", "check").returncode == 0

@@ -26,7 +26,7 @@ def test_a_worker_drives_what_is_due_and_ends_when_nothing_is(folder: Path) -> N
     assert code == 0
     assert lines == [
         {"run_id": RUN, "phase": "running", "waiting": "suspended", "code": None, "under_way": 0},
-        {"driven": 1, "fired": 0, "ended": "idle"},
+        {"driven": 1, "fired": 0, "delivered": 0, "ended": "idle"},
     ]
     order(folder, "signal", "decide", "the answer", "--value", '{"text": "yes"}')
     _, lines, _ = Worker(folder, "--until-idle").ended()
@@ -49,7 +49,16 @@ def test_a_worker_that_stays_answers_signals_and_fires_timers(folder: Path) -> N
     worker.process.send_signal(signal.SIGTERM)
     code, lines, _ = worker.ended()
     assert code == 0
-    assert lines[-1] == {"driven": 3, "fired": 1, "ended": "SIGTERM"}
+    assert lines[-1] == {"driven": 3, "fired": 1, "delivered": 0, "ended": "SIGTERM"}
+
+
+def test_a_worker_counts_what_it_has_delivered(folder: Path) -> None:
+    start(folder, "ask_only", "--detach", code=0)
+    answer(folder, "subscription", "add", "log", "--sink", "log")
+    code, lines, _ = Worker(folder, "--until-idle").ended()
+    stands = answer(folder, "subscription", "show", "log")
+
+    assert (code, lines[-1]["delivered"] > 0, stands["behind"]) == (0, True, 0)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +115,8 @@ def test_a_person_sees_one_line_that_is_written_over(folder: Path) -> None:
     assert code == 0
     assert f"\r\x1b[2K1 driven, 0 timers fired, 0 under way; {RUN} waits: suspended" in shown
     rows = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown).splitlines()
-    assert [row.split() for row in rows if row.split()][-3:] == [["driven", "1"], ["fired", "0"], ["ended", "idle"]]
+    ended = [["driven", "1"], ["fired", "0"], ["delivered", "0"], ["ended", "idle"]]
+    assert [row.split() for row in rows if row.split()][-4:] == ended
 
 
 def test_scripts_get_no_line_that_is_written_over(folder: Path) -> None:

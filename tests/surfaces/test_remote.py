@@ -177,6 +177,13 @@ def test_a_run_that_waits_is_answered_and_followed(server: Server) -> None:
     assert json.loads(far(server, "run", "output", run_id, "end", "--json").out)["values"] == {"end": "yes"}
 
 
+def test_a_start_that_is_left_to_a_server_names_how_to_look_at_it(server: Server) -> None:
+    run_id = fresh()
+    there = started(server, "nap", run_id, "--detach")
+
+    assert (there.code, f"next: interlock run status {run_id} --server {server.url}" in there.err) == (0, True)
+
+
 def test_a_terminal_sees_the_steps_of_a_run_that_a_server_drives(server: Server) -> None:
     words = line(server.folder, "nap", run_id=fresh())
     code, shown = run_on_terminal(
@@ -253,8 +260,61 @@ def test_what_no_server_can_be_asked_for_is_refused(tmp_path: Path, words: tuple
 
 def test_a_server_that_is_not_there_is_an_error_with_advice(tmp_path: Path) -> None:
     done = run("run", "list", "--server", "http://127.0.0.1:1", "--json", program=PRODUCT, folder=tmp_path)
+    told = json.loads(done.out)["error"]
 
-    assert (done.code, json.loads(done.out)["error"]["code"]) == (1, "client_connect_failed")
+    assert (done.code, told["code"], told["message"]) == (
+        1,
+        "client_connect_failed",
+        "no connection to http://127.0.0.1:1",
+    )
+
+
+def test_what_named_the_server_or_the_token_is_said_where_the_line_does_not_show_it(
+    server: Server, tmp_path: Path
+) -> None:
+    (tmp_path / "interlock").mkdir()
+    away = '[profiles.away]\nserver = "http://127.0.0.1:1"\n'
+    here = f'[profiles.here]\nserver = "{server.url}"\ntoken = "env:HERE"\n'
+    (tmp_path / "interlock" / "profiles.toml").write_text(f'default = "away"\n{away}{here}')
+    base = {"XDG_CONFIG_HOME": str(tmp_path)}
+    for words, more, said in (
+        ((), {"INTERLOCK_SERVER": "http://127.0.0.1:1"}, "127.0.0.1:1 (from INTERLOCK_SERVER)"),
+        ((), {"INTERLOCK_PROFILE": "away"}, "127.0.0.1:1 (from INTERLOCK_PROFILE: the profile away)"),
+        ((), {}, "127.0.0.1:1 (from the default profile away)"),
+        (("--profile", "away"), {}, "127.0.0.1:1 (from the profile away)"),
+        (("--server", server.url), {"INTERLOCK_TOKEN": "guessed"}, "(it is from the variable INTERLOCK_TOKEN)"),
+        (("--profile", "here"), {"HERE": "guessed"}, "(it is from `token` of the profile)"),
+        (("--profile", "here"), {}, "the variable HERE is not set"),
+        (("--server", server.url), {}, "set INTERLOCK_TOKEN, or `token` of the profile"),
+        (("--server", server.url.removeprefix("http://")), {}, f"did you mean {server.url}?"),
+    ):
+        done = run("filter", "list", *words, program=PRODUCT, folder=tmp_path, environ=base | more)
+        assert said in done.err, (words, more, done.err)
+
+
+def test_another_path_is_another_server_and_gets_no_token_of_this_one(server: Server) -> None:
+    done = run("run", "list", "--server", f"{server.url}/foo", program=PRODUCT, folder=server.folder)
+
+    assert (done.code, "[path_unknown]" in done.err) == (3, True), done.err
+
+
+def test_a_server_that_dies_under_a_line_leaves_the_run_as_an_interrupted_line_does(tmp_path: Path) -> None:
+    dying, run_id = Server(tmp_path), fresh()
+    try:
+        words = (*PRODUCT, *line(dying.folder, "talk", run_id=run_id), "--server", dying.url)
+        process = subprocess.Popen(words, cwd=dying.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        ends = time.monotonic() + SECONDS_MAX
+        while not (dying.folder / "waits").exists():
+            assert time.monotonic() < ends, process.communicate()
+            time.sleep(0.01)
+        dying.process.kill()
+        err = process.communicate(timeout=2 * SECONDS_MAX)[1].decode()
+        (dying.folder / "open").touch()
+    finally:
+        dying.end()
+
+    assert (process.returncode, "[client_connect_failed]" in err) == (1, True), err
+    assert f"the run goes on without you: interlock run status {run_id} --server {dying.url}\n" in err
 
 
 def test_a_program_calls_commands_by_name(server: Server) -> None:

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from interlock.base.errors import InterlockError
+from interlock.local_server import FILE, LOCK, ServerFile, standing
 from interlock.machine import ServeInput
-from interlock.serving import FILE, TOKEN_VARIABLE, ServerFile, _token, _told, check
+from interlock.serving import TOKEN_VARIABLE, _token, check
 from interlock.surfaces.http.listening import listen, url_of
 
 
@@ -73,19 +74,45 @@ def test_the_token_of_a_server_is_for_its_user_alone_and_goes_with_it(tmp_path: 
     place = tmp_path / FILE
     before = os.umask(0)
     try:
-        with _told(place, ServerFile("http://127.0.0.1:1", "secret", os.getpid())):
-            assert place.stat().st_mode & 0o777 == 0o600
-            assert msgspec.json.decode(place.read_bytes(), type=ServerFile).token == "secret"  # noqa: S105
-            assert list(tmp_path.iterdir()) == [place]
+        with standing(tmp_path) as stands:
+            stands.reached_at("http://127.0.0.1:1")
+            with stands.file("http://127.0.0.1:1", "secret") as told:
+                assert told == place
+                assert place.stat().st_mode & 0o777 == 0o600
+                assert msgspec.json.decode(place.read_bytes(), type=ServerFile).token == "secret"  # noqa: S105
+                assert {each.name for each in tmp_path.iterdir()} == {FILE, LOCK}
+                assert b"secret" not in (tmp_path / LOCK).read_bytes()
     finally:
         os.umask(before)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_server_that_took_over_keeps_its_file_when_the_one_before_it_ends(tmp_path: Path) -> None:
+def test_a_file_that_is_another_server_s_stays_when_this_one_ends(tmp_path: Path) -> None:
     place = tmp_path / FILE
-    with _told(place, ServerFile("http://127.0.0.1:1", "first", os.getpid())):
+    with standing(tmp_path) as stands, stands.file("http://127.0.0.1:1", "first"):
         later = ServerFile("http://127.0.0.1:2", "second", os.getpid() + 1)
         place.write_bytes(msgspec.json.encode(later))
 
     assert msgspec.json.decode(place.read_bytes(), type=ServerFile) == later
+
+
+def test_only_a_lock_that_is_held_refuses_another_server(tmp_path: Path) -> None:
+    for left in (b"", b"no JSON", b'{"pid":1,"url":"http://127.0.0.1:9"}', b"[" * 5_000):
+        (tmp_path / LOCK).write_bytes(left)
+        with standing(tmp_path) as stands:
+            with pytest.raises(InterlockError, match="being started") as early, standing(tmp_path):
+                pass
+            stands.reached_at("http://127.0.0.1:7")
+            with pytest.raises(InterlockError, match=f"http://127.0.0.1:7, process {os.getpid()}"), standing(tmp_path):
+                pass
+        assert early.value.code == "server_running"
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / LOCK).symlink_to(tmp_path / "elsewhere")
+    for folder in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(InterlockError) as refused, standing(folder):
+            pass
+        assert refused.value.code == "store_unwritable"
+    assert not (tmp_path / "elsewhere").exists()

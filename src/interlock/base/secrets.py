@@ -160,12 +160,18 @@ def resolve(ref: SecretRef, environment: Mapping[str, str], read_file: Callable[
     """
     value = environment.get(ref.name, "") if ref.scheme == "env" else _file_text(ref, read_file)
     if not value:
-        raise SECRET_NOT_FOUND.error(f"{ref} names no secret", scheme=ref.scheme, name=ref.name)
+        lacks = "is not set" if ref.scheme == "env" else "is not there"
+        raise SECRET_NOT_FOUND.error(f"{_named(ref)} {lacks}, or is empty", scheme=ref.scheme, name=ref.name)
     if len(value) > SECRET_CHARACTERS_MAX:
         raise SECRET_UNREADABLE.error(
-            f"{ref} is longer than {SECRET_CHARACTERS_MAX} characters", scheme=ref.scheme, name=ref.name
+            f"{_named(ref)} is longer than {SECRET_CHARACTERS_MAX} characters", scheme=ref.scheme, name=ref.name
         )
     return Secret(value)
+
+
+def _named(ref: SecretRef) -> str:
+    """What a reference names, for people."""
+    return f"the {'variable' if ref.scheme == 'env' else 'file'} {ref.name}"
 
 
 def _file_text(ref: SecretRef, read_file: Callable[[str], bytes]) -> str:
@@ -175,4 +181,4 @@ def _file_text(ref: SecretRef, read_file: Callable[[str], bytes]) -> str:
         return ""
     except (OSError, UnicodeDecodeError):
         # The cause may hold the content (a decoding error does), so it is not chained.
-        raise SECRET_UNREADABLE.error(f"{ref} cannot be read", scheme=ref.scheme, name=ref.name) from None
+        raise SECRET_UNREADABLE.error(f"{_named(ref)} cannot be read", scheme=ref.scheme, name=ref.name) from None

@@ -24,6 +24,7 @@ _PORTS: Final = {"http": 80, "https": 443}
 _URL: Final = re.compile(rf"[!-~]{{1,{URL_CHARACTERS_MAX}}}")
 _TOKEN: Final = re.compile(rf"[!-~]{{1,{TOKEN_CHARACTERS_MAX}}}")
 _HOST: Final = re.compile(r"[A-Za-z0-9._:-]{1,255}")
+_HOST_AND_PORT: Final = re.compile(r"(?P<host>[A-Za-z0-9.-]{1,60}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}")
 _PATH: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
 
 
@@ -35,6 +36,11 @@ class Address:
     host: str
     port: int
     is_plain: bool
+
+    @property
+    def path(self) -> str:
+        """What stands behind host and port; empty for most servers."""
+        return urlsplit(self.url).path
 
     @property
     def is_loopback(self) -> bool:
@@ -53,7 +59,7 @@ def address_of(text: str, *, plain: bool = False) -> Address:
         raise CLIENT_URL_INVALID.error("the server's address is not one") from None
     path = found.path.rstrip("/")
     if found.scheme not in _PORTS or "@" in found.netloc or _HOST.fullmatch(host) is None:
-        raise CLIENT_URL_INVALID.error("the server's address is not an http or https one of a host")
+        raise CLIENT_URL_INVALID.error(f"the server's address is not an http or https one of a host{_meant(text)}")
     if found.query or found.fragment or _PATH.fullmatch(path) is None or {".", ".."} & set(path.split("/")):
         raise CLIENT_URL_INVALID.error("the server's address has more than a host, a port and a plain path")
     is_plain = found.scheme == "http"
@@ -63,6 +69,14 @@ def address_of(text: str, *, plain: bool = False) -> Address:
     shown = f"[{host}]" if ":" in host else host
     authority = shown if number == _PORTS[found.scheme] else f"{shown}:{number}"
     return Address(f"{found.scheme}://{authority}{path}", host, number, is_plain)
+
+
+def _meant(text: str) -> str:
+    """What is meant by a host and a port alone; nothing for a text that may be anything else."""
+    match = _HOST_AND_PORT.fullmatch(text)
+    if match is None:
+        return ""
+    return f"; did you mean {'http' if is_loopback(match['host'].strip('[]')) else 'https'}://{text}?"
 
 
 def is_loopback(host: str) -> bool:

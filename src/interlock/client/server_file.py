@@ -3,9 +3,9 @@
 What it does: reads the token that `interlock up` has left beside its store. What it does not do: it writes nothing, and
 starts nothing.
 
-Rules: the file counts only for the address that it names (`localhost` is that address, since a name may lead to another
-user's server), while its process lives and is this user's, and only if it is a plain file of this user that nobody else
-can read. A store without one asks for nothing.
+Rules: the file counts only for the address that it names, with its path (`localhost` is that address, since a name may
+lead to another user's server), while its process lives and is this user's, and only if it is a plain file of this user
+that nobody else can read. A store without one asks for nothing.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def server_beside(store_folder: Path, address: Address) -> Neighbour | None:
 def _is_meant(named: Address, address: Address) -> bool:
     if not named.is_loopback or (named.port, named.is_plain) != (address.port, address.is_plain):
         return False
-    return address.host in {named.host, "localhost"}
+    return address.host in {named.host, "localhost"} and address.path == named.path
 
 
 def _lives(pid: int | None) -> bool:

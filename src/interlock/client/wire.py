@@ -5,7 +5,7 @@ it does not do: it follows no redirect, keeps no cookie, asks no proxy that it w
 variable, and repeats nothing.
 
 Rules: this module alone imports the HTTP library, and is itself imported at the first call. The token is in one header
-and nowhere else; errors name the host and never more of what was sent or answered.
+and nowhere else; errors name the server and never more of what was sent or answered.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Final
 import httpx2
 
 from interlock.base.errors import InterlockError
+from interlock.client.addresses import Address
 from interlock.client.errors import (
     CLIENT_ANSWER_INVALID,
     CLIENT_ANSWER_TOO_LARGE,
@@ -107,7 +108,7 @@ class Wire:
         except (InterlockError, TimeoutError):
             raise
         except (httpx2.HTTPError, httpx2.StreamError, OSError) as fault:
-            raise fault_of(self._place.address.host, fault) from None
+            raise fault_of(self._place.address, fault) from None
 
     def _request(self, sending: Sending) -> httpx2.Request:
         headers = {"accept": "application/json, application/problem+json", "accept-encoding": "identity"}
@@ -133,12 +134,13 @@ class Wire:
             raise CLIENT_ANSWER_INVALID.error(f"{host} sent an encoding that was not asked for", host=host)
 
 
-def fault_of(host: str, fault: Exception) -> InterlockError:
+def fault_of(address: Address, fault: Exception) -> InterlockError:
     """What a failure of the connection means for a call."""
+    host = address.host
     if _is_of_tls(fault):
-        return CLIENT_TLS_FAILED.error(f"no trusted TLS connection to {host}", host=host)
+        return CLIENT_TLS_FAILED.error(f"no trusted TLS connection to {address.url}", host=host)
     if isinstance(fault, _NOT_SENT):
-        return CLIENT_CONNECT_FAILED.error(f"no connection to {host}", host=host)
+        return CLIENT_CONNECT_FAILED.error(f"no connection to {address.url}", host=host)
     if isinstance(fault, httpx2.TimeoutException):
         return CLIENT_TIMEOUT.error(f"{host} was silent for too long", host=host)
     return CLIENT_CONNECTION_LOST.error(f"{host} broke off before its answer was whole", host=host)

@@ -41,14 +41,14 @@ class StartInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to start."""
 
     plan: Annotated[str, Meta(description=f"The plan: {PLAN_FORMS}.")]
-    input: Annotated[
-        Raw | None, Meta(description="The run's input, a JSON object; or KEY=VALUE, given again for each member.")
-    ] = None
+    input: Annotated[Raw | None, Meta(description="The run's input, a JSON object.")] = None
     input_file: Annotated[
         str | None, Meta(description="A file with the input, YAML or JSON; what `input` gives comes over it.")
     ] = None
     run_id: Annotated[str | None, Meta(description="An id of your own; the same id and input attach.")] = None
-    detach: Annotated[bool, Meta(description="Return once the start is durable; drive it with `run resume`.")] = False
+    detach: Annotated[
+        bool, Meta(description="Return once the start is durable; a worker drives it, or `run resume`.")
+    ] = False
     dry_run: Annotated[bool, Meta(description="Skip every state that applies side effects.")] = False
     timeout: Annotated[
         Annotated[str, Meta(max_length=20)] | None,

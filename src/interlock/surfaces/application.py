@@ -10,9 +10,9 @@ needed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -48,10 +48,14 @@ class Opener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ServerName:
-    """Which server is meant: by its address, or by a profile; neither is the default profile."""
+    """Which server is meant: by its address, or by a profile; neither is the default profile.
+
+    `by` says what named it where that is not the line itself, for whoever wonders.
+    """
 
     url: str | None
     profile: str | None
+    by: str | None = field(default=None, compare=False)
 
 
 class Connector(Protocol):
@@ -65,6 +69,11 @@ class Connector(Protocol):
 def _connected(application: Application, server: ServerName) -> AbstractAsyncContextManager[Caller]:
     connect: Connector = import_module(_CLIENT).connect
     return connect(application, server)
+
+
+def _profiles() -> Mapping[str, str]:
+    found: Mapping[str, str] = import_module(_CLIENT).profiles()
+    return found
 
 
 def _default_profile() -> str | None:
@@ -83,6 +92,7 @@ class Application:
     open: Opener
     connect: Connector = _connected
     default_profile: Callable[[], str | None] = _default_profile
+    profiles: Callable[[], Mapping[str, str]] = _profiles
 
     def catalogue(self) -> Catalogue:
         """The commands of every part, in their order."""

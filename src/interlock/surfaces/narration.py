@@ -12,8 +12,11 @@ from msgspec import Struct
 class Narrator:
     """Hears what happens; this one keeps it to itself."""
 
-    def tell(self, happened: Struct, line: str) -> None:
-        """Hear of something: the record for programs, and how it all stands in one line for people."""
+    def tell(self, happened: Struct, line: str, *, stays: bool = False) -> None:
+        """Hear of something: the record for programs, and how it all stands in one line for people.
+
+        A line that `stays` is worth reading later, too, and is kept where others are written over.
+        """
 
     def close(self) -> None:
         """Nothing more is told."""

@@ -160,6 +160,31 @@ FORMS: list[tuple[str, dict[str, str]]] = [
 ]
 """Bodies in a form that is not read."""
 
+
+def test_a_path_or_a_method_that_was_mistaken_is_answered_with_what_there_is(tmp_path: Path) -> None:
+    async def check(asking: Asking) -> None:
+        for path, meant in (("/api/v1/run", "/api/v1/runs"), ("/api/v1/openapi.jsn", "/api/v1/openapi.json")):
+            answer = await asking.ask("GET", path)
+            assert answer.json()["detail"] == f"there is no such path; did you mean {meant}?"
+        assert (await asking.ask("GET", "/nowhere/at/all")).json()["detail"] == "there is no such path"
+        answer = await asking.ask("PATCH", "/api/v1/runs")
+        assert answer.json()["detail"] == f"the path knows no such method; it takes {answer.headers['allow']}"
+        assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
+
+    over(tmp_path, check)
+
+
+def test_the_description_says_what_each_success_means_and_nothing_of_a_command_line(tmp_path: Path) -> None:
+    async def check(asking: Asking) -> None:
+        document = await asking.get("/api/v1/openapi.json")
+        start = document["paths"]["/api/v1/runs"]["post"]
+        assert "goes on" in start["responses"]["202"]["description"]
+        schema = start["requestBody"]["content"]["application/json"]["schema"]
+        assert "KEY=VALUE" not in schema["properties"]["input"]["description"]
+
+    over(tmp_path, check)
+
+
 WRONG: list[tuple[str, str, dict[str, Any], tuple[int, str]]] = [
     ("GET", "/api/v1/nothing", {}, (404, "path_unknown")),
     ("GET", "/api/v1/runs/", {}, (404, "path_unknown")),
@@ -292,7 +317,7 @@ ANSWERS: list[tuple[str, str, dict[str, Any], int]] = [
     ("HEAD", "/api/events/stream", {}, 200),
     ("POST", "/mcp", {"json": INITIALIZE, "headers": INITIALIZED}, 200),
     ("POST", "/mcp", {"json": {}, "token": None}, 401),
-    ("POST", "/mcp", {"content": b"{"}, 400),
+    ("POST", "/mcp", {"content": b"{", "headers": {"Content-Type": "application/json"}}, 400),
     ("POST", "/rpc", {"json": {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}}, 200),
     ("POST", "/rpc", {"content": b"{}", "headers": {"Content-Type": "application/json", "Content-Encoding": "x"}}, 415),
     ("GET", "/debug/mutation_stats", {}, 200),

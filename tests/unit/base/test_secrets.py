@@ -157,8 +157,9 @@ def test_a_missing_or_empty_secret_is_not_found() -> None:
         ("file:/s", {}, missing),
         ("file:/s", {}, lambda _: b"\n"),
     ]
+    said = {"env:A": "^the variable A is not set, or is empty ", "file:/s": "^the file /s is not there, or is empty "}
     for ref, environment, read in cases:
-        with pytest.raises(NotFound, match=ref) as caught:
+        with pytest.raises(NotFound, match=said[ref]) as caught:
             resolve(SecretRef(ref), environment, read)
         assert caught.value.code == "secret_not_found"
 

@@ -51,6 +51,22 @@ def test_what_is_no_address_is_refused_and_not_repeated(text: str) -> None:
     assert "pa55word" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("127.0.0.1:8470", "http://127.0.0.1:8470"),
+        ("localhost:8470", "http://localhost:8470"),
+        ("[::1]:8470", "http://[::1]:8470"),
+        ("interlock.example:443", "https://interlock.example:443"),
+    ],
+)
+def test_a_host_and_a_port_alone_are_answered_with_the_address_that_is_meant(text: str, meant: str) -> None:
+    with pytest.raises(InterlockError, match="did you mean") as caught:
+        address_of(text)
+
+    assert caught.value.message.endswith(f"; did you mean {meant}?")
+
+
 def test_plain_http_is_for_this_machine_unless_it_is_said_to_be_safe() -> None:
     for host in ("interlock.example", "127.0.0.1.example", "10.0.0.1", "0.0.0.0"):
         with pytest.raises(InterlockError) as caught:

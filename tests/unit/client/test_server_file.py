@@ -38,6 +38,15 @@ def test_the_file_is_for_the_address_that_it_names(tmp_path: Path) -> None:
         assert token(tmp_path, other) is None
 
 
+def test_the_file_is_for_the_path_that_it_names(tmp_path: Path) -> None:
+    written(tmp_path)
+    for path in ("/foo", "/api/v1"):
+        assert token(tmp_path, f"{URL}{path}") is None
+        assert token(tmp_path, f"http://localhost:8470{path}") is None
+    written(tmp_path, url=f"{URL}/foo")
+    assert token(tmp_path, f"{URL}/foo/") == "t0ken"
+
+
 def test_localhost_is_the_address_of_the_file_and_no_other(tmp_path: Path) -> None:
     written(tmp_path)
     found = server_beside(tmp_path, address_of("http://localhost:8470"))

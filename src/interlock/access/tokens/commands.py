@@ -25,7 +25,9 @@ from interlock.journal.views import Views
 _UNITS_MS = {"m": MINUTE_MS, "h": 60 * MINUTE_MS, "d": DAY_MS}
 _LIFETIME = re.compile(r"\A([1-9][0-9]{0,6})([mhd])\Z")
 
-Name = Annotated[str, Meta(pattern=NAME, description="Its name: a-z 0-9 first, then up to 62 of a-z 0-9 . _ @ -.")]
+Name = Annotated[
+    str, Meta(pattern=NAME, description="A name that begins with a-z 0-9 and goes on with up to 62 of a-z 0-9 . _ @ -.")
+]
 Text = Annotated[str, Meta(min_length=1, max_length=63)]
 Lifetime = Annotated[str, Meta(max_length=10)]
 

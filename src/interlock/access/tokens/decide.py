@@ -103,7 +103,9 @@ def _unsound(command: New) -> InterlockError | None:
     if _NAME.match(command.name) is None:
         return TOKEN_UNSOUND.error("a name is a-z 0-9 first, then up to 62 of a-z 0-9 . _ @ -", place="name")
     if not (command.roles or command.groups):
-        return TOKEN_UNSOUND.error("a token without role and group could do nothing", place="role")
+        return TOKEN_UNSOUND.error(
+            "a token without role and group could do nothing: give it a role (`--role`) or a group", place="role"
+        )
     if max(len(command.roles), len(command.groups)) > NAMES_MAX:
         return TOKEN_UNSOUND.error(f"a token has at most {NAMES_MAX} roles and groups", place="role")
     if not MINUTE_MS <= command.lifetime_ms <= LIFETIME_MS_MAX:

@@ -20,6 +20,7 @@ from msgspec import Raw, Struct
 from interlock.base.canonical import canonical, digest
 from interlock.base.cloud_attributes import Incoming
 from interlock.base.errors import InterlockError
+from interlock.base.ids import shown
 from interlock.base.principal import Principal
 from interlock.base.secrets import Secret, SecretRef
 from interlock.journal.chain import read_envelope, read_record
@@ -75,6 +76,16 @@ class Ingest:
         self._runner = runner
         self._secret = secret
         self.settings = settings
+
+    def check_secrets(self) -> None:
+        """Make sure that every secret of a source can be read. Raises: `secret_not_found`, `secret_unreadable`."""
+        for name, entry in self.settings.sources.items():
+            try:
+                if entry.secret is not None:
+                    self._secret(entry.secret)
+            except InterlockError as fault:
+                place = f"events.sources.{shown(name)}.secret"
+                raise fault.kind.error(f"{place}: {fault.message}", place=place) from None
 
     async def receive(self, events: Sequence[Incoming], *, principal: Principal, signed: Signed | None = None) -> Taken:
         """Take events into the inboxes of the principal's tenant, all or none; durable on return.

@@ -82,6 +82,9 @@ class Subscriptions:
         self._services = services
         self._sinks: dict[str, SinkFactory] = {}
         self._forms = {form.type: form for form in forms}
+        self.delivered = 0
+        """Events that this process has delivered, of every subscription."""
+
         for factory in sinks:
             if self._sinks.setdefault(factory.name, factory) is not factory:
                 raise ValueError(f"declared twice: sink {factory.name}")
@@ -244,10 +247,11 @@ class Subscriptions:
             return None
         try:
             sink = self._made(orders.sink, bytes(orders.target), Subscriber(tenant_of(stream), orders.local))
+            follower = Follower(self._journal, self._runner, self._settings, claim, orders, sink, self.tell)
             try:
-                follower = Follower(self._journal, self._runner, self._settings, claim, orders, sink, self.tell)
                 await follower.run(until_idle=until_idle)
             finally:
+                self.delivered += follower.done.delivered
                 await sink.close()
         finally:
             await self._journal.store.activations.release([claim], None)

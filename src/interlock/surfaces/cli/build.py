@@ -58,6 +58,11 @@ _PATHS = {
 _RUNS = {"run", "a", "b", "parent"}
 """Members that name a run: shells complete them from the store."""
 
+_ROLES = {"role"}
+"""Members that name a role: shells complete them from the settings."""
+
+_OR_PAIRS = " Or KEY=VALUE, given again for each member."
+
 _INTEGER_DIGITS_MAX = 20
 
 
@@ -227,16 +232,23 @@ def _parameter(member: Member, name: str, default: str) -> Parameter:
     bounds = f" ({member.bounds})" if member.bounds and member.kind is Kind.INTEGER else ""
     return Parameter(
         name=name,
-        help=member.description + bounds,
+        help=member.description + bounds + (_OR_PAIRS if takes_pairs(member) else ""),
         metavar=_metavar(member),
         show_default=default or False,
         choices=member.choices or None,
         converter=_converter(member),
-        completer=completers.runs if member.kind is Kind.TEXT and member.name in _RUNS else None,
+        completer=_completer(member),
         negative=None if member.kind is Kind.FLAG and member.default is not False else (),
         allow_leading_hyphen=member.kind is Kind.JSON,  # `-` is standard input
         json_list=False,
     )
+
+
+def _completer(member: Member) -> completers.Completer | None:
+    """What completes the values of a member, by what they name."""
+    if member.kind is not Kind.TEXT:
+        return None
+    return completers.runs if member.name in _RUNS else completers.roles if member.name in _ROLES else None
 
 
 def takes_pairs(member: Member) -> bool:

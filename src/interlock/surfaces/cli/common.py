@@ -87,6 +87,7 @@ _OPTIONS: Final = (
             metavar="NAME",
             env_var=PROFILE_VARIABLE,
             help="Ask the server that your profiles.toml has under this name.",
+            completer=completers.profiles,
         ),
     ),
     ("json", bool, Parameter(name="--json", negative=(), help="Answer with one JSON object.")),

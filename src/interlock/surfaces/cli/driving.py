@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from interlock.base.errors import InterlockError, NotFound
+from interlock.base.errors import Category, InterlockError, NotFound
 from interlock.journal.store_name import shown_store, store_name
 from interlock.surfaces.caller import Caller
 from interlock.surfaces.cli.build import Invocation
@@ -55,12 +55,19 @@ async def driven(client: Caller, invocation: Invocation, given: Mapping[str, obj
         raise Interrupted(await _kept(client, invocation, progress, str(key))) from None
     except SystemExit as fault:
         raise exited(fault, await _kept(client, invocation, progress, str(key))) from None
+    except InterlockError as fault:
+        # A server that is away, or a way to it that is broken, stops nothing that it has begun.
+        if told and isinstance(client, Following) and fault.category is Category.UNAVAILABLE and not invocation.json:
+            _say(f"the {command.noun} goes on without you: {_look(invocation, progress, str(key))}")
+        raise
 
 
-def say_next(invocation: Invocation, output: Struct) -> None:
-    """Name the command that a person needs after this output, if there is one."""
-    command = invocation.command
-    follow = presentation_of(command.noun).follow.get(command.verb)
+def say_next(invocation: Invocation, output: Struct, *, far: bool = False) -> None:
+    """Name the command that a person needs after this output, if there is one; `far` if a server has answered."""
+    command, presentation = invocation.command, presentation_of(invocation.command.noun)
+    follow = presentation.follow.get(command.verb)
+    if far:
+        follow = presentation.follow_afar.get(command.verb, follow)
     if follow is not None and (line := follow(output, invocation.given)):
         _say(f"next: {line}{_place(invocation)}")
 
@@ -69,14 +76,19 @@ async def _kept(client: Caller, invocation: Invocation, progress: Progress, key:
     """What an interruption leaves: asked, because it may have come before anything was durable."""
     noun, place = invocation.command.noun, _place(invocation)
     far = isinstance(client, Following)
-    line = f"interlock {progress.query.replace('.', ' ')} {key}" if far else progress.goes_on(key)
+    line = _look(invocation, progress, key) if far else f"{progress.goes_on(key)}{place}"
     try:
         await client.call(progress.query, {progress.asks: key})
     except NotFound:
-        return f"the {noun} may yet begin: {line}{place}" if far else f"no {noun} was begun"
+        return f"the {noun} may yet begin: {line}" if far else f"no {noun} was begun"
     except InterlockError:
-        return f"the {noun} may {'go on' if far else 'be kept'}: {line}{place}"
-    return f"the {noun} {'goes on without you' if far else 'is kept'}: {line}{place}"
+        return f"the {noun} may {'go on' if far else 'be kept'}: {line}"
+    return f"the {noun} {'goes on without you' if far else 'is kept'}: {line}"
+
+
+def _look(invocation: Invocation, progress: Progress, key: str) -> str:
+    """The line that shows how it stands."""
+    return f"interlock {progress.query.replace('.', ' ')} {key}{_place(invocation)}"
 
 
 def _place(invocation: Invocation) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interlock.base.errors import Category, InterlockError
@@ -124,12 +125,12 @@ def _run(tokens: Sequence[str], given: Application | None) -> int:
     from interlock.surfaces.cli.calling import run_call
 
     output = run_call(lambda: answer(invocation, catalogue, application))
-    _show(invocation, output)
+    _show(invocation, output, application)
     code = invocation.command.exit_code
     return code(output) if code else 0
 
 
-def _show(invocation: Invocation, output: Struct) -> None:
+def _show(invocation: Invocation, output: Struct, application: Application) -> None:
     from interlock.surfaces.cli.render import show
 
     try:
@@ -142,8 +143,9 @@ def _show(invocation: Invocation, output: Struct) -> None:
         raise OUTPUT_UNWRITABLE.error(f"the answer cannot be written: {fault.strerror}") from None
     if not invocation.json:
         from interlock.surfaces.cli.driving import say_next
+        from interlock.surfaces.cli.servers import meant_server
 
-        say_next(invocation, output)
+        say_next(invocation, output, far=meant_server(invocation, application, Path.cwd()) is not None)
 
 
 def _parsed(tokens: Sequence[str], catalogue: Catalogue) -> Invocation | None:

@@ -70,8 +70,9 @@ class Presentation:
     cut short for it, in their middle; `gives_way` names tables whose columns are cut at their ends instead, one
     after the other in this order, so that the last of them is whole for longest; `empty` is said on standard error
     where an output has nothing to show; `follow` gives the command that a person needs next, if any, by the output
-    and the line; `progress` watches a verb that drives; `hint` asks what would have fitted where the value of a line
-    is no JSON; `sent` reads what a line names in files of this machine, before it goes to a server.
+    and the line, and `follow_afar` the one where a server has answered, if it is another; `others` says what is meant
+    where a line has too many arguments; `progress` watches a verb that drives; `hint` asks what would have fitted where
+    the value of a line is no JSON; `sent` reads what a line names in files of this machine, before it goes to a server.
     """
 
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -81,6 +82,8 @@ class Presentation:
     gives_way: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     empty: Mapping[str, str] = field(default_factory=dict)
     follow: Mapping[str, Callable[[Struct, Mapping[str, object]], str | None]] = field(default_factory=dict)
+    follow_afar: Mapping[str, Callable[[Struct, Mapping[str, object]], str | None]] = field(default_factory=dict)
+    others: Mapping[str, str] = field(default_factory=dict)
     progress: Mapping[str, Progress] = field(default_factory=dict)
     hint: Mapping[str, Callable[[Caller, Mapping[str, object]], Awaitable[str | None]]] = field(default_factory=dict)
     sent: Mapping[str, Callable[[Mapping[str, object]], Mapping[str, object]]] = field(default_factory=dict)

@@ -10,9 +10,11 @@ unless it sends them.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from interlock.base.ids import shown
 from interlock.surfaces.application import Application, ServerName
 from interlock.surfaces.cli.build import Invocation
 from interlock.surfaces.cli.edge import store_home
@@ -38,7 +40,7 @@ def meant_server(invocation: Invocation, application: Application, folder: Path)
     found = _named(invocation)
     if found is None and not invocation.store and store_home(folder) is None:
         default = application.default_profile()
-        found = None if default is None else ServerName(None, default)
+        found = None if default is None else ServerName(None, default, f"the default profile {shown(default)}")
     if found is not None and invocation.acting_as:
         # A server knows who asks by the token; to drop the option in silence would give the line more power.
         raise USAGE_INVALID.error(f"--as, or {AS_VARIABLE}, is for a store of this machine: a server goes by the token")
@@ -59,6 +61,8 @@ def _named(invocation: Invocation) -> ServerName | None:
     if is_on_line(invocation.store, STORE_VARIABLE):
         return None
     found = _one(server, profile, f"{SERVER_VARIABLE} and {PROFILE_VARIABLE}")
+    if found is not None:
+        found = replace(found, by=SERVER_VARIABLE if server else f"{PROFILE_VARIABLE}: {found.by}")
     if found is not None and invocation.store:
         raise USAGE_INVALID.error(f"the environment names a server and, in {STORE_VARIABLE}, a store: keep one of them")
     return found
@@ -67,7 +71,8 @@ def _named(invocation: Invocation) -> ServerName | None:
 def _one(server: str | None, profile: str | None, names: str) -> ServerName | None:
     if server and profile:
         raise USAGE_INVALID.error(f"{names} both name a server: keep one of them")
-    return ServerName(server, profile) if server or profile else None
+    by = f"the profile {shown(profile)}" if profile else None
+    return ServerName(server, profile, by) if server or profile else None
 
 
 def _refuse_embedded(invocation: Invocation) -> None:

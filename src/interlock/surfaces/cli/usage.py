@@ -7,7 +7,7 @@ whole document.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from cyclopts import exceptions as parser
@@ -16,6 +16,7 @@ from interlock.base.errors import InterlockError
 from interlock.base.ids import shown
 from interlock.base.nearest import suggestion
 from interlock.surfaces.catalogue import SERVER_OPTIONS, Catalogue
+from interlock.surfaces.cli.presentation import presentation_of
 from interlock.surfaces.errors import USAGE_INVALID
 
 
@@ -42,7 +43,7 @@ def _message(fault: parser.CycloptsError, verb: str, catalogue: Catalogue) -> st
             return _unknown_word(typed, [] if fault.app is None else list(fault.app), verb)
         case parser.UnusedCliTokensError():
             count = len(fault.unused_tokens or [])
-            return f"`{verb}` takes fewer arguments: {count} too many"
+            return f"`{verb}` takes fewer arguments: {count} too many{_meant(fault.command_chain or ())}"
         case parser.MissingArgumentError():
             return f"`{verb}` needs {_name(fault)}" if not fault.keyword else f"{fault.keyword} needs a value"
         case parser.RepeatArgumentError():
@@ -51,6 +52,13 @@ def _message(fault: parser.CycloptsError, verb: str, catalogue: Catalogue) -> st
             return f"{_name(fault)}: {_expected(fault)}"
         case _:
             return f"`{verb}` cannot be read as it stands"
+
+
+def _meant(chain: Sequence[str]) -> str:
+    """What the noun has to say to whoever gives its verb too many arguments."""
+    noun, verb = (*chain, "", "")[:2]
+    words = presentation_of(noun).others.get(verb) if verb else None
+    return f"; {words}" if words else ""
 
 
 def _with_noun(verb: str, catalogue: Catalogue) -> str | None:

@@ -24,6 +24,7 @@ from starlette.routing import Route as Path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from interlock.base.errors import InterlockError
+from interlock.base.nearest import suggestion
 from interlock.surfaces.errors import PROGRAM_FAULT
 from interlock.surfaces.http.calls import Calls
 from interlock.surfaces.http.errors import METHOD_NOT_ALLOWED, PATH_UNKNOWN
@@ -71,10 +72,11 @@ def build(routes: Routes, calls: Calls, health: Health, gate: Gate, additions: A
     paths: list[BaseRoute] = [Path(path, _by_method(found), methods=[*found]) for path, found in methods.items()]
     before = len({path for path, _, _ in additions.guarded})  # what stands beside the routes is looked at first
     looks = [Path("/healthz", health.alive), Path("/readyz", health.ready)]
+    known = [path for path in methods if "{" not in path]
     app = Starlette(
         routes=[*looks, *paths[:before], *additions.routes, *paths[before:]],
         lifespan=_lifespan(additions.lifespans),
-        exception_handlers={HTTPException: _not_found(additions.elsewhere), Exception: _fault},
+        exception_handlers={HTTPException: _not_found(additions.elsewhere, known), Exception: _fault},
     )
     app.router.redirect_slashes = False
     return _Encoded(Doorway(app, gate, additions.standing))
@@ -109,18 +111,21 @@ def _unexpected(fault: BaseException, request_id: str) -> Response:
     return problem(PROGRAM_FAULT.error(f"unexpected {type(fault).__name__}"), request_id)
 
 
-def _not_found(elsewhere: Elsewhere | None) -> Callable[[Request, Exception], Awaitable[Response]]:
-    """What answers where no path, or no method of one, is asked for."""
+def _not_found(
+    elsewhere: Elsewhere | None, known: Sequence[str]
+) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """What answers where no path, or no method of one, is asked for; one of the `known` paths may be meant."""
 
     async def answer(request: Request, fault: Exception) -> Response:
         request_id = request_id_of(request)
         status = fault.status_code if isinstance(fault, HTTPException) else 404
         if status == 405:
-            error = METHOD_NOT_ALLOWED.error("the path knows no such method")
             headers = dict(getattr(fault, "headers", None) or {})
+            error = METHOD_NOT_ALLOWED.error(f"the path knows no such method; it takes {headers.get('Allow', 'none')}")
             return problem(error, request_id, **headers)
         found = None if elsewhere is None else await elsewhere(request)
-        return found or problem(PATH_UNKNOWN.error("there is no such path"), request_id)
+        near = suggestion(request.url.path.rstrip("/"), known)
+        return found or problem(PATH_UNKNOWN.error(f"there is no such path{near}"), request_id)
 
     return answer
 

@@ -1,7 +1,7 @@
 """The server of uvicorn, made to take connections by our rules, and to drain when it is told to stop.
 
-What it does: has connections accepted that are counted from the first, and ends by a signal of the loop. What it does
-not do: it answers nothing, and opens no socket.
+What it does: has connections accepted that are counted from the first, and says when it answers. What it does not do:
+it answers nothing, opens no socket, and listens for no signal (`stopping` does).
 
 Rule: who is told to stop takes nothing new, lets go of what streams, and then waits for what is under way, in bounded
 time. Only servers load this module.
@@ -10,11 +10,9 @@ time. Only servers load this module.
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -23,43 +21,30 @@ from interlock.surfaces.http.accepting import Accepting, Place, Places
 from interlock.surfaces.http.connections import HEAD_BYTES_MAX, connections_max, protocol_of
 from interlock.surfaces.http.settings import ServerSettings
 
-SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
-
 
 class Draining(uvicorn.Server):
-    """Takes signals by the loop, and raises none again once it has drained.
-
-    `told` are the signals that it was given; `stopping` is called at each, and `quiet` before it waits.
-    """
+    """Leaves signals to others. `started` is called once it answers, and `quiet` before it drains."""
 
     def __init__(
         self,
         app: ASGIApp,
         settings: ServerSettings,
         tls: tuple[str | None, str | None],
-        stopping: Callable[[], None],
         quiet: Callable[[], Awaitable[None]],
+        started: Callable[[], object],
     ) -> None:
         protocol = protocol_of(settings)
         super().__init__(_config(app, settings, protocol, tls))
         self._protocol: Callable[..., asyncio.Protocol] = protocol
-        self.told: list[signal.Signals] = []
         self._handshake_ms = settings.handshake_timeout_ms
         self._places = Places(connections_max(settings))
-        self._stopping = stopping
         self._quiet = quiet
+        self._started = started
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Have the loop tell of signals for as long as this is entered."""
-        loop = asyncio.get_running_loop()
-        for number in SIGNALS:
-            loop.add_signal_handler(number, self.stop, number)
-        try:
-            yield
-        finally:
-            for number in SIGNALS:
-                loop.remove_signal_handler(number)
+        """Take none."""
+        yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Enter the lifespan, and accept on the sockets."""
@@ -67,17 +52,13 @@ class Draining(uvicorn.Server):
         for each in sockets or []:
             made = Accepting(each, self._places, self._answering, self.config.ssl, self._handshake_ms)
             self.servers.append(made)  # type: ignore[arg-type]
+        if not self.should_exit:
+            self._started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let go of what streams, and wait for what is under way."""
         await self._quiet()
         await super().shutdown(sockets)
-
-    def stop(self, number: signal.Signals) -> None:
-        """End as a signal would."""
-        self._stopping()
-        self.told.append(number)
-        self.should_exit = True
 
     def _answering(self, place: Place) -> asyncio.Protocol:
         state = self.lifespan.state

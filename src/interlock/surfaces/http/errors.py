@@ -11,8 +11,8 @@ from interlock.base.extras import install_advice
 CREDENTIALS_MISSING = ErrorCode(
     "credentials_missing",
     Category.REFUSED,
-    "Send `Authorization: Bearer TOKEN`; `interlock token new` makes one, and `interlock up` has its own in the file "
-    "that it names.",
+    "Send `Authorization: Bearer TOKEN`; at a shell, set INTERLOCK_TOKEN, or `token` of the profile. "
+    "`interlock token new` makes a token, and `interlock up` has its own in the file that it names.",
 )
 ORIGIN_REFUSED = ErrorCode(
     "origin_refused",
@@ -44,7 +44,14 @@ SERVER_DRAINING = ErrorCode(
     "server_draining", Category.UNAVAILABLE, "Ask again: another server takes over.", retryable=True
 )
 ADDRESS_INVALID = ErrorCode(
-    "server_address_invalid", Category.INVALID, "Give an address of this machine and a port that is free."
+    "server_address_invalid",
+    Category.INVALID,
+    "Give an address of this machine and a port that is free; `--port 0` takes one that is.",
+)
+SERVER_RUNNING = ErrorCode(
+    "server_running",
+    Category.CONFLICT,
+    "Use that server, or end its process first; a server of another store needs a folder of its own.",
 )
 SERVER_UNSAFE = ErrorCode(
     "server_unsafe", Category.INVALID, "Serve this machine alone, or say how others are kept safe; see `--help`."
@@ -60,6 +67,7 @@ UP_CHILD_FAILED = ErrorCode(
 )
 
 ERRORS = (
+    SERVER_RUNNING,
     SERVER_UNSAFE,
     SERVER_CERTIFICATE_INVALID,
     SERVER_LIBRARY_ABSENT,

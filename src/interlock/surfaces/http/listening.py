@@ -7,6 +7,7 @@ Rule: the protocol of the socket is named, so that no answer waits for the other
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
 from typing import Final
@@ -31,7 +32,10 @@ def listen(host: str, port: int) -> socket.socket:
         made.listen(BACKLOG)
     except OSError as fault:
         made.close()
-        raise ADDRESS_INVALID.error(f"nothing can listen there: {fault.strerror}", port=port) from None
+        where = f"{_shown(host)}:{port}"
+        in_use = fault.errno == errno.EADDRINUSE
+        reason = f"{where} is in use" if in_use else f"nothing can listen at {where}: {fault.strerror}"
+        raise ADDRESS_INVALID.error(reason, port=port) from None
     made.setblocking(False)  # noqa: FBT003 - the call has no name for it
     return made
 
@@ -52,4 +56,8 @@ def is_loopback(host: str) -> bool:
 def url_of(listening: socket.socket, *, tls: bool = False) -> str:
     """Where a socket is reached from this machine."""
     host, port = listening.getsockname()[:2]
-    return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"{'https' if tls else 'http'}://{_shown(host)}:{port}"
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -23,7 +23,7 @@ from interlock.surfaces.catalogue import Catalogue
 from interlock.surfaces.http import by_hand
 from interlock.surfaces.http.bodies import JSON
 from interlock.surfaces.http.content_paths import content_paths
-from interlock.surfaces.http.made import MADE, statuses_of
+from interlock.surfaces.http.made import statuses_of
 from interlock.surfaces.http.mcp_paths import MCP_SCHEMAS, mcp_paths
 from interlock.surfaces.http.problems import MEDIA_TYPE, STATUSES
 from interlock.surfaces.http.routes import PREFIX, Route, Routes
@@ -149,12 +149,18 @@ _IDEMPOTENCY_KEY: Final = {
 }
 
 
+_MEANS: Final = {
+    200: "Done.",
+    201: "Made, and durable.",
+    202: "Begun, and durable: it goes on behind this answer, and `Location` says where to look at it.",
+}
+
+
 def _responses(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     output = _taken(Catalogue.output_schema(route.command), schemas, route.command.noun)["$id"]
     content = {JSON: {"schema": _ref(output)}}
     found: dict[str, Any] = {
-        str(status): {"description": "Made." if status == MADE else "Done.", "content": content}
-        for status in statuses_of(route)
+        str(status): {"description": _MEANS[status], "content": content} for status in statuses_of(route)
     }
     if route.command.effect is Effect.READS and not route.body:
         found["304"] = {"description": "Nothing has changed since the `ETag` of `If-None-Match`."}

@@ -1,7 +1,7 @@
 """Puts the server together for an opened application, and runs it.
 
-What it does: makes edge, routes, calls, health and what stands beside them, and answers on one socket until the process
-is told to stop. What it does not do: it opens no store and no socket, and chooses no address.
+What it does: makes edge, routes, calls, health and what stands beside them, and answers on one socket until it is told
+to stop. What it does not do: it opens no store and no socket, chooses no address, and listens for no signal.
 
 Rule: what takes connections and drains (`draining`) is loaded only where there is a server to run.
 """
@@ -9,10 +9,11 @@ Rule: what takes connections and drains (`draining`) is loaded only where there 
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
+from signal import SIGTERM
 from typing import Any
 
 from starlette.requests import Request
@@ -38,6 +39,7 @@ from interlock.surfaces.http.routes import Routes
 from interlock.surfaces.http.settings import ServerSettings, shares_of
 from interlock.surfaces.mcp.entrance import LOOPBACK_HOSTS, EntranceSettings
 from interlock.surfaces.sse.settings import EventStreamSettings
+from interlock.surfaces.stopping import Stopping
 
 
 @dataclass
@@ -84,17 +86,29 @@ def entrance_of(settings: ServerSettings, look_ms: int) -> EntranceSettings:
     )
 
 
-async def run(server: Server, listening: socket.socket, certificate: str | None = None, key: str | None = None) -> str:
-    """Answer until the process is told to stop, then drain; the name of the signal."""
+async def run(
+    server: Server,
+    listening: socket.socket,
+    stopping: Stopping | None = None,
+    *,
+    certificate: str | None = None,
+    key: str | None = None,
+    started: Callable[[], object] = lambda: None,
+) -> str:
+    """Answer until told to stop, then drain; the name of the signal. `started` is called once it answers."""
     from interlock.surfaces.http.draining import Draining
 
-    def stopping() -> None:
-        server.gate.draining = True
+    stopping = stopping or Stopping()
+    answering = Draining(server.app, server.settings, (certificate, key), server.quiet, started)
 
-    answering = Draining(server.app, server.settings, (certificate, key), stopping, server.quiet)
-    server.stop = lambda: answering.stop(signal.SIGTERM)
+    def stop() -> None:
+        server.gate.draining = True
+        answering.should_exit = True
+
+    server.stop = partial(stopping.stop, SIGTERM.name)
+    stopping.hear(stop)
     await answering.serve(sockets=[listening])
-    return answering.told[0].name if answering.told else "ended"
+    return stopping.told or "ended"
 
 
 def _document(routes: Routes, example: Callable[[Command], Any]) -> Callable[[Request], Any]:

@@ -197,7 +197,7 @@ def test_a_secret_that_cannot_be_read_takes_no_event_and_is_not_told_to_the_send
         return caught.value.code
 
     assert run(main()) == "event_secret_unreadable"
-    assert "env:FORGE_SECRET" in caplog.text
+    assert "the variable FORGE_SECRET is not set" in caplog.text
 
 
 def test_a_long_inbox_is_not_folded_anew_by_a_process_that_begins() -> None:

@@ -55,6 +55,13 @@ def _why_next(output: Struct, _given: Mapping[str, object]) -> str | None:
     return lines[0] if len(lines) == 1 else f"interlock run why {output.run_id}"
 
 
+def _afar_next(output: Struct, given: Mapping[str, object]) -> str | None:
+    """As `_why_next`; what a server was left with is driven by its worker, so that there is only to look."""
+    if isinstance(output, RunResult) and output.detached and output.phase == RUNNING:
+        return f"interlock run status {output.run_id}"
+    return _why_next(output, given)
+
+
 def _status_next(output: Struct, _given: Mapping[str, object]) -> str | None:
     """What a run that waits for somebody needs: the answer, if but one is asked for; else why says it."""
     if not isinstance(output, RunReport) or output.waiting is None:
@@ -354,6 +361,7 @@ PRESENTATION = Presentation(
         "resolve": resolved_next,
         **dict.fromkeys(_ORDERED, told_next),
     },
+    follow_afar={"start": _afar_next, "resume": _afar_next},
     hint={"signal": what_a_wait_takes},
     sent={"start": with_input},
     progress={
