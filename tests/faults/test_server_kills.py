@@ -203,7 +203,8 @@ def test_a_server_that_was_killed_comes_back_at_its_address_and_who_connects_mea
             up.kill("serve")
             until(lambda killed=killed: not alive(killed), "it outlives a kill")
             headers = {"Authorization": f"Bearer {place['token']}"}
-            answer = caller.client.get(f"{place['url']}/api/v1/leases", headers=headers, timeout=60)
+            with httpx2.Client(trust_env=False) as anew:  # a connection that was kept ended with the server
+                answer = anew.get(f"{place['url']}/api/v1/leases", headers=headers, timeout=60)
             assert (answer.status_code, caller.place()) == (200, place)
             assert up.child("serve") != killed
             killed = up.child("serve")

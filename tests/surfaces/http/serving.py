@@ -61,7 +61,7 @@ async def serving(
     folder: Path, settings: Mapping[str, Mapping[str, object]] = NONE, *, https: bool = False, **sections: Any
 ) -> AsyncIterator[Asking]:
     """A server on a store in `folder`; `settings` maps sections to values, as a settings file would."""
-    tls = (str(folder / "cert.pem"), str(folder / "key.pem")) if https else ()
+    tls = (str(folder / "cert.pem"), str(folder / "key.pem")) if https else (None, None)
     verify = ssl.create_default_context(cadata=certified(folder).decode()) if https else True
     parts = installed_parts()
     loaded = load(sections_of(parts), arguments={**settings, **sections}, environ={}, folder=folder)
@@ -69,7 +69,7 @@ async def serving(
         server = served(app, APPLICATION, (TOKEN, ADA))
         with listen("127.0.0.1", 0) as listening:
             url = url_of(listening, tls=https)
-            task = asyncio.ensure_future(run(server, listening, *tls))
+            task = asyncio.ensure_future(run(server, listening, certificate=tls[0], key=tls[1]))
             try:
                 async with httpx2.AsyncClient(timeout=20, trust_env=False, verify=verify) as client:
                     await _up(client, url, task)

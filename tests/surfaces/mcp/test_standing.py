@@ -13,7 +13,7 @@ from interlock.surfaces.mcp.entrance import EntranceSettings
 from interlock.surfaces.mcp.http import Entrance
 from interlock.surfaces.mcp.sessions import Sessions
 from interlock.surfaces.seats import Seats, Shares, refused_by
-from tests.surfaces.mcp.http_server import TOKEN_INVALID
+from tests.surfaces.mcp.http_server import TOKEN_INVALID, talked
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
