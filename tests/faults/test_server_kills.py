@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import httpx2
 import pytest
 
 from interlock.serving import TOKEN_VARIABLE

@@ -77,6 +77,24 @@ def test_the_summary_counts_the_obligations_by_their_kinds() -> None:
     }
 
 
+def test_the_sums_of_the_summary_are_those_of_the_rows() -> None:
+    sums = re.findall(r"^\| \*\*(all.*?)\*\* \|(.*)\|$", SUMMARY.read_text(encoding="utf-8"), re.MULTILINE)
+    written = [tuple(map(int, re.findall(r"\d+", cells))) for _, cells in sums]
+    seeds, obligations = (
+        [row for row in rows() if (row.file.stem == "run-engine") == is_obligation] for is_obligation in (False, True)
+    )
+    states = Counter(row.state for row in seeds)
+    of = Counter(row.file.stem.split("-")[1] for row in seeds)
+    own = Counter(row.state for row in obligations)
+
+    assert [name for name, _ in sums] == ["all seeds", "all", "all"]
+    assert written == [
+        (states["done"], states["departed"], states["later"], len(seeds)),
+        (of["000"], of["001"], of["002"], of["003"], len(seeds)),
+        (own["done"], own["later"], len(obligations)),
+    ]
+
+
 def test_what_is_done_has_a_page_and_a_test() -> None:
     assert [row.item for row in rows() if row.state == "done" and not (row.has_page and row.tests)] == []
 
