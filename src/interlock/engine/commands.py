@@ -41,9 +41,7 @@ class StartInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to start."""
 
     plan: Annotated[str, Meta(description=f"The plan: {PLAN_FORMS}.")]
-    input: Annotated[
-        Raw | None, Meta(description="The run's input, a JSON object; or KEY=VALUE, given again for each member.")
-    ] = None
+    input: Annotated[Raw | None, Meta(description="The run's input, a JSON object.")] = None
     input_file: Annotated[
         str | None, Meta(description="A file with the input, YAML or JSON; what `input` gives comes over it.")
     ] = None

@@ -27,6 +27,7 @@ from interlock.base.part import Command, Effect
 from interlock.surfaces.catalogue import Catalogue, takes_option
 from interlock.surfaces.cli import completers
 from interlock.surfaces.cli.common import global_options, text_of
+from interlock.surfaces.cli.values import described, takes_pairs
 from interlock.surfaces.members import Kind, Member, default_text, members_of
 
 _OWN = Group("Options", sort_key=1)
@@ -227,7 +228,7 @@ def _parameter(member: Member, name: str, default: str) -> Parameter:
     bounds = f" ({member.bounds})" if member.bounds and member.kind is Kind.INTEGER else ""
     return Parameter(
         name=name,
-        help=member.description + bounds,
+        help=described(member) + bounds,
         metavar=_metavar(member),
         show_default=default or False,
         choices=member.choices or None,
@@ -237,11 +238,6 @@ def _parameter(member: Member, name: str, default: str) -> Parameter:
         allow_leading_hyphen=member.kind is Kind.JSON,  # `-` is standard input
         json_list=False,
     )
-
-
-def takes_pairs(member: Member) -> bool:
-    """Whether a JSON member may be given as KEY=VALUE, once for each of its own members."""
-    return member.kind is Kind.JSON and member.name == "input"
 
 
 def _metavar(member: Member) -> str | None:
