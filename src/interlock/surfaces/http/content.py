@@ -41,6 +41,7 @@ from interlock.surfaces.http.packs import Packs
 from interlock.surfaces.http.requests import FLAGS, key_of
 from interlock.surfaces.http.sending import BYTES, SentFile, attended
 from interlock.surfaces.http.settings import ServerSettings
+from interlock.surfaces.http.tags import is_known, refuse_expected
 
 READ, PROVE = "run.read", "pack.verify"
 LABEL_DIGITS_MAX: Final = 16
@@ -118,6 +119,7 @@ class Content:
     async def _permitted(self, request: Request, permission: str, namespace: int | None = None) -> Principal:
         principal = await self._authenticate(request)
         await self._access.check(principal, permission, command=permission, namespace=namespace)
+        refuse_expected(request)
         return principal
 
     async def _pack(self, request: Request, principal: Principal, wanted: Wanted, name: str) -> Response:
@@ -149,8 +151,7 @@ def _kept(digest: str, name: str) -> dict[str, str]:
 
 def _known(request: Request, headers: Mapping[str, str]) -> Response | None:
     """The answer to who has the bytes already."""
-    tags = [each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")]
-    return Response(status_code=304, headers=dict(headers)) if headers["ETag"] in tags or tags == ["*"] else None
+    return Response(status_code=304, headers=dict(headers)) if is_known(request, headers["ETag"]) else None
 
 
 def _key(request: Request, name: str) -> str:

@@ -39,7 +39,7 @@ _BY_CODE: Final = {
     "path_unknown": 404,
     "method_not_allowed": 405,
     "request_timeout": 408,
-    "precondition_failed": 412,
+    "version_moved": 412,
     "event_body_slow": 408,
     "stream_readers_full": 503,
     "server_busy": 503,
