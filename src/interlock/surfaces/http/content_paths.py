@@ -7,13 +7,13 @@ Rule: parameters and statuses are those that `content` reads and gives.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from interlock.packs.commands import Verification
-from interlock.surfaces.http.problems import STATUSES
+from interlock.surfaces.http import answers
 from interlock.surfaces.http.routes import PREFIX
 
 ARTIFACT: Final = f"{PREFIX}/runs/{{run}}/artifacts/{{id}}/content"
@@ -22,10 +22,7 @@ SCENARIO_PACK: Final = f"{PREFIX}/scenario-runs/{{scenario}}/{{run}}/pack"
 VERIFY: Final = f"{PREFIX}/packs/verify"
 LABEL_MAX: Final = 10**15 - 1
 _BYTES: Final = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
-_TAGS: Final = {
-    "ETag": {"description": "The digest of the bytes, in quotes.", "schema": {"type": "string"}},
-    "Content-Disposition": {"schema": {"type": "string"}},
-}
+_DISPOSITION: Final = {"Content-Disposition": {"description": "A name for the file.", "schema": {"type": "string"}}}
 
 
 def content_paths() -> dict[str, Any]:
@@ -51,15 +48,21 @@ def content_paths() -> dict[str, Any]:
 
 
 def _sent(operation: str, summary: str, parameters: list[dict[str, Any]]) -> dict[str, Any]:
-    ok = {"description": "The bytes.", "content": _BYTES, "headers": _TAGS}
-    unchanged = {"description": "Nothing has changed since the `ETag` of `If-None-Match`."}
-    return _operation(operation, summary, "run.read", parameters, {"200": ok, "304": unchanged})
+    headers = answers.headers("X-Request-Id", "ETag") | _DISPOSITION
+    found = {"200": {"description": "The bytes.", "content": _BYTES, "headers": headers}, **answers.unchanged()}
+    refusals = answers.statuses(named=True)
+    return _operation(operation, summary, "run.read", [*parameters, answers.if_none_match()], found, refusals)
 
 
 def _verify() -> dict[str, Any]:
     _, definitions = msgspec.json.schema_components([Verification])
-    ok = {"description": "What was proved.", "content": {"application/json": {"schema": _inlined(definitions)}}}
-    found = _operation("packs.verify", "Prove a pack that is uploaded.", "pack.verify", [], {"200": ok})
+    proved = {
+        "description": "What was proved.",
+        "headers": answers.headers("X-Request-Id"),
+        "content": {"application/json": {"schema": _inlined(definitions)}},
+    }
+    refusals = answers.statuses(body=True)
+    found = _operation("packs.verify", "Prove a pack that is uploaded.", "pack.verify", [], {"200": proved}, refusals)
     return {**found, "requestBody": {"required": True, "content": _BYTES}}
 
 
@@ -80,16 +83,20 @@ def _inlined(definitions: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _operation(
-    name: str, summary: str, permission: str, parameters: list[dict[str, Any]], answers: Mapping[str, Any]
+    name: str,
+    summary: str,
+    permission: str,
+    parameters: list[dict[str, Any]],
+    found: Mapping[str, Any],
+    refusals: Iterable[int],
 ) -> dict[str, Any]:
-    problems = {str(status): {"$ref": "#/components/responses/Problem"} for status in STATUSES}
     return {
         "operationId": name,
         "summary": summary,
         "tags": [name.partition(".")[0]],
         "x-permission": permission,
         "parameters": parameters,
-        "responses": {**answers, **problems},
+        "responses": {**found, **answers.problems(refusals)},
     }
 
 

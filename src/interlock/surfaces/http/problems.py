@@ -46,7 +46,6 @@ _BY_CODE: Final = {
     "server_draining": 503,
     "program_fault": 500,
 }
-STATUSES: Final = tuple(sorted({*_STATUS.values(), *_BY_CODE.values()}))
 RETRY_MS: Final = 1_000
 _TITLES: Final = {
     400: "Bad Request",
