@@ -21,10 +21,10 @@ from functools import cache
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import NODEFAULT, Meta, Struct
+from msgspec import NODEFAULT, Meta, Raw, Struct
 from msgspec.structs import FieldInfo
 
-from interlock.base.canonical import canonical, digest
+from interlock.base.canonical import canonical, digest, parse
 from interlock.base.errors import Conflict
 from interlock.base.events import IndexRow, Place, Row
 from interlock.base.ids import command_id as checked_command_id
@@ -84,6 +84,8 @@ def _given(value: object) -> object:
         return [_given(item) for item in value]
     if isinstance(value, Mapping):
         return {key: _given(item) for key, item in value.items()}
+    if isinstance(value, Raw):
+        return parse(bytes(value))
     return msgspec.to_builtins(value)
 
 

@@ -138,6 +138,25 @@ def test_a_start_under_a_key_starts_one_run(tmp_path: Path) -> None:
     over(tmp_path, check)
 
 
+def test_an_edit_under_a_key_is_made_once(tmp_path: Path) -> None:
+    """Its retry policy is JSON within the command, which the digest of a command did not know."""
+    (tmp_path / "ship.py").write_text(PLAN)
+
+    async def check(asking: Asking) -> None:
+        begun = await asking.post("/api/v1/runs", plan=f"{tmp_path}/ship.py:plan", input={"item": "a lamp"})
+        path = f"{begun.headers['location']}/edit"
+        body = {"reason": "slow today", "step": "pack", "max_attempts": 20, "backoff": "exponential"}
+
+        async def edit(**more: Any) -> Any:
+            return await asking.ask("POST", path, json=body | more, headers={"Idempotency-Key": "k"})
+
+        first, again = await edit(), await edit()
+        assert (first.status_code, again.status_code, again.json()) == (200, 200, first.json()), first.text
+        assert problem(await edit(max_attempts=3))[0] == 409
+
+    over(tmp_path, check)
+
+
 def test_a_key_may_hold_whatever_a_name_may(tmp_path: Path) -> None:
     async def check(asking: Asking) -> None:
         answer = await asking.ask("GET", "/api/v1/leases/deploy%2Fproduction%20%C3%A9")
