@@ -86,6 +86,8 @@ def _given(value: object) -> object:
         return [_given(item) for item in value]
     if isinstance(value, Mapping):
         return {key: _given(item) for key, item in value.items()}
+    if isinstance(value, Raw):
+        return parse(bytes(value))
     return msgspec.to_builtins(value)
 
 

@@ -21,6 +21,7 @@ from interlock.surfaces import reference_documents as documents
 from interlock.surfaces import reference_permissions as permissions
 from interlock.surfaces.application import load
 from interlock.surfaces.catalogue import Catalogue, takes_option
+from interlock.surfaces.cli.values import described
 from interlock.surfaces.members import Kind, Member, default_text, members_of
 
 SCENARIO_SCHEMA = "scenario.schema.json"
@@ -172,7 +173,7 @@ def _inputs(command: Command) -> Iterator[str]:
         name = member.name.replace("_", "-")
         placed = member.name in command.positional
         shown_name = f"`{name.upper()}`" if placed else f"`--{name}`"
-        yield _row([shown_name, _value(member), _default(member), member.description])
+        yield _row([shown_name, _value(member), _default(member), described(member)])
 
 
 def _place(command: Command, member: Member) -> int:

@@ -3,7 +3,8 @@
 What it does: makes the data that answers are made of, and starts `interlock serve`. What it does not do: it asks the
 server nothing.
 
-Rules: names are those of `fuzz.toml`; two tokens are made, and the fuzzing hears only of the one that it does not use.
+Rules: names are those of `fuzz.toml`; of the tokens that are made, the fuzzing hears only of the one that it does not
+use.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ RUNS = {
     "01890a5d-ac96-774b-bcce-b302099a8056": "broken.py:broken",
 }
 """Runs that wait, wait to try again, have completed and have failed."""
+
+ROLES = ("viewer", "operator", "admin")
 
 SETTINGS = """
 [plans.offered]
@@ -88,10 +91,10 @@ SHAPE = {
 
 @dataclass(frozen=True)
 class Stocked:
-    """A folder with a store: the token that asks, and the id of one that may be revoked."""
+    """A folder with a store: the tokens that ask, by their role, and the id of one that may be revoked."""
 
     folder: Path
-    token: str
+    tokens: dict[str, str]
     spare: str
 
 
@@ -117,8 +120,9 @@ async def stock(folder: Path) -> Stocked:
             )
         await call("subscription.add", name="audit", sink="log")
         await call("filter.save", name="stuck", state="parked")
-        asking, spare = [await call("token.new", name=name, role=["admin"]) for name in ("asking", "spare")]
-    return Stocked(folder, asking.token, spare.id)
+        asking = {role: (await call("token.new", name=role, role=[role])).token for role in ROLES}
+        spare = await call("token.new", name="spare", role=["admin"])
+    return Stocked(folder, asking, spare.id)
 
 
 async def _runs(folder: Path, call: Any) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from interlock.surfaces.http.content_paths import content_paths
+from interlock.access.check import Access
 from interlock.surfaces.http.listening import listen
-from interlock.surfaces.http.routes import Routes
+from interlock.surfaces.http.mcp_paths import MCP_PATH
 from tests.surfaces.http.serving import TOKEN, Asking, problem, serving
 from tests.surfaces.mcp.test_front import INITIALIZE
 from tests.unit.gates.control.test_verbs import document as scenario
@@ -135,6 +135,25 @@ def test_a_start_under_a_key_starts_one_run(tmp_path: Path) -> None:
         [forked] = await ids(f"/api/v1/runs/{run_id}/fork", more, "k-2")
         assert len((await asking.get("/api/v1/runs"))["items"]) == 2
         assert forked != run_id
+
+    over(tmp_path, check)
+
+
+def test_an_edit_under_a_key_is_made_once(tmp_path: Path) -> None:
+    """Its retry policy is JSON within the command, which the digest of a command did not know."""
+    (tmp_path / "ship.py").write_text(PLAN)
+
+    async def check(asking: Asking) -> None:
+        begun = await asking.post("/api/v1/runs", plan=f"{tmp_path}/ship.py:plan", input={"item": "a lamp"})
+        path = f"{begun.headers['location']}/edit"
+        body = {"reason": "slow today", "step": "pack", "max_attempts": 20, "backoff": "exponential"}
+
+        async def edit(**more: Any) -> Any:
+            return await asking.ask("POST", path, json=body | more, headers={"Idempotency-Key": "k"})
+
+        first, again = await edit(), await edit()
+        assert (first.status_code, again.status_code, again.json()) == (200, 200, first.json()), first.text
+        assert problem(await edit(max_attempts=3))[0] == 409
 
     over(tmp_path, check)
 
@@ -365,24 +384,43 @@ def test_no_answer_waits_for_the_other_sides_acknowledgement() -> None:
 
 
 def test_every_route_is_described_and_every_description_is_served(tmp_path: Path) -> None:
+    """Of MCP its own specification says what there is, and each of its tools has the permission of its command."""
+
     async def check(asking: Asking) -> None:
         document = await asking.get("/api/v1/openapi.json", token=None)
         assert document["openapi"].startswith("3.1")
         described = {
-            (method.upper(), path)
+            (method.upper(), path): operation
             for path, methods in document["paths"].items()
-            for method in methods
-            if "x-permission" in methods[method]
+            for method, operation in methods.items()
+            if path != MCP_PATH
         }
-        routes = Routes(asking.app.catalogue).by_name.values()
-        beside = {(method.upper(), path) for path, methods in content_paths().items() for method in methods}
-        assert described == {(route.method, route.path) for route in routes} | beside
-        json.dumps(document)
-        for method, path in sorted(described):
-            answer = await asking.ask(method, path.replace("{", "").replace("}", ""), token=None)
-            assert problem(answer) == (401, "credentials_missing"), path
+        assert set(described) == paths_of(asking.server.app)
+        for (method, path), operation in sorted(described.items()):
+            body = {"json": CALL} if path == "/rpc" else {}  # its form is looked at before who asks
+            answer = await asking.ask(method, path.replace("{", "").replace("}", ""), token=None, **body)
+            if operation.get("security") == []:
+                assert (answer.status_code, "x-permission" in operation) == (200, False), path
+                continue
+            needed = operation["x-permission"]
+            named = set(needed.values()) if isinstance(needed, dict) else {needed}
+            assert named <= {*asking.app.get(Access).table.names}, path
+            assert answer.status_code == 401, path
+            assert answer.headers["www-authenticate"].startswith("Bearer")
 
     over(tmp_path, check)
+
+
+CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+
+
+def paths_of(app: Any) -> set[tuple[str, str]]:
+    """Every method and path that a server answers, but those of MCP, and `HEAD`, which follows from `GET`."""
+    while not hasattr(app, "routes"):
+        app = app._app
+    return {
+        (method, route.path) for route in app.routes if route.path != MCP_PATH for method in {*route.methods} - {"HEAD"}
+    }
 
 
 def test_the_token_of_the_machine_is_compared_whole(tmp_path: Path) -> None:

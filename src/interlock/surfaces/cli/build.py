@@ -27,6 +27,7 @@ from interlock.base.part import Command, Effect
 from interlock.surfaces.catalogue import Catalogue, takes_option
 from interlock.surfaces.cli import completers
 from interlock.surfaces.cli.common import global_options, text_of
+from interlock.surfaces.cli.values import described, takes_pairs
 from interlock.surfaces.members import Kind, Member, default_text, members_of
 
 _OWN = Group("Options", sort_key=1)
@@ -61,7 +62,6 @@ _RUNS = {"run", "a", "b", "parent"}
 _ROLES = {"role"}
 """Members that name a role: shells complete them from the settings."""
 
-_OR_PAIRS = " Or KEY=VALUE, given again for each member."
 
 _INTEGER_DIGITS_MAX = 20
 
@@ -232,7 +232,7 @@ def _parameter(member: Member, name: str, default: str) -> Parameter:
     bounds = f" ({member.bounds})" if member.bounds and member.kind is Kind.INTEGER else ""
     return Parameter(
         name=name,
-        help=member.description + bounds + (_OR_PAIRS if takes_pairs(member) else ""),
+        help=described(member) + bounds,
         metavar=_metavar(member),
         show_default=default or False,
         choices=member.choices or None,
@@ -249,11 +249,6 @@ def _completer(member: Member) -> completers.Completer | None:
     if member.kind is not Kind.TEXT:
         return None
     return completers.runs if member.name in _RUNS else completers.roles if member.name in _ROLES else None
-
-
-def takes_pairs(member: Member) -> bool:
-    """Whether a JSON member may be given as KEY=VALUE, once for each of its own members."""
-    return member.kind is Kind.JSON and member.name == "input"
 
 
 def _metavar(member: Member) -> str | None:

@@ -20,12 +20,24 @@ from interlock.base.errors import InterlockError
 from interlock.base.part import Command
 from interlock.surfaces.client import at_member
 from interlock.surfaces.errors import INPUT_UNREADABLE, USAGE_INVALID
-from interlock.surfaces.members import Kind, members_of
+from interlock.surfaces.members import Kind, Member, members_of
 
 _WORDS = re.compile(r"[^\W\d][\w .,!?-]{0,200}")
 _PAIR = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,62})=")
 _PAIRS_EXPECTED = "`input`: give KEY=VALUE, once for each member, or a JSON object; a KEY is letters, digits and _"
 _FILE_NAME = re.compile(r"[\w./-]{1,200}\.json", re.IGNORECASE)
+
+
+def takes_pairs(member: Member) -> bool:
+    """Whether a JSON member may be given as KEY=VALUE, once for each of its own members."""
+    return member.kind is Kind.JSON and member.name == "input"
+
+
+def described(member: Member) -> str:
+    """The description of a member as a command line has it: it takes more forms than JSON has."""
+    if not takes_pairs(member):
+        return member.description
+    return f"{member.description.removesuffix('.')}; or KEY=VALUE, given again for each member."
 
 
 def read_values(command: Command, given: Mapping[str, object]) -> dict[str, object]:

@@ -5,13 +5,13 @@ What it does not do: it knows no verb, and tells no error (`app` does, for every
 
 Rules: who may call a command nowhere has no body read; what changes something takes effect once under its
 `Idempotency-Key`; what starts work is answered when the start is durable, `202` with the place where it can be watched;
-what is read has an `ETag`, and is not sent again to who has it; a version that a command expects may be given as
-`If-Match`.
+what is read has an `ETag`, and is not sent again to who has it; the version that a command expects may be given as
+`If-Match`, by its tag.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -19,33 +19,34 @@ from msgspec import Struct
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from interlock.base.canonical import digest
 from interlock.base.ids import shown
-from interlock.base.part import Command, Effect
+from interlock.base.part import Effect
 from interlock.base.principal import Principal
 from interlock.surfaces.client import Client
 from interlock.surfaces.errors import INPUT_INVALID
 from interlock.surfaces.http.bodies import JSON, Bounds, body, check_media_type, check_no_body
-from interlock.surfaces.http.made import place_of, status_of
-from interlock.surfaces.http.requests import given_of, header_of, value_of
+from interlock.surfaces.http.made import DETACH, is_detached, place_of, status_of
+from interlock.surfaces.http.requests import given_of, header_of
 from interlock.surfaces.http.routes import Route
 from interlock.surfaces.http.settings import ServerSettings
-from interlock.surfaces.members import members_of
+from interlock.surfaces.http.tags import expected, is_known, tag_of
 
 IDEMPOTENCY_KEY: Final = "idempotency-key"
-_DETACH, _EXPECT = "detach", "expect"
-ETAG_CHARACTERS: Final = 32
+_DETACH: Final = "detach"
 
 Authenticate = Callable[[HTTPConnection], Awaitable[Principal]]
 ClientOf = Callable[[Principal], Client]
 
 
 class Calls:
-    """The endpoint of every route: one for all."""
+    """The endpoint of every route: one for all. `versioned` are the collections whose things have versions."""
 
-    def __init__(self, authenticate: Authenticate, client_of: ClientOf, settings: ServerSettings) -> None:
+    def __init__(
+        self, authenticate: Authenticate, client_of: ClientOf, settings: ServerSettings, versioned: Sequence[str]
+    ) -> None:
         self._authenticate = authenticate
         self._client_of = client_of
+        self._versioned = versioned
         self._bounds = Bounds(settings.body_bytes_max, settings.body_timeout_ms)
 
     def endpoint(self, route: Route, shows: Route | None = None) -> Callable[[Request], Awaitable[Response]]:
@@ -77,27 +78,16 @@ class Calls:
             if content:
                 check_media_type(request, JSON)
         given = given_of(route, request.path_params, request.query_params.multi_items(), content)
-        return given | _ordered(route.command, given, request)
-
-
-def _ordered(command: Command, given: Mapping[str, Any], request: Request) -> dict[str, Any]:
-    """Members that the protocol gives: a start is never waited for, and a version is expected by `If-Match`."""
-    members = {member.name: member for member in members_of(command.input)}
-    found: dict[str, Any] = {_DETACH: True} if _DETACH in members else {}
-    expected = header_of(request.headers, "if-match")
-    if expected is None:
-        return found
-    if _EXPECT not in members or _EXPECT in given:
-        raise INPUT_INVALID.error("`If-Match`: nothing of this request has a version", place="If-Match")
-    return found | {_EXPECT: value_of(members[_EXPECT], expected.removeprefix("W/").strip('"'))}
+        detached = {DETACH: True} if is_detached(route.command) else {}
+        return given | detached | expected(route.command, given, request, self._versioned)
 
 
 def _answered(
     route: Route, shows: Route | None, request: Request, given: Mapping[str, Any], output: Struct
 ) -> Response:
     content = msgspec.json.encode(output)
-    if route.command.effect is Effect.READS:
-        return _read(request, content)
+    if route.method == "GET":
+        return _read(request, output, content)
     headers = {}
     place = place_of(route, shows, given, output)
     if place is not None:
@@ -105,10 +95,8 @@ def _answered(
     return Response(content, status_of(route, output), headers, JSON)
 
 
-def _read(request: Request, content: bytes) -> Response:
-    etag = f'"{digest(content)[:ETAG_CHARACTERS]}"'
-    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
-    known = [each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")]
-    if etag in known or known == ["*"]:
+def _read(request: Request, output: Struct, content: bytes) -> Response:
+    headers = {"ETag": tag_of(output, content), "Cache-Control": "private, no-cache"}
+    if is_known(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     return Response(content, 200, headers, JSON)

@@ -59,6 +59,7 @@ from interlock.surfaces.http.packs import Packs, seats_of
 from interlock.surfaces.http.requests import FLAGS, header_of, key_of
 from interlock.surfaces.http.sending import BYTES, PIECE_BYTES, SentFile, attended
 from interlock.surfaces.http.settings import ServerSettings
+from interlock.surfaces.http.tags import is_known, refuse_expected
 
 READ, PROVE = "run.read", "pack.verify"
 NUMBER_DIGITS_MAX: Final = 16
@@ -165,6 +166,7 @@ class Content:
         await self._access.check(principal, permission, command=permission, namespace=namespace)
         if request.method != "POST":
             check_no_body(request)
+        refuse_expected(request)
         return principal
 
     async def _pack(self, request: Request, principal: Principal, wanted: Wanted, name: str) -> Response:
@@ -200,8 +202,7 @@ def _kept(digest: str, name: str) -> dict[str, str]:
 
 def _known(request: Request, headers: Mapping[str, str]) -> Response | None:
     """The answer to who has the bytes already."""
-    tags = [each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")]
-    return Response(status_code=304, headers=dict(headers)) if headers["ETag"] in tags or tags == ["*"] else None
+    return Response(status_code=304, headers=dict(headers)) if is_known(request, headers["ETag"]) else None
 
 
 def _key(request: Request, name: str) -> str:

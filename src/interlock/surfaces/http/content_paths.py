@@ -7,7 +7,7 @@ Rule: parameters and statuses are those that `content` reads and gives.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -16,7 +16,7 @@ from interlock.base.bounds import COMMAND_ID_CHARACTERS_MAX
 from interlock.engine.attachments import FILE_NAME_CHARACTERS_MAX, KIND, KIND_CHARACTERS_MAX, MEDIA_TYPE
 from interlock.engine.control.attach_command import PERMISSION, Attached
 from interlock.packs.commands import Verification
-from interlock.surfaces.http.problems import STATUSES
+from interlock.surfaces.http import answers
 from interlock.surfaces.http.routes import PREFIX
 
 ARTIFACTS: Final = f"{PREFIX}/runs/{{run}}/artifacts"
@@ -27,10 +27,7 @@ VERIFY: Final = f"{PREFIX}/packs/verify"
 LABEL_MAX: Final = 10**15 - 1
 SEQ_MAX: Final = 2**53 - 1
 _BYTES: Final = {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}
-_TAGS: Final = {
-    "ETag": {"description": "The digest of the bytes, in quotes.", "schema": {"type": "string"}},
-    "Content-Disposition": {"schema": {"type": "string"}},
-}
+_DISPOSITION: Final = {"Content-Disposition": {"description": "A name for the file.", "schema": {"type": "string"}}}
 
 
 def content_paths() -> dict[str, Any]:
@@ -63,15 +60,21 @@ def content_paths() -> dict[str, Any]:
 
 
 def _sent(operation: str, summary: str, parameters: list[dict[str, Any]]) -> dict[str, Any]:
-    ok = {"description": "The bytes.", "content": _BYTES, "headers": _TAGS}
-    unchanged = {"description": "Nothing has changed since the `ETag` of `If-None-Match`."}
-    return _operation(operation, summary, "run.read", parameters, {"200": ok, "304": unchanged})
+    headers = answers.headers("X-Request-Id", "ETag") | _DISPOSITION
+    found = {"200": {"description": "The bytes.", "content": _BYTES, "headers": headers}, **answers.unchanged()}
+    refusals = answers.statuses(named=True)
+    return _operation(operation, summary, "run.read", [*parameters, answers.if_none_match()], found, refusals)
 
 
 def _verify() -> dict[str, Any]:
     _, definitions = msgspec.json.schema_components([Verification])
-    ok = {"description": "What was proved.", "content": {"application/json": {"schema": _inlined(definitions)}}}
-    found = _operation("packs.verify", "Prove a pack that is uploaded.", "pack.verify", [], {"200": ok})
+    proved = {
+        "description": "What was proved.",
+        "headers": answers.headers("X-Request-Id"),
+        "content": {"application/json": {"schema": _inlined(definitions)}},
+    }
+    refusals = answers.statuses(body=True)
+    found = _operation("packs.verify", "Prove a pack that is uploaded.", "pack.verify", [], {"200": proved}, refusals)
     return {**found, "requestBody": {"required": True, "content": _BYTES}}
 
 
@@ -80,11 +83,9 @@ def _attach() -> dict[str, Any]:
     ok = {
         "description": "It is attached.",
         "content": {"application/json": {"schema": definitions[Attached.__name__]}},
-        "headers": {
-            "ETag": {"description": "The id of the artifact, in quotes.", "schema": {"type": "string"}},
-            "Location": {"description": "Where its bytes are.", "schema": {"type": "string"}},
-        },
+        "headers": answers.headers("X-Request-Id", "ETag", "Location"),
     }
+    refusals = answers.statuses(carried_out=True, named=True, body=True)
     parameters = [
         *_texts("run"),
         _parameter("name", {"type": "string", "minLength": 1, "maxLength": FILE_NAME_CHARACTERS_MAX}, required=True),
@@ -96,7 +97,7 @@ def _attach() -> dict[str, Any]:
             "schema": {"type": "string", "minLength": 1, "maxLength": COMMAND_ID_CHARACTERS_MAX},
         },
     ]
-    found = _operation("artifacts.attach", "Attach a file to a run.", PERMISSION, parameters, {"201": ok})
+    found = _operation("artifacts.attach", "Attach a file to a run.", PERMISSION, parameters, {"201": ok}, refusals)
     return {**found, "requestBody": {"required": True, "content": {**_BYTES, "*/*": _BYTES[MEDIA_TYPE]}}}
 
 
@@ -117,16 +118,20 @@ def _inlined(definitions: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _operation(
-    name: str, summary: str, permission: str, parameters: list[dict[str, Any]], answers: Mapping[str, Any]
+    name: str,
+    summary: str,
+    permission: str,
+    parameters: list[dict[str, Any]],
+    found: Mapping[str, Any],
+    refusals: Iterable[int],
 ) -> dict[str, Any]:
-    problems = {str(status): {"$ref": "#/components/responses/Problem"} for status in STATUSES}
     return {
         "operationId": name,
         "summary": summary,
         "tags": [name.partition(".")[0]],
         "x-permission": permission,
         "parameters": parameters,
-        "responses": {**answers, **problems},
+        "responses": {**found, **answers.problems(refusals)},
     }
 
 

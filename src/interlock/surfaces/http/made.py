@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 from msgspec import Struct
 
-from interlock.base.part import Effect
+from interlock.base.part import Command, Effect
 from interlock.surfaces.http.requests import parts_of
 from interlock.surfaces.http.routes import Route, is_for_making
 from interlock.surfaces.members import members_of
@@ -25,7 +25,7 @@ DONE, MADE, ACCEPTED = 200, 201, 202
 _TELLS: Final = ("changed", "fresh")
 """Members of an output that say whether anything was made."""
 
-_DETACH: Final = "detach"
+DETACH: Final = "detach"
 
 
 def status_of(route: Route, output: Struct) -> int:
@@ -57,8 +57,13 @@ def place_of(route: Route, shows: Route | None, given: Mapping[str, Any], output
     return parts.path + (f"?{urlencode(parts.query)}" if parts.query else "")
 
 
+def is_detached(command: Command) -> bool:
+    """Whether a command may be told not to wait for what it starts: over HTTP it always is."""
+    return DETACH in {member.name for member in members_of(command.input)}
+
+
 def _is_driven(route: Route) -> bool:
-    return route.command.effect is Effect.STARTS and _DETACH in {each.name for each in members_of(route.command.input)}
+    return route.command.effect is Effect.STARTS and is_detached(route.command)
 
 
 def _value(name: str, given: Mapping[str, Any], output: Struct) -> str | int | None:

@@ -4,8 +4,8 @@ What it does: writes operations, parameters, bodies, answers, problems and examp
 it serves nothing.
 
 Rules: schemas are those by which inputs are checked and outputs are written; an example is the one of the command line,
-read as the command line reads it, and left out where a needed member stands in a file; each operation lists every
-status that it can answer.
+read as the command line reads it, and left out where a needed member stands in a file; each operation lists the
+statuses that it can answer (`answers`), and no other.
 """
 
 from __future__ import annotations
@@ -20,41 +20,32 @@ import interlock
 from interlock.base.part import Command, Effect
 from interlock.engine.document.schema import plain_patterns
 from interlock.surfaces.catalogue import Catalogue
-from interlock.surfaces.http import by_hand
+from interlock.surfaces.http import answers, by_hand
 from interlock.surfaces.http.bodies import JSON
 from interlock.surfaces.http.content_paths import content_paths
-from interlock.surfaces.http.made import statuses_of
+from interlock.surfaces.http.made import ACCEPTED, DETACH, DONE, MADE, statuses_of
 from interlock.surfaces.http.mcp_paths import MCP_SCHEMAS, mcp_paths
-from interlock.surfaces.http.problems import MEDIA_TYPE, STATUSES
 from interlock.surfaces.http.routes import PREFIX, Route, Routes
+from interlock.surfaces.http.tags import expects_version
 from interlock.surfaces.members import Kind, Member, members_of
 
 VERSION: Final = "3.1.1"
-DETACHED: Final = "detach"
+CURSOR: Final = "cursor"
 Example = Callable[[Command], Mapping[str, Any]]
-_PROBLEM: Final = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "code", "advice", "retryable", "request_id", "details"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "code": {"type": "string"},
-        "advice": {"type": "string"},
-        "retryable": {"type": "boolean"},
-        "request_id": {"type": "string"},
-        "details": {"type": "object"},
-    },
+_SAID: Final = {
+    DONE: "Done.",
+    MADE: "Made, and durable.",
+    ACCEPTED: "Begun, and durable: it goes on behind this answer, and `Location` says where to look at it.",
 }
 
 
 def describe(routes: Routes, example: Example) -> dict[str, Any]:
     """The document."""
-    schemas: dict[str, Any] = {"Problem": _PROBLEM, **by_hand.SCHEMAS, **MCP_SCHEMAS}
+    schemas: dict[str, Any] = {"Problem": dict(answers.PROBLEM), **by_hand.SCHEMAS, **MCP_SCHEMAS}
     paths: dict[str, Any] = copy.deepcopy({**by_hand.PATHS, **content_paths(), **mcp_paths()})
+    showing = {_collection(route) for route in routes.by_name.values() if _shows_one(route)}
     for route in routes.by_name.values():
-        operation = _operation(route, example(route.command), schemas)
+        operation = _operation(route, example(route.command), schemas, has_place=_collection(route) in showing)
         paths.setdefault(route.path, {})[route.method.lower()] = operation
     return {
         "openapi": VERSION,
@@ -65,28 +56,34 @@ def describe(routes: Routes, example: Example) -> dict[str, Any]:
         "components": {
             "schemas": schemas,
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
-            "responses": {
-                "Problem": {"description": "What went wrong.", "content": {MEDIA_TYPE: {"schema": _ref("Problem")}}}
-            },
+            **answers.components(),
         },
     }
 
 
-def _operation(route: Route, example: Mapping[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+def _collection(route: Route) -> str:
+    return route.path.removeprefix(PREFIX).split("/")[1]
+
+
+def _shows_one(route: Route) -> bool:
+    """Whether a route shows one thing of its collection: where what is made can be looked at."""
+    return route.method == "GET" and bool(route.keys) and route.path.endswith("}")
+
+
+def _operation(route: Route, example: Mapping[str, Any], schemas: dict[str, Any], *, has_place: bool) -> dict[str, Any]:
     command = route.command
     given = _taken(Catalogue.input_schema(command), schemas, command.noun)
     properties = given.get("properties", {})
-    members = [each for each in members_of(command.input) if each.name != DETACHED]
+    members = [each for each in members_of(command.input) if each.name != DETACH]
     operation: dict[str, Any] = {
         "operationId": command.name,
         "summary": command.summary,
-        "tags": [route.path.removeprefix(PREFIX).split("/")[1]],
+        "tags": [_collection(route)],
         "x-permission": command.permission,
         "parameters": [_parameter(route, each, properties, example) for each in members if _in_address(route, each)],
-        "responses": _responses(route, schemas),
+        "responses": _responses(route, schemas, has_place=has_place),
     }
-    if command.effect is not Effect.READS:
-        operation["parameters"].append(_IDEMPOTENCY_KEY)
+    operation["parameters"] += _headers_taken(route)
     if route.body:
         names = [each.name for each in members if each.name not in route.keys]
         needed = [name for name in given.get("required", []) if name in names]
@@ -149,22 +146,41 @@ _IDEMPOTENCY_KEY: Final = {
 }
 
 
-_MEANS: Final = {
-    200: "Done.",
-    201: "Made, and durable.",
-    202: "Begun, and durable: it goes on behind this answer, and `Location` says where to look at it.",
-}
+def _headers_taken(route: Route) -> list[dict[str, Any]]:
+    """The parameters of the protocol."""
+    found = [answers.if_none_match()] if route.method == "GET" else []
+    if route.command.effect is not Effect.READS:
+        found.append(dict(_IDEMPOTENCY_KEY))
+    if expects_version(route.command):
+        found.append(answers.if_match())
+    return found
 
 
-def _responses(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
+def _responses(route: Route, schemas: dict[str, Any], *, has_place: bool) -> dict[str, Any]:
     output = _taken(Catalogue.output_schema(route.command), schemas, route.command.noun)["$id"]
     content = {JSON: {"schema": _ref(output)}}
-    found: dict[str, Any] = {
-        str(status): {"description": _MEANS[status], "content": content} for status in statuses_of(route)
-    }
-    if route.command.effect is Effect.READS and not route.body:
-        found["304"] = {"description": "Nothing has changed since the `ETag` of `If-None-Match`."}
-    return found | {str(status): {"$ref": "#/components/responses/Problem"} for status in STATUSES}
+    found: dict[str, Any] = {}
+    for status in statuses_of(route):
+        names = ["X-Request-Id", *(["ETag"] if route.method == "GET" else [])]
+        if has_place and status != DONE:
+            names.append("Location")
+        found[str(status)] = {
+            "description": _SAID[status],
+            "headers": answers.headers(*names),
+            "content": content,
+        }
+    if route.method == "GET":
+        found |= answers.unchanged()
+    return found | answers.problems(_refusals(route))
+
+
+def _refusals(route: Route) -> list[int]:
+    carried_out = route.command.effect is not Effect.READS or route.body
+    named = carried_out or any(
+        each.kind is Kind.TEXT and each.name != CURSOR for each in members_of(route.command.input)
+    )
+    found = answers.statuses(carried_out=carried_out, named=named, body=route.body)
+    return sorted({*found, *([412] if expects_version(route.command) else [])})
 
 
 def _taken(schema: Mapping[str, Any], schemas: dict[str, Any], noun: str) -> dict[str, Any]:

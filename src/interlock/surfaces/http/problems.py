@@ -39,14 +39,13 @@ _BY_CODE: Final = {
     "path_unknown": 404,
     "method_not_allowed": 405,
     "request_timeout": 408,
-    "precondition_failed": 412,
+    "version_moved": 412,
     "event_body_slow": 408,
     "stream_readers_full": 503,
     "server_busy": 503,
     "server_draining": 503,
     "program_fault": 500,
 }
-STATUSES: Final = tuple(sorted({*_STATUS.values(), *_BY_CODE.values()}))
 RETRY_MS: Final = 1_000
 _TITLES: Final = {
     400: "Bad Request",

@@ -37,6 +37,7 @@ from interlock.surfaces.http.health import Health
 from interlock.surfaces.http.openapi import describe, encoded
 from interlock.surfaces.http.routes import Routes
 from interlock.surfaces.http.settings import ServerSettings, shares_of
+from interlock.surfaces.http.tags import versioned
 from interlock.surfaces.mcp.entrance import LOOPBACK_HOSTS, EntranceSettings
 from interlock.surfaces.sse.settings import EventStreamSettings
 from interlock.surfaces.stopping import Stopping
@@ -64,7 +65,7 @@ def served(opened: Opened, application: Application, local: tuple[str, Principal
     edge = Edge(opened.get(Tokens).verify, entrance, local)
     additions = beside(opened, application, edge, entrance)
     routes = Routes(catalogue)
-    calls = Calls(edge.principal, opened.client, settings)
+    calls = Calls(edge.principal, opened.client, settings, versioned(routes.by_name.values()))
     health = Health(opened, lambda: gate.draining)
     document = _document(routes, Examples(catalogue).of)
     whole = replace(additions, guarded=[(OPENAPI_PATH, "GET", document), *additions.guarded])
