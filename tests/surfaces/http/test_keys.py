@@ -115,7 +115,7 @@ def test_a_request_has_one_key_one_version_and_one_credential(tmp_path: Path) ->
         assert (*problem(refused), refused.json()["details"]["place"]) == (400, "input_invalid", "idempotency-key")
         versions = [("If-Match", "1"), ("If-Match", "2")]
         refused = await ask("POST", "/api/v1/subscriptions", mine, *versions, json=body)
-        assert (*problem(refused), refused.json()["details"]["place"]) == (400, "input_invalid", "if-match")
+        assert (*problem(refused), refused.json()["details"]["place"]) == (400, "input_invalid", "If-Match")
         for pair in ((mine, other), (other, mine), (mine, mine)):
             for path in ("/api/v1/subscriptions", "/api/v1/events/stream"):
                 assert problem(await ask("GET", path, *pair)) == (401, "credentials_missing")

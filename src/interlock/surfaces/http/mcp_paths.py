@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import Any, Final
 
+from interlock.surfaces.http import answers
 from interlock.surfaces.http.bodies import JSON
 from interlock.surfaces.http.problems import MEDIA_TYPE
 
@@ -109,7 +110,7 @@ def _refused(statuses: Iterable[tuple[str, str]]) -> dict[str, Any]:
     return {status: _answer(description, **{JSON: _ref("McpError")}) for status, description in statuses}
 
 
-_PROBLEMS: Final = {str(status): {"$ref": "#/components/responses/Problem"} for status in (401, 403, 408, 413, 429)}
+_PROBLEMS: Final = answers.problems((401, 403, 408, 413, 429))
 """What is refused before the protocol sees it: who asks, from where, and with how large a body."""
 
 _EITHER: Final = {MEDIA_TYPE: _ref("Problem"), JSON: _ref("McpError")}
@@ -122,7 +123,10 @@ _COMMON: Final[dict[str, Any]] = {
         ]
     ),
     "500": _answer("A fault of the program, or a session that ended before its answer.", **_EITHER),
-    "503": _answer("Too much is under way, too many sessions are open, or the server is about to stop.", **_EITHER),
+    "503": {
+        **_answer("Too much is under way, too many sessions are open, or the server is about to stop.", **_EITHER),
+        "headers": answers.own_headers(503),
+    },
 }
 _NOT_ACCEPTABLE: Final = _answer("`Accept` does not name what may be answered.")
 _NO_SESSIONS: Final = {
@@ -151,7 +155,7 @@ def _post() -> dict[str, Any]:
                 "202": _answer("A notification, or an answer to the server, was taken."),
                 **_COMMON,
                 "406": _NOT_ACCEPTABLE,
-                "415": {"$ref": "#/components/responses/Problem"},
+                **answers.problems([415]),
             },
         ),
         "requestBody": {
