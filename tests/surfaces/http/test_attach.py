@@ -19,7 +19,7 @@ from interlock.engine.reports import artifacts as reports
 from interlock.journal.errors import ARTIFACT_CORRUPT
 from interlock.packs.commands import Verification
 from tests.surfaces.http.serving import ADA, Asking, problem
-from tests.surfaces.http.test_content import OCTETS, PACK, VERIFY, connection, nameless, over, until
+from tests.surfaces.http.test_content import OCTETS, PACK, VERIFY, connection, nameless, over, resting, until
 from tests.unit.packs.making import RUN_ID
 
 FILES = f"/api/v1/runs/{RUN_ID}/artifacts"
@@ -184,7 +184,7 @@ def test_a_file_is_bounded_in_bytes_and_time_and_leaves_nothing_where_it_is_refu
         for content in (b"x" * 4_097, much()):
             assert problem(await send(asking, content)) == (413, "request_too_large")
         assert (await send(asking, b"x" * 4_096)).status_code == 201
-        before = nameless()
+        before = await resting(asking)
         head = "Content-Type: text/plain\r\nContent-Length: 999\r\n\r\nx"
         writer = await connection(asking, f"POST {FILES}?name=slow", head.encode())
         await until(lambda: nameless() > before)

@@ -54,6 +54,12 @@ def nameless() -> int:
     return count
 
 
+async def resting(asking: Asking) -> int:
+    """How many of these files there are once nothing is under way: an answer is there before its file is gone."""
+    await until(lambda: asking.server.gate.in_flight == 0)
+    return nameless()
+
+
 async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not holds():
@@ -341,6 +347,7 @@ def test_a_verification_stops_when_nobody_waits_for_it(tmp_path: Path) -> None:
             assert (await asking.ask("GET", "/healthz")).status_code == 200
             writer.transport.abort()
             await until(lambda: bool(stopped))
+        await resting(asking)
         answer = await asking.ask("POST", VERIFY, content=b"x", headers=OCTETS)
         assert answer.status_code == 200
 
@@ -351,7 +358,7 @@ def test_a_verification_stops_when_nobody_waits_for_it(tmp_path: Path) -> None:
 def test_a_reader_that_takes_nothing_is_let_go_and_its_file_with_it(tmp_path: Path, *, leaves: bool) -> None:
     async def check(asking: Asking) -> None:
         await asking.app.runs.start(large(), {"name": "Ada"}, run_id=RUN_ID)
-        before = nameless()
+        before = await resting(asking)
         writer = await connection(asking, f"GET {PACK}", b"\r\n")
         await until(lambda: nameless() > before)
         if leaves:
@@ -368,7 +375,7 @@ def test_a_reader_below_the_least_rate_is_let_go_however_steadily_it_reads(tmp_p
     async def check(asking: Asking) -> None:
         await asking.app.runs.start(large(), {"name": "Ada"}, run_id=RUN_ID)
         whole = len((await asking.ask("GET", PACK)).content)
-        before, taken = nameless(), 0
+        before, taken = await resting(asking), 0
         writer = await connection(asking, f"GET {PACK}", b"\r\n")
         await until(lambda: nameless() > before)
         while nameless() > before:
