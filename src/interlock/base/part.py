@@ -70,8 +70,9 @@ class Command:
     `noun` is empty for verbs about the machine itself, which have no route (`machine`). `positional` names the input
     members that a command line takes by place. `example` is one complete command line. `exit_code` derives the exit
     code from an output where it is not 0 (verbs that drive). `local` verbs work on files of this machine, for its user
-    alone: they have no route and are no tool for others. An `uploads` verb among them sends the file to a server, if
-    the line names one: the client of a server knows how. `creates` verbs make the store where there is none.
+    alone: they have no route and are no tool for others. A `carries` verb brings bytes from such a file or to it, and
+    may be asked of a server: the client of a server knows how; one that is `machine` too, only where the line itself
+    names the server. `creates` verbs make the store where there is none.
     `reads_store` says of an input whether it concerns the store; absent, every one does. `namespace` says where a
     document names the namespace of the call, which otherwise is a member of the input, or none.
     """
@@ -88,7 +89,7 @@ class Command:
     idempotent: bool = True
     machine: bool = False
     local: bool = False
-    uploads: bool = False
+    carries: bool = False
     positional: tuple[str, ...] = ()
     exit_code: Callable[[Any], int] | None = None
     creates: bool = False
