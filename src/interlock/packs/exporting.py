@@ -20,7 +20,7 @@ from interlock.journal.journal import Journal
 from interlock.packs.commands import Exported, ExportInput
 from interlock.packs.container import FileSource
 from interlock.packs.content import checked
-from interlock.packs.errors import PACK_EXISTS
+from interlock.packs.errors import PACK_EXISTS, PACK_UNWRITABLE
 from interlock.packs.export import Made
 from interlock.packs.keys import private_key
 from interlock.packs.manifest import Manifest, manifest_bytes
@@ -49,8 +49,10 @@ async def check_scenario(journal: Journal, tenant: str, scenario: str, run: str)
 
 
 def key_for(given: ExportInput) -> Ed25519PrivateKey | None:
-    """The key that an export is to be signed with. Raises: `pack_exists` for its signature, `key_…`."""
+    """The key that an export is to be signed with. Raises: `key_…`, `pack_unwritable`, `pack_exists`."""
     key = None if given.sign is None else private_key(Path(given.sign))
+    if not Path(given.out).name:
+        raise PACK_UNWRITABLE.error("this is no name of a file")
     beside = signature_path(Path(given.out))
     if is_taken(beside) and not given.force:
         raise PACK_EXISTS.error(f"a signature of this name is there already: {beside.name}")
