@@ -157,6 +157,7 @@ def _verb(command: Command) -> Iterator[str]:
     place = "; works on this machine alone" if command.machine or command.local else ""
     if command.carries:
         place = "; has its file on this machine, also with a server"
+        place += " that the line itself names" if command.machine else ""
     yield f"Permission `{command.permission}`; {_EFFECTS[command.effect]}; {again}{place}.\n"
     yield from _inputs(command)
     outputs = ", ".join(f"`{name}`" for name in command.output.__struct_encode_fields__)
