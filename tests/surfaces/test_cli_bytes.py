@@ -117,8 +117,8 @@ def test_the_pack_of_a_scenario_run_comes_by_its_scenario(lived: Lived, tmp_path
     export = ("pack", "export", "--run", "1:1:r1", "--json", "--scenario")
     there = far(lived.server, *export, "release", "--out", "far.pack", folder=tmp_path)
     assert (there.code, json.loads(there.out)["run_id"]) == (0, "1:1:r1"), there.err
-    assert run(*export, "release", "--out", "near.pack", program=PRODUCT, folder=folder).code == 0
-    assert (tmp_path / "far.pack").read_bytes() == (folder / "near.pack").read_bytes()
+    assert run(*export, "release", "--out", "r1.pack", program=PRODUCT, folder=folder).code == 0
+    assert (tmp_path / "far.pack").read_bytes() == (folder / "r1.pack").read_bytes()
     other = run(*export, "other", "--out", "other.pack", program=PRODUCT, folder=folder)
     assert refused(other) == (3, "scenario_run_not_found")
 
