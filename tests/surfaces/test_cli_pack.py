@@ -294,3 +294,10 @@ def test_a_folder_is_verified_from_within(away: Path) -> None:
     found = answer(inside, "pack", "verify", ".")
 
     assert (found["status"], found["signature"]) == ("pass", "none")
+
+
+@pytest.mark.parametrize("out", ["/", "."])
+def test_a_pack_cannot_be_called_like_no_file(lived: Path, out: str) -> None:
+    done = said(lived, "pack", "export", "--run", RUN, "--out", out, "--force", "--json")
+
+    assert (done.code, json.loads(done.out)["error"]["code"]) == (1, "pack_unwritable")

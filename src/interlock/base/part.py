@@ -70,12 +70,13 @@ class Command:
     `noun` is empty for verbs about the machine itself, which have no route (`machine`). `positional` names the input
     members that a command line takes by place. `example` is one complete command line. `exit_code` derives the exit
     code from an output where it is not 0 (verbs that drive). `local` verbs work on files of this machine, for its user
-    alone: they have no route and are no tool for others. An `uploads` verb among them sends the file to a server, if
-    the line names one: the client of a server knows how. `creates` verbs make the store where there is none.
-    `reads_store` says of an input whether it concerns the store; absent, every one does. `secret_output` says that an
-    output is shown once: none is kept for those who send a call again. `namespace` says where a document names the
-    namespace of the call, which otherwise is a member of the input, or none. A handler that changes something hands the
-    `command_id` of its context on to whatever makes the change, so that it is made once also where the answer was lost.
+    alone: they have no route and are no tool for others. A `carries` verb brings bytes from such a file or to it, and
+    may be asked of a server: the client of a server knows how; one that is `machine` too, only where the line itself
+    names the server. `creates` verbs make the store where there is none. `reads_store` says of an input whether it
+    concerns the store; absent, every one does. `secret_output` says that an output is shown once: none is kept for
+    those who send a call again. `namespace` says where a document names the namespace of the call, which otherwise is a
+    member of the input, or none. A handler that changes something hands the `command_id` of its context on to whatever
+    makes the change, so that it is made once also where the answer was lost.
     """
 
     noun: str
@@ -90,7 +91,7 @@ class Command:
     idempotent: bool = True
     machine: bool = False
     local: bool = False
-    uploads: bool = False
+    carries: bool = False
     positional: tuple[str, ...] = ()
     exit_code: Callable[[Any], int] | None = None
     creates: bool = False

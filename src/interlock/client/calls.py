@@ -49,12 +49,12 @@ class Known:
         """The commands that have a route."""
         return tuple(route.command for route in self.routes.by_name.values())
 
-    def uploading(self, name: str) -> Command | None:
-        """The command of a name that sends a file of this machine; None for any other. Raises: `command_unknown`."""
+    def carrying(self, name: str) -> Command | None:
+        """The command of a name that has its file on this machine; None for any other. Raises: `command_unknown`."""
         if name in self.routes.by_name:
             return None
         command = self._catalogue.get(name)
-        return command if command.uploads else None
+        return command if command.carries else None
 
     def route(self, name: str) -> Route:
         """The route of a command. Raises: `command_unknown`, `client_command_local`."""

@@ -67,6 +67,9 @@ CLIENT_ANSWER_INVALID = ErrorCode(
     Category.UNAVAILABLE,
     "Check that the address is that of an Interlock server, and that both are of one version.",
 )
+CLIENT_CONTENT_WRONG = ErrorCode(
+    "client_content_wrong", Category.CORRUPT, "Ask again: what came was thrown away, and nothing was written."
+)
 SERVER_ERROR = ErrorCode(
     "server_error", Category.UNAVAILABLE, "Ask whoever runs the server; its log knows the request id."
 )
@@ -109,6 +112,7 @@ ERRORS = (
     CLIENT_REDIRECT_REFUSED,
     CLIENT_ANSWER_TOO_LARGE,
     CLIENT_ANSWER_INVALID,
+    CLIENT_CONTENT_WRONG,
     SERVER_ERROR,
     PROFILE_UNKNOWN,
     PROFILES_INVALID,

@@ -5,8 +5,12 @@ It does nothing with them; `wire` does.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
+
+PACK_SECONDS: Final = 600.0
+"""How long a server may take to make a pack, or to prove one, before it answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +29,16 @@ class Sending:
 
 
 @dataclass(frozen=True, slots=True)
+class Taking:
+    """Where the body of an answer that grants what was asked goes, piece by piece, up to so many bytes."""
+
+    write: Callable[[bytes], Awaitable[object]]
+    bytes_max: int
+
+
+@dataclass(frozen=True, slots=True)
 class Received:
-    """An answer with all of its body; names of headers are in small letters."""
+    """An answer with all of its body that nobody took; names of headers are in small letters."""
 
     status: int
     headers: Mapping[str, str]

@@ -36,7 +36,7 @@ from interlock.client.errors import (
     CLIENT_LIBRARY_MISSING,
     CLIENT_TIMEOUT,
 )
-from interlock.client.exchange import Received, Sending
+from interlock.client.exchange import PACK_SECONDS, Received, Sending, Taking
 from interlock.client.feed import PROBLEM_BYTES_MAX, listened
 from interlock.client.places import place_of
 from interlock.client.problems import fault_of
@@ -47,10 +47,12 @@ from interlock.surfaces.client import checked_input
 from interlock.surfaces.errors import INPUT_INVALID
 
 if TYPE_CHECKING:
+    from interlock.client.carrying import Carrier
     from interlock.client.uploads import Source
     from interlock.client.wire import Wire
-    from interlock.engine.control.attach_command import Attached, AttachInput
+    from interlock.engine.control.attach_command import Attached
     from interlock.engine.reports.records import RunReport
+    from interlock.packs.commands import Exported, Verification
 
 WAIT_SECONDS_FIRST: Final = 0.1
 WAIT_SECONDS_MAX: Final = 5.0
@@ -134,11 +136,8 @@ class AsyncClient:
         raises before anything is sent; what the command raises; `client_…`; `server_error`.
         """
         del begun
-        if (command := self._known.uploading(name)) is not None:
-            file = cast("AttachInput", checked_input(command, given))
-            return await self.attach(
-                file.run, file.file, name=file.name, kind=file.kind, media_type=file.media_type, command_id=command_id
-            )
+        if (command := self._known.carrying(name)) is not None:
+            return await self._carrier.run(checked_input(command, given), command_id)
         route = self._known.route(name)
         sending = request_of(route, given, command_id)
         received = await self._answered(sending, route.command)
@@ -163,15 +162,63 @@ class AsyncClient:
         anything else again under the same key where the server was too busy. Raises: `attachment_…`, what the server
         refuses, `client_…`.
         """
-        from interlock.client.uploads import attaching
-        from interlock.engine.control.attach_command import COMMANDS, Attached
+        return await self._carrier.attach(run, source, (name, kind, media_type), command_id)
 
-        sending = await asyncio.to_thread(attaching, run, source, name, kind, media_type, command_id)
-        received = await self._answered(sending, COMMANDS[0])
-        try:
-            return msgspec.json.decode(received.body, type=Attached)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise CLIENT_ANSWER_INVALID.error("the answer to run.attach has not the form of this version") from None
+    async def artifact(self, run: str, artifact_id: str, *, seq: int | None = None) -> bytes:
+        """The bytes that a run stored, or was attached, under an id of 64 digits: 64 MiB at most.
+
+        `seq` is the event that names it, as `run.artifacts` lists it: it is needed far on in a long history. Raises:
+        `artifact_…`, `run_not_found`, `client_answer_too_large`, `client_content_wrong`, what the server refuses.
+        """
+        return await self._carrier.artifact(run, artifact_id, seq)
+
+    async def save_artifact(self, run: str, artifact_id: str, path: str | Path, *, seq: int | None = None) -> int:
+        """Write the bytes that a run stored under an id to a new file; return how many they are.
+
+        The file has its name when all of it is there. Raises: `artifact_out_unwritable`, and as `artifact`.
+        """
+        return await self._carrier.save_artifact(run, artifact_id, Path(path), seq)
+
+    async def pack(
+        self,
+        run: str,
+        path: str | Path,
+        *,
+        scenario: str | None = None,
+        contract: bool = False,
+        without_children: bool = False,
+        sign: str | Path | None = None,
+        force: bool = False,
+        timeout_s: float = PACK_SECONDS,
+    ) -> Exported:
+        """Have a run exported, and write its pack to a file, which has its name when all of it is there and sound.
+
+        `run`, `scenario` and the options are those of `pack.export`; `sign` names a private key of this machine, and
+        `force` replaces a pack of this name. `timeout_s` is how long the server may take before the first byte, and
+        for each further piece. Raises: `pack_…`, `key_…`, `run_not_found`, `client_content_wrong`, what the server
+        refuses, `client_…`.
+        """
+        from interlock.packs.commands import ExportInput
+
+        given = ExportInput(
+            run=run,
+            out=str(path),
+            scenario=scenario,
+            contract=contract,
+            without_children=without_children,
+            sign=None if sign is None else str(sign),
+            force=force,
+        )
+        return await self._carrier.pack(given, timeout_s)
+
+    async def verify(self, source: Source, *, timeout_s: float = PACK_SECONDS) -> Verification:
+        """What the server proves of a pack: that of a path, or bytes, or whatever gives them piece by piece.
+
+        A pack that does not verify is an answer, with `status` `fail`. `timeout_s` is how long the server may take for
+        each piece and for its answer. Raises: `pack_not_found`, `pack_unreadable`, `input_invalid` for a folder; what
+        the server refuses, `client_…`.
+        """
+        return await self._carrier.verify(source, timeout_s)
 
     async def wait(self, run_id: str, *, timeout_s: float | None = None) -> RunReport:
         """How a run stands once it has ended, or waits for somebody; asked with growing pauses.
@@ -223,14 +270,16 @@ class AsyncClient:
             await self._sleep((messages.retry_ms or _RECONNECT_MS) * times / 1000)
             messages = messages.resumed()
 
-    async def _answered(self, sending: Sending, command: Command) -> Received:
+    async def _answered(
+        self, sending: Sending, command: Command, timeout_s: float | None = None, taking: Taking | None = None
+    ) -> Received:
         """The answer of the server, if need be to a later attempt. Raises: what the last one came to."""
         wire = await self._opened()
         attempt, waited_ms = 1, 0
         began = asyncio.get_running_loop().time()
         while True:
             try:
-                received = await wire.ask(sending, self._timeout_s)
+                received = await wire.ask(sending, self._timeout_s if timeout_s is None else timeout_s, taking)
                 if received.status < 300:
                     return received
                 failure = self._refused(received, command)
@@ -271,6 +320,12 @@ class AsyncClient:
         except ImportError:
             raise CLIENT_LIBRARY_MISSING.error(f"the HTTP library is not installed. {install_advice('http')}") from None
         return Wire(self._place, proxy=self._proxy)
+
+    @cached_property
+    def _carrier(self) -> Carrier:
+        from interlock.client.carrying import Carrier
+
+        return Carrier(self._answered)
 
     @cached_property
     def _known(self) -> Known:

@@ -22,6 +22,7 @@ from msgspec import Struct
 from interlock.base.part import Command
 from interlock.base.secrets import Secret
 from interlock.client.errors import CLIENT_CLOSED
+from interlock.client.exchange import PACK_SECONDS
 from interlock.client.remote import AsyncClient
 from interlock.client.retrying import Retrying
 from interlock.client.stream import ServerEvent
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from interlock.client.uploads import Source
     from interlock.engine.control.attach_command import Attached
     from interlock.engine.reports.records import RunReport
+    from interlock.packs.commands import Exported, Verification
 
 Result = TypeVar("Result")
 
@@ -105,6 +107,34 @@ class Client:
         """As of `AsyncClient`."""
         said = {"name": name, "kind": kind, "media_type": media_type}
         return self._wait(self._client.attach(run, source, **said, command_id=command_id))
+
+    def artifact(self, run: str, artifact_id: str, *, seq: int | None = None) -> bytes:
+        """As of `AsyncClient`."""
+        return self._wait(self._client.artifact(run, artifact_id, seq=seq))
+
+    def save_artifact(self, run: str, artifact_id: str, path: str | Path, *, seq: int | None = None) -> int:
+        """As of `AsyncClient`."""
+        return self._wait(self._client.save_artifact(run, artifact_id, path, seq=seq))
+
+    def pack(
+        self,
+        run: str,
+        path: str | Path,
+        *,
+        scenario: str | None = None,
+        contract: bool = False,
+        without_children: bool = False,
+        sign: str | Path | None = None,
+        force: bool = False,
+        timeout_s: float = PACK_SECONDS,
+    ) -> Exported:
+        """As of `AsyncClient`."""
+        flags = {"contract": contract, "without_children": without_children, "force": force}
+        return self._wait(self._client.pack(run, path, scenario=scenario, sign=sign, timeout_s=timeout_s, **flags))
+
+    def verify(self, source: Source, *, timeout_s: float = PACK_SECONDS) -> Verification:
+        """As of `AsyncClient`."""
+        return self._wait(self._client.verify(source, timeout_s=timeout_s))
 
     def wait(self, run_id: str, *, timeout_s: float | None = None) -> RunReport:
         """As of `AsyncClient`."""

@@ -32,12 +32,13 @@ from interlock.client.errors import (
     CLIENT_TLS_FAILED,
     CLIENT_URL_INVALID,
 )
-from interlock.client.exchange import Received, Sending
+from interlock.client.exchange import Received, Sending, Taking
 from interlock.client.places import Place
 
 ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 CONNECT_SECONDS_MAX: Final = 10.0
 _CONNECTIONS_MAX: Final = 20
+_GRANTED: Final = 200
 _KEEPALIVE_SECONDS_MAX: Final = 30.0
 _NOT_SENT: Final = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 
@@ -63,20 +64,19 @@ class Wire:
         except (httpx2.InvalidURL, ValueError):
             raise CLIENT_URL_INVALID.error("the proxy's address is not one") from None
 
-    async def ask(self, sending: Sending, timeout_s: float, bytes_max: int = ANSWER_BYTES_MAX) -> Received:
+    async def ask(self, sending: Sending, timeout_s: float, taking: Taking | None = None) -> Received:
         """Send a request and read its answer, of any status but a redirect. Raises: `client_…`.
 
-        For a body that is sent piece by piece the time begins anew with each piece.
+        For a body that is sent or taken piece by piece the time begins anew with each piece.
         """
         try:
             async with asyncio.timeout(timeout_s) as limit, self._answer(_paced(sending, limit, timeout_s)) as response:
                 body = bytearray()
-                async for chunk in response.aiter_raw():
-                    body += chunk
-                    if len(body) > bytes_max:
-                        raise CLIENT_ANSWER_TOO_LARGE.error(
-                            f"the answer has more than {bytes_max} bytes", limit_bytes=bytes_max
-                        )
+                if taking is not None and response.status_code == _GRANTED:
+                    await _taken(response, taking, limit, timeout_s)
+                else:
+                    async for chunk in _bounded(response, ANSWER_BYTES_MAX):
+                        body += chunk
                 return Received(response.status_code, dict(response.headers.items()), bytes(body))
         except TimeoutError:
             raise self._late(timeout_s) from None
@@ -144,6 +144,23 @@ def fault_of(address: Address, fault: Exception) -> InterlockError:
     if isinstance(fault, httpx2.TimeoutException):
         return CLIENT_TIMEOUT.error(f"{host} was silent for too long", host=host)
     return CLIENT_CONNECTION_LOST.error(f"{host} broke off before its answer was whole", host=host)
+
+
+async def _bounded(response: httpx2.Response, bytes_max: int) -> AsyncIterator[bytes]:
+    """The pieces of a body. Raises: `client_answer_too_large`, instead of the piece that is one too many."""
+    size = 0
+    async for chunk in response.aiter_raw():
+        size += len(chunk)
+        if size > bytes_max:
+            raise CLIENT_ANSWER_TOO_LARGE.error(f"the answer has more than {bytes_max} bytes", limit_bytes=bytes_max)
+        yield chunk
+
+
+async def _taken(response: httpx2.Response, taking: Taking, limit: asyncio.Timeout, timeout_s: float) -> None:
+    async for chunk in _bounded(response, taking.bytes_max):
+        limit.reschedule(None)  # the time is the server's: a slow disk of ours does not count
+        await taking.write(chunk)
+        limit.reschedule(asyncio.get_running_loop().time() + timeout_s)
 
 
 def _paced(sending: Sending, limit: asyncio.Timeout, timeout_s: float) -> Sending:

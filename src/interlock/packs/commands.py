@@ -10,27 +10,23 @@ none; a verification that fails is an answer with an exit code, not an error.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from interlock.base.errors import Corruption, InterlockError
 from interlock.base.ids import shown
 from interlock.base.part import CallContext, Command, Effect
 from interlock.base.principal import PrincipalKind
 from interlock.gates.redecide.logs import NotRederivable
 from interlock.journal.journal import Journal
-from interlock.packs.errors import PACK_CONTAINER_INVALID, PACK_EXISTS, PACK_PLACE_REFUSED, PACK_SIGNED
+from interlock.packs.errors import PACK_PLACE_REFUSED, PACK_SIGNED
 from interlock.packs.manifest import VIEWS, Manifest, RunEntry, StreamEntry
 from interlock.packs.progress import ProgressLine
 from interlock.packs.report import Errors, PackError
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
     from interlock.journal.catalogue import EventCatalogue
     from interlock.packs.verify import Verdict
 
@@ -46,6 +42,9 @@ class ExportInput(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     run: Annotated[str, Meta(description="The run's id, a UUID; <tenant>:<namespace>:<run> of a scenario's run.")]
     out: Annotated[str, Meta(min_length=1, description="The file to write.")]
+    scenario: Annotated[
+        str | None, Meta(description="The scenario of a scenario's run; a server has to be told it.")
+    ] = None
     contract: Annotated[bool, Meta(description="Add the events in the wire shapes of the run-engine contract.")] = False
     without_children: Annotated[bool, Meta(description="Leave child runs out; the pack says which.")] = False
     sign: Annotated[KeyFile | None, Meta(description="Sign it with the private key in this file.")] = None
@@ -183,61 +182,20 @@ class NewKey(Struct, frozen=True):
 
 async def _export(ctx: CallContext, given: ExportInput) -> Exported:
     from interlock.packs.export import export
-    from interlock.packs.keys import private_key
-    from interlock.packs.sign import signature_path
+    from interlock.packs.exporting import check_scenario, exported, key_for
     from interlock.packs.survey import Wanted
 
     if ctx.principal.kind is not PrincipalKind.LOCAL:
         raise PACK_PLACE_REFUSED.error("only the user of this machine may have files written on it")
-    out = Path(given.out)
-    key = None if given.sign is None else private_key(Path(given.sign))
-    beside = signature_path(out)
-    if _is_taken(beside) and not given.force:
-        raise PACK_EXISTS.error(f"a signature of this name is there already: {beside.name}")
+    journal, tenant = ctx.services.get(Journal), ctx.principal.tenant
+    key = key_for(given)
+    if given.scenario is not None:
+        await check_scenario(journal, tenant, given.scenario, given.run)
     kind: Literal["run", "scenario_run"] = "scenario_run" if ":" in given.run else "run"
-    wanted = Wanted(ctx.principal.tenant, given.run, not given.without_children, given.contract, kind=kind)
+    wanted = Wanted(tenant, given.run, not given.without_children, given.contract, kind=kind)
     with ProgressLine() as progress:
-        made = await export(ctx.services.get(Journal), wanted, out, force=given.force, progress=progress)
-    beside.unlink(missing_ok=True)  # that of a pack that is no more
-    manifest = made.manifest
-    if key is not None:
-        _write_signature(beside, key, _said(manifest, made.digest), force=given.force)
-    return Exported(
-        str(out),
-        made.bytes,
-        made.digest,
-        manifest.root.id,
-        len(manifest.runs),
-        sum(entry.events for entry in manifest.streams),
-        manifest.artifacts.count,
-        manifest.unsealed,
-        manifest.left_out,
-        None if key is None else str(beside),
-    )
-
-
-def _is_taken(path: Path) -> bool:
-    return os.path.lexists(path)
-
-
-def _said(manifest: Manifest, digest: str) -> bytes:
-    """The statement about a pack."""
-    from interlock.base.canonical import digest as sha256
-    from interlock.packs.manifest import manifest_bytes
-    from interlock.packs.sign import statement
-
-    return statement(manifest.root.id, digest, sha256(manifest_bytes(manifest)))
-
-
-def _write_signature(beside: Path, key: Ed25519PrivateKey, said: bytes, *, force: bool) -> str:
-    """Sign a statement; return the id of the key."""
-    from interlock.packs.dsse import key_id, signed
-    from interlock.packs.sign import PAYLOAD_TYPE
-    from interlock.packs.spool import new_file
-
-    with new_file(beside, force=force) as file:
-        file.write(signed(key, PAYLOAD_TYPE, said))
-    return key_id(key.public_key().public_bytes_raw())
+        made = await export(journal, wanted, Path(given.out), force=given.force, progress=progress)
+    return exported(given, key, made)
 
 
 async def _verify(_ctx: CallContext, given: VerifyInput) -> Verification:
@@ -303,17 +261,10 @@ async def _verified(path: Path, trusted: list[str] | None, signature: str | None
 
 
 async def _show(_ctx: CallContext, given: ShowInput) -> Shown:
-    from interlock.packs.content import ContainerCheck, opened
+    from interlock.packs.content import checked, opened
 
-    source = opened(Path(given.path))
-    errors = Errors()
-    try:
-        with ProgressLine() as progress:
-            content = ContainerCheck(source, errors, progress).run()
-    finally:
-        source.close()
-    if content is None or errors:
-        raise _first(errors)
+    with ProgressLine() as progress:
+        content = checked(opened(Path(given.path)), progress)
     manifest = content.manifest
     return Shown(
         path=given.path,
@@ -333,27 +284,23 @@ async def _show(_ctx: CallContext, given: ShowInput) -> Shown:
     )
 
 
-def _first(errors: Errors) -> InterlockError:
-    found = errors.all[0]
-    where = f" ({found.member})" if found.member else ""
-    return Corruption(PACK_CONTAINER_INVALID, f"{found.what}{where}", {"code": found.code, "member": found.member})
-
-
 async def _sign(_ctx: CallContext, given: SignInput) -> Signed:
+    from interlock.packs.exporting import is_taken, write_signature
     from interlock.packs.keys import private_key
     from interlock.packs.sign import signature_path
 
     path = Path(given.path)
     key = private_key(Path(given.key))
     beside = signature_path(path)
-    if _is_taken(beside) and not given.force:
+    if is_taken(beside) and not given.force:
         raise PACK_SIGNED.error(f"{shown(path.name)} has a signature already, {shown(beside.name)}")
     said, digest = await _vouched(path, beside)
-    return Signed(str(path), str(beside), _write_signature(beside, key, said, force=given.force), digest)
+    return Signed(str(path), str(beside), write_signature(beside, key, said, force=given.force), digest)
 
 
 async def _vouched(path: Path, beside: Path) -> tuple[bytes, str]:
     """The statement about a pack that is sound, whatever its signature is, and the digest that it names."""
+    from interlock.packs.exporting import statement_of
     from interlock.packs.runpack.commands import is_runpack, vouched_runpack
 
     if is_runpack(path, None):
@@ -361,13 +308,13 @@ async def _vouched(path: Path, beside: Path) -> tuple[bytes, str]:
     else:
         verdict = await _verified(path, None, None)
         found, digest = verdict.errors, verdict.digest
-        said = None if verdict.manifest is None or digest is None else _said(verdict.manifest, digest)
+        said = None if verdict.manifest is None or digest is None else statement_of(verdict.manifest, digest)
     errors = Errors()
     for error in found:
         if error.member != beside.name:
             errors.add(error.code, error.what, member=error.member)
     if errors or said is None or digest is None:
-        raise _first(errors)
+        raise errors.first()
     return said, digest
 
 
@@ -392,6 +339,7 @@ COMMANDS = (
         "run.read",
         Effect.READS,
         local=True,
+        carries=True,
     ),
     Command(
         "pack",
@@ -404,6 +352,7 @@ COMMANDS = (
         "machine",
         Effect.READS,
         machine=True,
+        carries=True,
         positional=("path",),
         exit_code=lambda found: 0 if found.status == PASS else EXIT_FAILED,
     ),

@@ -130,6 +130,18 @@ def opened(path: Path) -> Source:
     return FileSource(path)
 
 
+def checked(source: Source, progress: Progress | None = None) -> Content:
+    """What a pack holds whose container is sound; its source is closed. Raises: `pack_container_invalid`."""
+    errors = Errors()
+    try:
+        content = ContainerCheck(source, errors, progress).run()
+    finally:
+        source.close()
+    if content is None or errors:
+        raise errors.first()
+    return content
+
+
 class ContainerCheck:
     """One pass over a source."""
 

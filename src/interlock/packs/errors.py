@@ -24,6 +24,9 @@ PACK_WITHHELD = ErrorCode(
     Category.REFUSED,
     "Have it exported where the store is, or let everybody see raw values of evidence in `[gates.evidence]`.",
 )
+PACK_SCENARIO_NEEDED = ErrorCode(
+    "pack_scenario_needed", Category.INVALID, "Give the scenario that the run is of: `--scenario ID`."
+)
 PACK_TOO_LARGE = ErrorCode(
     "pack_too_large", Category.INVALID, "Leave child runs out with --without-children, and export them one by one."
 )
@@ -124,6 +127,7 @@ ERRORS = (
     PACK_UNWRITABLE,
     PACK_PLACE_REFUSED,
     PACK_WITHHELD,
+    PACK_SCENARIO_NEEDED,
     PACK_TOO_LARGE,
     PACK_STORE_DAMAGED,
     PACK_CONTAINER_INVALID,

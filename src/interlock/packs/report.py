@@ -12,8 +12,9 @@ import re
 
 from msgspec import Struct
 
-from interlock.base.errors import ErrorCode, InterlockError
+from interlock.base.errors import Corruption, ErrorCode, InterlockError
 from interlock.journal.verify import Finding
+from interlock.packs.errors import PACK_CONTAINER_INVALID
 from interlock.packs.manifest import artifact_member
 
 ERRORS_MAX = 1_000
@@ -46,6 +47,12 @@ class Errors:
     def all(self) -> list[PackError]:
         """The errors, in the order in which they were found."""
         return list(self._found.values())
+
+    def first(self) -> InterlockError:
+        """The first of them, as the error of a call that cannot go on."""
+        found = self.all[0]
+        where = f" ({found.member})" if found.member else ""
+        return Corruption(PACK_CONTAINER_INVALID, f"{found.what}{where}", {"code": found.code, "member": found.member})
 
     def streams_in(self, members: dict[str, str]) -> None:
         """Learn which member holds each stream, so that an event's error names it."""

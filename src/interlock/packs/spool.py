@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, BinaryIO, NamedTuple, Self
 
-from interlock.base.errors import InterlockError
+from interlock.base.errors import ErrorCode, InterlockError
 from interlock.packs.container import (
     CHUNK,
     END,
@@ -180,19 +180,23 @@ class _Hashed:
 
 
 @contextmanager
-def new_file(path: Path, *, force: bool, exists: InterlockError | None = None) -> Iterator[BinaryIO]:
+def new_file(
+    path: Path, *, force: bool, exists: InterlockError | None = None, unwritable: ErrorCode = PACK_UNWRITABLE
+) -> Iterator[BinaryIO]:
     """A file that gets its name once it is complete and durable; only its owner may read it.
 
-    Raises: `pack_exists` (or `exists`) unless `force`, `pack_unwritable`.
+    What was written can be read through its descriptor. Raises: `pack_exists` (or `exists`) unless `force`,
+    `pack_unwritable` (or `unwritable`).
     """
     taken = exists or PACK_EXISTS.error(f"there is a file of this name already: {path.name}")
     if not force and os.path.lexists(path):
         raise taken
-    beside = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.part")
     try:
-        file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except OSError as fault:
-        raise PACK_UNWRITABLE.error(f"no file can be written there: {fault.strerror}") from None
+        beside = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.part")
+        file = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except (OSError, ValueError) as fault:
+        reason = getattr(fault, "strerror", None) or "not a path of a file"
+        raise unwritable.error(f"no file can be written there: {reason}") from None
     try:
         with os.fdopen(file, "wb", buffering=CHUNK) as out:
             yield out
@@ -201,7 +205,7 @@ def new_file(path: Path, *, force: bool, exists: InterlockError | None = None) -
         _name(beside, path, force=force, taken=taken)
         _sync_folder(path.parent)
     except OSError as fault:
-        raise PACK_UNWRITABLE.error(f"the file cannot be written: {fault.strerror}") from None
+        raise unwritable.error(f"the file cannot be written: {fault.strerror}") from None
     finally:
         with suppress(FileNotFoundError):
             beside.unlink()

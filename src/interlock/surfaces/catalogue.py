@@ -118,7 +118,7 @@ def _faults(command: Command) -> Iterator[str]:
         yield "only verbs about the machine itself have no noun"
     if unknown := [name for name in command.positional if name not in members]:
         yield f"its input has no member {unknown[0]}"
-    kept = ("json",) if command.machine else GLOBAL_OPTIONS
+    kept = ("json", *(SERVER_OPTIONS if command.carries else ())) if command.machine else GLOBAL_OPTIONS
     if taken := [name for name in members if name in kept]:
         yield f"the option --{taken[0]} belongs to every verb"
     if " ".join(["interlock", *words]) not in command.example:

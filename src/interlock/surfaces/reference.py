@@ -156,8 +156,9 @@ def _verb(command: Command) -> Iterator[str]:
     yield f"\n### {words}\n\n{command.summary} Example: `{command.example}`\n\n"
     again = "may be repeated safely" if command.idempotent else "is a new call each time"
     place = "; works on this machine alone" if command.machine or command.local else ""
-    if command.uploads:
-        place = "; reads a file of this machine, also for a server"
+    if command.carries:
+        place = "; has its file on this machine, also with a server"
+        place += " that the line itself names" if command.machine else ""
     yield f"Permission `{command.permission}`; {_EFFECTS[command.effect]}; {again}{place}.\n"
     yield from _inputs(command)
     outputs = ", ".join(f"`{name}`" for name in command.output.__struct_encode_fields__)

@@ -117,7 +117,7 @@ COMMANDS = (
         PERMISSION,
         Effect.CHANGES,
         local=True,
-        uploads=True,
+        carries=True,
         positional=("run", "file"),
     ),
 )

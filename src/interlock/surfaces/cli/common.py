@@ -3,7 +3,7 @@
 What it does: gives their parameters, of a verb those that mean something to it. What it does not do: it reads no value.
 
 Rule: what the environment says of a server is for verbs that a server can be asked for; a verb about the machine or
-about files of it has no such option, so that nothing of it can go elsewhere.
+about files of it has no such option, so that nothing of it can go elsewhere, unless it carries them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Annotated, Final
 from cyclopts import Group, Parameter, Token
 
 from interlock.base.part import Command
-from interlock.surfaces.catalogue import GLOBAL_OPTIONS, MACHINE_OPTIONS, STORE_OPTIONS
+from interlock.surfaces.catalogue import GLOBAL_OPTIONS, MACHINE_OPTIONS, SERVER_OPTIONS, STORE_OPTIONS
 from interlock.surfaces.cli import completers
 from interlock.surfaces.cli.variables import (
     AS_VARIABLE,
@@ -28,6 +28,8 @@ from interlock.surfaces.cli.variables import (
 
 _GLOBAL = Group("Options of every verb", sort_key=2)
 _COMMON = Parameter(group=_GLOBAL, show_default=False)
+_ON_LINE = Parameter(env_var=())
+"""What works on this machine alone is not sent away by a variable."""
 
 
 def text_of(_hint: object, tokens: Sequence[Token]) -> str:
@@ -103,11 +105,14 @@ def global_options(command: Command) -> Iterator[inspect.Parameter]:
                 "acting_as" if name == "as" else name,  # a word of the language
                 inspect.Parameter.KEYWORD_ONLY,
                 default=False if hint is bool else None,
-                annotation=Annotated[hint, _COMMON, parameter],
+                annotation=Annotated[
+                    hint, _COMMON, parameter, *([_ON_LINE] if command.machine and name in SERVER_OPTIONS else [])
+                ],
             )
 
 
 def _meant(command: Command) -> Sequence[str]:
     if command.machine:
-        return ["json", *(name for name in command.input.__struct_encode_fields__ if name in MACHINE_OPTIONS)]
-    return STORE_OPTIONS if command.local and not command.uploads else GLOBAL_OPTIONS
+        own = [name for name in command.input.__struct_encode_fields__ if name in MACHINE_OPTIONS]
+        return ["json", *own, *(SERVER_OPTIONS if command.carries else ())]
+    return STORE_OPTIONS if command.local and not command.carries else GLOBAL_OPTIONS

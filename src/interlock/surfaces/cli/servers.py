@@ -5,15 +5,17 @@ it reaches no server.
 
 Rules: the line wins over the environment, and both over the default, which counts only where no folder upwards has a
 store; two places on one line, or in one environment, are refused; a verb about files of this machine never leaves it,
-unless it sends them.
+unless it carries them; one that needs no store does so only where the line itself says it.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from interlock.base.errors import InterlockError
 from interlock.base.ids import shown
 from interlock.surfaces.application import Application, ServerName
 from interlock.surfaces.cli.build import Invocation
@@ -35,16 +37,30 @@ _EMBEDDED_ONLY: Final = {"store": STORE_VARIABLE, "config": CONFIG_VARIABLE}
 def meant_server(invocation: Invocation, application: Application, folder: Path) -> ServerName | None:
     """The server that a line is for; None where it is for a store. Raises: `usage_invalid`, `profile…`."""
     command = invocation.command
-    if command.machine or (command.local and not command.uploads):
+    if (command.machine or command.local) and not command.carries:
         return None
+    if command.machine:
+        return _of_line(invocation)
     found = _named(invocation)
     if found is None and not invocation.store and store_home(folder) is None:
         default = application.default_profile()
         found = None if default is None else ServerName(None, default, f"the default profile {shown(default)}")
     if found is not None and invocation.acting_as:
-        # A server knows who asks by the token; to drop the option in silence would give the line more power.
-        raise USAGE_INVALID.error(f"--as, or {AS_VARIABLE}, is for a store of this machine: a server goes by the token")
+        raise _acting()
     return found
+
+
+def _of_line(invocation: Invocation) -> ServerName | None:
+    """The server of a verb that needs none: its options take nothing from the environment."""
+    found = _one(invocation.server, invocation.profile, "--server and --profile")
+    if found is not None and os.environ.get(AS_VARIABLE):
+        raise _acting()
+    return found
+
+
+def _acting() -> InterlockError:
+    # A server knows who asks by the token; to drop the option in silence would give the line more power.
+    return USAGE_INVALID.error(f"--as, or {AS_VARIABLE}, is for a store of this machine: a server goes by the token")
 
 
 def _named(invocation: Invocation) -> ServerName | None:
