@@ -63,6 +63,7 @@ class Worker:
         self._timers = timers
         self._settings = settings
         self._tasks: set[asyncio.Task[None]] = set()
+        self._at_work = 0
         self._driven = 0
         self._fired = 0
         self._last = ""
@@ -84,9 +85,11 @@ class Worker:
     ) -> Worked:
         """Work until cancelled; with `until_idle`, until nothing is due and nothing is being driven.
 
-        Without a partition it works for every tenant, also for those that come meanwhile, in turn.
+        Without a partition it works for every tenant, also for those that come meanwhile, in turn. What is called
+        while another call works shares its runs: the last one that leaves lets go of them.
         """
         store = self._journal.store
+        self._at_work += 1
         self._observer = observer or self._observer
         seen = store.doorbell.seen()
         try:
@@ -99,10 +102,15 @@ class Worker:
                     return self.worked
                 seen = await self._rest(partition, seen, full=len(self._tasks) >= concurrency)
         finally:
-            for task in self._tasks:
-                task.cancel()
-            if self._tasks:
-                await asyncio.wait(self._tasks)
+            self._at_work -= 1
+            if not self._at_work:
+                await self._let_go()
+
+    async def _let_go(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def _fire(self, partition: str | None, now_ms: int) -> None:
         """Fire what is due. One timer that cannot be fired is tried again at the next look, and ends no worker."""

@@ -137,3 +137,25 @@ def test_a_timer_that_cannot_be_fired_keeps_no_worker_busy() -> None:
         await asyncio.gather(working, return_exceptions=True)
 
     run(main())
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["which began first", "which began last"])
+def test_a_call_that_ends_leaves_the_runs_of_one_that_still_works_alone(first: bool) -> None:
+    async def main() -> None:
+        order: list[str] = []
+        app = memory_app()
+        working = [asyncio.create_task(app.runs.worker.work()) for _ in range(2)]
+        await asyncio.sleep(0.1)
+        await start(app, brief(order), "default")
+        while not order:
+            await asyncio.sleep(0.1)
+        ending, going = working if first else reversed(working)
+        ending.cancel()
+        await asyncio.sleep(30)
+
+        assert app.runs.worker.worked.driven == 1
+        assert order == ["default"], "it was driven once"
+        going.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
+
+    run(main())
