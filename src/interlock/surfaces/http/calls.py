@@ -32,7 +32,6 @@ from interlock.surfaces.http.settings import ServerSettings
 from interlock.surfaces.http.tags import expected, is_known, tag_of
 
 IDEMPOTENCY_KEY: Final = "idempotency-key"
-_DETACH: Final = "detach"
 
 Authenticate = Callable[[HTTPConnection], Awaitable[Principal]]
 ClientOf = Callable[[Principal], Client]
